@@ -1,0 +1,51 @@
+"""
+What it takes for bytes to survive a power cut, on the systems Dino runs on.
+
+Owns the sync calls and the atomic replacement of a whole file.  A failed sync is never tried
+again: after one, the kernel may have dropped the pages and a second call would report success
+(Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+if sys.platform == "darwin":
+
+    def sync_data(fd: int) -> None:
+        """Return once the file's bytes and size are on the disk itself."""
+        # Plain fsync leaves data in the drive's cache there.
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+
+else:
+    sync_data = os.fdatasync
+
+
+def sync_folder(folder: Path) -> None:
+    """Return once the names in *folder* are on the disk: after a create or a rename."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Make *path* hold exactly *content*: after a crash it has the old bytes or the new ones."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            sync_data(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            draft.chmod(path.stat().st_mode & 0o777)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)

@@ -1,0 +1,203 @@
+"""
+Reading a journal: forwards with every byte checked, or backwards from its tail.
+
+One path serves folding and verifying alike, so an engine never decides on a line that an audit
+would refuse.  Lines are checked a block at a time: if a whole block decodes, encodes back to the
+very same bytes, and carries the right hashes, links and numbers, then all its lines are sound.
+Only a block that fails is taken apart line by line, to accept another spelling of the same JSON or
+to say exactly what is wrong and where.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any, cast
+
+import orjson
+
+from engines.journal.line import HEAD_KEYS, Event, MalformedLine, parse, recompute
+
+# Larger blocks leave the processor's cache before they are encoded back (measured: 64 KiB is
+# 1.3 x faster than 1 MiB).
+_BLOCK = 1 << 16
+_member_check = itemgetter("seq", "parent_hash", "event_hash")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place between two lines: the next line's number and parent, and its offset in bytes."""
+
+    seq: int = 0
+    parent_hash: str | None = None
+    offset: int = 0
+
+
+START = Position()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    The first thing wrong with a journal.
+
+    Attributes:
+        kind: malformed, edited, removed, inserted, reordered, replaced, torn, truncated,
+            unacknowledged, foreign or missing.
+        line: Its line number, counted from 1.
+        seq: The number that line ought to have.
+        what: One sentence for people.
+    """
+
+    kind: str
+    line: int
+    seq: int
+    what: str
+
+    @property
+    def good_lines(self) -> int:
+        """How many lines before it stand."""
+        return self.line - 1
+
+
+class FaultFound(Exception):
+    """Raised by `scan` at the first fault; the lines before it were already handed out."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        super().__init__(fault.what)
+
+
+def scan(fd: int, start: Position, end: int) -> Iterator[tuple[list[Event], Position]]:
+    """
+    Hand out the whole lines of [*start*, *end*) in blocks, each with the place behind it.
+
+    A last line without its newline is not handed out: the last position then lies before *end*.
+
+    Raises:
+        FaultFound: At the first line that does not stand; those before it were handed out.
+    """
+    here = start
+    while block := _read_block(fd, here.offset, end):
+        events, size, fault = _check_block(block, here), len(block), None
+        if events is None:
+            events, size, fault = _take_apart(block, here)
+        if events:
+            last = events[-1]
+            here = Position(last["seq"] + 1, last["event_hash"], here.offset + size)
+            yield events, here
+        if fault:
+            if fault.kind == "removed" and _occurs_later(fd, fault.seq, here.offset, end):
+                fault = replace(fault, kind="reordered")
+            raise FaultFound(fault)
+
+
+def read_tail(fd: int, end: int, count: int) -> list[Event]:
+    """
+    Return the last *count* events before *end*, oldest first, reading only the file's tail.
+
+    Their hashes and the links among them are checked; what lies before is not.
+
+    Raises:
+        FaultFound: One of them does not stand.
+    """
+    block, begin = b"", end
+    while begin > 0 and block.count(b"\n") <= count:
+        step = min(_BLOCK, begin)
+        begin -= step
+        block = os.pread(fd, step, begin) + block
+    lines = block[: block.rfind(b"\n") + 1].splitlines(keepends=True)[-count:]
+    if not lines:
+        return []
+    try:
+        first = parse(lines[0][:-1])
+    except MalformedLine as error:
+        raise FaultFound(Fault("malformed", 0, 0, f"near the end of the file: {error}")) from None
+    here = Position(first["seq"], first["parent_hash"])
+    tail = b"".join(lines)
+    events = _check_block(tail, here)
+    if events is None:
+        events, _, fault = _take_apart(tail, here)
+        if fault:
+            raise FaultFound(fault)
+    return events
+
+
+def _read_block(fd: int, offset: int, end: int) -> bytes:
+    """Whole lines from *offset* on: about a block of them, or one line however long."""
+    size = _BLOCK
+    while True:
+        block = os.pread(fd, min(size, end - offset), offset)
+        cut = block.rfind(b"\n") + 1
+        if cut or len(block) < size:
+            return block[:cut]
+        size *= 4
+
+
+def _check_block(block: bytes, here: Position) -> list[Event] | None:
+    """The block's events if every line stands and is spelled as our encoder spells it."""
+    array = b"[%b]" % block[:-1].replace(b"\n", b",")
+    try:
+        events = cast("list[dict[str, Any]]", orjson.loads(array))
+        # Equal bytes leave no room for a name that stands twice, white space or another order.
+        if orjson.dumps(events) != array:
+            return None
+        lines = block[:-1].split(b"\n")
+        hashes = [recompute(line) for line in lines]
+        expected = zip(
+            range(here.seq, here.seq + len(lines)), [here.parent_hash, *hashes], hashes, strict=False
+        )
+        if list(map(_member_check, events)) != list(expected):
+            return None
+        if any((*event,)[:4] != HEAD_KEYS for event in events):
+            return None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, KeyError, TypeError):
+        return None
+    return cast("list[Event]", events)
+
+
+def _take_apart(block: bytes, here: Position) -> tuple[list[Event], int, Fault | None]:
+    """The events that stand, their size in bytes, and the fault of the first line that does not."""
+    events: list[Event] = []
+    size, seq, parent = 0, here.seq, here.parent_hash
+    for line in block[:-1].split(b"\n"):
+        fault, event = _check_line(line, seq, parent)
+        if event is None:
+            return events, size, fault
+        events.append(event)
+        size, seq, parent = size + len(line) + 1, seq + 1, event["event_hash"]
+    return events, size, None
+
+
+def _check_line(line: bytes, seq: int, parent: str | None) -> tuple[Fault | None, Event | None]:
+    number = seq + 1
+    try:
+        event = parse(line)
+    except MalformedLine as error:
+        return Fault("malformed", number, seq, str(error)), None
+    if recompute(line) != event["event_hash"]:
+        return Fault("edited", number, seq, "its bytes do not have the hash it carries"), None
+    if event["seq"] > seq:
+        gap = event["seq"] - seq
+        what = f"{gap} line{'s' if gap > 1 else ''} missing before it: it is number {event['seq']}"
+        return Fault("removed", number, seq, what), None
+    if event["seq"] < seq:
+        what = f"a line numbered {event['seq']} stands where number {seq} belongs"
+        return Fault("inserted", number, seq, what), None
+    if event["parent_hash"] != parent:
+        what = "it does not follow from the line before: one of the two was replaced"
+        return Fault("replaced", number, seq, what), None
+    return None, event
+
+
+def _occurs_later(fd: int, seq: int, offset: int, end: int) -> bool:
+    """Whether a line numbered *seq* stands somewhere behind *offset*."""
+    mark = b'\n{"seq":%d,' % seq
+    rest = b""
+    while offset < end and (block := os.pread(fd, 1 << 20, offset)):
+        if mark in rest + block:
+            return True
+        rest, offset = block[-len(mark) :], offset + len(block)
+    return False

@@ -1,0 +1,87 @@
+"""What one planning cycle gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from engines import checks
+from engines.assign import AssignableTask, AssignmentDecision, UnassignedTask
+from engines.space import SpaceNetworkOverview
+from engines.zone import ZoneSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class UsageCycleResult:
+    """
+    A plan.
+
+    Attributes:
+        assignments: Who does what, and why; highest priority first.
+        tasks: All that the signals ask for, in the signals' order.
+        zone_snapshots: Every zone after the signals, by name.
+        space_overview: Every sector after the signals.
+        unassigned: The tasks that nobody got, and why.
+        cycle: Number of the cycle, counted from 1.
+        planned_at: When.
+    """
+
+    assignments: tuple[AssignmentDecision, ...]
+    tasks: tuple[AssignableTask, ...]
+    zone_snapshots: Mapping[str, ZoneSnapshot]
+    space_overview: SpaceNetworkOverview
+    unassigned: tuple[UnassignedTask, ...]
+    cycle: int
+    planned_at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        overview = self.space_overview
+        return {
+            "cycle": self.cycle,
+            "planned_at": checks.rfc3339(self.planned_at),
+            "counts": {
+                "tasks": len(self.tasks),
+                "assigned": len(self.assignments),
+                "unassigned": len(self.unassigned),
+            },
+            "assignments": [decision.as_dict() for decision in self.assignments],
+            "unassigned": [task.as_dict() for task in self.unassigned],
+            "tasks": [task.as_dict() for task in self.tasks],
+            "zone_snapshots": {
+                name: snapshot.as_dict() for name, snapshot in self.zone_snapshots.items()
+            },
+            "space_overview": {
+                "average_stability": overview.average_stability,
+                "total_energy_output_gw": overview.total_energy_output_gw,
+                "sectors_requiring_attention": list(overview.sectors_requiring_attention),
+                "stability": {
+                    name: snapshot.stability_score for name, snapshot in overview.snapshots.items()
+                },
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CycleSummary:
+    """A past cycle in one line."""
+
+    cycle: int
+    planned_at: datetime
+    tasks: int
+    assigned: int
+    unassigned: int
+    average_stability: float
+    sectors_requiring_attention: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "cycle": self.cycle,
+            "planned_at": checks.rfc3339(self.planned_at),
+            "tasks": self.tasks,
+            "assigned": self.assigned,
+            "unassigned": self.unassigned,
+            "average_stability": self.average_stability,
+            "sectors_requiring_attention": list(self.sectors_requiring_attention),
+        }

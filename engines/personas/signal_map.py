@@ -1,0 +1,224 @@
+"""
+How the columns of a raw record become the fields of a signal.
+
+A map is plain data (see docs/planning.md for the file's form); reading a record through it either
+gives a value or says, in `UnreadableRecord`, which column would not do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from string import Formatter
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from engines import checks
+from engines.errors import InvalidInput
+from engines.personas.model import Row
+
+_NULLS = frozenset({"", "null", "none", "nan", "n/a", "-"})
+
+
+class UnreadableRecord(Exception):
+    """A record that the map cannot read; the text says which column and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """
+    One field: a constant, a column as it stands, or a column looked up in a table.
+
+    Attributes:
+        column: Where the value stands; None for a constant.
+        value: The constant.
+        table: Value of the column → value of the field; empty to take the column as it stands.
+        default: For a value that is missing or not in the table; None makes that an error.
+        add: Further rules whose numbers are added, for example for a second alarm.
+    """
+
+    column: str | None = None
+    value: Any = None
+    table: Mapping[str, Any] = field(default_factory=dict)
+    default: Any = None
+    add: tuple[FieldRule, ...] = ()
+
+    def read(self, row: Row, what: str) -> Any:
+        if self.column is None:
+            return self.value
+        text = cell(row, self.column)
+        found = (self.table.get(text) if self.table else text) if text is not None else None
+        if found is None:
+            found = self.default
+        if found is None:
+            if text is None:
+                raise UnreadableRecord(f"{what}: column {self.column!r} is empty")
+            raise UnreadableRecord(f"{what}: {text!r} is not in the table of {self.column!r}")
+        return found
+
+    def read_number(self, row: Row, what: str) -> float:
+        """The field as a finite number, with what `add` finds added to it."""
+        found = self.read(row, what)
+        try:
+            number = checks.finite(float(found), what)
+        except (ValueError, TypeError):
+            raise UnreadableRecord(f"{what} must be a finite number, found {found!r}") from None
+        return number + sum(rule.read_number(row, what) for rule in self.add)
+
+    def read_words(self, row: Row, what: str) -> tuple[str, ...]:
+        """The field as words: a list, or text with commas or semicolons between them."""
+        found = self.read(row, what)
+        parts = re.split(r"[,;]", found) if isinstance(found, str) else found
+        return tuple(part.strip() for part in parts if part.strip())
+
+    def columns(self) -> Iterator[str]:
+        if self.column is not None:
+            yield self.column
+        for rule in self.add:
+            yield from rule.columns()
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRule:
+    """When: a column in ISO 8601, or in *format* (as `strptime`) in the named *timezone*."""
+
+    column: str
+    format: str | None = None
+    timezone: str = "UTC"
+
+    def read(self, row: Row) -> datetime | None:
+        text = cell(row, self.column)
+        if text is None:
+            return None
+        try:
+            if self.format:
+                # The zone is stated by the map, or by the format itself.
+                stamp = datetime.strptime(text, self.format)  # noqa: DTZ007
+            else:
+                stamp = datetime.fromisoformat(text)
+        except ValueError:
+            expected = self.format or "ISO 8601"
+            raise UnreadableRecord(f"time: {text!r} is not in the form {expected}") from None
+        if stamp.tzinfo is None:
+            stamp = stamp.replace(tzinfo=ZoneInfo(self.timezone))
+        return stamp.astimezone(UTC)
+
+    def columns(self) -> Iterator[str]:
+        yield self.column
+
+
+@dataclass(frozen=True)
+class PositionRule:
+    """Where: an x and a y column, or one column and a *pattern* with groups named x and y."""
+
+    x: str | None = None
+    y: str | None = None
+    column: str | None = None
+    pattern: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.column is None:
+            if self.x is None or self.y is None:
+                raise InvalidInput("position needs x and y, or a column and a pattern")
+        elif not {"x", "y"} <= set(self._matcher.groupindex):
+            raise InvalidInput("position.pattern needs groups (?P<x>…) and (?P<y>…)")
+
+    @cached_property
+    def _matcher(self) -> re.Pattern[str]:
+        try:
+            return re.compile(self.pattern or r"(?P<x>[^,;\s]+)[,;\s]+(?P<y>[^,;\s]+)")
+        except re.error as error:
+            raise InvalidInput(f"position.pattern is not a regular expression: {error}") from None
+
+    def read(self, row: Row) -> tuple[float, float] | None:
+        if self.column is None:
+            x, y = cell(row, self.x or ""), cell(row, self.y or "")
+        else:
+            text = cell(row, self.column)
+            if text is None:
+                return None
+            match = self._matcher.search(text)
+            if not match:
+                raise UnreadableRecord(f"position: {text!r} does not fit the pattern")
+            x, y = match["x"], match["y"]
+        if x is None or y is None:
+            return None
+        try:
+            return checks.finite(float(x), "x"), checks.finite(float(y), "y")
+        except ValueError:
+            raise UnreadableRecord(f"position: ({x}, {y}) are not two finite numbers") from None
+
+    def columns(self) -> Iterator[str]:
+        yield from (name for name in (self.x, self.y, self.column) if name)
+
+
+@dataclass(frozen=True)
+class SignalMap:
+    """
+    All fields together.
+
+    Attributes:
+        zone: Name of the zone; where it is missing or unknown, *position* decides.
+        summary: Text with {Column} in it.
+        identifier: What names the record, and so the task; None numbers them.
+        severity_scale: What the severity rule's numbers are divided by.
+    """
+
+    summary: str
+    sector: FieldRule
+    severity: FieldRule
+    zone: FieldRule | None = None
+    position: PositionRule | None = None
+    skills: FieldRule = field(default_factory=lambda: FieldRule(value=()))
+    effort_hours: FieldRule = field(default_factory=lambda: FieldRule(value=4.0))
+    time: TimeRule | None = None
+    identifier: FieldRule | None = None
+    severity_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.zone is None and self.position is None:
+            raise InvalidInput("a map needs a zone or a position")
+        if checks.finite(self.severity_scale, "severity_scale") <= 0:
+            raise InvalidInput(f"severity_scale must be above 0, found {self.severity_scale:g}")
+        if any(name == "" for name in self._summary_columns):
+            raise InvalidInput("summary: name a column between the braces")
+
+    @cached_property
+    def _summary_columns(self) -> tuple[str, ...]:
+        try:
+            return tuple(name for _, name, _, _ in Formatter().parse(self.summary) if name is not None)
+        except ValueError as error:
+            raise InvalidInput(f"summary: {error}") from None
+
+    @cached_property
+    def _summary_parts(self) -> tuple[tuple[str, str | None], ...]:
+        return tuple((text, name) for text, name, _, _ in Formatter().parse(self.summary))
+
+    def read_summary(self, row: Row) -> str:
+        return "".join(
+            text + (cell(row, name) or "?" if name else "") for text, name in self._summary_parts
+        )
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Field → the columns it reads."""
+        rules = {
+            "zone": self.zone,
+            "sector": self.sector,
+            "position": self.position,
+            "severity": self.severity,
+            "skills": self.skills,
+            "effort_hours": self.effort_hours,
+            "time": self.time,
+            "identifier": self.identifier,
+        }
+        found = {name: tuple(rule.columns()) for name, rule in rules.items() if rule}
+        return {**found, "summary": self._summary_columns}
+
+
+def cell(row: Row, column: str) -> str | None:
+    """The text of a column, or None where it is missing or one of the usual words for nothing."""
+    text = (row.get(column) or "").strip()
+    return None if text.lower() in _NULLS else text

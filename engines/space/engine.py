@@ -1,0 +1,301 @@
+"""
+The network of sectors: what shakes them, which need attention, and relief for crowded routes.
+
+Its state is a fold over `sectors.jsonl`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from engines import checks
+from engines.engine import Engine
+from engines.errors import InvalidInput
+from engines.journal import Event, Journal
+from engines.space.model import (
+    CelestialBody,
+    OrbitalRoute,
+    SectorNotFoundError,
+    SpaceEvent,
+    SpaceEventSeverity,
+    SpaceNetworkOverview,
+    SpaceSector,
+    SpaceSnapshot,
+)
+from engines.space.stability import stability
+
+
+class Space:
+    """The sectors by name, to look at."""
+
+    def __init__(self) -> None:
+        self._sectors: dict[str, SpaceSector] = {}
+
+    def get_sector(self, name: str) -> SpaceSector:
+        """
+        The sector of that name.
+
+        Raises:
+            SectorNotFoundError: There is none (a KeyError too).
+        """
+        sector = self._sectors.get(name)
+        if sector is None:
+            raise SectorNotFoundError(
+                f"no sector named {name!r}{checks.did_you_mean(name, self._sectors)}",
+                hint="`dino sector list` shows them; `dino sector add` makes one",
+            )
+        return sector
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._sectors
+
+    @property
+    def sectors(self) -> tuple[SpaceSector, ...]:
+        return tuple(self._sectors.values())
+
+
+class DynamicSpaceEngine(Engine):
+    """
+    Sectors, their events and their stability.
+
+    Args:
+        sectors: Registered at once.
+        max_events: How many events each sector remembers.
+        intervention_threshold: A sector below this stability, 0…1, needs attention.
+        journal: Where events go and state comes from; None keeps them in memory.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        sectors: Iterable[SpaceSector | Mapping[str, Any]] | None = None,
+        *,
+        max_events: int = 256,
+        intervention_threshold: float = 0.5,
+        journal: Journal | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if max_events < 1:
+            raise InvalidInput(f"max_events must be at least 1, found {max_events}")
+        self._max_events = max_events
+        self._initial_threshold = checks.clamped(intervention_threshold, "intervention_threshold")
+        super().__init__(journal, clock=clock)
+        for sector in sectors or ():
+            self.upsert_sector(sector)
+
+    def reset(self) -> None:
+        self.space = Space()
+        self._recent: dict[str, deque[SpaceEvent]] = {}
+        self.intervention_threshold = self._initial_threshold
+        self.last_batch: str | None = None
+
+    # --- commands ----------------------------------------------------------------------------
+
+    def upsert_sector(self, sector: SpaceSector | Mapping[str, Any]) -> SpaceSector:
+        """Add a sector, or change the one of that name; its events stay."""
+        new = checks.built(SpaceSector, sector, "sector")
+        with self.deciding():
+            if new.name not in self.space or self.space.get_sector(new.name) != new:
+                self.record("sector_upserted", **new.as_dict())
+        return new
+
+    def record_event(self, event: SpaceEvent | Mapping[str, Any]) -> SpaceEvent:
+        """
+        Record what shook a sector.  One that nobody has described yet gets a placeholder.
+
+        Raises:
+            InvalidInput: The event is not one.
+        """
+        new = checks.built(SpaceEvent, event, "sector event")
+        payload: dict[str, Any] = {
+            "description": new.description,
+            "impact_score": new.impact_score,
+            "severity": new.severity.value,
+        }
+        if new.timestamp:
+            payload["at"] = new.timestamp.timestamp()
+        if new.metadata:
+            payload["metadata"] = new.metadata
+        with self.deciding():
+            if new.sector_name not in self.space:
+                self.upsert_sector({"name": new.sector_name, "metadata": {"placeholder": True}})
+            self.record("sector_event", sector=new.sector_name, **payload)
+            return self._recent[new.sector_name][-1]
+
+    def ingest_events(self, events: Iterable[SpaceEvent | Mapping[str, Any]]) -> list[SpaceEvent]:
+        """Record several events, all or none."""
+        with self.deciding():
+            return [self.record_event(event) for event in events]
+
+    def stabilise(
+        self, sector: str, *, congestion_threshold: float = 0.65, damping_factor: float = 0.85
+    ) -> SpaceSector:
+        """
+        Relieve the sector's crowded routes.
+
+        A route more congested than *congestion_threshold* has its congestion multiplied by
+        *damping_factor* and moves half as much of the way towards full stability; where any was
+        relieved the hazard is damped too.
+
+        Raises:
+            SectorNotFoundError: No sector has that name.
+        """
+        threshold = checks.clamped(congestion_threshold, "congestion_threshold")
+        damping = checks.clamped(damping_factor, "damping_factor")
+        with self.deciding():
+            known = self.space.get_sector(sector)
+            routes = [_relieved(route, threshold, damping) for route in known.routes]
+            relieved = [
+                new.identifier for new, old in zip(routes, known.routes, strict=True) if new != old
+            ]
+            if relieved:
+                self.record(
+                    "sector_stabilised",
+                    sector=sector,
+                    relieved=relieved,
+                    routes=[
+                        {
+                            "identifier": route.identifier,
+                            "congestion": route.congestion,
+                            "stability": route.stability,
+                        }
+                        for route in routes
+                    ],
+                    hazard_index=known.hazard_index * damping,
+                )
+            return self.space.get_sector(sector)
+
+    def configure_intervention_threshold(self, value: float) -> None:
+        """Set the stability, 0…1, below which a sector needs attention."""
+        threshold = checks.clamped(value, "intervention_threshold")
+        with self.deciding():
+            self.record("threshold_configured", intervention_threshold=threshold)
+
+    def close_batch(self, batch: str) -> None:
+        """Note that all events of *batch* are in, so that nobody records them a second time."""
+        with self.deciding():
+            self.record("sector_batch_closed", batch=batch)
+
+    # --- queries -----------------------------------------------------------------------------
+
+    @property
+    def sectors(self) -> tuple[SpaceSector, ...]:
+        return self.space.sectors
+
+    def snapshot(self, sector: str, *, horizon: int = 5) -> SpaceSnapshot:
+        """
+        A sector as it is now, judged by its last *horizon* events.
+
+        Raises:
+            SectorNotFoundError: No sector has that name.
+        """
+        known = self.space.get_sector(sector)
+        if horizon < 0:
+            raise InvalidInput(f"horizon must be at least 0, found {horizon}")
+        remembered = self._recent[sector]
+        recent = tuple(remembered)[-horizon:] if horizon else ()
+        return SpaceSnapshot(
+            sector_name=sector,
+            timestamp=checks.from_epoch(self.clock()),
+            stability_score=stability(known, recent),
+            traffic_load=known.traffic_load,
+            hazard_index=known.hazard_index,
+            energy_output_gw=known.energy_output_gw,
+            recent_events=recent,
+        )
+
+    def network_overview(self, *, horizon: int = 5) -> SpaceNetworkOverview:
+        """All sectors together; without any the average stability is 1."""
+        snapshots = {
+            sector.name: self.snapshot(sector.name, horizon=horizon) for sector in self.sectors
+        }
+        scores = [snapshot.stability_score for snapshot in snapshots.values()]
+        worst_first = sorted(snapshots.values(), key=_worst_first)
+        return SpaceNetworkOverview(
+            average_stability=sum(scores) / len(scores) if scores else 1.0,
+            total_energy_output_gw=sum(sector.energy_output_gw for sector in self.sectors),
+            sectors_requiring_attention=tuple(
+                snapshot.sector_name
+                for snapshot in worst_first
+                if snapshot.stability_score < self.intervention_threshold
+            ),
+            snapshots=snapshots,
+        )
+
+    def prioritise_interventions(
+        self, *, limit: int = 3, horizon: int = 5
+    ) -> tuple[SpaceSnapshot, ...]:
+        """The *limit* least stable sectors, worst first."""
+        overview = self.network_overview(horizon=horizon)
+        return tuple(sorted(overview.snapshots.values(), key=_worst_first)[: max(limit, 0)])
+
+    def export_state(self, *, horizon: int = 5) -> dict[str, Any]:
+        """The overview as plain data."""
+        overview = self.network_overview(horizon=horizon)
+        return {
+            "average_stability": overview.average_stability,
+            "total_energy_output_gw": overview.total_energy_output_gw,
+            "intervention_threshold": self.intervention_threshold,
+            "sectors_requiring_attention": overview.sectors_requiring_attention,
+            "snapshots": {
+                name: snapshot.as_dict() for name, snapshot in overview.snapshots.items()
+            },
+        }
+
+    # --- folding -----------------------------------------------------------------------------
+
+    def apply_sector_upserted(self, event: Event) -> None:
+        sector = SpaceSector(
+            name=event["name"],
+            bodies=tuple(CelestialBody(**body) for body in event["bodies"]),
+            routes=tuple(OrbitalRoute(**route) for route in event["routes"]),
+            hazard_index=event["hazard_index"],
+            supply_level=event["supply_level"],
+            energy_output_gw=event["energy_output_gw"],
+            metadata=event["metadata"],
+        )
+        self.space._sectors[sector.name] = sector  # noqa: SLF001  the engine owns its space
+        self._recent.setdefault(sector.name, deque(maxlen=self._max_events))
+
+    def apply_sector_event(self, event: Event) -> None:
+        self._recent[event["sector"]].append(
+            SpaceEvent(
+                sector_name=event["sector"],
+                description=event["description"],
+                impact_score=event["impact_score"],
+                severity=SpaceEventSeverity(event["severity"]),
+                timestamp=checks.from_epoch(event.get("at", event["timestamp"])),
+                metadata=event.get("metadata"),
+            )
+        )
+
+    def apply_sector_stabilised(self, event: Event) -> None:
+        sector = self.space.get_sector(event["sector"])
+        routes = tuple(
+            replace(route, congestion=new["congestion"], stability=new["stability"])
+            for route, new in zip(sector.routes, event["routes"], strict=True)
+        )
+        self.space._sectors[sector.name] = replace(  # noqa: SLF001
+            sector, routes=routes, hazard_index=event["hazard_index"]
+        )
+
+    def apply_threshold_configured(self, event: Event) -> None:
+        self.intervention_threshold = event["intervention_threshold"]
+
+    def apply_sector_batch_closed(self, event: Event) -> None:
+        self.last_batch = event["batch"]
+
+
+def _relieved(route: OrbitalRoute, threshold: float, damping: float) -> OrbitalRoute:
+    if route.congestion <= threshold:
+        return route
+    steadier = route.stability + (1 - route.stability) * (1 - damping) / 2
+    return replace(route, congestion=route.congestion * damping, stability=steadier)
+
+
+def _worst_first(snapshot: SpaceSnapshot) -> tuple[float, str]:
+    return snapshot.stability_score, snapshot.sector_name
