@@ -5,7 +5,7 @@ from engines.journal.line import Event
 from engines.journal.reader import START, Fault, Position
 from engines.journal.recovery import SetAside
 from engines.journal.verify import Report, verify
-from engines.journal.volatile import VolatileJournal
+from engines.journal.volatile import RehearsalJournal, VolatileJournal
 
 __all__ = [
     "START",
@@ -14,6 +14,7 @@ __all__ = [
     "Fault",
     "Journal",
     "Position",
+    "RehearsalJournal",
     "Report",
     "SetAside",
     "VolatileJournal",

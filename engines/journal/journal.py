@@ -43,7 +43,8 @@ class Journal:
 
     Args:
         path: `…/NAME.jsonl`; the head is kept beside it in `NAME.head`.
-        origin: What the first line says about where this journal belongs (workspace id and name).
+        origin: What the first line says about where this journal belongs (workspace id and name);
+            a function is asked when that line is written.
         by: Who writes and through which door; recorded with each event when given.
         clock: Seconds since the epoch.
         lock_timeout_s: How long to wait for another writer.
@@ -56,7 +57,7 @@ class Journal:
         self,
         path: str | Path,
         *,
-        origin: Mapping[str, Any] | None = None,
+        origin: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
         by: str | None = None,
         clock: Callable[[], float] = time.time,
         lock_timeout_s: float = 30.0,
@@ -64,7 +65,7 @@ class Journal:
     ) -> None:
         self.path = Path(path)
         self.name = self.path.stem
-        self._origin = dict(origin or {})
+        self._origin = origin
         self._by = {"by": by} if by else {}
         self._clock = clock
         self._lock_timeout_s = lock_timeout_s
@@ -352,7 +353,8 @@ class Journal:
             self._poison = reason
 
     def _birth(self) -> dict[str, Any]:
-        return {"journal": self.name, "format": 1, "origin": self._origin, "id": uuid4().hex}
+        origin = self._origin() if callable(self._origin) else self._origin
+        return {"journal": self.name, "format": 1, "origin": origin or {}, "id": uuid4().hex}
 
     def _head_for(self, end: Position, pending: int = 0) -> Head:
         file = file_id(os.fstat(self._fd))

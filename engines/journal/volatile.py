@@ -1,8 +1,8 @@
 """
-The journal of an engine that lives in one process only: nothing is kept, everything is checked.
+Journals that write nothing: for engines that live in one process only, and for rehearsals.
 
-It seals events as the durable one does, so that an engine behaves the same with either: what could
-not be written to a file is refused here too, and an event comes back as a reader would see it.
+They seal events as the durable one does, so that an engine behaves the same with any of them: what
+could not be written to a file is refused here too, and an event comes back as a reader would see it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from engines.journal.journal import Journal
 from engines.journal.line import Event, seal
 from engines.journal.reader import START, Position
 
@@ -22,7 +23,7 @@ class VolatileJournal:
     """Takes a `Journal`'s place where no file is wanted."""
 
     durable = False
-    end = START
+    end = START  # behind the last event that was read
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -46,3 +47,22 @@ class VolatileJournal:
 
     def read(self, start: Position = START) -> Iterator[tuple[list[Event], Position]]:
         yield from ()
+
+
+class RehearsalJournal(VolatileJournal):
+    """
+    Begins where the real journal is and goes on without it.
+
+    What was recorded before the first own event is read; the rest is as if the file had ended there.
+    """
+
+    def __init__(self, journal: Journal, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock=clock)
+        self._journal = journal
+
+    def read(self, start: Position = START) -> Iterator[tuple[list[Event], Position]]:
+        if self._seq:
+            return
+        for events, behind in self._journal.read(start):
+            self.end = behind
+            yield events, behind

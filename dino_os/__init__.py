@@ -1,0 +1,6 @@
+"""The operating system around the engines: skills, configuration, workspaces, the command line."""
+
+from dino_os.skill import skill
+
+__version__ = "0.1.0"
+__all__ = ["skill"]

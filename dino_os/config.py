@@ -1,0 +1,202 @@
+"""
+Settings: typed, with a default for everything, and where each value came from.
+
+Precedence: option > `DINO_SECTION__NAME` variable > `config.yaml` > default.  Options are the
+commands' own; the rest is here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from dino_os.errors import ConfigError, InvalidInput
+from dino_os.typed_files import Document, Step, convert, read_text, show_path
+from engines.checks import did_you_mean
+
+_VARIABLE = "DINO_"
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(gt=0)]
+
+
+class System(Struct, forbid_unknown_fields=True, frozen=True):
+    """The workspace itself."""
+
+    name: Annotated[str, Meta(min_length=1)] = "dino"
+    lock_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
+
+
+class Sandbox(Struct, forbid_unknown_fields=True, frozen=True):
+    """What a skill may use where it asks for nothing else."""
+
+    timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    output_bytes: Positive = 2**20
+
+
+class Planning(Struct, forbid_unknown_fields=True, frozen=True):
+    """How plan-cycle judges and remembers."""
+
+    alert_threshold: Share = 0.55
+    critical_threshold: Share = 0.85
+    intervention_threshold: Share = 0.5
+    min_skill_match: Share = 0.0
+    horizon: Count = 5
+    zone_history: Positive = 128
+    sector_history: Positive = 256
+    state_history: Positive = 60
+    state_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.15
+
+
+class Settings(Struct, forbid_unknown_fields=True, frozen=True):
+    """All sections."""
+
+    system: System = System()
+    sandbox: Sandbox = Sandbox()
+    planning: Planning = Planning()
+
+
+class Config:
+    """
+    The settings in the file at *path*, which need not exist.
+
+    Raises:
+        ConfigError: A setting is unknown or does not fit.
+    """
+
+    def __init__(
+        self, path: str | Path = "config.yaml", *, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.path = Path(path)
+        self._environ = os.environ if environ is None else environ
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the file and the variables again."""
+        self._document = self._read(read_text(self.path) if self.path.exists() else "")
+        data = self._document.data
+        self._variables = self._read_variables()
+        merged: dict[str, Any] = {key: dict(value) for key, value in data.items()}
+        for (section, name), (_, value) in self._variables.items():
+            merged.setdefault(section, {})[name] = value
+        self.settings = convert(merged, Settings, self._error_after_merge)
+
+    def get(self, path: str) -> Any:
+        """
+        The value at *path* ("planning.horizon"), or a whole section as a mapping.
+
+        Raises:
+            ConfigError: There is no such setting.
+        """
+        value: Any = self.settings
+        for step in path.split("."):
+            names = value.__struct_fields__ if isinstance(value, Struct) else ()
+            if step not in names:
+                known = names if names else [".".join(p) for p in self.paths()]
+                raise ConfigError(
+                    f"no setting {path!r}{did_you_mean(step if names else path, known)}",
+                    hint="`dino config show` lists all settings",
+                )
+            value = getattr(value, step)
+        return msgspec.to_builtins(value)
+
+    def set(self, path: str, value: Any) -> None:
+        """
+        Write *value* at *path* into the file, keeping its comments, and reload.
+
+        Raises:
+            ConfigError: There is no such setting, or the value does not fit; the file stays as it
+                was.
+        """
+        from io import StringIO  # noqa: PLC0415  needed for this one verb, as is the next
+
+        from ruamel.yaml import YAML  # noqa: PLC0415
+
+        from engines.durable import replace_file  # noqa: PLC0415
+
+        self.get(path)
+        section, dot, name = path.partition(".")
+        if not dot:
+            raise ConfigError(f"{section!r} is a section; set one of its settings")
+        editor = YAML()
+        editor.preserve_quotes = True
+        text = read_text(self.path) if self.path.exists() else ""
+        tree = editor.load(text) or {}
+        if tree.get(section) is None:
+            tree[section] = {}
+        tree[section][name] = value
+        draft = StringIO()
+        editor.dump(tree, draft)
+        document = self._read(draft.getvalue())
+        convert(document.data, Settings, _as_config_error(document))
+        try:
+            replace_file(self.path, draft.getvalue().encode())
+        except OSError as error:
+            raise InvalidInput(f"{self.path}: cannot be written: {error.strerror}") from None
+        self.reload()
+
+    @staticmethod
+    def paths() -> list[tuple[str, str]]:
+        """Every setting there is, as (section, name)."""
+        return [
+            (section.name, field.name)
+            for section in msgspec.structs.fields(Settings)
+            for field in msgspec.structs.fields(section.type)
+        ]
+
+    def source_of(self, section: str, name: str) -> str:
+        """Where the value in force came from."""
+        if variable := self._variables.get((section, name)):
+            return f"${variable[0]}"
+        if name in (self._document.data.get(section) or {}):
+            return f"{self.path.name}:{self._document.line_of((section, name))}"
+        return "default"
+
+    def _read(self, text: str) -> Document:
+        try:
+            document = Document(text, str(self.path))
+        except InvalidInput as error:
+            raise ConfigError(error.message, hint=error.hint) from None
+        document.data = {} if document.data is None else document.data
+        if not isinstance(document.data, dict):
+            raise ConfigError(f"{self.path}: expected sections, found {document.data!r}")
+        for section, values in document.data.items():
+            if values is None:
+                document.data[section] = {}
+            elif not isinstance(values, dict):
+                raise _as_config_error(document)((section,), f"expected settings, found {values!r}")
+        return document
+
+    def _read_variables(self) -> dict[tuple[str, str], tuple[str, Any]]:
+        found = {}
+        for variable, text in self._environ.items():
+            section, divider, name = variable.removeprefix(_VARIABLE).partition("__")
+            if variable.startswith(_VARIABLE) and divider:
+                path = (section.lower(), name.lower())
+                if path not in self.paths():
+                    known = [f"{_VARIABLE}{s}__{n}".upper() for s, n in self.paths()]
+                    raise ConfigError(
+                        f"${variable}: no such setting{did_you_mean(variable, known)}"
+                    )
+                found[path] = (variable, Document(text, f"${variable}").data)
+        return found
+
+    def _error_after_merge(self, path: tuple[Step, ...], what: str) -> ConfigError:
+        if len(path) > 1 and (variable := self._variables.get((str(path[0]), str(path[1])))):
+            return ConfigError(f"${variable[0]}: {show_path(path)}: {what}")
+        return _as_config_error(self._document)(path, what)
+
+
+def _as_config_error(document: Document) -> Any:
+    def error(path: tuple[Step, ...], what: str) -> ConfigError:
+        return ConfigError(
+            document.error(path, what).message, hint="`dino config show` lists all settings"
+        )
+
+    return error

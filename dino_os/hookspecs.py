@@ -1,0 +1,65 @@
+"""
+What a plugin can bring.  Each hook's docstring is its contract.
+
+A plugin is an installed package with an entry point in the group `dino` that names a module (or an
+object) with functions marked `@hookimpl`:
+
+    # pyproject.toml
+    [project.entry-points.dino]
+    weather = "dino_weather.plugin"
+
+    # dino_weather/plugin.py
+    from pathlib import Path
+    from dino_os.hookspecs import hookimpl
+
+    @hookimpl
+    def dino_skill_paths():
+        return [Path(__file__).parent / "skills"]
+
+A plugin that fails is quarantined: `dino list` shows its error, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+hookspec = pluggy.HookspecMarker("dino")
+hookimpl = pluggy.HookimplMarker("dino")
+
+SignalReader = Callable[[Path], Iterator[tuple[int, Mapping[str, str]]]]
+
+
+class DinoSpec:
+    """The hooks."""
+
+    @hookspec
+    def dino_skill_paths(self) -> Iterable[Path]:  # type: ignore[empty-body]
+        """
+        Files, or folders of files, with functions marked `@skill`.
+
+        They are indexed from their syntax tree and imported only in the process that runs one.
+        """
+
+    @hookspec
+    def dino_commands(self) -> Iterable[click.Command]:  # type: ignore[empty-body]
+        """Commands or groups to stand beside Dino's own; a name that is taken is refused."""
+
+    @hookspec
+    def dino_tools(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[empty-body]
+        """Name → function of tools for skills and models; a name that is taken is refused."""
+
+    @hookspec
+    def dino_signal_sources(self) -> Mapping[str, SignalReader]:  # type: ignore[empty-body]
+        """
+        File ending (".gpx") → reader, for `dino plan-cycle --signals`.
+
+        A reader yields (line number from 1, column → text) for each record, and raises
+        `dino_os.errors.InvalidInput` where the file as a whole cannot be read.
+        """

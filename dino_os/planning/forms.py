@@ -1,0 +1,237 @@
+"""
+The forms of the files that plan-cycle reads (docs/planning.md shows each with an example).
+
+Numbers are held to their scales here, where a line can be named; the engines clamp.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
+
+from engines.assign import AgentProfile
+from engines.personas import FieldRule, PersonaSignal, PositionRule, SignalMap, TimeRule
+from engines.space import SpaceSector
+from engines.zone import Zone
+
+Name = Annotated[str, Meta(min_length=1, pattern=r"\S")]
+Share = Annotated[float, Meta(ge=0, le=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+Words = list[Name]
+
+
+class _Form(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    def given(self) -> dict[str, Any]:
+        """The fields that the file has."""
+        return {name: value for name, value in structs.asdict(self).items() if value is not UNSET}
+
+
+class BoundaryForm(_Form):
+    min_x: float
+    max_x: float
+    min_y: float
+    max_y: float
+    min_z: float = 0.0
+    max_z: float = 0.0
+    coordinate_system: Name = "cartesian"
+
+
+class ZoneForm(_Form):
+    name: Name
+    boundary: BoundaryForm
+    capacity: Annotated[int, Meta(ge=0)] = 1
+    sensitivity: Share = 0.5
+    tags: Words = []
+    metadata: dict[str, Any] | None = None
+
+    def build(self) -> Zone:
+        return Zone(**{**self.given(), "boundary": self.boundary.given(), "tags": tuple(self.tags)})
+
+
+class BodyForm(_Form):
+    name: Name
+    kind: Name
+    mass_kg: NotNegative = 0.0
+    velocity_kms: float = 0.0
+    resource_index: Share = 0.5
+    habitability: Share = 0.0
+    tags: Words = []
+
+
+class RouteForm(_Form):
+    identifier: Name
+    origin: Name
+    destination: Name
+    delta_v_kms: NotNegative = 0.0
+    congestion: Share = 0.0
+    stability: Share = 1.0
+
+
+class SectorForm(_Form):
+    name: Name
+    bodies: list[BodyForm] = []
+    routes: list[RouteForm] = []
+    hazard_index: Share = 0.25
+    supply_level: Share = 0.6
+    energy_output_gw: NotNegative = 0.0
+    metadata: dict[str, Any] | None = None
+
+    def build(self) -> SpaceSector:
+        return SpaceSector(
+            **{
+                **self.given(),
+                "bodies": [{**body.given(), "tags": tuple(body.tags)} for body in self.bodies],
+                "routes": [route.given() for route in self.routes],
+            }
+        )
+
+
+class AgentForm(_Form):
+    name: Name
+    skills: Annotated[Words, Meta(min_length=1)]
+    available_hours: NotNegative
+    focus_areas: Words = []
+    confidence: Share = 0.5
+
+    def build(self) -> AgentProfile:
+        return AgentProfile(
+            self.name,
+            tuple(self.skills),
+            self.available_hours,
+            tuple(self.focus_areas),
+            self.confidence,
+        )
+
+
+class SignalForm(_Form):
+    summary: Name
+    zone: Name
+    sector: Name
+    severity: Share
+    persona: Name = "research"
+    required_skills: Words = []
+    estimated_effort_hours: Positive = 4.0
+    task_identifier: Name | UnsetType = UNSET
+    timestamp: datetime | UnsetType = UNSET
+    metadata: dict[str, Any] | None = None
+
+    def build(self) -> PersonaSignal:
+        return PersonaSignal(**{**self.given(), "required_skills": tuple(self.required_skills)})
+
+
+class RuleForm(_Form):
+    column: Name | None = None
+    value: Any = None
+    table: dict[str | int | float | bool, Any] = {}
+    default: Any = None
+    add: list[RuleForm] = []
+
+    def build(self) -> FieldRule:
+        return FieldRule(
+            column=self.column,
+            value=self.value,
+            # YAML reads a bare 3 as a number; in a record it is text.
+            table={str(key): value for key, value in self.table.items()},
+            default=self.default,
+            add=tuple(rule.build() for rule in self.add),
+        )
+
+
+class TimeForm(_Form):
+    column: Name
+    format: Name | None = None
+    timezone: Name = "UTC"
+
+    def build(self) -> TimeRule:
+        return TimeRule(self.column, self.format, self.timezone)
+
+
+class PositionForm(_Form):
+    x: Name | None = None
+    y: Name | None = None
+    column: Name | None = None
+    pattern: Name | None = None
+
+    def build(self) -> PositionRule:
+        return PositionRule(self.x, self.y, self.column, self.pattern)
+
+
+class MapForm(_Form):
+    """A bare text stands for the column of that name."""
+
+    summary: Name
+    sector: Name | RuleForm
+    severity: Name | RuleForm
+    zone: Name | RuleForm | None = None
+    position: PositionForm | None = None
+    skills: Name | Words | RuleForm = []
+    effort_hours: Name | float | RuleForm = 4.0
+    time: Name | TimeForm | None = None
+    identifier: Name | RuleForm | None = None
+    severity_scale: Positive = 1.0
+
+    def build(self) -> SignalMap:
+        return SignalMap(
+            summary=self.summary,
+            sector=_rule(self.sector),
+            severity=_rule(self.severity),
+            zone=_rule(self.zone) if self.zone else None,
+            position=self.position.build() if self.position else None,
+            skills=_rule(self.skills),
+            effort_hours=_rule(self.effort_hours),
+            time=TimeRule(self.time) if isinstance(self.time, str) else self.time and self.time.build(),
+            identifier=_rule(self.identifier) if self.identifier else None,
+            severity_scale=self.severity_scale,
+        )
+
+
+class ZonesFile(_Form):
+    zones: list[ZoneForm]
+
+
+class SectorsFile(_Form):
+    sectors: list[SectorForm]
+
+
+class AgentsFile(_Form):
+    agents: list[AgentForm]
+
+
+class SignalsFile(_Form):
+    signals: list[SignalForm]
+
+
+class SignalSource(_Form):
+    file: Name
+    map: Name | None = None
+
+
+class Options(_Form):
+    limit: Annotated[int, Meta(ge=0)] | None = None
+    allow_unassigned: bool = False
+    horizon: Annotated[int, Meta(ge=0)] | None = None
+    min_skill_match: Share | None = None
+    alert_threshold: Share | None = None
+    critical_threshold: Share | None = None
+
+
+class ScenarioForm(_Form):
+    """Each part stands in the file itself, or in another that is named."""
+
+    name: Name = "scenario"
+    zones: Name | list[ZoneForm] = []
+    sectors: Name | list[SectorForm] = []
+    agents: Name | list[AgentForm] = []
+    signals: Name | SignalSource | list[SignalForm] = []
+    options: Options = Options()
+
+
+def _rule(form: str | float | list[str] | RuleForm) -> FieldRule:
+    if isinstance(form, RuleForm):
+        return form.build()
+    if isinstance(form, str):
+        return FieldRule(column=form)
+    return FieldRule(value=tuple(form) if isinstance(form, list) else form)

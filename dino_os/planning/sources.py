@@ -1,0 +1,136 @@
+"""
+Where raw records come from: CSV, JSON lines, YAML, and what plugins add.
+
+A reader yields (line number, column → text).  A file that is broken as a file is an error with its
+line; a record that is merely odd is the map's to judge.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dino_os.errors import InvalidInput
+from dino_os.hookspecs import SignalReader
+from dino_os.typed_files import Document, read_text
+from engines.personas import Row
+
+_TOO_MANY, _TOO_FEW = "\0too many", "\0too few"
+
+
+def read_csv(path: Path) -> Iterator[tuple[int, Row]]:
+    """Records of a CSV file whose first line names the columns."""
+    reader = csv.DictReader(
+        io.StringIO(read_text(path), newline=""), restkey=_TOO_MANY, restval=_TOO_FEW, strict=True
+    )
+    try:
+        columns = reader.fieldnames or []
+        if not columns:
+            raise InvalidInput(f"{path}: the file is empty")
+        if twins := {name for name in columns if columns.count(name) > 1}:
+            raise InvalidInput(f"{path}:1: two columns are named {sorted(twins)[0]!r}")
+        before = reader.line_num
+        for row in reader:
+            line, before = before + 1, reader.line_num
+            if _TOO_MANY in row or _TOO_FEW in row.values():
+                found = sum(1 for value in row.values() if value != _TOO_FEW)
+                found += len(row.get(_TOO_MANY) or ()) - (_TOO_MANY in row)
+                raise InvalidInput(
+                    f"{path}:{line}: {found} fields, but the header names {len(columns)}"
+                )
+            yield line, row
+    except csv.Error as error:
+        raise InvalidInput(f"{path}:{reader.line_num}: not CSV: {error}") from None
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, Row]]:
+    """Records of a file with one JSON object on each line; blank lines are passed over."""
+    for line, text in enumerate(read_text(path).splitlines(), start=1):
+        if text.strip():
+            yield line, as_row(read_object(path, line, text))
+
+
+def read_yaml(path: Path) -> Iterator[tuple[int, Row]]:
+    """Records of a YAML (or JSON) file: a list of mappings, bare or under `signals`."""
+    document = Document(read_text(path), str(path))
+    under = ("signals",) if isinstance(document.data, dict) else ()
+    records = document.data.get("signals") if under else document.data
+    if not isinstance(records, list):
+        raise InvalidInput(f"{path}: expected a list of records, found {records!r:.60}")
+    for index, record in enumerate(records):
+        line = document.line_of((*under, index)) or 1
+        if not isinstance(record, dict):
+            raise InvalidInput(f"{path}:{line}: expected a mapping, found {record!r:.60}")
+        yield line, as_row(record)
+
+
+READERS: Mapping[str, SignalReader] = {
+    ".csv": read_csv,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".json": read_yaml,
+    ".yaml": read_yaml,
+    ".yml": read_yaml,
+}
+
+
+def reader_for(path: Path, from_plugins: Mapping[str, SignalReader]) -> SignalReader:
+    """
+    The reader for a file of that ending.
+
+    Raises:
+        InvalidInput: No reader knows the ending.
+    """
+    readers = {**from_plugins, **READERS}
+    if reader := readers.get(path.suffix.lower()):
+        return reader
+    known = ", ".join(sorted(readers))
+    raise InvalidInput(f"{path}: no reader for files ending in {path.suffix!r} (known: {known})")
+
+
+def read_object(path: Path, line: int, text: str) -> dict[str, Any]:
+    """
+    The JSON object that is *text*.
+
+    Raises:
+        InvalidInput: It is not one, a name stands twice, or a number is not finite.
+    """
+    try:
+        data = json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise InvalidInput(f"{path}:{line}: not JSON: {what}") from None
+    if not isinstance(data, dict):
+        raise InvalidInput(f"{path}:{line}: expected a JSON object, found {text[:60]!r}")
+    return data
+
+
+def as_row(record: Mapping[str, Any]) -> dict[str, str]:
+    """A record of JSON values as text by column; an object or list becomes its JSON."""
+    return {str(key): _text(value) for key, value in record.items()}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | dict | list):
+        return json.dumps(value)
+    return str(value)
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        twin = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twin!r} stands twice")
+    return dict(pairs)
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not a finite number")
