@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dino_os.errors import InvalidInput
@@ -57,7 +57,7 @@ def bind(skill: Skill, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def from_text(parameter: Parameter, text: str) -> Any:
     """
-    What *text* means for *parameter*.
+    What *text* means for *parameter*; for a list one of its items, or all of them as JSON.
 
     Raises:
         InvalidInput: It cannot be read as what the annotation asks for.
@@ -66,30 +66,37 @@ def from_text(parameter: Parameter, text: str) -> Any:
 
 
 def _convert(kind: str, text: str, parameter: Parameter) -> Any:
-    if kind in {"str", "Path"}:
-        return text
     if kind == "choice":
-        by_text = {str(choice): choice for choice in parameter.choices}
-        return by_text.get(text, text)
+        return {str(choice): choice for choice in parameter.choices}.get(text, text)
+    if kind == "list" and not text.lstrip().startswith("["):
+        return _convert(parameter.item, text, parameter)
     try:
-        if kind == "int":
-            return int(text)
-        if kind == "float":
-            return float(text)
-        if kind == "bool":
-            return _WORDS[text.lower()]
-        if kind in {"list", "dict"}:
-            return json.loads(text)
+        return _READERS.get(kind, _json_or_text)(text)
     except (ValueError, KeyError):
         raise _unfit(parameter, text) from None
+
+
+def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
+_READERS: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "Path": str,
+    "int": int,
+    "float": float,
+    "bool": lambda text: _WORDS[text.lower()],
+    "dict": json.loads,
+    "list": json.loads,
+}
+
+
 def _checked(parameter: Parameter, value: Any) -> Any:
-    if value is None and (parameter.optional or parameter.default is None):
+    may_be_none = parameter.optional or (not parameter.required and parameter.default is None)
+    if value is None and may_be_none:
         return value
     if parameter.kind == "choice":
         if value not in parameter.choices:

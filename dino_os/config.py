@@ -8,7 +8,7 @@ commands' own; the rest is here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,7 +98,7 @@ class Config:
         for step in path.split("."):
             names = value.__struct_fields__ if isinstance(value, Struct) else ()
             if step not in names:
-                known = names if names else [".".join(p) for p in self.paths()]
+                known = names or [".".join(p) for p in self.paths()]
                 raise ConfigError(
                     f"no setting {path!r}{did_you_mean(step if names else path, known)}",
                     hint="`dino config show` lists all settings",
@@ -193,7 +193,7 @@ class Config:
         return _as_config_error(self._document)(path, what)
 
 
-def _as_config_error(document: Document) -> Any:
+def _as_config_error(document: Document) -> Callable[[tuple[Step, ...], str], ConfigError]:
     def error(path: tuple[Step, ...], what: str) -> ConfigError:
         return ConfigError(
             document.error(path, what).message, hint="`dino config show` lists all settings"

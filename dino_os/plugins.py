@@ -7,7 +7,6 @@ else.  `DINO_NO_PLUGINS=1` leaves installed packages out.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,9 @@ import pluggy
 
 from dino_os.errors import SkillConflict, UnknownSkill
 from dino_os.hookspecs import DinoSpec, SignalReader, hookimpl
+from dino_os.installed import installed_plugins
 from dino_os.skill_index import Skill, UnreadableSkill, read_skills
 from engines.checks import did_you_mean
-
-_GROUP = "dino"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +48,10 @@ class Plugins:
 
     def __init__(self, skills_folder: Path) -> None:
         self.quarantined: list[Quarantined] = []
-        self._manager = pluggy.PluginManager(_GROUP)
+        self._manager = pluggy.PluginManager("dino")
         self._manager.add_hookspecs(DinoSpec)
         self._manager.register(WorkspaceSkills(skills_folder), name="workspace")
-        if not os.environ.get("DINO_NO_PLUGINS"):
-            self._load_installed()
+        self._load_installed()
 
     def skills(self) -> SkillTable:
         """Every skill there is, from every plugin."""
@@ -78,9 +75,7 @@ class Plugins:
         return self._gather("dino_signal_sources", dict)
 
     def _load_installed(self) -> None:
-        from importlib.metadata import entry_points  # noqa: PLC0415  20 ms where it is not needed
-
-        for entry in entry_points(group=_GROUP):
+        for entry in installed_plugins():
             try:
                 self._manager.register(entry.load(), name=entry.name)
             except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own

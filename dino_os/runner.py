@@ -90,9 +90,7 @@ class Run:
             return self
         text = f"skill {self.skill!r}: {self.error.get('message')}"
         if self.outcome == "timeout":
-            raise SkillTimedOut(
-                text, hint='give it longer with --timeout or @skill(timeout="5m")'
-            )
+            raise SkillTimedOut(text, hint='give it longer with --timeout or @skill(timeout="5m")')
         kind, where = self.error.get("type"), self.error.get("where")
         if kind:
             text = f"skill {self.skill!r} failed at {where}: {kind}: {self.error.get('message')}"

@@ -1,8 +1,8 @@
 """
 The mark `@skill`.
 
-A mark is only a mark: the function stays what it was, and its tests call it directly.  What the mark
-asks for is read from the file's syntax tree (`dino_os.skill_index`), never by running the file.
+A mark is only a mark: the function stays what it was, and its tests call it directly.  What the
+mark asks for is read from the file's syntax tree (`dino_os.skill_index`), never by running it.
 """
 
 from __future__ import annotations

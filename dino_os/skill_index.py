@@ -103,7 +103,9 @@ class Skill:
     @property
     def permissions(self) -> dict[str, list[str]]:
         """What it asks to read, write, reach and unlock; nothing where it asks for nothing."""
-        asked = {key: list(self.options.get(key, ())) for key in ("reads", "writes", "reaches", "keys")}
+        asked = {
+            key: list(self.options.get(key, ())) for key in ("reads", "writes", "reaches", "keys")
+        }
         return {key: value for key, value in asked.items() if value}
 
     @property
@@ -152,9 +154,7 @@ def read_skills(file: Path, source: str) -> list[Skill]:
         raise UnreadableSkill(f"{file.name}: {error}") from None
     digest = hashlib.sha256(code).hexdigest()
     marks = _names_of_the_mark(tree)
-    return [
-        _read_skill(node, mark, file, source, digest) for node, mark in _marked(tree, marks)
-    ]
+    return [_read_skill(node, mark, file, source, digest) for node, mark in _marked(tree, marks)]
 
 
 def _names_of_the_mark(tree: ast.Module) -> set[str]:
@@ -291,7 +291,7 @@ def _literal(node: ast.expr) -> Any:
 def _argument_help(doc: str) -> dict[str, str]:
     """Parameter → first line of what the docstring's Args section says of it."""
     _, _, section = doc.partition("Args:\n")
-    helps = {}
+    helps: dict[str, str] = {}
     for line in section.splitlines():
         if line.strip() and not line.startswith(" "):
             break

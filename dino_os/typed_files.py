@@ -192,9 +192,7 @@ def _struct_within(form: Any) -> Any:
 
 def _steps(path: str) -> tuple[Step, ...]:
     return tuple(
-        match[1] if match[1] else int(match[2])
-        for match in _step.finditer(path)
-        if match[1] or match[2]
+        match[1] or int(match[2]) for match in _step.finditer(path) if match[1] or match[2]
     )
 
 

@@ -2,7 +2,8 @@
 The process in which a skill runs.
 
 Started by `dino_os.runner` with nothing of the parent's but a request on standard input and one
-descriptor for the reply.  It imports the skill's file, calls the function and writes one JSON object:
+descriptor for the reply.  It imports the skill's file, calls the function and writes one JSON
+object:
 
     {"ok": true, "result": …}
     {"ok": false, "error": {"type": …, "message": …, "where": "file.py:12", "trace": […]}}

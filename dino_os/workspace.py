@@ -45,7 +45,7 @@ class Workspace:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Workspace:
-        """`$DINO_HOME`, else the nearest folder up from *start* with a config.yaml, else *start*."""
+        """`$DINO_HOME`, else the nearest folder up with a config.yaml, else *start*."""
         if home := os.environ.get(_HOME):
             return cls(Path(home))
         here = (start or Path.cwd()).resolve()
@@ -137,7 +137,7 @@ class Workspace:
     # --- journals ----------------------------------------------------------------------------
 
     def journal(self, name: str) -> Any:
-        """The journal `memory/NAME.jsonl`, or in a rehearsal one that reads it and writes nothing."""
+        """The journal `memory/NAME.jsonl`; in a rehearsal one that reads it and writes nothing."""
         from engines.journal import RehearsalJournal  # noqa: PLC0415
 
         journal = self._journal(name)
@@ -156,7 +156,10 @@ class Workspace:
 
         return Journal(
             self.memory / f"{name}.jsonl",
-            origin=lambda: {"workspace": self._identity(), "name": self.config.settings.system.name},
+            origin=lambda: {
+                "workspace": self._identity(),
+                "name": self.config.settings.system.name,
+            },
             by=_who(),
             lock_timeout_s=self.config.settings.system.lock_timeout_s,
             on_recovery=_report_recovery,
@@ -176,7 +179,9 @@ class Workspace:
 def _who() -> str:
     """Who writes and through which door."""
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid-{os.getuid()}"
-    door = os.environ.get("DINO_DOOR") or ("terminal" if sys.stdin and sys.stdin.isatty() else "script")
+    door = os.environ.get("DINO_DOOR") or (
+        "terminal" if sys.stdin and sys.stdin.isatty() else "script"
+    )
     return f"{user}@{door}"
 
 

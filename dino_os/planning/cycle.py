@@ -9,17 +9,19 @@ Nothing is recorded before every file was read and checked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dino_os.errors import InvalidInput
 from dino_os.planning.scenario import Scenario, Signals, check_columns
 from dino_os.planning.sources import reader_for
 from dino_os.workspace import Workspace
-from engines.checks import rfc3339
+from engines.checks import did_you_mean, rfc3339
 from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
-from engines.personas import Escalation, PersonaSignal, RejectedRow, Row, SignalMap
+from engines.personas import Escalation, PersonaSignal, RejectedRow, Row
+from engines.zone import Zone
 
 Watch = Callable[[Iterable[Any], str], Iterable[Any]]
 """Given an iterable and what it is, hands the same items on; may show progress meanwhile."""
@@ -77,19 +79,21 @@ def run_cycle(workspace: Workspace, scenario: Scenario, watch: Watch | None = No
         alert_threshold=options.alert_threshold, critical_threshold=options.critical_threshold
     )
     signals, rejected = _signals(workspace, scenario, orchestrator, watch or _unwatched)
+    _refuse_unfit(scenario, signals, orchestrator)
     if scenario.zones:
         orchestrator.register_zones(scenario.zones)
     with workspace.sectors.deciding():
         for sector in scenario.sectors:
             orchestrator.register_sector(sector)
-    weighed, escalations = _weigh(orchestrator, signals)
     planning = workspace.config.settings.planning
+    horizon = planning.horizon if options.horizon is None else options.horizon
+    weighed, escalations = _weigh(orchestrator, signals, horizon)
     result = orchestrator.plan_cycle(
         weighed,
         scenario.agents,
         limit=options.limit,
         allow_unassigned=options.allow_unassigned,
-        horizon=planning.horizon if options.horizon is None else options.horizon,
+        horizon=horizon,
         min_skill_match=planning.min_skill_match
         if options.min_skill_match is None
         else options.min_skill_match,
@@ -111,12 +115,11 @@ def _signals(
     scenario: Scenario,
     orchestrator: DynamicUsageOrchestrator,
     watch: Watch,
-) -> tuple[list[PersonaSignal], list[RejectedRow]]:
+) -> tuple[Sequence[PersonaSignal], list[RejectedRow]]:
     source = scenario.signals
     if source.file is None or source.map is None:
-        return list(source.ready), []
-    zones = {zone.name: zone for zone in (*orchestrator.zone_registry.list_zones(), *scenario.zones)}
-    known = {sector.name for sector in (*orchestrator.space_engine.sectors, *scenario.sectors)}
+        return source.ready, []
+    zones = _known_zones(scenario, orchestrator)
     personas = orchestrator.load_persona_chain()
     rows = _rows(source, source.file, workspace)
     seen: Any = personas["research"].run(
@@ -124,9 +127,117 @@ def _signals(
             "rows": watch(rows, f"reading {source.file.name}"),
             "map": source.map,
             "zones": zones,
-            "sectors": known,
-            "locate": _Locator(zones),
+            "sectors": _known_sectors(scenario, orchestrator),
+            "locate": _Locator(zones.values()),
         }
     )
     made: Any = personas["execution"].run({"observations": seen.observations, "map": source.map})
-    return _without_twins(made.signals, source.map, [*seen.rejected, *made.rejected])
+    signals, twins = _without_twins(made.signals)
+    rejected = [*seen.rejected, *made.rejected, *twins]
+    return signals, sorted(rejected, key=lambda row: row.line)
+
+
+def _known_zones(scenario: Scenario, orchestrator: DynamicUsageOrchestrator) -> dict[str, Zone]:
+    registered = orchestrator.zone_registry.list_zones()
+    return {zone.name: zone for zone in (*registered, *scenario.zones)}
+
+
+def _known_sectors(scenario: Scenario, orchestrator: DynamicUsageOrchestrator) -> set[str]:
+    return {sector.name for sector in (*orchestrator.space_engine.sectors, *scenario.sectors)}
+
+
+def _rows(source: Signals, file: Path, workspace: Workspace) -> list[tuple[int, Row]]:
+    rows = list(reader_for(file, workspace.plugins.signal_sources())(file))
+    if rows:
+        try:
+            check_columns(source, list(rows[0][1]))
+        except InvalidInput:
+            # Only a CSV file states its columns once; elsewhere a record may leave one out.
+            check_columns(source, list(dict.fromkeys(name for _, row in rows for name in row)))
+    return rows
+
+
+def _without_twins(
+    signals: Iterable[PersonaSignal],
+) -> tuple[list[PersonaSignal], list[RejectedRow]]:
+    """The signals without those whose identifier an earlier record has."""
+    kept: list[PersonaSignal] = []
+    rejected: list[RejectedRow] = []
+    first: dict[str, int] = {}
+    for signal in signals:
+        name, line = signal.task_identifier, (signal.metadata or {}).get("line", 0)
+        if name is not None and name in first:
+            rejected.append(
+                RejectedRow(line, f"identifier {name!r} is taken already, by line {first[name]}")
+            )
+            continue
+        if name is not None:
+            first[name] = line
+        kept.append(signal)
+    return kept, rejected
+
+
+def _refuse_unfit(
+    scenario: Scenario, signals: Sequence[PersonaSignal], orchestrator: DynamicUsageOrchestrator
+) -> None:
+    """Raise for what the orchestrator would refuse, or guess at, while nothing is recorded yet."""
+    if signals and not scenario.agents and not scenario.options.allow_unassigned:
+        raise InvalidInput(
+            "there are signals but no agents to answer them",
+            hint="name them with --agents, or allow a plan without assignments: --allow-unassigned",
+        )
+    zones, sectors = _known_zones(scenario, orchestrator), _known_sectors(scenario, orchestrator)
+    taken: set[str] = set()
+    for signal in signals:
+        where = f"signal {signal.summary!r}"
+        if signal.zone not in zones:
+            raise InvalidInput(
+                f"{where}: no zone named {signal.zone!r}{did_you_mean(signal.zone, zones)}",
+                hint="add it to the file of zones, or register it: `dino zone add`",
+            )
+        if signal.sector not in sectors:
+            raise InvalidInput(
+                f"{where}: no sector named {signal.sector!r}{did_you_mean(signal.sector, sectors)}",
+                hint="add it to the file of sectors, or register it: `dino sector add`",
+            )
+        if signal.task_identifier in taken:
+            raise InvalidInput(
+                f"{where}: the identifier {signal.task_identifier!r} is taken already"
+            )
+        if signal.task_identifier is not None:
+            taken.add(signal.task_identifier)
+
+
+def _weigh(
+    orchestrator: DynamicUsageOrchestrator, signals: Sequence[PersonaSignal], horizon: int
+) -> tuple[Sequence[PersonaSignal], Sequence[Escalation]]:
+    """Let the risk persona judge the signals against the state of their places."""
+    zones: Mapping[str, Any] = orchestrator.zone_registry.snapshot()
+    overview = orchestrator.space_engine.network_overview(horizon=horizon)
+    weighed: Any = orchestrator.load_persona_chain()["risk"].run(
+        {
+            "signals": signals,
+            "zone_load": {name: zone.utilisation for name, zone in zones.items()},
+            "sector_stability": {
+                name: sector.stability_score for name, sector in overview.snapshots.items()
+            },
+            "critical_threshold": orchestrator.critical_threshold,
+        }
+    )
+    return weighed.signals, weighed.escalations
+
+
+class _Locator:
+    """Finds the smallest zone around a point, among zones that may not be registered yet."""
+
+    def __init__(self, zones: Iterable[Zone]) -> None:
+        self._zones = sorted(zones, key=lambda zone: (zone.boundary.volume(), zone.name))
+
+    def __call__(self, position: tuple[float, float]) -> str | None:
+        around = (zone.name for zone in self._zones if zone.boundary.contains(position))
+        return next(around, None)
+
+
+def _unwatched(items: Iterable[Any], what: str) -> Iterable[Any]:
+    del what
+    return items

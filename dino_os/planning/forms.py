@@ -23,7 +23,7 @@ Positive = Annotated[float, Meta(gt=0)]
 Words = list[Name]
 
 
-class _Form(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class _Form(Struct, forbid_unknown_fields=True, kw_only=True):
     def given(self) -> dict[str, Any]:
         """The fields that the file has."""
         return {name: value for name, value in structs.asdict(self).items() if value is not UNSET}
@@ -182,7 +182,7 @@ class MapForm(_Form):
             position=self.position.build() if self.position else None,
             skills=_rule(self.skills),
             effort_hours=_rule(self.effort_hours),
-            time=TimeRule(self.time) if isinstance(self.time, str) else self.time and self.time.build(),
+            time=TimeRule(self.time) if isinstance(self.time, str) else _built(self.time),
             identifier=_rule(self.identifier) if self.identifier else None,
             severity_scale=self.severity_scale,
         )
@@ -227,6 +227,10 @@ class ScenarioForm(_Form):
     agents: Name | list[AgentForm] = []
     signals: Name | SignalSource | list[SignalForm] = []
     options: Options = Options()
+
+
+def _built(form: TimeForm | None) -> TimeRule | None:
+    return form.build() if form else None
 
 
 def _rule(form: str | float | list[str] | RuleForm) -> FieldRule:

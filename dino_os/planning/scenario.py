@@ -1,6 +1,4 @@
-"""
-A scenario: everything one cycle needs, gathered from files and checked before anything is decided.
-"""
+"""A scenario: everything one cycle needs, gathered from files and checked before anything else."""
 
 from __future__ import annotations
 
@@ -169,7 +167,9 @@ def _build_all(forms: Sequence[Any], document: Document, path: tuple[Step, ...])
             continue
         if name in first:
             line = document.line_of((*path, first[name], "name"))
-            raise document.error((*path, index, "name"), f"{name!r} is taken already, by line {line}")
+            raise document.error(
+                (*path, index, "name"), f"{name!r} is taken already, by line {line}"
+            )
         first[name] = index
     return built
 

@@ -32,7 +32,7 @@ def read_csv(path: Path) -> Iterator[tuple[int, Row]]:
         if not columns:
             raise InvalidInput(f"{path}: the file is empty")
         if twins := {name for name in columns if columns.count(name) > 1}:
-            raise InvalidInput(f"{path}:1: two columns are named {sorted(twins)[0]!r}")
+            raise InvalidInput(f"{path}:1: two columns are named {min(twins)!r}")
         before = reader.line_num
         for row in reader:
             line, before = before + 1, reader.line_num

@@ -187,7 +187,7 @@ class Journal:
         if self._next.seq == 0 and event_type != "journal_created":
             self.stage("journal_created", self._birth())
         line, event_hash = seal(
-            self._next.seq, event_type, self._clock(), self._next.parent_hash, payload | self._by
+            self._next.seq, event_type, self._clock(), self._next.parent_hash, {**payload, **self._by}
         )
         self._staged.append(line)
         self._next = Position(self._next.seq + 1, event_hash, self._next.offset + len(line))

@@ -39,6 +39,7 @@ from engines.zone import DynamicZoneRegistry, Zone, ZoneEventType, ZoneNotFoundE
 
 _ADVISORY_THRESHOLD = 0.35
 _CYCLES_REMEMBERED = 1000
+_OF_THE_JOURNAL = frozenset({"event_type", "parent_hash", "event_hash"})
 _unwelcome_in_slugs = re.compile(r"[^\w]+|_+")
 
 
@@ -164,6 +165,21 @@ class DynamicUsageOrchestrator(Engine):
     @property
     def last_cycle(self) -> CycleSummary | None:
         return self.cycles[-1] if self.cycles else None
+
+    def recall(self, cycle: int) -> list[dict[str, Any]] | None:
+        """
+        The tasks of a past cycle as they were recorded, each with its agent or the cause that
+        left it over, highest severity first; None where there was no such cycle.
+        """
+        if not any(summary.cycle == cycle for summary in self.cycles):
+            return None
+        tasks = [
+            {key: value for key, value in event.items() if key not in _OF_THE_JOURNAL}
+            for events, _ in self.journal.read()
+            for event in events
+            if event["event_type"] == "task_planned" and event["cycle"] == cycle
+        ]
+        return sorted(tasks, key=lambda task: -float(task["severity"]))
 
     # --- folding -----------------------------------------------------------------------------
 

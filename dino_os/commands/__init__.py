@@ -1,0 +1,57 @@
+"""
+The command line: one file per group; each parses, calls one thing below, and renders.
+
+`dino` is the whole of it, `execute` the short door to what the system is doing, `audit` the one to
+whether the record stands.
+"""
+
+from __future__ import annotations
+
+from dino_os.commands.front import Front
+
+dino = Front(
+    "dino",
+    "Run skills, plan work, and keep a record that nobody can quietly change.",
+    example="dino plan-cycle examples/fire-duty/scenario.yaml",
+    commands={
+        "plan-cycle": ("plan_cycle:plan_cycle", "Plan who answers the signals, and record it."),
+        "list": ("skills:list_skills", "Show the skills there are."),
+        "run": ("skills:run", "Run a skill."),
+        "status": ("status:status", "Show what this workspace holds and whether it is sound."),
+        "zone": ("zone:zone", "Places: how full they are, what happens in them."),
+        "sector": ("sector:sector", "Networks of routes: how stable they are."),
+        "state": ("state:state", "Named states, blended from noisy signals."),
+        "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
+        "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
+        "config": ("config:config", "Settings: show, get, set."),
+        "init": ("init:init", "Make a workspace."),
+        "completion": ("completion:completion", "Print the shell completion script."),
+        "version": ("version:version", "Show the version."),
+    },
+)
+
+execute = Front(
+    "execute",
+    "What the system is doing: the short door to status checks.",
+    example="execute status",
+    commands={
+        "status": ("status:status", "Show what this workspace holds and whether it is sound."),
+        "zone": ("zone:zone", "Places: how full they are, what happens in them."),
+        "sector": ("sector:sector", "Networks of routes: how stable they are."),
+        "state": ("state:state", "Named states, blended from noisy signals."),
+        "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
+        "version": ("version:version", "Show the version."),
+    },
+)
+
+audit = Front(
+    "audit",
+    "Whether the record stands: the short door to verification.",
+    example="audit hashchain",
+    commands={
+        "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
+        "version": ("version:version", "Show the version."),
+    },
+)
+
+__all__ = ["audit", "dino", "execute"]

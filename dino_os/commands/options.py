@@ -1,0 +1,48 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def as_json(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(
+        command
+    )
+
+
+def show(command: F) -> F:
+    return click.option(
+        "--show",
+        type=click.IntRange(min=0),
+        default=15,
+        show_default=True,
+        metavar="N",
+        help="Rows of each table; 0 for all.",
+    )(command)
+
+
+def horizon(command: F) -> F:
+    return click.option(
+        "--horizon",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Judge each sector by its last N events.  [default: planning.horizon]",
+    )(command)
+
+
+def example(*lines: str) -> str:
+    """The examples at the end of a command's help."""
+    head = "Example:  " if len(lines) == 1 else "Examples:\n  "
+    return "\b\n" + head + "\n  ".join(lines)
+
+
+def file_argument(name: str, **more: Any) -> Callable[[F], F]:
+    """A file to read; whether it is there is said by whoever reads it."""
+    return click.argument(name, type=click.Path(path_type=Path), **more)

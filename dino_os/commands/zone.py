@@ -1,0 +1,190 @@
+"""`dino zone`: places, how full they are, what happens in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dino_os.commands import options, output
+from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.workspace import Workspace
+
+_zone_name = click.argument(
+    "name",
+    shell_complete=complete(lambda workspace: [z.name for z in workspace.zones.list_zones()]),
+)
+_KINDS = ("enter", "exit", "sample", "alert")
+
+
+@click.group(
+    epilog=options.example("dino zone", "dino zone show Mission"), invoke_without_command=True
+)
+@click.pass_context
+@options.as_json
+def zone(ctx: click.Context, as_json: bool) -> None:
+    """Places: how full they are, what happens in them."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_zones, as_json=as_json)
+
+
+@zone.command("list", epilog=options.example("dino zone list --json"))
+@options.as_json
+@pass_workspace
+def list_zones(workspace: Workspace, as_json: bool) -> None:
+    """Every zone, fullest first."""
+    snapshots = sorted(
+        workspace.zones.snapshot().values(), key=lambda s: (-s.utilisation, s.zone.name)
+    )
+    if as_json:
+        output.emit_json({"zones": [snapshot.as_dict() for snapshot in snapshots]})
+    elif not snapshots:
+        output.say("no zones yet; `dino zone add` or `dino zone import` makes some")
+    else:
+        rows = [
+            (
+                s.zone.name,
+                f"{s.occupancy}/{s.zone.capacity}",
+                f"{s.utilisation:.0%}",
+                s.status,
+                ", ".join(s.zone.tags),
+            )
+            for s in snapshots
+        ]
+        columns = ("zone", "occupied", "load", "status", "tags")
+        output.table(columns, rows, numbers=("occupied", "load"))
+
+
+@zone.command(epilog=options.example("dino zone show Mission"))
+@_zone_name
+@options.show
+@options.as_json
+@pass_workspace
+def show(workspace: Workspace, name: str, show: int, as_json: bool) -> None:
+    """One zone and what happened in it, latest first."""
+    snapshot = workspace.zones.snapshot(name)
+    events = snapshot.recent_events[::-1]
+    if as_json:
+        boundary = snapshot.zone.as_dict()["boundary"]
+        happened = [_event(event) for event in events]
+        output.emit_json(snapshot.as_dict() | {"boundary": boundary, "recent_events": happened})
+        return
+    zone, edge = snapshot.zone, snapshot.zone.boundary
+    output.heading(f"{zone.name}: {snapshot.status}")
+    output.say(f"occupied   {snapshot.occupancy} of {zone.capacity} ({snapshot.utilisation:.0%})")
+    output.say(
+        f"boundary   x {edge.min_x:g} … {edge.max_x:g}, y {edge.min_y:g} … {edge.max_y:g} "
+        f"({edge.coordinate_system})"
+    )
+    shown, left = output.first_of(events, show)
+    if shown:
+        rows = [
+            (e.timestamp.isoformat(timespec="seconds"), e.kind, f"{e.change:+d}", e.note or "")
+            for e in shown
+        ]
+        output.table(("when", "what", "change", "note"), rows, numbers=("change",))
+        output.more(left, "events")
+
+
+@zone.command(
+    epilog=options.example(
+        "dino zone add Pier-9 --boundary -122.40 -122.39 37.79 37.80 --capacity 4 --tag waterfront"
+    )
+)
+@click.argument("name")
+@click.option(
+    "--boundary",
+    type=float,
+    nargs=4,
+    required=True,
+    metavar="MIN_X MAX_X MIN_Y MAX_Y",
+    help="The box it fills.",
+)
+@click.option("--capacity", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--sensitivity", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--tag", "tags", multiple=True, help="May be given several times.")
+@pass_workspace
+def add(
+    workspace: Workspace, name: str, boundary: tuple[float, float, float, float], **given: Any
+) -> None:
+    """Register a zone, or change the one of that name."""
+    from engines.zone import Zone, ZoneBoundary  # noqa: PLC0415
+
+    known = name in workspace.zones
+    workspace.zones.register_zone(Zone(name, ZoneBoundary(*boundary), **given))
+    output.say(f"zone {name!r} {'changed' if known else 'registered'}")
+
+
+@zone.command("import", epilog=options.example("dino zone import examples/fire-duty/zones.yaml"))
+@options.file_argument("file")
+@pass_workspace
+def import_zones(workspace: Workspace, file: Path) -> None:
+    """Register the zones of a YAML file, all or none."""
+    from dino_os.planning.scenario import load_zones  # noqa: PLC0415
+
+    zones = workspace.zones.register_zones(load_zones(file))
+    output.say(f"{len(zones)} zones registered")
+
+
+@zone.command(
+    epilog=options.example('dino zone event Mission enter --note "E07 on scene"'),
+    context_settings={"ignore_unknown_options": True},
+)
+@_zone_name
+@click.argument("kind", type=click.Choice(_KINDS, case_sensitive=False))
+@click.option("--change", type=int, help="How occupancy moves.  [default: enter 1, exit -1]")
+@click.option("--value", type=float, help="A reading; becomes the zone's metric.")
+@click.option("--note", help="For people.")
+@options.as_json
+@pass_workspace
+def event(workspace: Workspace, name: str, kind: str, as_json: bool, **given: Any) -> None:
+    """Record what happened in a zone."""
+    workspace.zones.record_event(name, kind=kind, **given)
+    snapshot = workspace.zones.snapshot(name)
+    if as_json:
+        output.emit_json(snapshot.as_dict())
+    else:
+        zone = snapshot.zone
+        output.say(f"{zone.name}: {snapshot.occupancy} of {zone.capacity}, {snapshot.status}")
+
+
+@zone.command(epilog=options.example("dino zone remove Pier-9"))
+@_zone_name
+@pass_workspace
+def remove(workspace: Workspace, name: str) -> None:
+    """Remove a zone; its history stays in the journal."""
+    workspace.zones.remove_zone(name)
+    output.say(f"zone {name!r} removed")
+
+
+@zone.command(
+    epilog=options.example("dino zone locate -122.4194 37.7599"),
+    # A western longitude is not an option.
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("x", type=float)
+@click.argument("y", type=float)
+@options.as_json
+@pass_workspace
+def locate(workspace: Workspace, x: float, y: float, as_json: bool) -> None:
+    """Find the smallest zone that contains a point; exits 1 where none does."""
+    found = workspace.zones.locate((x, y))
+    if as_json:
+        output.emit_json({"zone": found.name if found else None, "x": x, "y": y})
+    else:
+        output.say(found.name if found else f"({x:g}, {y:g}) lies in no zone")
+    if not found:
+        click.get_current_context().exit(1)
+
+
+def _event(event: Any) -> dict[str, Any]:
+    from engines.checks import rfc3339  # noqa: PLC0415
+
+    return {
+        "kind": event.kind.value,
+        "change": event.change,
+        "value": event.value,
+        "note": event.note,
+        "timestamp": rfc3339(event.timestamp),
+    }
