@@ -1,0 +1,44 @@
+# `make run` and `make test` do their own set-up; what is set up already is not done again.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: run test check format bench clean
+
+run: $(VENV)/.runtime ## plan one cycle of the example and show the plan
+	@$(BIN)/dino plan-cycle examples/fire-duty/scenario.yaml --show 8
+
+test: check ## everything that continuous integration checks
+	@$(BIN)/pytest -n auto
+
+check: $(VENV)/.development ## lint, format and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+format: $(VENV)/.development
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+bench: $(VENV)/.development ## the figures, each beside what it is held against
+	@$(BIN)/python -m pip install --quiet --group bench
+	@$(BIN)/python bench/startup.py
+	@$(BIN)/python bench/journal.py
+	@$(BIN)/python bench/plan_cycle.py
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Dino needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv $(VENV)
+	@# Older ones do not know dependency groups.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created pyproject.toml
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
