@@ -40,7 +40,7 @@ class WorkspaceSkills:
 
     @hookimpl
     def dino_skill_paths(self) -> Iterable[Path]:
-        return [self._folder]
+        return [self._folder] if self._folder.is_dir() else []
 
 
 class Plugins:

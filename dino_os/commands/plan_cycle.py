@@ -36,7 +36,9 @@ _SHARE = click.FloatRange(0, 1)
 @click.option("--sectors", type=click.Path(path_type=Path), help="Sectors to know, YAML.")
 @click.option("--agents", type=click.Path(path_type=Path), help="Who there is, YAML.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N assignments.")
-@click.option("--allow-unassigned", is_flag=True, help="Plan even where there are no agents.")
+@click.option(
+    "--allow-unassigned", is_flag=True, default=None, help="Plan even where there are no agents."
+)
 @options.horizon
 @click.option(
     "--min-skill-match",
@@ -77,7 +79,7 @@ def plan_cycle(
     if dry_run:
         workspace = Workspace(workspace.root, rehearsal=True)
     plan = _gather(scenario, signals, map_file, zones, sectors, agents)
-    chosen = {name: value for name, value in given.items() if value}
+    chosen = {name: value for name, value in given.items() if value is not None}
     plan = replace(plan, options=_with(plan.options, chosen))
     if out:
         _check_writable(out)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, field, structs
 
 from engines.assign import AgentProfile
 from engines.personas import FieldRule, PersonaSignal, PositionRule, SignalMap, TimeRule
@@ -226,7 +226,7 @@ class ScenarioForm(_Form):
     sectors: Name | list[SectorForm] = []
     agents: Name | list[AgentForm] = []
     signals: Name | SignalSource | list[SignalForm] = []
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
 
 
 def _built(form: TimeForm | None) -> TimeRule | None:

@@ -1,0 +1,98 @@
+"""What all tests share: a workspace of their own, and `dino` as a process of its own in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+settings.register_profile(
+    "dino", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("dino")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> Any:
+        """The JSON error on standard error."""
+        return json.loads(self.err)
+
+
+Dino = Callable[..., Outcome]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a command's process gets: nothing of the developer's own settings."""
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TZ") if key in os.environ}
+    return {**kept, "USER": "tester", "DINO_NO_PLUGINS": "1", **more}
+
+
+@pytest.fixture(autouse=True)
+def _no_workspace_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("DINO_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """An empty workspace."""
+    (tmp_path / "config.yaml").write_text("system:\n  name: test\n")
+    (tmp_path / "skills").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def dino(workspace: Path) -> Dino:
+    """
+    Run `dino …` in the workspace: `dino("zone", "list", "--json").json`.
+
+    The exit code must be the one expected (0 unless told), and there is never a traceback.
+    """
+
+    def call(
+        *args: object,
+        code: int | None = 0,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        door: str = "dino",
+        timeout_s: float = 60,
+    ) -> Outcome:
+        start = f"from dino_os.commands import {door}; {door}(prog_name={door!r})"
+        done = subprocess.run(
+            [sys.executable, "-c", start, *map(str, args)],
+            cwd=cwd or workspace,
+            env=environment(PYTHONPATH=str(REPOSITORY), **(env or {})),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        outcome = Outcome(done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in outcome.err, outcome.err
+        assert code is None or outcome.code == code, outcome
+        return outcome
+
+    return call
