@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,11 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "USER": "tester", "DINO_NO_PLUGINS": "1", **more}
 
 
+def command(*args: object, door: str = "dino") -> list[str]:
+    start = f"from dino_os.commands import {door}; {door}(prog_name={door!r})"
+    return [sys.executable, "-c", start, *map(str, args)]
+
+
 @pytest.fixture(autouse=True)
 def _no_workspace_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("DINO_")]:
@@ -79,9 +84,8 @@ def dino(workspace: Path) -> Dino:
         door: str = "dino",
         timeout_s: float = 60,
     ) -> Outcome:
-        start = f"from dino_os.commands import {door}; {door}(prog_name={door!r})"
         done = subprocess.run(
-            [sys.executable, "-c", start, *map(str, args)],
+            command(*args, door=door),
             cwd=cwd or workspace,
             env=environment(PYTHONPATH=str(REPOSITORY), **(env or {})),
             capture_output=True,
@@ -96,3 +100,28 @@ def dino(workspace: Path) -> Dino:
         return outcome
 
     return call
+
+
+@pytest.fixture
+def started(workspace: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `dino …` in the workspace and hand out its process; whatever still runs is ended."""
+    processes = []
+
+    def start(*args: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command(*args),
+            cwd=workspace,
+            env=environment(PYTHONPATH=str(REPOSITORY)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
