@@ -28,9 +28,17 @@ def name(value: object, what: str) -> str:
 def finite(value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"{what} must be a number, found {value!r}")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        raise InvalidInput(f"{what} is too large: a number of {_digits(value)} digits") from None
+    if not math.isfinite(number):
         raise InvalidInput(f"{what} must be finite, found {value!r}")
-    return float(value)
+    return number
+
+
+def _digits(number: float) -> int:
+    return int(int(number).bit_length() * math.log10(2)) + 1
 
 
 def at_least(value: Any, low: float, what: str) -> float:
@@ -44,7 +52,7 @@ def whole(value: Any, what: str) -> int:
     number = finite(value, what)
     if number != int(number):
         raise InvalidInput(f"{what} must be a whole number, found {value!r}")
-    return int(number)
+    return int(value)  # not of *number*, which is exact up to 2^53 only
 
 
 def clamped(value: Any, what: str, low: float = 0.0, high: float = 1.0) -> float:
@@ -66,8 +74,20 @@ def mapping(value: Mapping[str, Any] | None, what: str) -> dict[str, Any]:
 
 
 def utc(value: datetime) -> datetime:
-    """*value* in UTC; a time without a zone is taken to be UTC already."""
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    """
+    *value* in UTC; a time without a zone is taken to be UTC already.
+
+    Raises:
+        InvalidInput: Not a time, or one that cannot be recorded: at the very ends of the calendar.
+    """
+    if not isinstance(value, datetime):
+        raise InvalidInput(f"a time must be a datetime, found {value!r}")
+    try:
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        from_epoch(moment.timestamp())
+    except (OverflowError, ValueError):
+        raise InvalidInput(f"a time out of range: {value.isoformat()}") from None
+    return moment
 
 
 def from_epoch(seconds: float) -> datetime:

@@ -14,8 +14,8 @@ The one pattern of every engine: commands decide and record, `apply` folds, quer
 
 An engine's state is a fold over its own journal.  A command holds the journal's lock while it
 decides, after catching up with what other processes wrote; what it records becomes durable, all or
-none, when the outermost `deciding()` is left.  Without a journal the engine works the same and lasts
-as long as its process.
+none, when the outermost `deciding()` is left.  Without a journal the engine works the same and
+lasts as long as its process.
 """
 
 from __future__ import annotations

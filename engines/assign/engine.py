@@ -80,6 +80,7 @@ class DynamicAssignEngine(Engine):
         Raises:
             InvalidInput: A name stands twice, or a number is out of range.
         """
+        tasks, agents = tuple(tasks), tuple(agents)  # an iterator would be used up by the checks
         _no_twins("task", (task.identifier for task in tasks))
         _no_twins("agent", (agent.name for agent in agents))
         if limit is not None and limit < 0:

@@ -3,9 +3,9 @@ The greedy rule: by falling priority, each task to the best agent that still can
 
     score = 0.6 skill match + 0.3 (1 - load) + 0.1 confidence         load = effort / hours left
 
-Hard constraints come first: an agent never gets more hours than it has, nor a task of whose required
-skills it has none or too few.  What nobody can take is left over with its cause.  Tasks that ask for
-the same skills share one list of candidates, so the cost is tasks times capable agents.
+Hard constraints come first: an agent never gets more hours than it has, nor a task of whose
+required skills it has none or too few.  What nobody can take is left over with its cause.  Tasks
+that ask for the same skills share one list of candidates, so the cost is tasks times those able.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from engines.assign.model import (
     AgentProfile,
@@ -32,6 +33,16 @@ class _Bench:
 
     candidates: list[tuple[int, float]]
     best_match: float
+
+
+class _Offer(NamedTuple):
+    """An agent who can take a task; the least of all offers wins."""
+
+    minus_score: float
+    elsewhere: bool  # the task lies in none of its focus areas
+    name: str  # unique, so that the order is total and the same in every process
+    place: int  # in the list of agents
+    match: float
 
 
 class GreedyPlanner:
@@ -60,10 +71,10 @@ class GreedyPlanner:
 
     def _assign(self, task: AssignableTask, now: datetime) -> AssignmentDecision | None:
         effort = task.estimated_effort_hours
-        ranked: list[tuple[float, bool, str, int, float]] = []
+        offers: list[_Offer] = []
         for index, match in self._bench(task).candidates:
             left = self._hours_left[index]
-            if left + _ROUNDING < effort:
+            if left <= 0 or left + _ROUNDING < effort:
                 continue
             agent = self._agents[index]
             score = (
@@ -71,18 +82,16 @@ class GreedyPlanner:
                 + _FREE * (1 - min(effort / left, 1.0))
                 + _CONFIDENCE * agent.confidence
             )
-            ranked.append((-score, not _prefers(agent, task), agent.name, index, match))
-        if not ranked:
+            offers.append(_Offer(-score, not _prefers(agent, task), agent.name, index, match))
+        if not offers:
             return None
-        # Names are unique, so the order is total and the same in every process.
-        best, *others = sorted(ranked)[:2]
-        score, _, _, index, match = best
-        left = self._hours_left[index]
-        self._hours_left[index] = max(left - effort, 0.0)
-        rationale = self._rationale(task, index, match, left, -score, others)
+        best, *others = sorted(offers)[:2]
+        rationale = self._rationale(task, best, others)
+        left = self._hours_left[best.place]
+        self._hours_left[best.place] = max(left - effort, 0.0)
         load = min(effort / left, 1.0)
         return AssignmentDecision(
-            task.identifier, self._agents[index].name, rationale, -score, match, load, now
+            task.identifier, best.name, rationale, -best.minus_score, best.match, load, now
         )
 
     def _bench(self, task: AssignableTask) -> _Bench:
@@ -98,27 +107,21 @@ class GreedyPlanner:
             bench.candidates = [c for c in bench.candidates if self._hours_left[c[0]] > 0]
         return bench
 
-    def _rationale(
-        self,
-        task: AssignableTask,
-        index: int,
-        match: float,
-        left: float,
-        score: float,
-        others: list[tuple[float, bool, str, int, float]],
-    ) -> str:
-        agent, required = self._agents[index], task.required_skills
+    def _rationale(self, task: AssignableTask, best: _Offer, others: Sequence[_Offer]) -> str:
+        agent, required = self._agents[best.place], task.required_skills
         if required:
             has = [skill for skill in required if skill in agent.skills]
             skills = f"has {len(has)} of {len(required)} skills ({', '.join(has)})"
         else:
             skills = "no special skill needed"
         if others:
-            runner_up = f"next is {others[0][2]} with {-others[0][0]:.2f}"
+            runner_up = f"next is {others[0].name} with {-others[0].minus_score:.2f}"
         else:
             runner_up = "nobody else can"
-        effort = task.estimated_effort_hours
-        return f"{skills}; {effort:g} h of {left:g} h left; score {score:.2f}, {runner_up}"
+        effort, left = task.estimated_effort_hours, self._hours_left[best.place]
+        return (
+            f"{skills}; {effort:g} h of {left:g} h left; score {-best.minus_score:.2f}, {runner_up}"
+        )
 
     def _explain(self, task: AssignableTask) -> UnassignedTask:
         bench, required = self._bench(task), ", ".join(task.required_skills)

@@ -2,7 +2,8 @@
 The head of a journal, kept outside the journal: how far it is acknowledged, and who may write.
 
 `NAME.head` is one line of JSON of fixed size, overwritten in place after every commit, and the file
-whose lock makes a process the writer.  A chain alone cannot show that its tail was cut; the head can.
+whose lock makes a process the writer.  A chain alone cannot show that its tail was cut; the head
+can.
 
 Its law: the head never names more than is on disk.  It is written after the journal was synced and
 is itself not synced, so it may lag after a power cut.  It is therefore *exact* only within the boot
@@ -79,6 +80,7 @@ class HeadFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd = -1
+        self._written = b""
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError, TypeError):  # the interpreter is going down
@@ -96,18 +98,23 @@ class HeadFile:
         except FileNotFoundError:
             return None
         try:
-            # A reader without the lock can meet a write half done; the check tells, once more helps.
+            # A reader without the lock can meet a write half done; its checksum tells.
             for _ in range(3):
-                if head := _decode(os.pread(fd, _SIZE + 1, 0)):
+                if head := _decode(os.pread(fd, _SIZE, 0)):
                     return head
             return None
         finally:
             os.close(fd)
 
     def write(self, head: Head, *, durable: bool = False) -> None:
-        os.pwrite(self._fd, _encode(head), 0)
+        self._written = _encode(head)
+        os.pwrite(self._fd, self._written, 0)
         if durable:
             sync_data(self._fd)
+
+    def is_as_written(self) -> bool:
+        """Whether it still holds what this object wrote last.  Only under the lock."""
+        return os.pread(self._fd, _SIZE, 0) == self._written
 
     def lock(self, timeout_s: float) -> None:
         """
@@ -172,7 +179,7 @@ class HeadFile:
 
     def _is_still_the_file(self) -> bool:
         try:
-            return os.path.samestat(os.stat(self.path), os.fstat(self._fd))
+            return os.path.samestat(self.path.stat(), os.fstat(self._fd))
         except FileNotFoundError:
             return False
 

@@ -3,8 +3,8 @@ A journal: an append-only file of events that many processes share.
 
 Owns the write path.  The order of a commit is the design:
 
-    lock → make sure the file ends where the head says → (a batch: note in the head, durably, how far
-    it will reach) → one write of whole lines → sync → COMMIT POINT → move the head → unlock
+    lock → make sure the file ends where the head says → (a batch: note in the head, durably, how
+    far it will reach) → one write of whole lines → sync → COMMIT POINT → move the head → unlock
 
 What fails before the commit point leaves the journal as it was.  A failed sync poisons the handle:
 nothing more is written through it, and the next process recovers from what is on the disk.
@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
-
-import orjson
 
 from engines.durable import sync_data, sync_folder
 from engines.errors import JournalBroken, JournalError, JournalWriteFailed
@@ -161,7 +159,7 @@ class Journal:
         with self._mutex:
             if self._poison:
                 raise JournalWriteFailed(
-                    f"{self.path}: an earlier write failed ({self._poison}); nothing more is written",
+                    f"{self.path}: an earlier write failed ({self._poison}); no more is written",
                     hint="start again: the next process recovers from what is on the disk",
                 )
             if self._depth == 0:
@@ -186,13 +184,14 @@ class Journal:
         """
         if self._next.seq == 0 and event_type != "journal_created":
             self.stage("journal_created", self._birth())
-        line, event_hash = seal(
-            self._next.seq, event_type, self._clock(), self._next.parent_hash, {**payload, **self._by}
+        here = self._next
+        sealed = seal(
+            here.seq, event_type, self._clock(), here.parent_hash, {**payload, **self._by}
         )
-        self._staged.append(line)
-        self._next = Position(self._next.seq + 1, event_hash, self._next.offset + len(line))
-        event: Event = orjson.loads(line)
-        return event
+        self._staged.append(sealed.line)
+        behind = here.offset + len(sealed.line)
+        self._next = Position(here.seq + 1, sealed.event_hash, behind)
+        return sealed.event
 
     def commit(self) -> None:
         """Make what was staged durable, all or none.  Only within `locked()`."""
@@ -203,11 +202,11 @@ class Journal:
         batch = b"".join(self._staged)
         if len(self._staged) > 1:
             # So that after a power cut half a batch is known for what it is.
-            self._head.write(self._head_for(self._end, pending=self._next.offset), durable=True)
+            self._move_head(pending=self._next.offset, durable=True)
         self._write(batch)
         self._staged.clear()
         self._end = self._next
-        self._head.write(self._head_for(self._end))
+        self._move_head()
 
     def discard(self) -> None:
         """Forget what was staged and not committed."""
@@ -233,6 +232,9 @@ class Journal:
         try:
             with self._faults_as_errors():
                 end = find_ending(fd, self._head.read()).position
+                if start.offset > end.offset:
+                    what = f"{start.seq - end.seq} lines that were read before are gone"
+                    raise FaultFound(Fault("truncated", 0, end.seq, what))
                 if start.offset < end.offset:
                     yield from scan(fd, start, end.offset)
         finally:
@@ -281,11 +283,16 @@ class Journal:
                 self._check_never_begun()
                 self._end = self._next = START
                 return
+            head = self._head.read()
             with self._faults_as_errors():
-                ending = find_ending(self._fd, self._head.read())
+                ending = find_ending(self._fd, head)
             self._end = self._next = ending.position
-            if ending.leftover:
-                evidence = set_aside(self.path, self._fd, ending)
+            if not self._end.seq:  # created by a writer that may have died before this
+                sync_folder(self.path.parent)
+            evidence = set_aside(self.path, self._fd, ending) if ending.leftover else None
+            # A batch given up must not be taken, after a power cut, for one still under way.
+            self._move_head(durable=bool(head and head.pending))
+            if evidence:
                 if self._end.seq:
                     self.stage(
                         "journal_recovered",
@@ -298,17 +305,18 @@ class Journal:
                     self.commit()
                 if self._on_recovery:
                     self._on_recovery(self.path, evidence)
-            self._head.write(self._head_for(self._end))
 
     def _is_as_we_left_it(self) -> bool:
         if self._fd < 0 or self._end.seq == 0:
             return False
         try:
-            there = os.stat(self.path)
+            there = self.path.stat()
         except FileNotFoundError:
             return False
         if there.st_size != self._end.offset or not os.path.samestat(there, os.fstat(self._fd)):
             return False
+        if not self._head.is_as_written():
+            return False  # another process wrote, even if the file looks the same again
         # Size alone would not show a line replaced by one of equal length.
         tail = b'"%b"}\n' % (self._end.parent_hash or "").encode()
         return os.pread(self._fd, len(tail), self._end.offset - len(tail)) == tail
@@ -323,7 +331,11 @@ class Journal:
     def _create(self) -> None:
         with _as_journal_error(self.path):
             self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
-            sync_folder(self.path.parent)
+            try:
+                sync_folder(self.path.parent)
+            except OSError as error:
+                self._poison = error
+                raise
 
     def _write(self, batch: bytes) -> None:
         try:
@@ -349,8 +361,20 @@ class Journal:
         try:
             os.ftruncate(self._fd, self._end.offset)
             sync_data(self._fd)
+            # As in `_settle`: the batch noted there is given up.
+            self._head.write(self._head_for(self._end), durable=True)
         except OSError:
             self._poison = reason
+
+    def _move_head(self, *, pending: int = 0, durable: bool = False) -> None:
+        try:
+            self._head.write(self._head_for(self._end, pending), durable=durable)
+        except OSError as error:
+            self._poison = error
+            raise JournalWriteFailed(
+                f"{self.path.with_suffix('.head')}: could not be written ({error.strerror})",
+                hint="check the disk; the next process recovers from what is on it",
+            ) from None
 
     def _birth(self) -> dict[str, Any]:
         origin = self._origin() if callable(self._origin) else self._origin

@@ -11,6 +11,7 @@ Owns the bytes of a line and nothing else: files, locks and order are the other 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -35,35 +36,44 @@ Event = Mapping[str, Any]
 
 # Only JSON's own types: anything richer would come back as something else.
 _PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+# orjson's own limit, held for every payload: what is written can be read from any depth of calls.
+_DEEPEST = 254
 
 
 class Sealed(NamedTuple):
-    """A line ready to be written, and the hash the next line will name as its parent."""
+    """
+    A line ready to be written.
+
+    Attributes:
+        event_hash: What the next line will name as its parent.
+        event: As a reader will see it.
+    """
 
     line: bytes
     event_hash: str
+    event: Event
 
 
 class MalformedLine(Exception):
     """A line that breaks format 1; the text says how."""
 
 
-def encode(value: Mapping[str, Any]) -> bytes:
+def encode(value: Mapping[str, Any]) -> tuple[bytes, bool]:
     """
-    Return *value* as compact JSON.
+    Return *value* as compact JSON, and whether orjson reads it back as it is.
 
     Raises:
         InvalidInput: A key is not text, a number is not finite, a string holds a lone surrogate,
-            or a value is none of JSON's types.
+            a value is none of JSON's types or nested too deeply.
     """
     try:
         body = orjson.dumps(value, option=_PLAIN)
     except TypeError:
-        return _encode_slowly(value)
+        return _encode_slowly(value), False
     # orjson writes NaN and the infinities as null; only a line that has a null can hide one.
     if b"null" in body:
         _reject_non_finite(value)
-    return body
+    return body, True
 
 
 def seal(
@@ -81,10 +91,12 @@ def seal(
     """
     if not RESERVED.isdisjoint(payload):
         taken = sorted(RESERVED & set(payload))
-        raise InvalidInput(f"event {event_type!r}: reserved name in the payload: {', '.join(taken)}")
-    if not type_name(event_type):
+        raise InvalidInput(
+            f"event {event_type!r}: reserved name in the payload: {', '.join(taken)}"
+        )
+    if not (isinstance(event_type, str) and type_name(event_type)):
         raise InvalidInput(f"not a name for an event type: {event_type!r}")
-    body = encode(
+    body, plain = encode(
         {
             "seq": seq,
             "event_type": event_type,
@@ -94,12 +106,20 @@ def seal(
         }
     )
     event_hash = hashlib.sha256(body).hexdigest()
-    return Sealed(b"%b%b%b\"}\n" % (body[:-1], HASH_MEMBER, event_hash.encode()), event_hash)
+    line = b'%b%b%b"}\n' % (body[:-1], HASH_MEMBER, event_hash.encode())
+    # orjson reads an integer beyond 64 bits as a float.
+    return Sealed(line, event_hash, orjson.loads(line) if plain else parse(line[:-1]))
 
 
 def recompute(line: bytes) -> str:
     """The hash that *line* (without its newline) ought to carry."""
-    return hashlib.sha256(line[:-SUFFIX_SIZE] + b"}").hexdigest()
+    return recompute_all([line])[0]
+
+
+def recompute_all(lines: list[bytes]) -> list[str]:
+    """As `recompute`, for many lines: without a call for each (measured: an eighth of the time)."""
+    sha256 = hashlib.sha256
+    return [sha256(line[:-SUFFIX_SIZE] + b"}").hexdigest() for line in lines]
 
 
 def parse(line: bytes) -> dict[str, Any]:
@@ -112,12 +132,27 @@ def parse(line: bytes) -> dict[str, Any]:
         MalformedLine: Not one compact JSON object, a name stands twice, text is not UTF-8, or the
             reserved members are missing, of the wrong type or out of order.
     """
+    _check_compact(line)
+    event = _decode(line)
+    if not isinstance(event, dict):
+        raise MalformedLine("not a JSON object")
+    names = tuple(event)
+    if names[:4] != HEAD_KEYS or names[-1] != "event_hash" or line[-81:-66] != HASH_MEMBER:
+        raise MalformedLine("reserved members missing or out of order")
+    _check_types(event)
+    return event
+
+
+def _check_compact(line: bytes) -> None:
     if not line:
         raise MalformedLine("blank line")
     if line.startswith(b"\xef\xbb\xbf"):
         raise MalformedLine("byte order mark")
     if re.search(rb"\s", re.sub(rb'"(?:[^"\\]|\\.)*"', b"", line)):
         raise MalformedLine("white space between members (carriage return, tab or space)")
+
+
+def _decode(line: bytes) -> Any:
     try:
         event = json.loads(
             line.decode("utf-8"), object_pairs_hook=_no_twins, parse_constant=_no_constant
@@ -133,12 +168,6 @@ def parse(line: bytes) -> dict[str, Any]:
         raise MalformedLine(f"not JSON: {error.msg} at byte {error.pos}") from None
     except ValueError as error:
         raise MalformedLine(str(error)) from None
-    if not isinstance(event, dict):
-        raise MalformedLine("not a JSON object")
-    names = tuple(event)
-    if names[:4] != HEAD_KEYS or names[-1] != "event_hash" or HASH_MEMBER != line[-81:-66]:
-        raise MalformedLine("reserved members missing or out of order")
-    _check_types(event)
     return event
 
 
@@ -171,33 +200,41 @@ def _no_constant(word: str) -> None:
 
 def _encode_slowly(value: Mapping[str, Any]) -> bytes:
     # Integers beyond 64 bits come here, and whatever has to be refused with a reason.
+    _refuse_odd_keys(value)
     try:
-        for path, item in _walk(value, ""):
-            for key in item if isinstance(item, Mapping) else ():
-                if not isinstance(key, str):
-                    raise InvalidInput(f"{path or 'payload'}: the key {key!r} is not text")
-        return json.dumps(
-            value, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        ).encode("utf-8")
-    except InvalidInput:
-        raise
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
+            "utf-8"
+        )
     except UnicodeEncodeError:
         raise InvalidInput("a string holds a lone surrogate and cannot be written") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"not a JSON value: {error}") from None
 
 
+def _refuse_odd_keys(value: Mapping[str, Any]) -> None:
+    for path, item in _walk(value, ""):
+        for key in item if isinstance(item, Mapping) else ():
+            if not isinstance(key, str):
+                raise InvalidInput(f"{path or 'payload'}: the key {key!r} is not text")
+
+
 def _reject_non_finite(value: Mapping[str, Any]) -> None:
+    # Almost always the null is a None; the standard encoder tells ten times faster than a walk.
+    with contextlib.suppress(TypeError, ValueError):
+        json.dumps(value, allow_nan=False)
+        return
     for path, item in _walk(value, ""):
         if isinstance(item, float) and not math.isfinite(item):
             raise InvalidInput(f"{path}: {item} is not a finite number")
 
 
-def _walk(value: Any, path: str) -> Iterable[tuple[str, Any]]:
+def _walk(value: Any, path: str, depth: int = 0) -> Iterable[tuple[str, Any]]:
     yield path, value
+    if depth > _DEEPEST:
+        raise InvalidInput(f"nested more than {_DEEPEST} deep")
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _walk(item, f"{path}.{key}" if path else str(key))
+            yield from _walk(item, f"{path}.{key}" if path else str(key), depth + 1)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _walk(item, f"{path}[{index}]")
+            yield from _walk(item, f"{path}[{index}]", depth + 1)

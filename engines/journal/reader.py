@@ -11,19 +11,31 @@ to say exactly what is wrong and where.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from operator import itemgetter
 from typing import Any, cast
 
 import orjson
 
-from engines.journal.line import HEAD_KEYS, Event, MalformedLine, parse, recompute
+from engines.journal.line import (
+    HASH_MEMBER,
+    HEAD_KEYS,
+    SUFFIX_SIZE,
+    Event,
+    MalformedLine,
+    parse,
+    recompute,
+    recompute_all,
+)
 
 # Larger blocks leave the processor's cache before they are encoded back (measured: 64 KiB is
 # 1.3 x faster than 1 MiB).
 _BLOCK = 1 << 16
-_member_check = itemgetter("seq", "parent_hash", "event_hash")
+# Between the lines of a block while they are parsed as one array: a number that no forger can have
+# put into a line, so that every line is known to be one whole JSON value.
+_TOKEN = secrets.randbits(52) | 1 << 52
+_BETWEEN = b",%d," % _TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,24 +150,45 @@ def _read_block(fd: int, offset: int, end: int) -> bytes:
 
 def _check_block(block: bytes, here: Position) -> list[Event] | None:
     """The block's events if every line stands and is spelled as our encoder spells it."""
-    array = b"[%b]" % block[:-1].replace(b"\n", b",")
+    lines = block[:-1].split(b"\n")
+    array = b"[%b]" % _BETWEEN.join(lines)
     try:
-        events = cast("list[dict[str, Any]]", orjson.loads(array))
+        parsed = cast("list[Any]", orjson.loads(array))
         # Equal bytes leave no room for a name that stands twice, white space or another order.
-        if orjson.dumps(events) != array:
+        if orjson.dumps(parsed) != array:
             return None
-        lines = block[:-1].split(b"\n")
-        hashes = [recompute(line) for line in lines]
-        expected = zip(
-            range(here.seq, here.seq + len(lines)), [here.parent_hash, *hashes], hashes, strict=False
-        )
-        if list(map(_member_check, events)) != list(expected):
+        events: list[dict[str, Any]] = parsed[::2]
+        # An event that goes on over the end of its line would have swallowed the token there.
+        if parsed[1::2].count(_TOKEN) != len(lines) - 1 or len(events) != len(lines):
             return None
-        if any((*event,)[:4] != HEAD_KEYS for event in events):
+        hashes = recompute_all(lines)
+        if b"".join([line[-SUFFIX_SIZE:] for line in lines]) != _suffixes(hashes):
             return None
+        return cast("list[Event]", events) if _heads_stand(events, hashes, here) else None
     except (orjson.JSONDecodeError, orjson.JSONEncodeError, KeyError, TypeError):
         return None
-    return cast("list[Event]", events)
+
+
+def _suffixes(hashes: list[str]) -> bytes:
+    """The last member of all lines, one after the other."""
+    opening, closing = HASH_MEMBER.decode(), '"}'
+    return (opening + (closing + opening).join(hashes) + closing).encode()
+
+
+def _heads_stand(events: list[dict[str, Any]], hashes: list[str], here: Position) -> bool:
+    """Whether the first four members of every event are the right ones, of the right types."""
+    # Columns instead of rows: a few passes in C (measured: a third less than a loop).
+    names = zip(*events, strict=False)
+    seqs = [event["seq"] for event in events]
+    return (
+        all(next(names) == (name,) * len(events) for name in HEAD_KEYS)
+        and [event["parent_hash"] for event in events] == [here.parent_hash, *hashes[:-1]]
+        and seqs == [*range(here.seq, here.seq + len(events))]
+        # True and 1.0 equal 1.
+        and {*map(type, seqs)} == {int}
+        and {type(event["event_type"]) for event in events} == {str}
+        and {type(event["timestamp"]) for event in events} <= {int, float}
+    )
 
 
 def _take_apart(block: bytes, here: Position) -> tuple[list[Event], int, Fault | None]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from engines.durable import sync_data, sync_folder
 from engines.journal.head import Head
 from engines.journal.line import MalformedLine, parse, recompute
-from engines.journal.reader import START, Fault, FaultFound, Position, scan
+from engines.journal.reader import START, Fault, FaultFound, Position, read_tail, scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +49,23 @@ def find_ending(fd: int, head: Head | None) -> Ending:
     on count too, except those of a batch that did not arrive whole.
 
     Raises:
-        FaultFound: The file is shorter than what was acknowledged, or a bad line stands before a
-            good one.
+        FaultFound: The file is shorter than what was acknowledged, the last acknowledged line is
+            not in its place, or a bad line stands before a good one.
     """
     status = os.fstat(fd)
     known = Position(head.seq + 1, head.event_hash, head.size) if head else START
     if status.st_size < known.offset:
         missing = known.offset - status.st_size
         what = f"{missing} acknowledged bytes are missing at the end"
-        raise FaultFound(Fault("truncated", known.seq, known.seq - 1, what))
+        raise FaultFound(Fault("truncated", 0, known.seq - 1, what))
+    if known.seq:
+        _check_last(fd, known)
     if head and head.is_exact_for(status):
         return Ending(known, status.st_size - known.offset)
     end = known
     try:
-        for _, end in scan(fd, known, status.st_size):
-            pass
+        for _, behind in scan(fd, known, status.st_size):
+            end = behind
     except FaultFound:
         # Blocks of a batch under way may reach the disk in any order, so good lines within it
         # prove nothing; behind it they prove that it was acknowledged.
@@ -72,6 +74,24 @@ def find_ending(fd: int, head: Head | None) -> Ending:
     if head and end.offset < head.pending:
         end = known
     return Ending(end, status.st_size - end.offset)
+
+
+def _check_last(fd: int, known: Position) -> None:
+    """Make sure that the line before *known* is the one its hash stands for."""
+    size = 1 << 12
+    while True:
+        begin = max(0, known.offset - size)
+        block = os.pread(fd, known.offset - begin, begin)
+        if begin == 0 or block.count(b"\n") > 1:
+            break
+        size *= 16
+    line = block[block.rfind(b"\n", 0, -1) + 1 :]
+    carried = b'"%b"}\n' % (known.parent_hash or "").encode()
+    if line.endswith(carried) and recompute(line[:-1]) == known.parent_hash:
+        return
+    read_tail(fd, known.offset, 1)  # says what is wrong with it, if it is not another sound line
+    what = "it is not the line that was acknowledged"
+    raise FaultFound(Fault("replaced", known.seq, known.seq - 1, what))
 
 
 def set_aside(path: Path, fd: int, ending: Ending) -> SetAside:

@@ -71,6 +71,8 @@ def verify(path: str | Path) -> Report:
     """
     Verify the journal at *path* from its first byte to its last.
 
+    One whose first event a crash prevented has a head that remembers nothing, and is sound.
+
     Raises:
         OSError: The file cannot be read.
     """
@@ -79,11 +81,9 @@ def verify(path: str | Path) -> Report:
     try:
         fd = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
-        head = head_file.read()
-        if not head or not head.size:
+        if not head_file.path.exists():
             raise
-        what = f"the file is gone; its head remembers {head.seq + 1} lines"
-        return Report(path, 0, None, {}, Fault("missing", 1, 0, what), head_kept=True)
+        return _verify_missing(path, head_file)
     try:
         # Size and head of one moment; whatever is appended later lies behind both.
         with head_file.held_still():
@@ -91,6 +91,16 @@ def verify(path: str | Path) -> Report:
         return _verify(path, fd, status, head)
     finally:
         os.close(fd)
+
+
+def _verify_missing(path: Path, head_file: HeadFile) -> Report:
+    head, fault = head_file.read(), None
+    if head and head.size:
+        what = f"the file is gone; its head remembers {head.seq + 1} lines"
+        fault = Fault("missing", 1, 0, what)
+    elif head is None and head_file.path.stat().st_size:
+        fault = Fault("missing", 1, 0, "the file is gone, and its head cannot be read")
+    return Report(path, 0, None, {}, fault, head_kept=head is not None)
 
 
 def _verify(path: Path, fd: int, status: os.stat_result, head: Head | None) -> Report:
@@ -147,9 +157,6 @@ def _check_end(
         missing = head.seq + 1 - end.seq
         what = f"{missing} acknowledged line{'s' if missing != 1 else ''} missing at the end"
         return Fault("truncated", line, seq, what)
-    if end.offset < status.st_size:
-        left = status.st_size - end.offset
-        return Fault("torn", line, seq, f"{left} bytes of a line that was never finished")
     if head and head.is_exact_for(status) and head.size < end.offset:
         return Fault(
             "unacknowledged",
@@ -157,4 +164,7 @@ def _check_end(
             head.seq + 1,
             f"{end.seq - head.seq - 1} lines past the end that was acknowledged",
         )
+    if end.offset < status.st_size:
+        left = status.st_size - end.offset
+        return Fault("torn", line, seq, f"{left} bytes of a line that was never finished")
     return None

@@ -2,7 +2,8 @@
 Journals that write nothing: for engines that live in one process only, and for rehearsals.
 
 They seal events as the durable one does, so that an engine behaves the same with any of them: what
-could not be written to a file is refused here too, and an event comes back as a reader would see it.
+could not be written to a file is refused here too, and an event comes back as a reader would see
+it.  Nothing is kept to fold anew from, so a command that fails halfway is not undone.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-
-import orjson
 
 from engines.journal.journal import Journal
 from engines.journal.line import Event, seal
@@ -34,10 +33,9 @@ class VolatileJournal:
         yield
 
     def stage(self, event_type: str, payload: Mapping[str, Any]) -> Event:
-        line, _ = seal(self._seq, event_type, self._clock(), None, payload)
+        sealed = seal(self._seq, event_type, self._clock(), None, payload)
         self._seq += 1
-        event: Event = orjson.loads(line)
-        return event
+        return sealed.event
 
     def commit(self) -> None:
         """Nothing to do: what was staged lasts as long as the process."""
@@ -45,7 +43,7 @@ class VolatileJournal:
     def discard(self) -> None:
         """Nothing to do: see `commit`."""
 
-    def read(self, start: Position = START) -> Iterator[tuple[list[Event], Position]]:
+    def read(self, _start: Position = START) -> Iterator[tuple[list[Event], Position]]:
         yield from ()
 
 
@@ -53,7 +51,7 @@ class RehearsalJournal(VolatileJournal):
     """
     Begins where the real journal is and goes on without it.
 
-    What was recorded before the first own event is read; the rest is as if the file had ended there.
+    What was recorded before the first own event is read; then it is as if the file ended there.
     """
 
     def __init__(self, journal: Journal, *, clock: Callable[[], float] = time.time) -> None:

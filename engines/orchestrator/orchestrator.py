@@ -3,24 +3,24 @@ One cycle: signals in, a plan out, all of it in the record.
 
     signals → zone and sector events → tasks → assignments → plan
 
-A cycle writes three journals.  `cycles.jsonl` comes first and is the commit point; zones and sectors
-follow, each all or none.  Where a crash comes between them, the next cycle finds in the cycles
-journal what the others are missing and brings them up to date before it plans.
+A cycle writes three journals.  `cycles.jsonl` comes first and is the commit point; zones and
+sectors follow, each all or none, and last the assignments where they are kept.  Where a crash comes
+between them, the next cycle finds in the cycles journal what zones and sectors are missing and
+brings them up to date before it plans.
 """
 
 from __future__ import annotations
 
-import re
+import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from engines import checks
 from engines.assign import (
     AgentProfile,
-    AssignableTask,
     AssignmentPlan,
     DynamicAssignEngine,
 )
@@ -28,6 +28,13 @@ from engines.engine import Engine
 from engines.errors import InvalidInput
 from engines.journal import Event, Journal
 from engines.orchestrator.model import CycleSummary, UsageCycleResult
+from engines.orchestrator.translation import (
+    facts_of,
+    refuse_unwritable,
+    sector_of,
+    task_of,
+    zone_of,
+)
 from engines.personas import (
     Persona,
     PersonaSignal,
@@ -35,12 +42,36 @@ from engines.personas import (
     reset_dynamic_start_agents,
 )
 from engines.space import DynamicSpaceEngine, SpaceEvent, SpaceEventSeverity, SpaceSector
-from engines.zone import DynamicZoneRegistry, Zone, ZoneEventType, ZoneNotFoundError
+from engines.zone import DynamicZoneRegistry, Zone, ZoneEventType
 
 _ADVISORY_THRESHOLD = 0.35
 _CYCLES_REMEMBERED = 1000
 _OF_THE_JOURNAL = frozenset({"event_type", "parent_hash", "event_hash"})
-_unwelcome_in_slugs = re.compile(r"[^\w]+|_+")
+
+
+class _Thresholds(NamedTuple):
+    """From which severity on a signal is an alert, and from which it is critical."""
+
+    alert: float
+    critical: float
+
+    def grade(self, severity: float) -> SpaceEventSeverity:
+        if severity >= self.critical:
+            return SpaceEventSeverity.CRITICAL
+        if severity >= self.alert:
+            return SpaceEventSeverity.ALERT
+        if severity >= _ADVISORY_THRESHOLD:
+            return SpaceEventSeverity.ADVISORY
+        return SpaceEventSeverity.INFO
+
+
+class _Effect(NamedTuple):
+    """What a signal does to its zone and its sector."""
+
+    severity: float
+    summary: str
+    seen_at: datetime | None
+    cycle: int
 
 
 class DynamicUsageOrchestrator(Engine):
@@ -70,7 +101,9 @@ class DynamicUsageOrchestrator(Engine):
         self.zone_registry = (
             DynamicZoneRegistry(clock=clock) if zone_registry is None else zone_registry
         )
-        self.space_engine = DynamicSpaceEngine(clock=clock) if space_engine is None else space_engine
+        self.space_engine = (
+            DynamicSpaceEngine(clock=clock) if space_engine is None else space_engine
+        )
         self.assign_engine = (
             DynamicAssignEngine(clock=clock) if assign_engine is None else assign_engine
         )
@@ -82,7 +115,9 @@ class DynamicUsageOrchestrator(Engine):
     def reset(self) -> None:
         self.cycles: deque[CycleSummary] = deque(maxlen=_CYCLES_REMEMBERED)
         self._last_signals: list[Event] = []
+        self._last_thresholds = self._thresholds
         self._gathering: list[Event] = []
+        self._gathering_thresholds = self._thresholds
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -120,38 +155,36 @@ class DynamicUsageOrchestrator(Engine):
             InvalidInput: There are signals but no agents, or two tasks of one name.
             ZoneNotFoundError: A signal's zone is unknown and it brings no configuration.
         """
-        signals = tuple(signals)
+        signals, agents = tuple(signals), tuple(agents)
         if signals and not agents and not allow_unassigned:
             raise InvalidInput(
                 "there are signals but no agents to answer them",
                 hint="add agents, or allow a plan without assignments (--allow-unassigned)",
             )
-        self._register_places(signals)
-        # Left in the opposite order: cycles, the commit point, come before zones and sectors.
-        with self.space_engine.deciding(), self.zone_registry.deciding(), self.deciding():
-            self._complete_last_cycle()
-            number = self._next_number()
-            for signal in signals:
-                seen_at = signal.timestamp.timestamp() if signal.timestamp else None
-                effect = (signal.severity, signal.summary, seen_at, number)
-                self._strain_zone(signal.zone, *effect)
-                self._strain_sector(signal.sector, *effect)
-            self.zone_registry.close_batch(_batch(number))
-            self.space_engine.close_batch(_batch(number))
-            tasks = tuple(_task(signal, index) for index, signal in enumerate(signals))
+        checks.at_least(horizon, 0, "horizon")
+        tasks = tuple(task_of(signal, index) for index, signal in enumerate(signals))
+        facts = [facts_of(task, signal) for task, signal in zip(tasks, signals, strict=True)]
+        refuse_unwritable(facts)
+        zones, sectors = self._places_brought(signals)
+        with self.assign_engine.deciding():
+            # What cannot be planned is refused before any place has changed.
             plan = self.assign_engine.decide(
                 tasks, agents, limit=limit, min_skill_match=min_skill_match
             )
-            result = UsageCycleResult(
-                assignments=plan.decisions,
-                tasks=tasks,
-                zone_snapshots=self.zone_registry.snapshot(),
-                space_overview=self.space_engine.network_overview(horizon=horizon),
-                unassigned=plan.unassigned,
-                cycle=number,
-                planned_at=checks.from_epoch(self.clock()),
-            )
-            self._record_cycle(result, plan, signals, agents)
+            self._register_places(zones, sectors)
+            with self._deciding_everywhere():
+                number = self._next_number()
+                self._take_in(signals, number)
+                result = UsageCycleResult(
+                    assignments=plan.decisions,
+                    tasks=tasks,
+                    zone_snapshots=self.zone_registry.snapshot(),
+                    space_overview=self.space_engine.network_overview(horizon=horizon),
+                    unassigned=plan.unassigned,
+                    cycle=number,
+                    planned_at=checks.from_epoch(self.clock()),
+                )
+                self._record_cycle(result, plan, facts, agents)
         return result
 
     def load_persona_chain(self, *, force: bool = False) -> Mapping[str, Persona]:
@@ -184,14 +217,17 @@ class DynamicUsageOrchestrator(Engine):
     # --- folding -----------------------------------------------------------------------------
 
     def apply_cycle_started(self, event: Event) -> None:
-        del event
         self._gathering = []
+        self._gathering_thresholds = _Thresholds(
+            event["alert_threshold"], event["critical_threshold"]
+        )
 
     def apply_task_planned(self, event: Event) -> None:
         self._gathering.append(event)
 
     def apply_cycle_completed(self, event: Event) -> None:
         self._last_signals, self._gathering = self._gathering, []
+        self._last_thresholds = self._gathering_thresholds
         self.cycles.append(
             CycleSummary(
                 cycle=event["cycle"],
@@ -206,58 +242,64 @@ class DynamicUsageOrchestrator(Engine):
 
     # --- taking signals in -------------------------------------------------------------------
 
-    def _register_places(self, signals: Sequence[PersonaSignal]) -> None:
-        """Register the zones and sectors that signals bring along; none if one cannot be."""
+    def _places_brought(
+        self, signals: Sequence[PersonaSignal]
+    ) -> tuple[list[Zone], list[SpaceSector]]:
+        """The zones and sectors that are not known yet, as the signals describe them."""
         zones: dict[str, Zone] = {}
         sectors: dict[str, SpaceSector] = {}
         self.zone_registry.refresh()
         self.space_engine.refresh()
         for signal in signals:
             if signal.zone not in self.zone_registry and signal.zone not in zones:
-                zones[signal.zone] = _zone_for(signal)
+                zones[signal.zone] = zone_of(signal)
             if signal.sector not in self.space_engine.space and signal.sector not in sectors:
-                sectors[signal.sector] = _sector_for(signal)
-        if zones:
-            self.zone_registry.register_zones(zones.values())
-        for sector in sectors.values():
-            self.space_engine.upsert_sector(sector)
+                sectors[signal.sector] = sector_of(signal)
+        return list(zones.values()), list(sectors.values())
 
-    def _strain_zone(
-        self, zone: str, severity: float, summary: str, seen_at: float | None, cycle: int
-    ) -> None:
-        alert = severity >= self.alert_threshold
+    def _register_places(self, zones: Sequence[Zone], sectors: Sequence[SpaceSector]) -> None:
+        if not zones and not sectors:
+            return
+        with self.space_engine.deciding(), self.zone_registry.deciding():
+            self.zone_registry.register_zones(zones)
+            for sector in sectors:
+                self.space_engine.upsert_sector(sector)
+
+    def _take_in(self, signals: Sequence[PersonaSignal], cycle: int) -> None:
+        for signal in signals:
+            effect = _Effect(signal.severity, signal.summary, signal.timestamp, cycle)
+            self._strain_zone(signal.zone, effect, self._thresholds)
+            self._strain_sector(signal.sector, effect, self._thresholds)
+        self.zone_registry.close_batch(_batch(cycle))
+        self.space_engine.close_batch(_batch(cycle))
+
+    @property
+    def _thresholds(self) -> _Thresholds:
+        return _Thresholds(self.alert_threshold, self.critical_threshold)
+
+    def _strain_zone(self, zone: str, effect: _Effect, thresholds: _Thresholds) -> None:
+        alert = effect.severity >= thresholds.alert
         self.zone_registry.record_event(
             zone,
             kind=ZoneEventType.ALERT if alert else ZoneEventType.SAMPLE,
             change=1 if alert else 0,
-            value=severity,
-            note=summary,
-            metadata={"cycle": cycle},
-            timestamp=None if seen_at is None else checks.from_epoch(seen_at),
+            value=effect.severity,
+            note=effect.summary,
+            metadata={"cycle": effect.cycle},
+            timestamp=effect.seen_at,
         )
 
-    def _strain_sector(
-        self, sector: str, severity: float, summary: str, seen_at: float | None, cycle: int
-    ) -> None:
+    def _strain_sector(self, sector: str, effect: _Effect, thresholds: _Thresholds) -> None:
         self.space_engine.record_event(
             SpaceEvent(
                 sector_name=sector,
-                description=summary,
-                impact_score=severity,
-                severity=self._grade(severity),
-                timestamp=None if seen_at is None else checks.from_epoch(seen_at),
-                metadata={"cycle": cycle},
+                description=effect.summary,
+                impact_score=effect.severity,
+                severity=thresholds.grade(effect.severity),
+                timestamp=effect.seen_at,
+                metadata={"cycle": effect.cycle},
             )
         )
-
-    def _grade(self, severity: float) -> SpaceEventSeverity:
-        if severity >= self.critical_threshold:
-            return SpaceEventSeverity.CRITICAL
-        if severity >= self.alert_threshold:
-            return SpaceEventSeverity.ALERT
-        if severity >= _ADVISORY_THRESHOLD:
-            return SpaceEventSeverity.ADVISORY
-        return SpaceEventSeverity.INFO
 
     # --- the record of a cycle ---------------------------------------------------------------
 
@@ -268,7 +310,7 @@ class DynamicUsageOrchestrator(Engine):
         self,
         result: UsageCycleResult,
         plan: AssignmentPlan,
-        signals: Sequence[PersonaSignal],
+        facts: Sequence[Mapping[str, Any]],
         agents: Sequence[AgentProfile],
     ) -> None:
         self.record(
@@ -283,34 +325,21 @@ class DynamicUsageOrchestrator(Engine):
         )
         given = {decision.task_id: decision for decision in plan.decisions}
         left = {task.task_id: task for task in plan.unassigned}
-        for task, signal in zip(result.tasks, signals, strict=True):
+        for fact in facts:
             outcome: dict[str, Any] = {}
-            if decision := given.get(task.identifier):
+            if decision := given.get(fact["task_id"]):
                 outcome = {
                     "agent": decision.agent,
                     "rationale": decision.rationale,
                     "confidence": decision.confidence,
                 }
-            elif unassigned := left.get(task.identifier):
+            elif unassigned := left.get(fact["task_id"]):
                 outcome = {
                     "agent": None,
                     "cause": unassigned.cause,
                     "rationale": unassigned.reason,
                 }
-            self.record(
-                "task_planned",
-                cycle=result.cycle,
-                task_id=task.identifier,
-                zone=signal.zone,
-                sector=signal.sector,
-                severity=signal.severity,
-                summary=signal.summary,
-                required_skills=list(signal.required_skills),
-                estimated_effort_hours=signal.estimated_effort_hours,
-                seen_at=signal.timestamp.timestamp() if signal.timestamp else None,
-                metadata=dict(signal.metadata or {}),
-                **outcome,
-            )
+            self.record("task_planned", cycle=result.cycle, **fact, **outcome)
         overview = result.space_overview
         self.record(
             "cycle_completed",
@@ -322,11 +351,26 @@ class DynamicUsageOrchestrator(Engine):
             sectors_requiring_attention=list(overview.sectors_requiring_attention),
         )
 
-    def _complete_last_cycle(self) -> None:
-        """Bring zones and sectors up to the last cycle, where a crash came between the journals."""
+    @contextlib.contextmanager
+    def _deciding_everywhere(self) -> Iterator[None]:
+        """Hold all three locks, with zones and sectors brought up to the last cycle."""
+        while True:
+            # Left in the opposite order: cycles, the commit point, come before the others.
+            with self.space_engine.deciding(), self.zone_registry.deciding(), self.deciding():
+                if not self._complete_last_cycle():
+                    yield
+                    return
+            # Completed and committed before a new cycle begins: only the last can be completed.
+
+    def _complete_last_cycle(self) -> bool:
+        """
+        Bring zones and sectors up to the last cycle, where a crash came between the journals.
+
+        Return whether there was anything to complete.
+        """
         last = self.last_cycle
         if last is None or not self.journal.durable:
-            return
+            return False
         batch = _batch(last.cycle)
         missing = [
             (engine, strain, known, place)
@@ -339,61 +383,17 @@ class DynamicUsageOrchestrator(Engine):
         for engine, strain, known, place in missing:
             for event in self._last_signals:
                 if event[place] in known:  # it may have been removed since
-                    strain(
-                        event[place],
-                        event["severity"],
-                        event["summary"],
-                        event["seen_at"],
-                        last.cycle,
-                    )
+                    # By the thresholds of that cycle, which need not be ours.
+                    strain(event[place], _effect(event), self._last_thresholds)
             engine.close_batch(batch)
+        return bool(missing)
+
+
+def _effect(event: Event) -> _Effect:
+    seen_at = event["seen_at"]
+    moment = None if seen_at is None else checks.from_epoch(seen_at)
+    return _Effect(event["severity"], event["summary"], moment, event["cycle"])
 
 
 def _batch(cycle: int) -> str:
     return f"cycle-{cycle}"
-
-
-def _task(signal: PersonaSignal, index: int) -> AssignableTask:
-    slug = _unwelcome_in_slugs.sub("-", f"{signal.zone} {signal.persona} {index + 1}".lower())
-    return AssignableTask(
-        identifier=signal.task_identifier or slug.strip("-"),
-        description=signal.summary,
-        priority=signal.severity,
-        required_skills=signal.required_skills,
-        estimated_effort_hours=signal.estimated_effort_hours,
-        metadata={
-            "source": "persona_signal",
-            **(signal.metadata or {}),
-            "persona": signal.persona,
-            "zone": signal.zone,
-            "sector": signal.sector,
-            "severity": signal.severity,
-        },
-    )
-
-
-def _zone_for(signal: PersonaSignal) -> Zone:
-    configuration = signal.zone_configuration
-    if configuration is None:
-        raise ZoneNotFoundError(
-            f"signal {signal.summary!r}: no zone named {signal.zone!r}",
-            hint="register the zone first, or give the signal a zone_configuration",
-        )
-    if isinstance(configuration, Zone):
-        return replace(configuration, name=signal.zone)
-    unit_square = {"min_x": 0, "max_x": 1, "min_y": 0, "max_y": 1}
-    return checks.built(
-        Zone, {"boundary": unit_square, **configuration, "name": signal.zone}, "zone_configuration"
-    )
-
-
-def _sector_for(signal: PersonaSignal) -> SpaceSector:
-    configuration = signal.sector_configuration
-    if isinstance(configuration, SpaceSector):
-        return replace(configuration, name=signal.sector)
-    placeholder = {"hazard_index": max(signal.severity, 0.3), "supply_level": 0.5}
-    return checks.built(
-        SpaceSector,
-        {**(configuration or placeholder), "name": signal.sector},
-        "sector_configuration",
-    )

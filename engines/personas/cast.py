@@ -64,7 +64,7 @@ def reset_dynamic_start_agents(*names: str) -> None:
 def _enter(name: str) -> Persona:
     actor = _configured.get(name, _DEFAULTS[name])
     # A class is a factory, although it has the attributes of its instances.
-    persona = actor if isinstance(actor, Persona) and not isinstance(actor, type) else actor()  # type: ignore[operator]
+    persona = actor if isinstance(actor, Persona) and not isinstance(actor, type) else actor()
     if not isinstance(persona, Persona):
         raise InvalidInput(f"{name}: the factory made {persona!r}, which has no name and run()")
     return _playing.setdefault(name, persona)

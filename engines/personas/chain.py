@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from engines.errors import InvalidInput
 from engines.personas.model import (
@@ -23,6 +23,18 @@ from engines.personas.model import (
 from engines.personas.signal_map import SignalMap, UnreadableRecord
 
 Locate = Callable[[tuple[float, float]], str | None]
+
+
+class _Places(NamedTuple):
+    """Where a record can be: the known names, and the zone around a point."""
+
+    zones: Container[str]
+    sectors: Container[str]
+    locate: Locate
+
+
+def _nowhere(_: tuple[float, float]) -> None:
+    return None
 
 
 class ResearchPersona:
@@ -41,14 +53,14 @@ class ResearchPersona:
             locate: (x, y) → the zone there, or None.
         """
         signal_map: SignalMap = payload["map"]
-        zones: Container[str] = payload.get("zones", ())
-        sectors: Container[str] = payload.get("sectors", ())
-        locate: Locate = payload.get("locate", lambda _: None)
+        places = _Places(
+            payload.get("zones", ()), payload.get("sectors", ()), payload.get("locate", _nowhere)
+        )
         rows: Iterable[tuple[int, Row]] = payload.get("rows", ())
         observations, rejected = [], []
         for line, row in rows:
             try:
-                observations.append(_observe(line, row, signal_map, zones, sectors, locate))
+                observations.append(_observe(line, row, signal_map, places))
             except (UnreadableRecord, InvalidInput) as reason:
                 rejected.append(RejectedRow(line, str(reason)))
         return ResearchResult(
@@ -139,22 +151,15 @@ class RiskPersona:
         )
 
 
-def _observe(
-    line: int,
-    row: Row,
-    signal_map: SignalMap,
-    zones: Container[str],
-    sectors: Container[str],
-    locate: Locate,
-) -> Observation:
+def _observe(line: int, row: Row, signal_map: SignalMap, places: _Places) -> Observation:
     position = signal_map.position.read(row) if signal_map.position else None
     sector = str(signal_map.sector.read(row, "sector"))
-    if sector not in sectors:
+    if sector not in places.sectors:
         raise UnreadableRecord(f"unknown sector {sector!r}")
     identifier = signal_map.identifier
     return Observation(
         line=line,
-        zone=_zone(row, signal_map, zones, locate, position),
+        zone=_zone(row, signal_map, places, position),
         sector=sector,
         summary=signal_map.read_summary(row),
         row=row,
@@ -165,11 +170,7 @@ def _observe(
 
 
 def _zone(
-    row: Row,
-    signal_map: SignalMap,
-    zones: Container[str],
-    locate: Locate,
-    position: tuple[float, float] | None,
+    row: Row, signal_map: SignalMap, places: _Places, position: tuple[float, float] | None
 ) -> str:
     named: str | None = None
     if signal_map.zone:
@@ -178,9 +179,9 @@ def _zone(
         except UnreadableRecord:
             if position is None:
                 raise
-        if named is not None and named in zones:
+        if named is not None and named in places.zones:
             return named
-    around = locate(position) if position else None
+    around = places.locate(position) if position else None
     if around is None:
         known = f"unknown zone {named!r}" if named else "no zone is named"
         where = f"position {position} lies in none" if position else "there is no position"

@@ -8,9 +8,9 @@ gives a value or says, in `UnreadableRecord`, which column would not do.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from string import Formatter
 from typing import Any
@@ -72,6 +72,8 @@ class FieldRule:
         """The field as words: a list, or text with commas or semicolons between them."""
         found = self.read(row, what)
         parts = re.split(r"[,;]", found) if isinstance(found, str) else found
+        if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
+            raise UnreadableRecord(f"{what} must be words, found {found!r}")
         return tuple(part.strip() for part in parts if part.strip())
 
     def columns(self) -> Iterator[str]:
@@ -89,6 +91,12 @@ class TimeRule:
     format: str | None = None
     timezone: str = "UTC"
 
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            raise InvalidInput(f"time: no time zone named {self.timezone!r}") from None
+
     def read(self, row: Row) -> datetime | None:
         text = cell(row, self.column)
         if text is None:
@@ -99,12 +107,15 @@ class TimeRule:
                 stamp = datetime.strptime(text, self.format)  # noqa: DTZ007
             else:
                 stamp = datetime.fromisoformat(text)
-        except ValueError:
+        except (ValueError, re.error):  # the latter where the format names a part twice
             expected = self.format or "ISO 8601"
             raise UnreadableRecord(f"time: {text!r} is not in the form {expected}") from None
         if stamp.tzinfo is None:
             stamp = stamp.replace(tzinfo=ZoneInfo(self.timezone))
-        return stamp.astimezone(UTC)
+        try:
+            return checks.utc(stamp)
+        except InvalidInput as error:
+            raise UnreadableRecord(f"time: {error}") from None
 
     def columns(self) -> Iterator[str]:
         yield self.column
@@ -189,7 +200,9 @@ class SignalMap:
     @cached_property
     def _summary_columns(self) -> tuple[str, ...]:
         try:
-            return tuple(name for _, name, _, _ in Formatter().parse(self.summary) if name is not None)
+            return tuple(
+                name for _, name, *_ in Formatter().parse(self.summary) if name is not None
+            )
         except ValueError as error:
             raise InvalidInput(f"summary: {error}") from None
 

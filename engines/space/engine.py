@@ -128,8 +128,9 @@ class DynamicSpaceEngine(Engine):
 
     def ingest_events(self, events: Iterable[SpaceEvent | Mapping[str, Any]]) -> list[SpaceEvent]:
         """Record several events, all or none."""
+        new = [checks.built(SpaceEvent, event, "sector event") for event in events]
         with self.deciding():
-            return [self.record_event(event) for event in events]
+            return [self.record_event(event) for event in new]
 
     def stabilise(
         self, sector: str, *, congestion_threshold: float = 0.65, damping_factor: float = 0.85

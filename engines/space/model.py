@@ -167,7 +167,9 @@ class SpaceSector:
 
     def with_routes(self, routes: Iterable[OrbitalRoute | Mapping[str, Any]]) -> SpaceSector:
         """The same sector with other routes."""
-        return replace(self, routes=tuple(routes))
+        what = f"sector {self.name!r}: route"
+        built = tuple(checks.built(OrbitalRoute, route, what) for route in routes)
+        return replace(self, routes=built)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -230,7 +232,7 @@ class SpaceSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class SpaceNetworkOverview:
-    """All sectors at a moment; *sectors_requiring_attention* lie below the threshold, worst first."""
+    """All sectors at a moment; those *requiring_attention* are below the threshold, worst first."""
 
     average_stability: float
     total_energy_output_gw: float

@@ -79,32 +79,29 @@ class DynamicStateEngine(Engine):
         Raises:
             InvalidInput: The signal is not one.
         """
-        if isinstance(signal, Mapping):
-            stamp = checks.from_epoch(self.clock())
-            signal = checks.built(StateSignal, {"timestamp": stamp, **signal}, "state signal")
+        new = self._built(signal)
         payload: dict[str, Any] = {
-            "intensity": signal.intensity,
-            "confidence": signal.confidence,
-            "momentum": signal.momentum,
-            "weight": signal.weight,
-            "at": signal.timestamp.timestamp(),
-            "tags": list(signal.tags),
+            "intensity": new.intensity,
+            "confidence": new.confidence,
+            "momentum": new.momentum,
+            "weight": new.weight,
+            "at": new.timestamp.timestamp(),
+            "tags": list(new.tags),
         }
-        if signal.metadata:
-            payload["metadata"] = signal.metadata
+        if new.metadata:
+            payload["metadata"] = new.metadata
         with self.deciding():
-            key = signal.state.lower()
+            key = new.state.lower()
             if key not in self._definitions:
-                self.register(StateDefinition(name=signal.state))
+                self.register(StateDefinition(name=new.state))
             self.record("signal_captured", state=key, **payload)
             return self._signals[key][-1]
 
-    def extend(
-        self, signals: Iterable[StateSignal | Mapping[str, Any]]
-    ) -> tuple[StateSignal, ...]:
+    def extend(self, signals: Iterable[StateSignal | Mapping[str, Any]]) -> tuple[StateSignal, ...]:
         """Take in several signals, all or none."""
+        new = [self._built(signal) for signal in signals]
         with self.deciding():
-            return tuple(self.capture(signal) for signal in signals)
+            return tuple(self.capture(signal) for signal in new)
 
     # --- queries -----------------------------------------------------------------------------
 
@@ -160,6 +157,11 @@ class DynamicStateEngine(Engine):
 
     # --- below the face ----------------------------------------------------------------------
 
+    def _built(self, signal: StateSignal | Mapping[str, Any]) -> StateSignal:
+        if isinstance(signal, Mapping):
+            signal = {"timestamp": checks.from_epoch(self.clock()), **signal}
+        return checks.built(StateSignal, signal, "state signal")
+
     def _snapshot(
         self, definition: StateDefinition, signals: tuple[StateSignal, ...]
     ) -> StateSnapshot:
@@ -211,6 +213,6 @@ def _summary(
     moved = "holding at" if abs(change) < _STEADY else ("up to" if change > 0 else "down to")
     label = definition.name[0].upper() + definition.name[1:]
     return (
-        f"{label} state is {heading} and {moved} {value:.2f} "
-        f"(baseline {definition.baseline:.2f}, {'ready' if ready else 'warming'})."
+        f"{label} state is {heading} and {moved} {value:z.2f} "
+        f"(baseline {definition.baseline:z.2f}, {'ready' if ready else 'warming'})."
     )

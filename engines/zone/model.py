@@ -58,7 +58,9 @@ class ZoneBoundary:
                 checks.finite(getattr(self, side + axis), side + axis) for side in ("min_", "max_")
             )
             if low > high:
-                raise InvalidInput(f"boundary upside down: min_{axis} {low:g} > max_{axis} {high:g}")
+                raise InvalidInput(
+                    f"boundary upside down: min_{axis} {low:g} > max_{axis} {high:g}"
+                )
             object.__setattr__(self, f"min_{axis}", low)
             object.__setattr__(self, f"max_{axis}", high)
         system = checks.name(self.coordinate_system, "coordinate_system").lower()
