@@ -46,7 +46,7 @@ def list_cycles(workspace: Workspace, show: int, as_json: bool) -> None:
     ]
     columns = ("cycle", "planned at", "tasks", "assigned", "left over", "stability")
     output.table(columns, rows, numbers=(columns[0], *columns[2:]))
-    output.more(left, "cycles")
+    output.more(left, "cycle")
 
 
 @cycle.command("show", epilog=options.example("dino cycle show 3", "dino cycle show --json"))
@@ -72,4 +72,4 @@ def show_cycle(workspace: Workspace, number: int | None, show: int, as_json: boo
         for t in shown
     ]
     output.table(("severity", "agent", "task", "why"), rows, numbers=("severity",))
-    output.more(left, "tasks")
+    output.more(left, "task")

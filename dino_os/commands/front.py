@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -103,6 +104,7 @@ class Front(click.Group):
     ) -> Any:
         args = list(sys.argv[1:] if args is None else args)
         prog_name = prog_name or self.name
+        _open_closed_streams()
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
         as_json = "--json" in args
@@ -116,6 +118,13 @@ class Front(click.Group):
             _say("interrupted; what was acknowledged is kept", as_json=as_json, code="interrupted")
             sys.exit(_INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_closed_streams() -> None:
+    """Give a stream that our caller closed (`>&-`) a place, before a journal is opened there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _leave(error: Exception, *, as_json: bool) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -46,9 +47,12 @@ def hashchain(ctx: click.Context, journals: tuple[str, ...], as_json: bool) -> N
     else:
         for report in reports:
             mark = "ok    " if report.ok else "BROKEN"
-            output.say(f"{mark}  {report.path.stem}: {report.lines:,} lines, {report.verdict}")
+            lines = output.counted(report.lines, "line")
+            output.say(f"{mark}  {report.path.stem}: {lines}, {report.verdict}")
             if report.fault:
-                good = f"{report.fault.good_lines:,} lines before it stand"
+                good = output.counted(
+                    report.fault.good_lines, "line before it stands", "lines before it stand"
+                )
                 output.say(f"        {report.path}:{report.fault.line}; {good}")
         if not reports:
             output.say("no journals yet")
@@ -60,7 +64,10 @@ def hashchain(ctx: click.Context, journals: tuple[str, ...], as_json: bool) -> N
 def _paths(ctx: click.Context, names: tuple[str, ...]) -> list[Path]:
     if names and all(name.endswith(".jsonl") for name in names):
         return [_existing(Path(name)) for name in names]
-    there = {path.stem: path for path in open_workspace(ctx).journals()}
+    workspace = open_workspace(ctx)
+    with contextlib.suppress(FileNotFoundError):
+        next(workspace.memory.iterdir(), None)  # what cannot be looked into must not pass for empty
+    there = {path.stem: path for path in workspace.journals()}
     for name in names:
         if name not in there and not name.endswith(".jsonl"):
             raise NotFound(

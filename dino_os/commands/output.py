@@ -38,6 +38,14 @@ def say(text: str = "") -> None:
     click.echo(printable(text))
 
 
+def answer(document: Any, text: str, *, as_json: bool) -> None:
+    """What a command did: the document where JSON is asked for, else the text."""
+    if as_json:
+        emit_json(document)
+    else:
+        say(text)
+
+
 def heading(text: str) -> None:
     click.echo(click.style(printable(text), bold=True) if _coloured() else printable(text))
 
@@ -57,13 +65,13 @@ def table(
         pad_edge=False,
         show_edge=False,
         padding=(0, 2, 0, 0),
+        header_style="bold" if _coloured() else "",
     )
     for column in columns:
         drawn.add_column(
             column,
             justify="right" if column in numbers else "left",
             overflow="fold",
-            header_style="bold",
         )
     for row in rows:
         drawn.add_row(*(Text(printable(str(value))) for value in row))
@@ -83,9 +91,14 @@ def first_of(items: Sequence[T], count: int) -> tuple[Sequence[T], int]:
     return shown, len(items) - len(shown)
 
 
-def more(left_out: int, what: str = "more") -> None:
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """`1 zone`, `2 zones`; *plural* where an s is not enough."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def more(left_out: int, noun: str, plural: str | None = None) -> None:
     if left_out:
-        say(f"… and {left_out:,} {what} (--show 0 shows all)")
+        say(f"… and {counted(left_out, noun, plural)} (--show 0 shows all)")
 
 
 def watch(items: Iterable[T], what: str) -> Iterable[T]:

@@ -11,14 +11,12 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.workspace import pass_workspace
-from dino_os.errors import InvalidInput
+from dino_os.errors import DinoError, InvalidInput
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
     from dino_os.planning.cycle import Report
     from dino_os.planning.scenario import Scenario
-
-_SHARE = click.FloatRange(0, 1)
 
 
 @click.command(
@@ -42,7 +40,7 @@ _SHARE = click.FloatRange(0, 1)
 @options.horizon
 @click.option(
     "--min-skill-match",
-    type=_SHARE,
+    type=options.SHARE,
     metavar="SHARE",
     help="Share of a task's skills its agent must have.  [default: planning.min_skill_match]",
 )
@@ -82,7 +80,7 @@ def plan_cycle(
     chosen = {name: value for name, value in given.items() if value is not None}
     plan = replace(plan, options=_with(plan.options, chosen))
     if out:
-        _check_writable(out)
+        _check_writable(out, workspace.memory)
     report = run_cycle(workspace, plan, output.watch)
     if out:
         _write(out, report)
@@ -131,13 +129,15 @@ def _with(chosen: Any, changes: dict[str, Any]) -> Any:
     return structs.replace(chosen, **changes)
 
 
-def _check_writable(out: Path) -> None:
+def _check_writable(out: Path, memory: Path) -> None:
     """Find out before anything is recorded."""
     folder = out.parent
     if not folder.is_dir():
         raise InvalidInput(f"--out {out}: no folder {folder}")
-    if out.is_dir() or not os.access(folder, os.W_OK):
+    if (out.exists() and not out.is_file()) or not os.access(folder, os.W_OK):
         raise InvalidInput(f"--out {out}: cannot be written")
+    if out.resolve().is_relative_to(memory):
+        raise InvalidInput(f"--out {out}: {memory} is kept for the record")
 
 
 def _write(out: Path, report: Report) -> None:
@@ -146,7 +146,14 @@ def _write(out: Path, report: Report) -> None:
     from engines.durable import replace_file  # noqa: PLC0415
 
     text = json.dumps(report.as_dict(), ensure_ascii=False, indent=2, default=str)
-    replace_file(out, f"{text}\n".encode())
+    try:
+        replace_file(out.resolve(), f"{text}\n".encode())
+    except OSError as error:
+        number = report.result.cycle
+        kept = f"cycle {number} is recorded all the same: `dino cycle show {number} --json`"
+        raise DinoError(
+            f"--out {out}: {error.strerror}", hint=kept if report.recorded else None
+        ) from None
 
 
 # --- what people see ---------------------------------------------------------------------------
@@ -156,9 +163,9 @@ def _render(report: Report, show: int) -> None:
     result = report.result
     source = f" from {report.source}" if report.source else ""
     output.heading(f"{report.scenario}: cycle {result.cycle}")
-    counts = [f"{report.signals:,} signals{source}"]
+    counts = [f"{output.counted(report.signals, 'signal')}{source}"]
     if report.rejected:
-        counts.append(f"{len(report.rejected):,} records rejected")
+        counts.append(f"{output.counted(len(report.rejected), 'record')} rejected")
     counts += [
         f"{len(result.assignments):,} assigned",
         f"{len(result.unassigned):,} left over",
@@ -184,7 +191,7 @@ def _render_assignments(report: Report, show: int) -> None:
             for d in shown
         ]
         output.table(("priority", "agent", "task", "why"), rows, numbers=("priority",))
-        output.more(left, "assignments")
+        output.more(left, "assignment")
 
 
 def _render_unassigned(report: Report, show: int) -> None:
@@ -202,7 +209,7 @@ def _render_unassigned(report: Report, show: int) -> None:
         (f"{tasks[t.task_id].priority:.2f}", tasks[t.task_id].description, t.reason) for t in shown
     ]
     output.table(("priority", "task", "why nobody"), rows, numbers=("priority",))
-    output.more(left, "left over")
+    output.more(left, "left over", "left over")
 
 
 def _render_zones(report: Report, show: int) -> None:
@@ -216,7 +223,7 @@ def _render_zones(report: Report, show: int) -> None:
             for z in shown
         ]
         output.table(("zone", "occupied", "load", "status"), rows, numbers=("occupied", "load"))
-        output.more(left, "zones")
+        output.more(left, "zone")
 
 
 def _render_sectors(report: Report, show: int) -> None:
@@ -233,7 +240,7 @@ def _render_sectors(report: Report, show: int) -> None:
             for name in shown
         ]
         output.table(("needs attention", "stability", "last event"), rows, numbers=("stability",))
-        output.more(left, "sectors")
+        output.more(left, "sector")
 
 
 def _last_event(overview: Any, sector: str) -> str:
@@ -246,4 +253,4 @@ def _render_rejected(report: Report, show: int) -> None:
         output.heading("\nRejected records")
         shown, left = output.first_of(report.rejected, show)
         output.table(("line", "reason"), [(r.line, r.reason) for r in shown], numbers=("line",))
-        output.more(left, "rejected")
+        output.more(left, "rejected", "rejected")

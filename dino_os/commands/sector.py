@@ -18,7 +18,6 @@ _sector_name = click.argument(
     "name", shell_complete=complete(lambda workspace: [s.name for s in workspace.sectors.sectors])
 )
 _SEVERITIES = ("info", "advisory", "alert", "critical")
-_SHARE = click.FloatRange(0, 1)
 
 
 @click.group(
@@ -116,27 +115,31 @@ def show(workspace: Workspace, name: str, horizon: int | None, as_json: bool) ->
 
 @sector.command(epilog=options.example("dino sector add North --hazard 0.3 --supply 0.7"))
 @click.argument("name")
-@click.option("--hazard", "hazard_index", type=_SHARE, default=0.25, show_default=True)
-@click.option("--supply", "supply_level", type=_SHARE, default=0.6, show_default=True)
+@click.option("--hazard", "hazard_index", type=options.SHARE, help="For a new one 0.25.")
+@click.option("--supply", "supply_level", type=options.SHARE, help="For a new one 0.6.")
 @click.option(
-    "--energy-gw", "energy_output_gw", type=click.FloatRange(min=0), default=0.0, show_default=True
+    "--energy-gw", "energy_output_gw", type=options.Within(min=0), help="For a new one 0."
 )
+@options.as_json
 @pass_workspace
-def add(workspace: Workspace, name: str, **given: Any) -> None:
+def add(workspace: Workspace, name: str, as_json: bool, **given: Any) -> None:
     """Register a sector without routes, or change the one of that name (routes: import)."""
-    sectors = workspace.sectors
+    sectors, name = workspace.sectors, name.strip()
+    changes = {key: value for key, value in given.items() if value is not None}
     with sectors.deciding():
         known = sectors.space.get_sector(name).as_dict() if name in sectors.space else {}
-        sectors.upsert_sector({**known, "name": name, **given})
-    output.say(f"sector {name!r} {'changed' if known else 'registered'}")
+        new = sectors.upsert_sector({**known, "name": name, **changes})
+    done = f"sector {new.name!r} {'changed' if known else 'registered'}"
+    output.answer(new.as_dict(), done, as_json=as_json)
 
 
 @sector.command(
     "import", epilog=options.example("dino sector import examples/fire-duty/sectors.yaml")
 )
 @options.file_argument("file")
+@options.as_json
 @pass_workspace
-def import_sectors(workspace: Workspace, file: Path) -> None:
+def import_sectors(workspace: Workspace, file: Path, as_json: bool) -> None:
     """Register the sectors of a YAML file, all or none."""
     from dino_os.planning.scenario import load_sectors  # noqa: PLC0415
 
@@ -144,7 +147,8 @@ def import_sectors(workspace: Workspace, file: Path) -> None:
     with workspace.sectors.deciding():
         for new in sectors:
             workspace.sectors.upsert_sector(new)
-    output.say(f"{len(sectors)} sectors registered")
+    done = f"{output.counted(len(sectors), 'sector')} registered"
+    output.answer({"sectors": [sector.name for sector in sectors]}, done, as_json=as_json)
 
 
 @sector.command(
@@ -152,15 +156,20 @@ def import_sectors(workspace: Workspace, file: Path) -> None:
 )
 @_sector_name
 @click.argument("description")
-@click.option("--impact", type=_SHARE, required=True, help="How much it shakes the sector, 0 to 1.")
+@click.option(
+    "--impact", type=options.SHARE, required=True, help="How much it shakes the sector, 0 to 1."
+)
 @click.option(
     "--severity",
     type=click.Choice(_SEVERITIES, case_sensitive=False),
     default="info",
     show_default=True,
 )
+@options.as_json
 @pass_workspace
-def event(workspace: Workspace, name: str, description: str, impact: float, severity: str) -> None:
+def event(
+    workspace: Workspace, name: str, description: str, impact: float, severity: str, as_json: bool
+) -> None:
     """Record what shook a sector."""
     with workspace.sectors.deciding():
         workspace.sectors.space.get_sector(name)  # a misspelt name makes no new sector here
@@ -173,23 +182,28 @@ def event(workspace: Workspace, name: str, description: str, impact: float, seve
             }
         )
     snapshot = workspace.sectors.snapshot(name, horizon=_horizon(workspace, None))
-    output.say(f"{name}: stability {snapshot.stability_score:.2f}")
+    now = f"{name}: stability {snapshot.stability_score:.2f}"
+    output.answer(snapshot.as_dict(), now, as_json=as_json)
 
 
 @sector.command(epilog=options.example("dino sector stabilise B02 --congestion-threshold 0.5"))
 @_sector_name
-@click.option("--congestion-threshold", type=_SHARE, default=0.65, show_default=True)
-@click.option("--damping-factor", type=_SHARE, default=0.85, show_default=True)
+@click.option("--congestion-threshold", type=options.SHARE, default=0.65, show_default=True)
+@click.option("--damping-factor", type=options.SHARE, default=0.85, show_default=True)
+@options.as_json
 @pass_workspace
-def stabilise(workspace: Workspace, name: str, **given: float) -> None:
+def stabilise(workspace: Workspace, name: str, as_json: bool, **given: float) -> None:
     """Relieve a sector's crowded routes."""
     before = workspace.sectors.space.get_sector(name)
     after = workspace.sectors.stabilise(name, **given)
     relieved = sum(a != b for a, b in zip(before.routes, after.routes, strict=True))
-    output.say(
-        f"{name}: {relieved} routes relieved; traffic {before.traffic_load:.2f} → "
-        f"{after.traffic_load:.2f}, hazard {before.hazard_index:.2f} → {after.hazard_index:.2f}"
+    done = (
+        f"{name}: {output.counted(relieved, 'route')} relieved; "
+        f"traffic {before.traffic_load:.2f} → {after.traffic_load:.2f}, "
+        f"hazard {before.hazard_index:.2f} → {after.hazard_index:.2f}"
     )
+    document = {"relieved": relieved, "before": before.as_dict(), "after": after.as_dict()}
+    output.answer(document, done, as_json=as_json)
 
 
 def _horizon(workspace: Workspace, given: int | None) -> int:

@@ -13,7 +13,7 @@ from dino_os.workspace import Workspace
 _state_name = click.argument(
     "name", shell_complete=complete(lambda workspace: list(workspace.states.overview()))
 )
-_SIGNED = click.FloatRange(-1, 1)
+_SIGNED = options.Within(-1, 1)
 
 
 @click.group(
@@ -57,9 +57,9 @@ def show(workspace: Workspace, name: str, as_json: bool) -> None:
         output.emit_json(snapshot.as_dict())
         return
     output.say(snapshot.summary)
-    count = snapshot.metadata["signal_count"]
+    count = output.counted(snapshot.metadata["signal_count"], "signal")
     tags = f"; tags {', '.join(snapshot.tags)}" if snapshot.tags else ""
-    output.say(f"{count} signals{tags}")
+    output.say(f"{count}{tags}")
 
 
 @state.command(
@@ -72,13 +72,15 @@ def show(workspace: Workspace, name: str, as_json: bool) -> None:
 @click.option("--floor", type=float, default=-1.0, show_default=True)
 @click.option("--ceiling", type=float, default=1.0, show_default=True)
 @click.option("--warmup", type=click.IntRange(min=0), default=3, show_default=True)
+@options.as_json
 @pass_workspace
-def register(workspace: Workspace, name: str, **given: Any) -> None:
+def register(workspace: Workspace, name: str, as_json: bool, **given: Any) -> None:
     """Define a state, or change its definition."""
     from engines.state import StateDefinition  # noqa: PLC0415
 
     workspace.states.register(StateDefinition(name, **given))
-    output.say(workspace.states.snapshot(name).summary)
+    snapshot = workspace.states.snapshot(name)
+    output.answer(snapshot.as_dict(), snapshot.summary, as_json=as_json)
 
 
 @state.command(
@@ -88,9 +90,9 @@ def register(workspace: Workspace, name: str, **given: Any) -> None:
 )
 @_state_name
 @click.argument("intensity", type=_SIGNED)
-@click.option("--confidence", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--confidence", type=options.SHARE, default=0.5, show_default=True)
 @click.option("--momentum", type=_SIGNED, default=0.0, show_default=True)
-@click.option("--weight", type=click.FloatRange(min=0), default=1.0, show_default=True)
+@click.option("--weight", type=options.Within(min=0), default=1.0, show_default=True)
 @click.option("--tag", "tags", multiple=True, help="May be given several times.")
 @options.as_json
 @pass_workspace
@@ -98,7 +100,4 @@ def capture(workspace: Workspace, name: str, as_json: bool, **given: Any) -> Non
     """Take in a signal: where an observer sees the state, -1 to 1."""
     workspace.states.capture({"state": name, **given})
     snapshot = workspace.states.snapshot(name)
-    if as_json:
-        output.emit_json(snapshot.as_dict())
-    else:
-        output.say(snapshot.summary)
+    output.answer(snapshot.as_dict(), snapshot.summary, as_json=as_json)

@@ -84,7 +84,7 @@ def show(workspace: Workspace, name: str, show: int, as_json: bool) -> None:
             for e in shown
         ]
         output.table(("when", "what", "change", "note"), rows, numbers=("change",))
-        output.more(left, "events")
+        output.more(left, "event")
 
 
 @zone.command(
@@ -102,29 +102,37 @@ def show(workspace: Workspace, name: str, show: int, as_json: bool) -> None:
     help="The box it fills.",
 )
 @click.option("--capacity", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("--sensitivity", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--sensitivity", type=options.SHARE, default=0.5, show_default=True)
 @click.option("--tag", "tags", multiple=True, help="May be given several times.")
+@options.as_json
 @pass_workspace
 def add(
-    workspace: Workspace, name: str, boundary: tuple[float, float, float, float], **given: Any
+    workspace: Workspace,
+    name: str,
+    boundary: tuple[float, float, float, float],
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Register a zone, or change the one of that name."""
     from engines.zone import Zone, ZoneBoundary  # noqa: PLC0415
 
     known = name in workspace.zones
-    workspace.zones.register_zone(Zone(name, ZoneBoundary(*boundary), **given))
-    output.say(f"zone {name!r} {'changed' if known else 'registered'}")
+    new = workspace.zones.register_zone(Zone(name, ZoneBoundary(*boundary), **given))
+    done = f"zone {new.name!r} {'changed' if known else 'registered'}"
+    output.answer(workspace.zones.snapshot(new.name).as_dict(), done, as_json=as_json)
 
 
 @zone.command("import", epilog=options.example("dino zone import examples/fire-duty/zones.yaml"))
 @options.file_argument("file")
+@options.as_json
 @pass_workspace
-def import_zones(workspace: Workspace, file: Path) -> None:
+def import_zones(workspace: Workspace, file: Path, as_json: bool) -> None:
     """Register the zones of a YAML file, all or none."""
     from dino_os.planning.scenario import load_zones  # noqa: PLC0415
 
     zones = workspace.zones.register_zones(load_zones(file))
-    output.say(f"{len(zones)} zones registered")
+    done = f"{output.counted(len(zones), 'zone')} registered"
+    output.answer({"zones": [zone.name for zone in zones]}, done, as_json=as_json)
 
 
 @zone.command(
@@ -142,20 +150,19 @@ def event(workspace: Workspace, name: str, kind: str, as_json: bool, **given: An
     """Record what happened in a zone."""
     workspace.zones.record_event(name, kind=kind, **given)
     snapshot = workspace.zones.snapshot(name)
-    if as_json:
-        output.emit_json(snapshot.as_dict())
-    else:
-        zone = snapshot.zone
-        output.say(f"{zone.name}: {snapshot.occupancy} of {zone.capacity}, {snapshot.status}")
+    zone = snapshot.zone
+    now = f"{zone.name}: {snapshot.occupancy} of {zone.capacity}, {snapshot.status}"
+    output.answer(snapshot.as_dict(), now, as_json=as_json)
 
 
 @zone.command(epilog=options.example("dino zone remove Pier-9"))
 @_zone_name
+@options.as_json
 @pass_workspace
-def remove(workspace: Workspace, name: str) -> None:
+def remove(workspace: Workspace, name: str, as_json: bool) -> None:
     """Remove a zone; its history stays in the journal."""
     workspace.zones.remove_zone(name)
-    output.say(f"zone {name!r} removed")
+    output.answer({"removed": name}, f"zone {name!r} removed", as_json=as_json)
 
 
 @zone.command(
@@ -170,10 +177,8 @@ def remove(workspace: Workspace, name: str) -> None:
 def locate(workspace: Workspace, x: float, y: float, as_json: bool) -> None:
     """Find the smallest zone that contains a point; exits 1 where none does."""
     found = workspace.zones.locate((x, y))
-    if as_json:
-        output.emit_json({"zone": found.name if found else None, "x": x, "y": y})
-    else:
-        output.say(found.name if found else f"({x:g}, {y:g}) lies in no zone")
+    told = found.name if found else f"({x:g}, {y:g}) lies in no zone"
+    output.answer({"zone": found.name if found else None, "x": x, "y": y}, told, as_json=as_json)
     if not found:
         click.get_current_context().exit(1)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from dino_os.errors import InvalidInput
 from dino_os.planning.scenario import Scenario, Signals, check_columns
-from dino_os.planning.sources import reader_for
+from dino_os.planning.sources import columns_of, reader_for
 from dino_os.workspace import Workspace
 from engines.checks import did_you_mean, rfc3339
 from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
@@ -148,12 +148,8 @@ def _known_sectors(scenario: Scenario, orchestrator: DynamicUsageOrchestrator) -
 
 def _rows(source: Signals, file: Path, workspace: Workspace) -> list[tuple[int, Row]]:
     rows = list(reader_for(file, workspace.plugins.signal_sources())(file))
-    if rows:
-        try:
-            check_columns(source, list(rows[0][1]))
-        except InvalidInput:
-            # Only a CSV file states its columns once; elsewhere a record may leave one out.
-            check_columns(source, list(dict.fromkeys(name for _, row in rows for name in row)))
+    if columns := columns_of(file, rows):
+        check_columns(source, columns)
     return rows
 
 

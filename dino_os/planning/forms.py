@@ -6,13 +6,26 @@ Numbers are held to their scales here, where a line can be named; the engines cl
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, field, structs, to_builtins
 
+from dino_os.errors import InvalidInput
+from dino_os.planning.sources import as_text
+from dino_os.typed_files import Step
 from engines.assign import AgentProfile
-from engines.personas import FieldRule, PersonaSignal, PositionRule, SignalMap, TimeRule
+from engines.journal import VolatileJournal
+from engines.personas import (
+    FieldRule,
+    PersonaSignal,
+    PositionRule,
+    SignalMap,
+    TimeRule,
+    template_parts,
+)
 from engines.space import SpaceSector
 from engines.zone import Zone
 
@@ -21,12 +34,25 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Words = list[Name]
+Metadata = dict[str | int | float | bool, Any]
+
+
+class Misfit(InvalidInput):
+    """What was built from a form says no; *path* leads from the form to the part that it means."""
+
+    def __init__(self, path: tuple[Step, ...], message: str) -> None:
+        self.path = path
+        super().__init__(message)
 
 
 class _Form(Struct, forbid_unknown_fields=True, kw_only=True):
     def given(self) -> dict[str, Any]:
         """The fields that the file has."""
-        return {name: value for name, value in structs.asdict(self).items() if value is not UNSET}
+        fields = {name: value for name, value in structs.asdict(self).items() if value is not UNSET}
+        if fields.get("metadata"):
+            with _at("metadata"):
+                fields["metadata"] = _as_json(fields["metadata"])
+        return fields
 
 
 class BoundaryForm(_Form):
@@ -45,7 +71,7 @@ class ZoneForm(_Form):
     capacity: Annotated[int, Meta(ge=0)] = 1
     sensitivity: Share = 0.5
     tags: Words = []
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
     def build(self) -> Zone:
         return Zone(**{**self.given(), "boundary": self.boundary.given(), "tags": tuple(self.tags)})
@@ -77,7 +103,7 @@ class SectorForm(_Form):
     hazard_index: Share = 0.25
     supply_level: Share = 0.6
     energy_output_gw: NotNegative = 0.0
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
     def build(self) -> SpaceSector:
         return SpaceSector(
@@ -116,7 +142,7 @@ class SignalForm(_Form):
     estimated_effort_hours: Positive = 4.0
     task_identifier: Name | UnsetType = UNSET
     timestamp: datetime | UnsetType = UNSET
-    metadata: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
     def build(self) -> PersonaSignal:
         return PersonaSignal(**{**self.given(), "required_skills": tuple(self.required_skills)})
@@ -133,10 +159,10 @@ class RuleForm(_Form):
         return FieldRule(
             column=self.column,
             value=self.value,
-            # YAML reads a bare 3 as a number; in a record it is text.
-            table={str(key): value for key, value in self.table.items()},
+            # YAML reads a bare 3 as a number and true as a truth; in a record both are text.
+            table={as_text(key): value for key, value in self.table.items()},
             default=self.default,
-            add=tuple(rule.build() for rule in self.add),
+            add=tuple(_built(rule, "add", index) for index, rule in enumerate(self.add)),
         )
 
 
@@ -174,16 +200,18 @@ class MapForm(_Form):
     severity_scale: Positive = 1.0
 
     def build(self) -> SignalMap:
+        with _at("summary"):
+            template_parts(self.summary)
         return SignalMap(
             summary=self.summary,
-            sector=_rule(self.sector),
-            severity=_rule(self.severity),
-            zone=_rule(self.zone) if self.zone else None,
-            position=self.position.build() if self.position else None,
-            skills=_rule(self.skills),
-            effort_hours=_rule(self.effort_hours),
-            time=TimeRule(self.time) if isinstance(self.time, str) else _built(self.time),
-            identifier=_rule(self.identifier) if self.identifier else None,
+            sector=_rule(self.sector, "sector"),
+            severity=_rule(self.severity, "severity"),
+            zone=_rule(self.zone, "zone") if self.zone else None,
+            position=_built(self.position, "position"),
+            skills=_rule(self.skills, "skills"),
+            effort_hours=_rule(self.effort_hours, "effort_hours"),
+            time=TimeRule(self.time) if isinstance(self.time, str) else _built(self.time, "time"),
+            identifier=_rule(self.identifier, "identifier") if self.identifier else None,
             severity_scale=self.severity_scale,
         )
 
@@ -229,13 +257,34 @@ class ScenarioForm(_Form):
     options: Options = field(default_factory=Options)
 
 
-def _built(form: TimeForm | None) -> TimeRule | None:
-    return form.build() if form else None
+def _as_json(value: Any) -> Any:
+    """YAML knows more than a journal: dates become text, and so do keys that are none."""
+    try:
+        plain = to_builtins(value, str_keys=True)
+    except (TypeError, RecursionError) as error:
+        raise InvalidInput(f"cannot be recorded: {error}") from None
+    VolatileJournal().stage("tried", {"metadata": plain})
+    return plain
 
 
-def _rule(form: str | float | list[str] | RuleForm) -> FieldRule:
-    if isinstance(form, RuleForm):
-        return form.build()
+@contextlib.contextmanager
+def _at(*path: Step) -> Iterator[None]:
+    try:
+        yield
+    except InvalidInput as error:
+        raise Misfit((*path, *getattr(error, "path", ())), error.message) from None
+
+
+def _built(form: Any, *path: Step) -> Any:
+    """What *form*, which stands at *path* of the one around it, builds."""
+    with _at(*path):
+        return form.build() if form else None
+
+
+def _rule(form: str | float | list[str] | RuleForm, *path: Step) -> FieldRule:
     if isinstance(form, str):
         return FieldRule(column=form)
+    if isinstance(form, RuleForm):
+        rule: FieldRule = _built(form, *path)
+        return rule
     return FieldRule(value=tuple(form) if isinstance(form, list) else form)

@@ -21,7 +21,7 @@ from dino_os.planning.forms import (
     ZoneForm,
     ZonesFile,
 )
-from dino_os.planning.sources import read_object
+from dino_os.planning.sources import json_lines
 from dino_os.typed_files import Document, Step, convert, load, read_text, show_path
 from engines.assign import AgentProfile
 from engines.checks import did_you_mean
@@ -138,14 +138,16 @@ def _signals(form: ScenarioForm, document: Document, beside: Path) -> Signals:
 
 def _json_lines_signals(path: Path) -> list[PersonaSignal]:
     signals = []
-    for line, text in enumerate(read_text(path).splitlines(), start=1):
-        if text.strip():
+    for line, record in json_lines(path):
 
-            def error(at: tuple[Step, ...], what: str, line: int = line) -> InvalidInput:
-                return InvalidInput(f"{path}:{line}: {show_path(at)}: {what}")
+        def error(at: tuple[Step, ...], what: str, line: int = line) -> InvalidInput:
+            return InvalidInput(f"{path}:{line}: {show_path(at)}: {what}")
 
-            form = convert(read_object(path, line, text), SignalForm, error)
+        form = convert(record, SignalForm, error)
+        try:
             signals.append(form.build())
+        except InvalidInput as problem:
+            raise error((), problem.message) from None
     return signals
 
 
@@ -178,7 +180,7 @@ def _build(build: Callable[[], T], document: Document, path: tuple[Step, ...]) -
     try:
         return build()
     except InvalidInput as error:
-        raise document.error(path, error.message) from None
+        raise document.error((*path, *getattr(error, "path", ())), error.message) from None
 
 
 def check_columns(signals: Signals, columns: Sequence[str]) -> None:

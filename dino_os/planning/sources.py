@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +20,64 @@ from dino_os.hookspecs import SignalReader
 from dino_os.typed_files import Document, read_text
 from engines.personas import Row
 
-_TOO_MANY, _TOO_FEW = "\0too many", "\0too few"
-
 
 def read_csv(path: Path) -> Iterator[tuple[int, Row]]:
-    """Records of a CSV file whose first line names the columns."""
-    reader = csv.DictReader(
-        io.StringIO(read_text(path), newline=""), restkey=_TOO_MANY, restval=_TOO_FEW, strict=True
-    )
+    """Records of a CSV file whose first line names the columns; blank lines are passed over."""
+    records = _csv_records(path)
+    columns = _header(path, records)
+    for line, fields in records:
+        if len(fields) != len(columns):
+            found = f"{len(fields)} field{'s' * (len(fields) != 1)}"
+            raise InvalidInput(f"{path}:{line}: {found}, but the header names {len(columns)}")
+        yield line, dict(zip(columns, fields, strict=True))
+
+
+def columns_of(path: Path, rows: Sequence[tuple[int, Row]]) -> list[str]:
+    """The columns of a file: a CSV file states them once, elsewhere a record may leave one out."""
+    if path.suffix.lower() == ".csv":
+        return list(rows[0][1]) if rows else _header(path, _csv_records(path))
+    return list(dict.fromkeys(name for _, row in rows for name in row))
+
+
+def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The fields of each record and the line on which it begins."""
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    line = 1
     try:
-        columns = reader.fieldnames or []
-        if not columns:
-            raise InvalidInput(f"{path}: the file is empty")
-        if twins := {name for name in columns if columns.count(name) > 1}:
-            raise InvalidInput(f"{path}:1: two columns are named {min(twins)!r}")
-        before = reader.line_num
-        for row in reader:
-            line, before = before + 1, reader.line_num
-            if _TOO_MANY in row or _TOO_FEW in row.values():
-                found = sum(1 for value in row.values() if value != _TOO_FEW)
-                found += len(row.get(_TOO_MANY) or ()) - (_TOO_MANY in row)
-                raise InvalidInput(
-                    f"{path}:{line}: {found} fields, but the header names {len(columns)}"
-                )
-            yield line, row
+        for fields in reader:
+            if fields:
+                yield line, fields
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise InvalidInput(f"{path}:{reader.line_num}: not CSV: {error}") from None
+        raise InvalidInput(f"{path}:{line}: not CSV: {error}") from None
+
+
+def _header(path: Path, records: Iterator[tuple[int, list[str]]]) -> list[str]:
+    line, columns = next(records, (1, []))
+    if not columns:
+        raise InvalidInput(f"{path}: the file is empty")
+    if twins := {name for name in columns if columns.count(name) > 1}:
+        raise InvalidInput(f"{path}:{line}: two columns are named {min(twins)!r}")
+    return columns
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, Row]]:
     """Records of a file with one JSON object on each line; blank lines are passed over."""
-    for line, text in enumerate(read_text(path).splitlines(), start=1):
+    for line, record in json_lines(path):
+        yield line, as_row(record)
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """
+    The objects of a file with one on each line.
+
+    Raises:
+        InvalidInput: A line is no JSON object.
+    """
+    # Not splitlines(), which also breaks where JSON does not: at U+2028 within a text, for example.
+    for line, text in enumerate(read_text(path).split("\n"), start=1):
         if text.strip():
-            yield line, as_row(read_object(path, line, text))
+            yield line, read_object(path, line, text)
 
 
 def read_yaml(path: Path) -> Iterator[tuple[int, Row]]:
@@ -97,12 +123,22 @@ def read_object(path: Path, line: int, text: str) -> dict[str, Any]:
     The JSON object that is *text*.
 
     Raises:
-        InvalidInput: It is not one, a name stands twice, or a number is not finite.
+        InvalidInput: It is not one, a name stands twice, a number is not finite, or a text holds
+            half a surrogate pair.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_constant)
+        data = json.loads(
+            text,
+            object_pairs_hook=_no_twins,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
+        if "\\u" in text:
+            json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        if isinstance(error, UnicodeEncodeError):
+            what = "half a surrogate pair"
         raise InvalidInput(f"{path}:{line}: not JSON: {what}") from None
     if not isinstance(data, dict):
         raise InvalidInput(f"{path}:{line}: expected a JSON object, found {text[:60]!r}")
@@ -111,10 +147,11 @@ def read_object(path: Path, line: int, text: str) -> dict[str, Any]:
 
 def as_row(record: Mapping[str, Any]) -> dict[str, str]:
     """A record of JSON values as text by column; an object or list becomes its JSON."""
-    return {str(key): _text(value) for key, value in record.items()}
+    return {str(key): as_text(value) for key, value in record.items()}
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A JSON value as a record has it: text."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -134,3 +171,10 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(word: str) -> None:
     raise ValueError(f"{word} is not a finite number")
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(f"{word} is too large a number")
+    return number

@@ -18,7 +18,7 @@ from engines.personas.model import (
     Row,
     SignalResult,
 )
-from engines.personas.signal_map import FieldRule, PositionRule, SignalMap, TimeRule
+from engines.personas.signal_map import FieldRule, PositionRule, SignalMap, TimeRule, template_parts
 
 __all__ = [
     "AgentResult",
@@ -41,4 +41,5 @@ __all__ = [
     "get_dynamic_start_agents",
     "prime_dynamic_start_agents",
     "reset_dynamic_start_agents",
+    "template_parts",
 ]

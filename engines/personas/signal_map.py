@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from string import Formatter
 from typing import Any
@@ -20,6 +20,7 @@ from engines import checks
 from engines.errors import InvalidInput
 from engines.personas.model import Row
 
+_decimal = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _NULLS = frozenset({"", "null", "none", "nan", "n/a", "-"})
 
 
@@ -46,6 +47,12 @@ class FieldRule:
     default: Any = None
     add: tuple[FieldRule, ...] = ()
 
+    def __post_init__(self) -> None:
+        if (self.column is None) == (self.value is None):
+            raise InvalidInput("a rule needs either a column or a value")
+        if self.column is None and (self.table or self.default is not None):
+            raise InvalidInput("a table or a default belongs to a column, not to a value")
+
     def read(self, row: Row, what: str) -> Any:
         if self.column is None:
             return self.value
@@ -63,8 +70,8 @@ class FieldRule:
         """The field as a finite number, with what `add` finds added to it."""
         found = self.read(row, what)
         try:
-            number = checks.finite(float(found), what)
-        except (ValueError, TypeError):
+            number = _number(found, what)
+        except InvalidInput:
             raise UnreadableRecord(f"{what} must be a finite number, found {found!r}") from None
         return number + sum(rule.read_number(row, what) for rule in self.add)
 
@@ -95,7 +102,20 @@ class TimeRule:
         try:
             ZoneInfo(self.timezone)
         except (KeyError, ValueError, OSError):
-            raise InvalidInput(f"time: no time zone named {self.timezone!r}") from None
+            raise InvalidInput(f"no time zone named {self.timezone!r}") from None
+        if self.format:
+            self._refuse_unreadable(self.format)
+
+    @staticmethod
+    def _refuse_unreadable(format: str) -> None:  # noqa: A002  the attribute's name
+        """Raise where not even what was written in *format* can be read with it."""
+        some_time = datetime(2000, 1, 1, tzinfo=UTC)
+        try:
+            datetime.strptime(some_time.strftime(format), format)  # noqa: DTZ007  it is thrown away
+        except re.error:
+            raise InvalidInput(f"the format {format!r} names a part twice") from None
+        except ValueError as error:
+            raise InvalidInput(f"the format {format!r} reads no time: {error}") from None
 
     def read(self, row: Row) -> datetime | None:
         text = cell(row, self.column)
@@ -107,7 +127,7 @@ class TimeRule:
                 stamp = datetime.strptime(text, self.format)  # noqa: DTZ007
             else:
                 stamp = datetime.fromisoformat(text)
-        except (ValueError, re.error):  # the latter where the format names a part twice
+        except ValueError:
             expected = self.format or "ISO 8601"
             raise UnreadableRecord(f"time: {text!r} is not in the form {expected}") from None
         if stamp.tzinfo is None:
@@ -131,18 +151,20 @@ class PositionRule:
     pattern: str | None = None
 
     def __post_init__(self) -> None:
-        if self.column is None:
-            if self.x is None or self.y is None:
-                raise InvalidInput("position needs x and y, or a column and a pattern")
-        elif not {"x", "y"} <= set(self._matcher.groupindex):
-            raise InvalidInput("position.pattern needs groups (?P<x>…) and (?P<y>…)")
+        given = tuple(name is not None for name in (self.x, self.y, self.column))
+        if given not in {(True, True, False), (False, False, True)}:
+            raise InvalidInput("a position needs either x and y or a column")
+        if self.column is None and self.pattern is not None:
+            raise InvalidInput("a pattern belongs to a column, not to x and y")
+        if not {"x", "y"} <= set(self._matcher.groupindex):
+            raise InvalidInput("the pattern needs groups (?P<x>…) and (?P<y>…)")
 
     @cached_property
     def _matcher(self) -> re.Pattern[str]:
         try:
             return re.compile(self.pattern or r"(?P<x>[^,;\s]+)[,;\s]+(?P<y>[^,;\s]+)")
         except re.error as error:
-            raise InvalidInput(f"position.pattern is not a regular expression: {error}") from None
+            raise InvalidInput(f"the pattern is not a regular expression: {error}") from None
 
     def read(self, row: Row) -> tuple[float, float] | None:
         if self.column is None:
@@ -158,8 +180,8 @@ class PositionRule:
         if x is None or y is None:
             return None
         try:
-            return checks.finite(float(x), "x"), checks.finite(float(y), "y")
-        except ValueError:
+            return _number(x, "x"), _number(y, "y")
+        except InvalidInput:
             raise UnreadableRecord(f"position: ({x}, {y}) are not two finite numbers") from None
 
     def columns(self) -> Iterator[str]:
@@ -194,21 +216,14 @@ class SignalMap:
             raise InvalidInput("a map needs a zone or a position")
         if checks.finite(self.severity_scale, "severity_scale") <= 0:
             raise InvalidInput(f"severity_scale must be above 0, found {self.severity_scale:g}")
-        if any(name == "" for name in self._summary_columns):
-            raise InvalidInput("summary: name a column between the braces")
-
-    @cached_property
-    def _summary_columns(self) -> tuple[str, ...]:
         try:
-            return tuple(
-                name for _, name, *_ in Formatter().parse(self.summary) if name is not None
-            )
-        except ValueError as error:
+            self._summary_parts  # noqa: B018  made now, so that a bad one is found now
+        except InvalidInput as error:
             raise InvalidInput(f"summary: {error}") from None
 
     @cached_property
     def _summary_parts(self) -> tuple[tuple[str, str | None], ...]:
-        return tuple((text, name) for text, name, _, _ in Formatter().parse(self.summary))
+        return template_parts(self.summary)
 
     def read_summary(self, row: Row) -> str:
         return "".join(
@@ -228,10 +243,36 @@ class SignalMap:
             "identifier": self.identifier,
         }
         found = {name: tuple(rule.columns()) for name, rule in rules.items() if rule}
-        return {**found, "summary": self._summary_columns}
+        return {**found, "summary": tuple(name for _, name in self._summary_parts if name)}
+
+
+def template_parts(template: str) -> tuple[tuple[str, str | None], ...]:
+    """
+    Pairs of text and the column that follows it, None after the last.
+
+    Raises:
+        InvalidInput: The braces do not match, or hold something else than a column's name.
+    """
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        raise InvalidInput(f"{error} in {template!r}") from None
+    for _, name, spec, conversion in parts:
+        if name == "":
+            raise InvalidInput("name a column between the braces")
+        if spec or conversion:
+            raise InvalidInput(f"a column stands as it is; put just {{{name}}} between the braces")
+    return tuple((text, name) for text, name, _, _ in parts)
 
 
 def cell(row: Row, column: str) -> str | None:
     """The text of a column, or None where it is missing or one of the usual words for nothing."""
     text = (row.get(column) or "").strip()
     return None if text.lower() in _NULLS else text
+
+
+def _number(value: Any, what: str) -> float:
+    """A number, or text that is one in decimal digits; `float` takes more, such as 1_000."""
+    if isinstance(value, str) and _decimal.fullmatch(value.strip()):
+        value = float(value)
+    return checks.finite(value, what)
