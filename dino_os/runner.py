@@ -29,7 +29,7 @@ from engines.journal import Journal
 
 _WORKER = Path(__file__).with_name("worker.py")
 # What a program needs to find its way; everything else of the parent's environment may be secret.
-_PASSED_ON = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM")
+_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM")
 _REPLY_LIMIT = 64 * 2**20
 _AFTER_EXIT_S = 1.0  # how long output of a process that has ended may still be on its way
 
@@ -225,7 +225,8 @@ class _Child:
     def __init__(self, command: list[str], request: bytes, workspace: Path) -> None:
         reply_read, reply_write = os.pipe()
         env = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        env |= {"DINO_HOME": str(workspace), "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+        env |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+        env |= {"DINO_HOME": str(workspace), "DINO_DOOR": "skill"}
         try:
             self._process = subprocess.Popen(
                 [*command, str(reply_write)],

@@ -10,6 +10,8 @@ Owns reading and checking; what the values mean is the caller's.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -26,38 +28,59 @@ T = TypeVar("T")
 Step = str | int
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C where PyYAML was built with it
-_path_in_message = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?(?P<path>\$.*)`)?$", re.DOTALL)
+_path_in_message = re.compile(
+    r"^(?P<what>.*?)(?: - at (?:`key` in )?`(?P<path>\$.*)`)?$", re.DOTALL
+)
 _unknown_field = re.compile(r"Object contains unknown field `(.+)`")
 _step = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
 class Document:
     """
-    A YAML text that was read, and where in it each value stands.
+    A YAML or JSON text that was read, and where in it each value stands.
 
     Raises:
-        InvalidInput: Not YAML, a key that stands twice, or a number that is not finite.
+        InvalidInput: Not YAML (JSON), a key that stands twice, or a number that is not finite.
     """
 
-    def __init__(self, text: str, name: str) -> None:
+    def __init__(self, text: str, name: str, *, is_json: bool = False) -> None:
         self.name = name
-        loader = _Loader(text)
-        try:
-            self._root: yaml.Node | None = loader.get_single_node()
-            if self._root is not None:
-                self._refuse_twins(self._root)
-            self.data: Any = loader.construct_document(self._root) if self._root else None
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = f":{mark.line + 1}" if mark else ""
-            raise InvalidInput(f"{name}{line}: not YAML: {error.problem}") from None
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise InvalidInput(f"{name}: not YAML: {error}") from None
-        finally:
-            loader.dispose()
+        self.data: Any = None
+        self._root: yaml.Node | None = None
+        if is_json:
+            self._read_json(text)
+        else:
+            self._read_yaml(text)
+        if self._root is not None:
+            self._refuse_twins(self._root)
         for path, value in _leaves(self.data, ()):
             if isinstance(value, float) and not math.isfinite(value):
                 raise self.error(path, f"must be a finite number, found {value}")
+
+    def _read_yaml(self, text: str) -> None:
+        loader = _Loader(text)
+        try:
+            self._root = loader.get_single_node()
+            self.data = loader.construct_document(self._root) if self._root else None
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = f":{mark.line + 1}" if mark else ""
+            raise InvalidInput(f"{self.name}{line}: not YAML: {error.problem}") from None
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+            raise InvalidInput(f"{self.name}: not YAML: {error}") from None
+        finally:
+            loader.dispose()
+
+    def _read_json(self, text: str) -> None:
+        try:
+            self.data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InvalidInput(f"{self.name}:{error.lineno}: not JSON: {error.msg}") from None
+        except RecursionError:
+            raise InvalidInput(f"{self.name}: not JSON: nested too deeply") from None
+        # Only for the lines; what JSON escapes in its own way has none.
+        with contextlib.suppress(yaml.YAMLError):
+            self._root = yaml.compose(text, Loader=_Loader)
 
     def convert(self, form: type[T]) -> T:
         """
@@ -92,10 +115,11 @@ class Document:
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
-                if key.value in seen:
+                name = str(key.value)
+                if name in seen:
                     line = key.start_mark.line + 1
-                    raise InvalidInput(f"{self.name}:{line}: the key {key.value!r} stands twice")
-                seen.add(str(key.value))
+                    raise InvalidInput(f"{self.name}:{line}: the key {name!r} stands twice")
+                seen.add(name)
                 self._refuse_twins(value)
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
@@ -137,7 +161,7 @@ def read_bytes(path: Path) -> bytes:
 
 def load(path: Path, form: type[T]) -> tuple[T, Document]:
     """Read the YAML (or JSON) file at *path* as *form*; see `Document` for what is refused."""
-    document = Document(read_text(path), str(path))
+    document = Document(read_text(path), str(path), is_json=path.suffix == ".json")
     if document.data is None:
         raise InvalidInput(f"{path}: the file is empty")
     return document.convert(form), document

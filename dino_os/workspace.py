@@ -171,8 +171,13 @@ class Workspace:
         with contextlib.suppress(FileNotFoundError):
             return file.read_text().strip()
         self.memory.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), file.open("x") as new:
-            new.write(f"{uuid4().hex}\n")
+        draft = file.with_name(f".{file.name}.{os.getpid()}")
+        try:
+            draft.write_text(f"{uuid4().hex}\n")
+            with contextlib.suppress(FileExistsError):  # the first to name it wins
+                file.hardlink_to(draft)
+        finally:
+            draft.unlink(missing_ok=True)
         return file.read_text().strip()
 
 

@@ -405,7 +405,12 @@ class _Ticket:
 def broken(path: Path, fault: Fault) -> JournalBroken:
     """The error that tells a person about *fault*."""
     place = f"{path}:{fault.line}" if fault.line else str(path)
-    stand = f"; {fault.good_lines} lines before it stand" if fault.line else ""
+    good = (
+        "1 line before it stands"
+        if fault.good_lines == 1
+        else (f"{fault.good_lines} lines before it stand")
+    )
+    stand = f"; {good}" if fault.line else ""
     return JournalBroken(
         f"{place}: {fault.kind}: {fault.what}{stand}",
         hint="run `audit hashchain`; restore the file from a copy that verifies",

@@ -16,6 +16,7 @@ PLAN = ("plan-cycle", "scenario.yaml")
 JOURNALS = ("cycles", "sectors", "zones")
 SMALL_DISK = """
 import resource, sys
+sys.dont_write_bytecode = True  # half a .pyc would stay and break the next process
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 from dino_os.commands import dino
