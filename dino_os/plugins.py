@@ -55,11 +55,12 @@ class Plugins:
 
     def skills(self) -> SkillTable:
         """Every skill there is, from every plugin."""
-        table = SkillTable(list(self.quarantined))
+        table = SkillTable()
         for plugin, paths in self._ask("dino_skill_paths", lambda found: [Path(p) for p in found]):
             for path in paths:
                 for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
                     table.add_file(file, plugin)
+        table.quarantined[:0] = self.quarantined  # those included that failed when they were asked
         return table
 
     def commands(self) -> Mapping[str, Any]:
@@ -111,8 +112,8 @@ class Plugins:
 class SkillTable:
     """Skills by name.  Two of one name are both refused, by an error that names both."""
 
-    def __init__(self, quarantined: list[Quarantined]) -> None:
-        self.quarantined = quarantined
+    def __init__(self) -> None:
+        self.quarantined: list[Quarantined] = []
         self._skills: dict[str, list[Skill]] = {}
 
     def add_file(self, file: Path, source: str) -> None:

@@ -163,12 +163,14 @@ class Runner:
 
     def _command(self) -> list[str]:
         # -I: nothing from the environment or the current folder decides what is imported.
-        return [sys.executable, "-I", str(_WORKER)]
+        # -B: nothing compiled is left beside people's skills.  -u: output comes when it is printed.
+        return [sys.executable, "-I", "-B", "-u", "-X", "utf8", str(_WORKER)]
 
     def _request(self, skill: Skill, params: Mapping[str, Any]) -> bytes:
         return json.dumps(
             {
                 "file": str(skill.file.resolve()),
+                "sha256": skill.sha256,
                 "name": skill.name,
                 "params": dict(params),
                 "workspace": str(self._workspace),
@@ -225,7 +227,6 @@ class _Child:
     def __init__(self, command: list[str], request: bytes, workspace: Path) -> None:
         reply_read, reply_write = os.pipe()
         env = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        env |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
         env |= {"DINO_HOME": str(workspace), "DINO_DOOR": "skill"}
         try:
             self._process = subprocess.Popen(

@@ -19,8 +19,7 @@ def summarise_file(path: Path, top: int = 5) -> dict[str, Any]:
     Summarise a file: size, hash, and what its kind has to say.
 
     A CSV file is told by its columns, each with its most frequent values; JSON by its shape; text
-    by its lines and its most frequent words, Markdown by its
-    headings too.
+    by its lines and its most frequent words, Markdown by its headings too.
 
     Args:
         path: The file, relative to the workspace.

@@ -87,7 +87,7 @@ def dino(workspace: Path) -> Dino:
         done = subprocess.run(
             command(*args, door=door),
             cwd=cwd or workspace,
-            env=environment(PYTHONPATH=str(REPOSITORY), **(env or {})),
+            env=environment(**{"PYTHONPATH": str(REPOSITORY), **(env or {})}),
             capture_output=True,
             text=True,
             timeout=timeout_s,
