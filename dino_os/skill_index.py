@@ -8,8 +8,11 @@ for.  A file that cannot be read that way is quarantined with its reason and har
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import json
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +50,7 @@ class Parameter:
         annotation: As it stands in the source.
         required: Whether it has no default.
         default: The default where it is a literal, else its source text.
-        choices: Of a `Literal`.
+        choices: Of a `Literal`, or of a list's items.
         item: Kind of a list's items.
         help: From the docstring's Args section.
     """
@@ -146,15 +149,19 @@ def read_skills(file: Path, source: str) -> list[Skill]:
         raise UnreadableSkill(f"{file.name}: {error.strerror}") from None
     if b"skill" not in code:
         return []
+    digest = hashlib.sha256(code).hexdigest()
     try:
-        tree = ast.parse(code, filename=str(file))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they are for the run; the list is not the place
+            tree = ast.parse(code, filename=str(file))
+        marked = _marked(tree, _names_of_the_mark(tree))
+        return [_read_skill(node, mark, file, source, digest) for node, mark in marked]
     except SyntaxError as error:
         raise UnreadableSkill(f"{file.name}:{error.lineno}: {error.msg}") from None
-    except (ValueError, RecursionError) as error:
+    except (RecursionError, MemoryError):
+        raise UnreadableSkill(f"{file.name}: nested too deeply") from None
+    except ValueError as error:
         raise UnreadableSkill(f"{file.name}: {error}") from None
-    digest = hashlib.sha256(code).hexdigest()
-    marks = _names_of_the_mark(tree)
-    return [_read_skill(node, mark, file, source, digest) for node, mark in _marked(tree, marks)]
 
 
 def _names_of_the_mark(tree: ast.Module) -> set[str]:
@@ -191,7 +198,8 @@ def _read_skill(
     source: str,
     digest: str,
 ) -> Skill:
-    doc = ast.get_docstring(node) or ""
+    # Half a surrogate pair, which an escape can write, is no text that could be shown.
+    doc = (ast.get_docstring(node) or "").encode(errors="replace").decode()
     try:
         options = _read_options(mark)
         skill = Skill(
@@ -215,6 +223,8 @@ def _read_skill(
 def _read_options(mark: ast.expr) -> dict[str, Any]:
     if not isinstance(mark, ast.Call):
         return {}
+    if mark.args:
+        raise UnreadableSkill(f"@skill takes its options by name, found {ast.unparse(mark)}")
     options = {}
     for keyword in mark.keywords:
         if keyword.arg not in _OPTIONS:
@@ -222,11 +232,13 @@ def _read_options(mark: ast.expr) -> dict[str, Any]:
             raise UnreadableSkill(f"@skill has no option {keyword.arg!r} (it has {known})")
         try:
             value = ast.literal_eval(keyword.value)
-        except ValueError:
+        except (ValueError, TypeError):
             raise UnreadableSkill(f"@skill({keyword.arg}=…) must be a literal") from None
         if not isinstance(value, _OPTIONS[keyword.arg]):
             wanted = " or ".join(kind.__name__ for kind in _OPTIONS[keyword.arg])
             raise UnreadableSkill(f"@skill({keyword.arg}=…) must be {wanted}, found {value!r}")
+        if isinstance(value, list | tuple | dict) and not all(isinstance(v, str) for v in value):
+            raise UnreadableSkill(f"@skill({keyword.arg}=…) must hold texts, found {value!r}")
         options[keyword.arg] = value
     return options
 
@@ -255,10 +267,12 @@ def _kind(annotation: ast.expr | None) -> tuple[str, tuple[Any, ...], str, bool]
     """Kind, choices, kind of a list's items, and whether None is allowed."""
     match annotation:
         case ast.Constant(value=str(text)):
-            return _kind(ast.parse(text, mode="eval").body)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=ast.Constant(value=None)):
-            kind, choices, item, _ = _kind(left)
-            return kind, choices, item, True
+            with contextlib.suppress(SyntaxError, ValueError):  # Python never reads it either
+                return _kind(ast.parse(text, mode="eval").body)
+        case ast.BinOp(left=ast.Constant(value=None), op=ast.BitOr(), right=named):
+            return *_kind(named)[:3], True
+        case ast.BinOp(left=named, op=ast.BitOr(), right=ast.Constant(value=None)):
+            return *_kind(named)[:3], True
         case ast.Subscript(value=outer, slice=inner):
             return _generic_kind(ast.unparse(outer).rpartition(".")[2], inner)
         case ast.Name() | ast.Attribute():
@@ -272,20 +286,23 @@ def _generic_kind(outer: str, inner: ast.expr) -> tuple[str, tuple[Any, ...], st
         values = inner.elts if isinstance(inner, ast.Tuple) else [inner]
         return "choice", tuple(_literal(value) for value in values), "any", False
     if outer == "Optional":
-        kind, choices, item, _ = _kind(inner)
-        return kind, choices, item, True
+        return *_kind(inner)[:3], True
     if outer in {"list", "List", "Sequence", "Iterable"}:
-        return "list", (), _kind(inner)[0], False
+        item, choices, *_ = _kind(inner)
+        return "list", choices, item, False
     if outer in {"dict", "Dict", "Mapping"}:
         return "dict", (), "any", False
     return "any", (), "any", False
 
 
 def _literal(node: ast.expr) -> Any:
+    """The value of a literal that JSON can hold; of anything else its source text."""
     try:
-        return ast.literal_eval(node)
-    except ValueError:
+        value = ast.literal_eval(node)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError):
         return ast.unparse(node)
+    return value
 
 
 def _argument_help(doc: str) -> dict[str, str]:

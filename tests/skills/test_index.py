@@ -123,6 +123,12 @@ def test_what_is_no_skill_is_not_listed(dino: Dino, workspace: Path, code: str) 
         ("@skill(timeout='soon')\ndef f(): ...\n", "expected a time"),
         ("@skill(memory='-1GB')\ndef f(): ...\n", "expected a size"),
         ("@skill\ndef f(): '\0'\n", "null byte"),
+        ("@skill(['data/'])\ndef f(): ...\n", "takes its options by name"),
+        ("@skill(reads=[7])\ndef f(): ...\n", "must hold texts"),
+        ("@skill(needs={[]: 1})\ndef f(): ...\n", "must be a literal"),
+        ("@skill(memory=10**40)\ndef f(): ...\n", "must be a literal"),
+        (f"@skill(memory={10**40})\ndef f(): ...\n", "expected a size"),
+        ("@skill\ndef f(): return " + "-" * 20_000 + "1\n", "nested too deeply"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_quarantined_and_harms_no_other(
@@ -148,6 +154,19 @@ def test_a_file_that_begins_with_an_underscore_is_its_neighbours_business(
 ) -> None:
     write("@skill\ndef hidden(): ...\n", "_shared.py")
     assert listed(dino) == {}
+
+
+def test_odd_docstrings_and_defaults_are_shown_all_the_same(dino: Dino, write: Write) -> None:
+    """Half a surrogate pair, bytes, a set, an annotation that is no Python: none stops the list."""
+    write(
+        r"""
+        @skill
+        def odd(a="\ud800", b=b"x", c={1}, d: "a b" = 1, e: None | int = None) -> None:
+            "Half a \ud800 pair."
+        """
+    )
+    assert set(listed(dino)) == {"odd"}
+    assert dino("run", "odd", "--help").out
 
 
 def test_two_skills_of_one_name_are_an_error_that_names_both(dino: Dino, write: Write) -> None:
