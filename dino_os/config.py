@@ -23,6 +23,7 @@ _VARIABLE = "DINO_"
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 
 
@@ -38,6 +39,22 @@ class Sandbox(Struct, forbid_unknown_fields=True, frozen=True):
 
     timeout_s: Annotated[float, Meta(gt=0)] = 60.0
     output_bytes: Positive = 2**20
+
+
+class Memory(Struct, forbid_unknown_fields=True, frozen=True):
+    """The journals' files.  0 is never."""
+
+    rotate_bytes: Count = 32 * 2**20
+    rotate_s: Seconds = 0
+    compress: bool = True
+
+
+class Security(Struct, forbid_unknown_fields=True, frozen=True):
+    """The key that signs checkpoints, and when it does by itself.  0 is never."""
+
+    signing_key: str = ""
+    checkpoint_events: Count = 1000
+    checkpoint_s: Seconds = 3600.0
 
 
 class Planning(Struct, forbid_unknown_fields=True, frozen=True):
@@ -58,6 +75,8 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     """All sections."""
 
     system: System = System()
+    memory: Memory = Memory()
+    security: Security = Security()
     sandbox: Sandbox = Sandbox()
     planning: Planning = Planning()
 

@@ -25,6 +25,18 @@ else:
     sync_data = os.fdatasync
 
 
+def write_all(fd: int, data: bytes) -> None:
+    """
+    Write *data* in one call, or say why not.
+
+    Raises:
+        OSError: The disk did not take all of it; some of it may stand there.
+    """
+    written = os.write(fd, data)
+    while written < len(data):  # the disk is filling up; the next call says why
+        written += os.write(fd, data[written:])
+
+
 def sync_folder(folder: Path) -> None:
     """Return once the names in *folder* are on the disk: after a create or a rename."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -32,6 +44,36 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make *folder* and those above it that are missing; their names are on the disk on return."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(mode, exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def create_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """
+    Make *path*, holding *content*: after a crash it has all of it, or is not there.
+
+    Raises:
+        FileExistsError: It is there already; of several who make it one succeeds.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.unlink(missing_ok=True)  # of a process that had our number and died
+    try:
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            write_all(fd, content)
+            sync_data(fd)
+        finally:
+            os.close(fd)
+        os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -21,15 +21,21 @@ lasts as long as its process.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, ClassVar
 
 from engines.journal import START, Event, Journal, VolatileJournal
+from engines.snapshot import Snapshot, SnapshotFile
 
 _APPLY = "apply_"
+# Folding so many takes about a tenth of a second; saving a state about as long.
+_SNAPSHOT_EVERY = 10_000
 
 
 class Engine(ABC):
@@ -57,7 +63,10 @@ class Engine(ABC):
         self._guard = threading.RLock()
         self._depth = 0
         self._folded_to = START
+        self._saved_at = 0
+        others = set(vars(self))
         self.reset()
+        self._state_names = vars(self).keys() - others
         self.refresh()
 
     @abstractmethod
@@ -72,10 +81,13 @@ class Engine(ABC):
             JournalBroken: A line does not stand; the state is then that of the lines before it.
         """
         with self._guard:
+            if self._folded_to == START:
+                self._restore()
             for events, behind in self.journal.read(self._folded_to):
                 for event in events:
                     self._apply(event)
                 self._folded_to = behind
+            self._save_if_due()
 
     @contextlib.contextmanager
     def deciding(self) -> Iterator[None]:
@@ -95,6 +107,7 @@ class Engine(ABC):
                     yield
                     self.journal.commit()
                     self._folded_to = self.journal.end
+                    self._save_if_due()
                 except BaseException:
                     self._forget()
                     raise
@@ -109,6 +122,10 @@ class Engine(ABC):
         self._apply(event)
         return event
 
+    def fold_settings(self) -> tuple[Any, ...]:
+        """The settings on which the folded state depends: with others a snapshot is of no use."""
+        return ()
+
     def verify_hash_chain(self) -> bool:
         """Whether the journal on disk verifies from its first byte to its last."""
         from engines.journal import verify  # noqa: PLC0415  auditing is not part of starting up
@@ -119,6 +136,89 @@ class Engine(ABC):
         # Types without a method are the journal's own, or a newer version's: not this fold's.
         if name := self._appliers.get(event["event_type"]):
             getattr(self, name)(event)
+
+    def save_snapshot(self) -> None:
+        """
+        Keep the state as it is now beside the journal.
+
+        Raises:
+            OSError: The disk did not take it.
+        """
+        path = self.journal.snapshot_path
+        if path and self.journal.durable:
+            self._saved_at = self._folded_to.seq
+            state = {name: getattr(self, name) for name in self._state_names}
+            SnapshotFile(path).save(self._maker(), Snapshot(self._folded_to, state))
+
+    def check_snapshot(self) -> str | None:
+        """
+        Fold the journal up to the snapshot beside it; say how the two differ, or None.
+
+        Raises:
+            JournalBroken: A line before it does not stand.
+        """
+        path = self.journal.snapshot_path
+        found = SnapshotFile(path).load(self._maker()) if path else None
+        if found is None:  # or another version's, from which nobody goes on
+            return None
+        with self._guard:
+            if not self.journal.holds(found.position):
+                return f"it stands for line {found.position.seq}, which is not there"
+            try:
+                self.reset()
+                self._folded_to = START
+                self._begin_after_pruned()
+                self._fold(until=found.position.seq)
+                folded = {name: getattr(self, name) for name in self._state_names}
+                return None if folded == found.state else "the lines fold to another state"
+            finally:
+                self._forget()
+
+    def _fold(self, until: int) -> None:
+        for events, behind in self.journal.read(self._folded_to):
+            for event in events:
+                if event["seq"] == until:
+                    return
+                self._apply(event)
+            self._folded_to = behind
+
+    def _restore(self) -> None:
+        """Begin with the snapshot, or with what was kept of lines that were pruned."""
+        path = self.journal.snapshot_path
+        if path and not self._begin_with(SnapshotFile(path).load(self._maker())):
+            self._begin_after_pruned()
+
+    def _begin_after_pruned(self) -> None:
+        path = self.journal.snapshot_path
+        if path and self.journal.begin() != START:
+            self._begin_with(SnapshotFile(path.with_suffix(".base")).load(None))
+
+    def _begin_with(self, found: Snapshot | None) -> bool:
+        if (
+            found is None
+            or found.state.keys() != self._state_names
+            or not self.journal.holds(found.position)
+        ):
+            return False
+        vars(self).update(found.state)
+        self._folded_to = found.position
+        self._saved_at = found.position.seq
+        return True
+
+    def _save_if_due(self) -> None:
+        if self._folded_to.seq - self._saved_at >= _SNAPSHOT_EVERY:
+            self._saved_at = self._folded_to.seq  # where it cannot be saved, not again at once
+            with contextlib.suppress(OSError, TypeError):  # without a snapshot it is as good
+                self.save_snapshot()
+
+    def _maker(self) -> str:
+        """What tells the code and the settings that fold this engine's state."""
+        file = Path(sys.modules[type(self).__module__].__file__ or "")
+        # One module, or the package that it is a part of.
+        parts = [file] if file.parent.name == "engines" else sorted(file.parent.glob("*.py"))
+        code = b"".join(part.read_bytes() for part in parts)
+        settings = repr(self.fold_settings())
+        return f"{type(self).__qualname__} {sha256(code + settings.encode()).hexdigest()}"
 
     def _forget(self) -> None:
         """Drop what was applied but not committed by folding anew."""

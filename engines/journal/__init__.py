@@ -1,22 +1,36 @@
 """Tamper-evident journals: hash-chained JSON lines that many processes append to."""
 
-from engines.journal.journal import Draft, Journal
+from engines.journal.checked import OnProgress
+from engines.journal.group import Draft
+from engines.journal.journal import Journal
 from engines.journal.line import Event
-from engines.journal.reader import START, Fault, Position
+from engines.journal.reader import Block, Fault
+from engines.journal.recorded import RecordedJournal
 from engines.journal.recovery import SetAside
-from engines.journal.verify import Report, verify
+from engines.journal.report import Report, Since
+from engines.journal.rotation import Rotation
+from engines.journal.segment import JOURNAL_PRUNED, START, Position, Sealed, files_of
+from engines.journal.verify import verify
 from engines.journal.volatile import RehearsalJournal, VolatileJournal
 
 __all__ = [
+    "JOURNAL_PRUNED",
     "START",
+    "Block",
     "Draft",
     "Event",
     "Fault",
     "Journal",
+    "OnProgress",
     "Position",
+    "RecordedJournal",
     "RehearsalJournal",
     "Report",
+    "Rotation",
+    "Sealed",
     "SetAside",
+    "Since",
     "VolatileJournal",
+    "files_of",
     "verify",
 ]

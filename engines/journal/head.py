@@ -17,16 +17,17 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from engines.durable import sync_data, sync_folder
+import orjson
+
+from engines.durable import make_folder, sync_data, sync_folder
 from engines.errors import JournalBusy
 
 _SIZE = 384
@@ -56,13 +57,9 @@ class Head:
     file: str
     boot: str
 
-    def is_exact_for(self, journal: os.stat_result) -> bool:
-        """Whether bytes past `size` can only be a write that was never acknowledged."""
-        return bool(self.boot) and self.boot == boot_id() and self.file == file_id(journal)
-
-
-def file_id(status: os.stat_result) -> str:
-    return f"{status.st_dev}:{status.st_ino}"
+    def is_exact_for(self, file: str) -> bool:
+        """Whether bytes past `size` of *file* can only be a write that was never acknowledged."""
+        return bool(self.boot) and self.boot == boot_id() and self.file == file
 
 
 @cache
@@ -88,7 +85,8 @@ class HeadFile:
 
     def close(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            with contextlib.suppress(OSError):  # it is gone all the same
+                os.close(self._fd)
             self._fd = -1
 
     def read(self) -> Head | None:
@@ -105,6 +103,11 @@ class HeadFile:
             return None
         finally:
             os.close(fd)
+
+    def adopt(self) -> Head | None:
+        """Read the head under the lock, and take it for what this object wrote last."""
+        self._written = os.pread(self._fd, _SIZE, 0)
+        return _decode(self._written)
 
     def write(self, head: Head, *, durable: bool = False) -> None:
         self._written = _encode(head)
@@ -167,13 +170,16 @@ class HeadFile:
             os.close(fd)
 
     def unlock(self) -> None:
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        except OSError:  # what was done under it stands; closing releases it too
+            self.close()
 
     def _open(self) -> None:
         try:
             self._fd = os.open(self.path, os.O_RDWR)
         except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
             sync_folder(self.path.parent)
 
@@ -185,14 +191,14 @@ class HeadFile:
 
 
 def _encode(head: Head) -> bytes:
-    text = json.dumps(asdict(head), separators=(",", ":")).encode().ljust(_TEXT_SIZE)
+    text = orjson.dumps(head).ljust(_TEXT_SIZE)
     return text + _check(text) + b"\n"
 
 
 def _decode(record: bytes) -> Head | None:
     if len(record) != _SIZE or _check(record[:_TEXT_SIZE]) != record[_TEXT_SIZE:-1]:
         return None
-    return Head(**json.loads(record[:_TEXT_SIZE]))
+    return Head(**orjson.loads(record[:_TEXT_SIZE]))
 
 
 def _check(text: bytes) -> bytes:

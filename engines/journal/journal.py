@@ -7,7 +7,8 @@ Owns the write path.  The order of a commit is the design:
     far it will reach) → one write of whole lines → sync → COMMIT POINT → move the head → unlock
 
 What fails before the commit point leaves the journal as it was.  A failed sync poisons the handle:
-nothing more is written through it, and the next process recovers from what is on the disk.
+nothing more is written through it, and the next process recovers from what is on the disk.  A live
+segment that has grown too large or too old is sealed right after the commit that made it so.
 """
 
 from __future__ import annotations
@@ -21,18 +22,27 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from engines.durable import sync_data, sync_folder
-from engines.errors import JournalBroken, JournalError, JournalWriteFailed
-from engines.journal.head import Head, HeadFile, boot_id, file_id
+from engines.durable import sync_data, sync_folder, write_all
+from engines.errors import JournalWriteFailed
+from engines.journal.failures import as_journal_error, interrupted
+from engines.journal.group import Draft, Queue, Ticket
+from engines.journal.head import Head, boot_id
 from engines.journal.line import Event, seal
-from engines.journal.reader import START, Fault, FaultFound, Position, read_tail, scan
+from engines.journal.reader import Block
+from engines.journal.recorded import RecordedJournal
 from engines.journal.recovery import SetAside, find_ending, set_aside
+from engines.journal.rotation import Rotation, compress, start_next
+from engines.journal.segment import (
+    SEGMENT_STARTED,
+    START,
+    Position,
+    Segment,
+    open_live,
+    sealed_before,
+)
 
-Draft = tuple[str, Mapping[str, Any]]
-"""An event before it is written: its type and its payload."""
 
-
-class Journal:
+class Journal(RecordedJournal):
     """
     The journal at *path*, which need not exist yet: it is created by the first event.
 
@@ -47,6 +57,7 @@ class Journal:
         clock: Seconds since the epoch.
         lock_timeout_s: How long to wait for another writer.
         on_recovery: Told when a torn tail was moved aside.
+        rotation: When to go on in a new file; None never does.
     """
 
     durable = True
@@ -60,34 +71,33 @@ class Journal:
         clock: Callable[[], float] = time.time,
         lock_timeout_s: float = 30.0,
         on_recovery: Callable[[Path, SetAside], None] | None = None,
+        rotation: Rotation | None = None,
     ) -> None:
-        self.path = Path(path)
-        self.name = self.path.stem
+        super().__init__(path)
         self._origin = origin
         self._by = {"by": by} if by else {}
         self._clock = clock
         self._lock_timeout_s = lock_timeout_s
         self._on_recovery = on_recovery
-        self._head = HeadFile(self.path.with_suffix(".head"))
-        self._fd = -1
+        self._rotation = rotation
+        self._live: Segment | None = None
         self._end = START  # behind the last committed line, as this object knows it
         self._next = START  # behind the last staged line
         self._staged: list[bytes] = []
+        self.wrote = False  # whether this object has committed anything
         self._poison: BaseException | None = None
         self._mutex = threading.RLock()
         self._depth = 0
-        self._waiting: list[_Ticket] = []
-        self._waiting_lock = threading.Lock()
+        self._holder = 0  # the thread that holds the lock
+        self._queue = Queue()
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):
             self.close()
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        self._head.close()
+        self._close_live()
+        self.head.close()
 
     @property
     def end(self) -> Position:
@@ -113,21 +123,22 @@ class Journal:
             JournalBusy: Another process has held the lock for too long.
             JournalWriteFailed: The disk did not take it.
         """
-        ticket = _Ticket(list(drafts))
-        with self._waiting_lock:
-            self._waiting.append(ticket)
-        with self._mutex:
-            if not ticket.done:
-                with self._waiting_lock:
-                    group, self._waiting = self._waiting, []
-                self._append_group(group)
+        ticket = Ticket(drafts)
+        if self._holder == threading.get_ident():
+            self._append_group([ticket])
+        elif self._queue.falls_to(ticket):
+            self._append_group([])
         if ticket.error:
             raise ticket.error
         return ticket.events
 
-    def _append_group(self, group: list[_Ticket]) -> None:
+    def _append_group(self, group: list[Ticket]) -> None:
+        """Append what *group* and all who wait by then have brought."""
+        leads = not group
         try:
             with self.locked():
+                if leads:
+                    group += self._queue.take()
                 for ticket in group:
                     mark = len(self._staged), self._next
                     try:
@@ -138,15 +149,16 @@ class Journal:
                         self._next = mark[1]
                 self.commit()
         except BaseException as error:
+            group += self._queue.take() if leads else ()
             # Every thread that waits must learn of it, an interruption of this one included.
-            failure = error if isinstance(error, Exception) else _interrupted(self.path)
+            failure = error if isinstance(error, Exception) else interrupted(self.path)
             for ticket in group:
                 ticket.error = ticket.error or failure
             if failure is not error:
                 raise
         finally:
-            for ticket in group:
-                ticket.done = True
+            if leads:
+                self._queue.step_down(group)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -163,9 +175,10 @@ class Journal:
                     hint="start again: the next process recovers from what is on the disk",
                 )
             if self._depth == 0:
-                with _as_journal_error(self.path):
-                    self._head.lock(self._lock_timeout_s)
+                with as_journal_error(self.path):
+                    self.head.lock(self._lock_timeout_s)
             self._depth += 1
+            self._holder = threading.get_ident()
             try:
                 if self._depth == 1:
                     self._settle()
@@ -173,8 +186,9 @@ class Journal:
             finally:
                 self._depth -= 1
                 if self._depth == 0:
+                    self._holder = 0
                     self.discard()
-                    self._head.unlock()
+                    self.head.unlock()
 
     def stage(self, event_type: str, payload: Mapping[str, Any]) -> Event:
         """
@@ -197,159 +211,143 @@ class Journal:
         """Make what was staged durable, all or none.  Only within `locked()`."""
         if not self._staged:
             return
-        if self._fd < 0:
-            self._create()
+        live = self._live or self._create()
+        if not live.number:  # there was nothing in it that could say
+            live = self._live = Segment.of(self.path, live.fd, self._staged[0])
         batch = b"".join(self._staged)
         if len(self._staged) > 1:
             # So that after a power cut half a batch is known for what it is.
             self._move_head(pending=self._next.offset, durable=True)
-        self._write(batch)
+        self._write(live, batch)
+        self.wrote = True
         self._staged.clear()
         self._end = self._next
         self._move_head()
+        if self._rotation and self._rotation.is_due(live, self._end, self._clock()):
+            self.rotate()
+
+    def rotate(self) -> None:
+        """
+        Seal the live segment and go on in a new file.  Only within `locked()`, nothing staged.
+
+        Where the folder cannot be changed nothing happens, and the next commit tries again.
+        """
+        live = self._live
+        if live is None or self._end == live.begin:
+            return
+        mark = self._next
+        self.stage(SEGMENT_STARTED, {"segment": live.number + 1, "offset": mark.offset})
+        first_line = self._staged.pop()
+        try:
+            self._live = start_next(live, first_line)
+        except OSError as error:
+            self._next = mark
+            if not live.is_at(self.path):
+                self._poison = error  # who may have the last word on the folder is not known
+            return
+        live.close()
+        self._end = self._next
+        self._move_head()
+
+    def compress_sealed(self) -> None:
+        """
+        Pack the sealed segments that are not packed yet.  Needs no lock: nobody writes to them.
+
+        Raises:
+            OSError: The disk did not take one; it stays as it was.
+        """
+        for sealed in sealed_before(self._live) if self._live else ():
+            if not sealed.compressed:
+                compress(sealed)
 
     def discard(self) -> None:
         """Forget what was staged and not committed."""
         self._staged.clear()
         self._next = self._end
 
-    # --- reading -----------------------------------------------------------------------------
-
-    def read(self, start: Position = START) -> Iterator[tuple[list[Event], Position]]:
-        """
-        Hand out the acknowledged events from *start* on, in blocks with the place behind each.
-
-        Needs no lock and no right to write; every line is checked on the way.
-
-        Raises:
-            JournalBroken: At the first line that does not stand.
-        """
-        if self._depth and start == self._end:
-            return
-        fd = self._open_to_read()
-        if fd is None:
-            return
-        try:
-            with self._faults_as_errors():
-                end = find_ending(fd, self._head.read()).position
-                if start.offset > end.offset:
-                    what = f"{start.seq - end.seq} lines that were read before are gone"
-                    raise FaultFound(Fault("truncated", 0, end.seq, what))
-                if start.offset < end.offset:
-                    yield from scan(fd, start, end.offset)
-        finally:
-            os.close(fd)
-
-    def events(self) -> Iterator[Event]:
-        """Every acknowledged event, oldest first."""
-        for events, _ in self.read():
-            yield from events
-
-    def tail(self, count: int) -> list[Event]:
-        """The last *count* acknowledged events, oldest first; reads only the end of the file."""
-        fd = self._open_to_read() if count > 0 else None
-        if fd is None:
-            return []
-        try:
-            with self._faults_as_errors():
-                return read_tail(fd, find_ending(fd, self._head.read()).position.offset, count)
-        finally:
-            os.close(fd)
+    def blocks(self, start: Position = START) -> Iterator[Block]:
+        # Under the lock nobody else can have written since.
+        return iter(()) if self._depth and start == self._end else super().blocks(start)
 
     # --- below the face ----------------------------------------------------------------------
 
-    def _open_to_read(self) -> int | None:
-        try:
-            return os.open(self.path, os.O_RDONLY)
-        except FileNotFoundError:
-            self._check_never_begun()
-            return None
-        except OSError as error:
-            raise JournalError(f"{self.path}: cannot be read: {error.strerror}") from None
-
-    def _check_never_begun(self) -> None:
-        head = self._head.read()
-        if head and head.size:
-            what = f"the file is gone; its head remembers {head.seq + 1} lines"
-            raise broken(self.path, Fault("missing", 0, 0, what))
-
     def _settle(self) -> None:
         """Make sure the file ends in the whole line the head names; move aside what is past it."""
-        with _as_journal_error(self.path):
+        with as_journal_error(self.path):
             if self._is_as_we_left_it():
                 return
-            self._reopen()
-            if self._fd < 0:
-                self._check_never_begun()
+            if not self._live or not self._live.is_at(self.path):
+                self._close_live()
+                self._live = open_live(self.path, os.O_RDWR | os.O_APPEND)
+            if self._live is None:
+                self.check_never_begun()
                 self._end = self._next = START
                 return
-            head = self._head.read()
-            with self._faults_as_errors():
-                ending = find_ending(self._fd, head)
+            head = self.head.adopt()
+            with self.faults_as_errors():
+                ending = find_ending(self._live, head)
             self._end = self._next = ending.position
             if not self._end.seq:  # created by a writer that may have died before this
                 sync_folder(self.path.parent)
-            evidence = set_aside(self.path, self._fd, ending) if ending.leftover else None
-            # A batch given up must not be taken, after a power cut, for one still under way.
-            self._move_head(durable=bool(head and head.pending))
+            evidence = set_aside(self._live, ending) if ending.leftover else None
+            if head != self._head_for(self._end):
+                # A batch given up must not be taken, after a power cut, for one still under way.
+                self._move_head(durable=bool(head and head.pending))
             if evidence:
-                if self._end.seq:
-                    self.stage(
-                        "journal_recovered",
-                        {
-                            "set_aside_bytes": evidence.size,
-                            "set_aside_sha256": evidence.sha256,
-                            "kept_in": evidence.path.name,
-                        },
-                    )
-                    self.commit()
-                if self._on_recovery:
-                    self._on_recovery(self.path, evidence)
+                self._report(evidence)
+
+    def _report(self, evidence: SetAside) -> None:
+        if self._end.seq:
+            self.stage(
+                "journal_recovered",
+                {
+                    "set_aside_bytes": evidence.size,
+                    "set_aside_sha256": evidence.sha256,
+                    "kept_in": evidence.path.name,
+                },
+            )
+            self.commit()
+        if self._on_recovery:
+            self._on_recovery(self.path, evidence)
 
     def _is_as_we_left_it(self) -> bool:
-        if self._fd < 0 or self._end.seq == 0:
+        live, end = self._live, self._end
+        if live is None or end.seq == 0 or not live.is_at(self.path):
             return False
-        try:
-            there = self.path.stat()
-        except FileNotFoundError:
-            return False
-        if there.st_size != self._end.offset or not os.path.samestat(there, os.fstat(self._fd)):
-            return False
-        if not self._head.is_as_written():
+        if end.offset != live.end or not self.head.is_as_written():
             return False  # another process wrote, even if the file looks the same again
         # Size alone would not show a line replaced by one of equal length.
-        tail = b'"%b"}\n' % (self._end.parent_hash or "").encode()
-        return os.pread(self._fd, len(tail), self._end.offset - len(tail)) == tail
+        tail = b'"%b"}\n' % (end.parent_hash or "").encode()
+        return live.read(len(tail), end.offset - len(tail)) == tail
 
-    def _reopen(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        with contextlib.suppress(FileNotFoundError):
-            self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND)
+    def _close_live(self) -> None:
+        if self._live:
+            self._live.close()
+            self._live = None
 
-    def _create(self) -> None:
-        with _as_journal_error(self.path):
-            self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
+    def _create(self) -> Segment:
+        with as_journal_error(self.path):
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
+            fd = os.open(self.path, flags, 0o644)
+            self._live = Segment.of(self.path, fd, self._staged[0])
             try:
                 sync_folder(self.path.parent)
             except OSError as error:
                 self._poison = error
                 raise
+            return self._live
 
-    def _write(self, batch: bytes) -> None:
+    def _write(self, live: Segment, batch: bytes) -> None:
         try:
-            written = os.write(self._fd, batch)
-            while written < len(batch):  # the disk is filling up; the next call says why
-                written += os.write(self._fd, batch[written:])
+            write_all(live.fd, batch)
         except OSError as error:
-            self._undo_write(error)
+            self._undo_write(live, error)
             raise JournalWriteFailed(
                 f"{self.path}: {error.strerror}; nothing was recorded",
                 hint="make room, then run the command again",
             ) from None
         try:
-            sync_data(self._fd)
+            sync_data(live.fd)
         except OSError as error:
             self._poison = error
             raise JournalWriteFailed(
@@ -357,18 +355,17 @@ class Journal:
                 hint="check the disk; the next process recovers from what is on it",
             ) from None
 
-    def _undo_write(self, reason: OSError) -> None:
+    def _undo_write(self, live: Segment, reason: OSError) -> None:
         try:
-            os.ftruncate(self._fd, self._end.offset)
-            sync_data(self._fd)
+            live.cut(self._end.offset)
             # As in `_settle`: the batch noted there is given up.
-            self._head.write(self._head_for(self._end), durable=True)
+            self.head.write(self._head_for(self._end), durable=True)
         except OSError:
             self._poison = reason
 
     def _move_head(self, *, pending: int = 0, durable: bool = False) -> None:
         try:
-            self._head.write(self._head_for(self._end, pending), durable=durable)
+            self.head.write(self._head_for(self._end, pending), durable=durable)
         except OSError as error:
             self._poison = error
             raise JournalWriteFailed(
@@ -381,52 +378,5 @@ class Journal:
         return {"journal": self.name, "format": 1, "origin": origin or {}, "id": uuid4().hex}
 
     def _head_for(self, end: Position, pending: int = 0) -> Head:
-        file = file_id(os.fstat(self._fd))
+        file = self._live.file if self._live else ""
         return Head(end.seq - 1, end.parent_hash, end.offset, pending, file, boot_id())
-
-    @contextlib.contextmanager
-    def _faults_as_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except FaultFound as found:
-            raise broken(self.path, found.fault) from None
-
-
-class _Ticket:
-    """One thread's batch while it waits to be committed."""
-
-    def __init__(self, drafts: list[Draft]) -> None:
-        self.drafts = drafts
-        self.events: list[Event] = []
-        self.error: Exception | None = None
-        self.done = False
-
-
-def broken(path: Path, fault: Fault) -> JournalBroken:
-    """The error that tells a person about *fault*."""
-    place = f"{path}:{fault.line}" if fault.line else str(path)
-    good = (
-        "1 line before it stands"
-        if fault.good_lines == 1
-        else (f"{fault.good_lines} lines before it stand")
-    )
-    stand = f"; {good}" if fault.line else ""
-    return JournalBroken(
-        f"{place}: {fault.kind}: {fault.what}{stand}",
-        hint="run `audit hashchain`; restore the file from a copy that verifies",
-    )
-
-
-def _interrupted(path: Path) -> JournalWriteFailed:
-    return JournalWriteFailed(f"{path}: interrupted while writing; look whether it was recorded")
-
-
-@contextlib.contextmanager
-def _as_journal_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise JournalWriteFailed(
-            f"{path}: cannot be written: {error.strerror}",
-            hint="check the folder's permissions and free space",
-        ) from None

@@ -177,12 +177,13 @@ def _check_types(event: dict[str, Any]) -> None:
         type(seq) is int
         and seq >= 0
         and isinstance(event["event_type"], str)
+        and type_name(event["event_type"])
         and type(event["timestamp"]) in (int, float)
         and (parent is None or isinstance(parent, str))
         and isinstance(event["event_hash"], str)
     )
     if not sound:
-        raise MalformedLine("a reserved member has the wrong type")
+        raise MalformedLine("a reserved member has the wrong type or form")
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

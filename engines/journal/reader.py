@@ -10,11 +10,10 @@ to say exactly what is wrong and where.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -27,7 +26,9 @@ from engines.journal.line import (
     parse,
     recompute,
     recompute_all,
+    type_name,
 )
+from engines.journal.segment import Position, Segment
 
 # Larger blocks leave the processor's cache before they are encoded back (measured: 64 KiB is
 # 1.3 x faster than 1 MiB).
@@ -38,16 +39,12 @@ _TOKEN = secrets.randbits(52) | 1 << 52
 _BETWEEN = b",%d," % _TOKEN
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place between two lines: the next line's number and parent, and its offset in bytes."""
+class Block(NamedTuple):
+    """Lines that stand: their bytes without newlines, what is on them, and the place behind."""
 
-    seq: int = 0
-    parent_hash: str | None = None
-    offset: int = 0
-
-
-START = Position()
+    lines: list[bytes]
+    events: list[Event]
+    behind: Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +55,25 @@ class Fault:
     Attributes:
         kind: malformed, edited, removed, inserted, reordered, replaced, torn, truncated,
             unacknowledged, foreign or missing.
-        line: Its line number, counted from 1.
-        seq: The number that line ought to have.
+        line: Its line number in its file, counted from 1; 0 where that is not known.
+        seq: The number that line ought to have in the journal.
         what: One sentence for people.
+        file: The name of its file, where a journal has several.
     """
 
     kind: str
     line: int
     seq: int
     what: str
+    file: str = ""
 
     @property
     def good_lines(self) -> int:
-        """How many lines before it stand."""
-        return self.line - 1
+        """How many lines of the journal before it stand."""
+        return self.seq
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "good_lines": self.good_lines}
 
 
 class FaultFound(Exception):
@@ -82,9 +84,9 @@ class FaultFound(Exception):
         super().__init__(fault.what)
 
 
-def scan(fd: int, start: Position, end: int) -> Iterator[tuple[list[Event], Position]]:
+def scan(segment: Segment, start: Position, end: int) -> Iterator[Block]:
     """
-    Hand out the whole lines of [*start*, *end*) in blocks, each with the place behind it.
+    Hand out the whole lines of *segment* in [*start*, *end*), in blocks.
 
     A last line without its newline is not handed out: the last position then lies before *end*.
 
@@ -92,23 +94,26 @@ def scan(fd: int, start: Position, end: int) -> Iterator[tuple[list[Event], Posi
         FaultFound: At the first line that does not stand; those before it were handed out.
     """
     here = start
-    while block := _read_block(fd, here.offset, end):
-        events, size, fault = _check_block(block, here), len(block), None
+    while data := _read_block(segment, here.offset, end):
+        lines = data[:-1].split(b"\n")
+        events, size, fault = _check_block(lines, here), len(data), None
         if events is None:
-            events, size, fault = _take_apart(block, here)
+            events, size, fault = _take_apart(lines, here)
         if events:
             last = events[-1]
             here = Position(last["seq"] + 1, last["event_hash"], here.offset + size)
-            yield events, here
+            yield Block(lines[: len(events)], events, here)
         if fault:
-            if fault.kind == "removed" and _occurs_later(fd, fault.seq, here.offset, end):
+            if fault.kind == "removed" and _occurs_later(segment, fault.seq, here.offset, end):
                 fault = replace(fault, kind="reordered")
-            raise FaultFound(fault)
+            raise FaultFound(
+                replace(fault, line=fault.seq - segment.begin.seq + 1, file=segment.path.name)
+            )
 
 
-def read_tail(fd: int, end: int, count: int) -> list[Event]:
+def read_tail(segment: Segment, end: int, count: int) -> Block:
     """
-    Return the last *count* events before *end*, oldest first, reading only the file's tail.
+    Return the last *count* lines of *segment* before *end*, reading only its tail.
 
     Their hashes and the links among them are checked; what lies before is not.
 
@@ -116,41 +121,41 @@ def read_tail(fd: int, end: int, count: int) -> list[Event]:
         FaultFound: One of them does not stand.
     """
     block, begin = b"", end
-    while begin > 0 and block.count(b"\n") <= count:
-        step = min(_BLOCK, begin)
+    while begin > segment.begin.offset and block.count(b"\n") <= count:
+        step = min(_BLOCK, begin - segment.begin.offset)
         begin -= step
-        block = os.pread(fd, step, begin) + block
-    lines = block[: block.rfind(b"\n") + 1].splitlines(keepends=True)[-count:]
+        block = segment.read(step, begin) + block
+    lines = block[: block.rfind(b"\n") + 1].split(b"\n")[:-1][-count:]
     if not lines:
-        return []
+        return Block([], [], segment.begin)
     try:
-        first = parse(lines[0][:-1])
+        first = parse(lines[0])
     except MalformedLine as error:
         raise FaultFound(Fault("malformed", 0, 0, f"near the end of the file: {error}")) from None
     here = Position(first["seq"], first["parent_hash"])
-    tail = b"".join(lines)
-    events = _check_block(tail, here)
+    events = _check_block(lines, here)
     if events is None:
-        events, _, fault = _take_apart(tail, here)
+        events, _, fault = _take_apart(lines, here)
         if fault:
-            raise FaultFound(fault)
-    return events
+            line = fault.seq - segment.begin.seq + 1
+            raise FaultFound(replace(fault, line=line, file=segment.path.name))
+    last = events[-1]
+    return Block(lines, events, Position(last["seq"] + 1, last["event_hash"], end))
 
 
-def _read_block(fd: int, offset: int, end: int) -> bytes:
+def _read_block(segment: Segment, offset: int, end: int) -> bytes:
     """Whole lines from *offset* on: about a block of them, or one line however long."""
     size = _BLOCK
     while True:
-        block = os.pread(fd, min(size, end - offset), offset)
+        block = segment.read(min(size, end - offset), offset)
         cut = block.rfind(b"\n") + 1
         if cut or len(block) < size:
             return block[:cut]
         size *= 4
 
 
-def _check_block(block: bytes, here: Position) -> list[Event] | None:
-    """The block's events if every line stands and is spelled as our encoder spells it."""
-    lines = block[:-1].split(b"\n")
+def _check_block(lines: list[bytes], here: Position) -> list[Event] | None:
+    """The events on *lines* if each stands and is spelled as our encoder spells it."""
     array = b"[%b]" % _BETWEEN.join(lines)
     try:
         parsed = cast("list[Any]", orjson.loads(array))
@@ -186,16 +191,16 @@ def _heads_stand(events: list[dict[str, Any]], hashes: list[str], here: Position
         and seqs == [*range(here.seq, here.seq + len(events))]
         # True and 1.0 equal 1.
         and {*map(type, seqs)} == {int}
-        and {type(event["event_type"]) for event in events} == {str}
+        and all(map(type_name, {event["event_type"] for event in events}))
         and {type(event["timestamp"]) for event in events} <= {int, float}
     )
 
 
-def _take_apart(block: bytes, here: Position) -> tuple[list[Event], int, Fault | None]:
+def _take_apart(lines: list[bytes], here: Position) -> tuple[list[Event], int, Fault | None]:
     """The events that stand, their size in bytes, and the fault of the first line that does not."""
     events: list[Event] = []
     size, seq, parent = 0, here.seq, here.parent_hash
-    for line in block[:-1].split(b"\n"):
+    for line in lines:
         fault, event = _check_line(line, seq, parent)
         if event is None:
             return events, size, fault
@@ -225,11 +230,11 @@ def _check_line(line: bytes, seq: int, parent: str | None) -> tuple[Fault | None
     return None, event
 
 
-def _occurs_later(fd: int, seq: int, offset: int, end: int) -> bool:
+def _occurs_later(segment: Segment, seq: int, offset: int, end: int) -> bool:
     """Whether a line numbered *seq* stands somewhere behind *offset*."""
     mark = b'\n{"seq":%d,' % seq
     rest = b""
-    while offset < end and (block := os.pread(fd, 1 << 20, offset)):
+    while offset < end and (block := segment.read(1 << 20, offset)):
         if mark in rest + block:
             return True
         rest, offset = block[-len(mark) :], offset + len(block)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from engines.journal.journal import Journal
 from engines.journal.line import Event, seal
-from engines.journal.reader import START, Position
+from engines.journal.segment import START, Position
 
 
 class VolatileJournal:
@@ -23,6 +24,7 @@ class VolatileJournal:
 
     durable = False
     end = START  # behind the last event that was read
+    snapshot_path: Path | None = None
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -43,6 +45,12 @@ class VolatileJournal:
     def discard(self) -> None:
         """Nothing to do: see `commit`."""
 
+    def holds(self, place: Position) -> bool:
+        return place == START
+
+    def begin(self) -> Position:
+        return START
+
     def read(self, _start: Position = START) -> Iterator[tuple[list[Event], Position]]:
         yield from ()
 
@@ -57,6 +65,13 @@ class RehearsalJournal(VolatileJournal):
     def __init__(self, journal: Journal, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(clock=clock)
         self._journal = journal
+        self.snapshot_path = journal.snapshot_path
+
+    def holds(self, place: Position) -> bool:
+        return self._journal.holds(place)
+
+    def begin(self) -> Position:
+        return self._journal.begin()
 
     def read(self, start: Position = START) -> Iterator[tuple[list[Event], Position]]:
         if self._seq:

@@ -25,7 +25,7 @@ from engines.assign import (
     DynamicAssignEngine,
 )
 from engines.engine import Engine
-from engines.errors import InvalidInput
+from engines.errors import InvalidInput, NotFound
 from engines.journal import Event, Journal
 from engines.orchestrator.model import CycleSummary, UsageCycleResult
 from engines.orchestrator.translation import (
@@ -203,18 +203,27 @@ class DynamicUsageOrchestrator(Engine):
         """
         The tasks of a past cycle as they were recorded, each with its agent or the cause that
         left it over, highest severity first; None where there was no such cycle.
+
+        Raises:
+            NotFound: They were pruned from the journal.
         """
-        if not any(summary.cycle == cycle for summary in self.cycles):
+        summary = next((s for s in self.cycles if s.cycle == cycle), None)
+        if summary is None:
             return None
         tasks = [
             {key: value for key, value in event.items() if key not in _OF_THE_JOURNAL}
-            for events, _ in self.journal.read()
+            for events, _ in self.journal.read(self.journal.begin())
             for event in events
             if event["event_type"] == "task_planned" and event["cycle"] == cycle
         ]
+        if summary.tasks and not tasks:
+            raise NotFound(f"the tasks of cycle {cycle} were pruned from the journal")
         return sorted(tasks, key=lambda task: -float(task["severity"]))
 
     # --- folding -----------------------------------------------------------------------------
+
+    def fold_settings(self) -> tuple[Any, ...]:
+        return (self._thresholds,)
 
     def apply_cycle_started(self, event: Event) -> None:
         self._gathering = []

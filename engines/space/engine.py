@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engines import checks
@@ -29,11 +29,11 @@ from engines.space.model import (
 from engines.space.stability import stability
 
 
+@dataclass
 class Space:
     """The sectors by name, to look at."""
 
-    def __init__(self) -> None:
-        self._sectors: dict[str, SpaceSector] = {}
+    _sectors: dict[str, SpaceSector] = field(default_factory=dict)
 
     def get_sector(self, name: str) -> SpaceSector:
         """
@@ -248,6 +248,9 @@ class DynamicSpaceEngine(Engine):
         }
 
     # --- folding -----------------------------------------------------------------------------
+
+    def fold_settings(self) -> tuple[Any, ...]:
+        return (self._max_events, self._initial_threshold)
 
     def apply_sector_upserted(self, event: Event) -> None:
         sector = SpaceSector(

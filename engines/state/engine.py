@@ -127,6 +127,9 @@ class DynamicStateEngine(Engine):
 
     # --- folding -----------------------------------------------------------------------------
 
+    def fold_settings(self) -> tuple[Any, ...]:
+        return (self._history,)
+
     def apply_state_registered(self, event: Event) -> None:
         definition = StateDefinition(
             event["name"],

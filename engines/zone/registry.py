@@ -188,6 +188,9 @@ class DynamicZoneRegistry(Engine):
 
     # --- folding -----------------------------------------------------------------------------
 
+    def fold_settings(self) -> tuple[Any, ...]:
+        return (self._history,)
+
     def apply_zone_registered(self, event: Event) -> None:
         zone = Zone(
             event["name"],

@@ -138,9 +138,9 @@ def test_a_file_that_cannot_be_cut_back_poisons_the_handle(
 @pytest.mark.parametrize(
     ("drafts", "on"),
     [
-        pytest.param(BATCH[:1], 2, id="after-an-event"),
-        pytest.param(BATCH, 2, id="before-a-batch"),
-        pytest.param(BATCH, 3, id="after-a-batch"),
+        pytest.param(BATCH[:1], 1, id="after-an-event"),
+        pytest.param(BATCH, 1, id="before-a-batch"),
+        pytest.param(BATCH, 2, id="after-a-batch"),
     ],
 )
 def test_a_head_that_cannot_be_written_fails_the_append(

@@ -159,7 +159,7 @@ def group(ours: Journal, batches: list[list]) -> list[object]:
             results[number] = error
 
     threads = [threading.Thread(target=append, args=(n,)) for n in range(len(batches))]
-    ours._waiting = waiting = Announced()
+    ours._queue.waiting = waiting = Announced()
     with ours._mutex:
         for thread in threads:
             thread.start()

@@ -154,7 +154,7 @@ def test_verify_finds_what_the_chain_alone_would_not_show(
     forged = {
         "one line resealed": [*lines[:4], forge.resealed(lines[4], n=5), *lines[5:]],
         "rechained from 4": forge.rechained(lines, 4, n=7),
-        "rechained from 0": forge.rechained(lines, 0, format=2),
+        "rechained from 0": forge.rechained(lines, 0, origin={"workspace": "w-18"}),
         "rechained longer": forge.rechained(lines, 4, n=7777777),
         "last resealed": [*lines[:9], forge.resealed(lines[9], n=7)],
         "one more": [*lines, one_more],

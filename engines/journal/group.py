@@ -1,0 +1,58 @@
+"""
+Group commit: of the threads that want to append at once, one does it for all.
+
+Syncing takes far longer than writing; whoever waits meanwhile gets on with the next one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engines.journal.line import Event
+
+Draft = tuple[str, Mapping[str, Any]]
+"""An event before it is written: its type and its payload."""
+
+
+class Ticket:
+    """One thread's batch while it waits to be committed."""
+
+    def __init__(self, drafts: Iterable[Draft]) -> None:
+        self.drafts = list(drafts)
+        self.events: list[Event] = []
+        self.error: Exception | None = None
+        self.done = False
+
+
+class Queue:
+    """Threads that wait to append, at most one of which leads."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Ticket] = []
+        self._led = False
+        self._changed = threading.Condition()
+
+    def falls_to(self, ticket: Ticket) -> bool:
+        """Wait until *ticket* is done (False), or its thread has to lead (True)."""
+        with self._changed:
+            self.waiting.append(ticket)
+            while self._led and not ticket.done:
+                self._changed.wait()
+            self._led = self._led or not ticket.done
+            return not ticket.done
+
+    def take(self) -> list[Ticket]:
+        """All who wait, the one who leads among them."""
+        with self._changed:
+            taken, self.waiting = self.waiting, []
+            return taken
+
+    def step_down(self, done: Iterable[Ticket]) -> None:
+        """Lead no more: *done* may go, and another leads."""
+        with self._changed:
+            for ticket in done:
+                ticket.done = True
+            self._led = False
+            self._changed.notify_all()

@@ -1,0 +1,170 @@
+"""
+Snapshots: the folded state of an engine beside its journal, so that opening need not fold it all.
+
+An index: it can be deleted, and it is passed over where its journal does not hold the line that it
+stands for, or where another version or other settings of the engine made it.  Values are written as
+JSON that names their types; reading makes plain data of known types and runs no code of theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import Enum
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from engines.durable import replace_file
+from engines.journal import Position
+
+_FORMAT = 1
+_OURS = ("engines.", "dino_os.")
+
+
+class Snapshot(NamedTuple):
+    """State by attribute, and the place in the journal that it stands for."""
+
+    position: Position
+    state: dict[str, Any]
+
+
+class SnapshotFile:
+    """The file at *path*, which need not exist."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save(self, maker: str, snapshot: Snapshot) -> None:
+        """
+        Replace it.
+
+        Args:
+            maker: What tells the code and settings that folded it.
+
+        Raises:
+            OSError: The disk did not take it.
+        """
+        form = {
+            "format": _FORMAT,
+            "maker": maker,
+            "position": dataclasses.asdict(snapshot.position),
+            "state": {name: _pack(value) for name, value in snapshot.state.items()},
+        }
+        replace_file(self.path, orjson.dumps(form))
+
+    def load(self, maker: str | None) -> Snapshot | None:
+        """What was saved by the same *maker* (None: by any), or None where nothing was."""
+        with contextlib.suppress(Exception):  # whatever it is, it is not what was saved
+            form = orjson.loads(self.path.read_bytes())
+            if form["format"] == _FORMAT and maker in {None, form["maker"]}:
+                state = {name: _unpack(value) for name, value in form["state"].items()}
+                return Snapshot(_position(form["position"]), state)
+        return None
+
+
+def read_position(path: Path) -> Position | None:
+    """The place that the snapshot at *path* stands for, or None where there is none."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        return _position(orjson.loads(path.read_bytes())["position"])
+    return None
+
+
+def _position(form: dict[str, Any]) -> Position:
+    seq, parent_hash, offset = form["seq"], form["parent_hash"], form["offset"]
+    if not (type(seq) is type(offset) is int and seq > 0 < offset and type(parent_hash) is str):
+        raise ValueError("not a place behind a line")
+    return Position(seq, parent_hash, offset)
+
+
+def _pack(value: Any) -> Any:
+    """*value* as JSON; whatever JSON has no type for becomes {"": type, "=": content}."""
+    if value is None or type(value) in {bool, int, float, str}:
+        return value
+    if type(value) is list:
+        return [_pack(item) for item in value]
+    if type(value) is dict and all(type(key) is str for key in value) and "" not in value:
+        return {key: _pack(item) for key, item in value.items()}
+    kind, content = _dismantle(value)
+    return {"": kind, "=": content}
+
+
+class _Kind(NamedTuple):
+    """A type that JSON has no form for, how it is taken apart, and how it is made again."""
+
+    type: type
+    apart: Callable[[Any], Any]
+    again: Callable[[Any], Any]
+
+
+def _pairs(mapping: Mapping[Any, Any]) -> list[list[Any]]:
+    return [[key, value] for key, value in mapping.items()]
+
+
+_KINDS = {
+    "datetime": _Kind(datetime, datetime.isoformat, datetime.fromisoformat),
+    "bytes": _Kind(bytes, bytes.hex, bytes.fromhex),
+    "tuple": _Kind(tuple, list, tuple),
+    "set": _Kind(set, list, set),
+    "frozenset": _Kind(frozenset, list, frozenset),
+    "deque": _Kind(deque, lambda q: [q.maxlen, *q], lambda found: deque(found[1:], found[0])),
+    "counter": _Kind(
+        Counter, lambda c: [*map(list, c.items())], lambda found: Counter(dict(found))
+    ),
+    "dict": _Kind(dict, _pairs, dict),
+}
+
+
+def _dismantle(value: Any) -> tuple[str, Any]:
+    for name, kind in _KINDS.items():
+        if type(value) is kind.type:
+            return name, _pack(kind.apart(value))
+    name = f"{type(value).__module__}:{type(value).__qualname__}"
+    if isinstance(value, Enum):
+        return name, _pack(value.value)
+    if isinstance(value, tuple):
+        return name, _pack(list(value))
+    if dataclasses.is_dataclass(value):
+        return name, [_pack(getattr(value, field.name)) for field in dataclasses.fields(value)]
+    raise TypeError(f"a snapshot cannot hold {type(value).__name__}")
+
+
+def _unpack(packed: Any) -> Any:
+    if isinstance(packed, list):
+        return [_unpack(item) for item in packed]
+    if not isinstance(packed, dict):
+        return packed
+    if "" not in packed:
+        return {key: _unpack(item) for key, item in packed.items()}
+    name, content = packed[""], _unpack(packed["="])
+    return _KINDS[name].again(content) if name in _KINDS else _rebuild(_known_type(name), content)
+
+
+def _known_type(kind: str) -> type:
+    module, _, name = kind.partition(":")
+    if not module.startswith(_OURS) or "." in name:
+        raise ValueError(f"not one of our types: {kind}")
+    found = getattr(sys.modules.get(module) or import_module(module), name)
+    if not isinstance(found, type):
+        raise TypeError(f"not a type: {kind}")
+    return found
+
+
+def _rebuild(cls: type, content: Any) -> Any:
+    if issubclass(cls, Enum):
+        return cls(content)
+    if issubclass(cls, tuple):
+        return tuple.__new__(cls, content)
+    if not dataclasses.is_dataclass(cls):
+        raise TypeError(f"{cls.__name__} is not plain data")
+    # As it was, without its checks, which may have become stricter since.
+    value = object.__new__(cls)
+    for field, item in zip(dataclasses.fields(cls), content, strict=True):
+        object.__setattr__(value, field.name, item)
+    return value
