@@ -1,0 +1,61 @@
+"""What others can hold against a journal: checkpoints, proofs, and the witnesses who sign them."""
+
+from engines.audit.checkpoint import Checkpoint
+from engines.audit.keyfile import WrongPassphrase, is_sealed, load_key, read_verifier, save_key
+from engines.audit.log import CheckpointLog, Forked, Signed, tree_of
+from engines.audit.note import (
+    Note,
+    NoteInvalid,
+    NotSigned,
+    Signature,
+    SignerKey,
+    VerifierKey,
+    WrongKey,
+    parse_note,
+    parse_signatures,
+    verify_note,
+)
+from engines.audit.proof import Proof, parse_hashes
+from engines.audit.pruning import CannotPrune, Pruned, prune
+from engines.audit.tree import HashTree
+from engines.audit.verification import Anchor, Audit, Statement, audit, since_checkpoint
+from engines.audit.witness import Fork, ForkFound, StaleSize, UnknownLog, Witness
+
+__all__ = [
+    "Anchor",
+    "Audit",
+    "CannotPrune",
+    "Checkpoint",
+    "CheckpointLog",
+    "Fork",
+    "ForkFound",
+    "Forked",
+    "HashTree",
+    "NotSigned",
+    "Note",
+    "NoteInvalid",
+    "Proof",
+    "Pruned",
+    "Signature",
+    "Signed",
+    "SignerKey",
+    "StaleSize",
+    "Statement",
+    "UnknownLog",
+    "VerifierKey",
+    "Witness",
+    "WrongKey",
+    "WrongPassphrase",
+    "audit",
+    "is_sealed",
+    "load_key",
+    "parse_hashes",
+    "parse_note",
+    "parse_signatures",
+    "prune",
+    "read_verifier",
+    "save_key",
+    "since_checkpoint",
+    "tree_of",
+    "verify_note",
+]
