@@ -10,17 +10,23 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dino_os.config import Config
+from dino_os.errors import NotFound
+from engines.checks import did_you_mean
+from engines.durable import create_file, make_folder
 
 if TYPE_CHECKING:
     from dino_os.plugins import Plugins
     from dino_os.runner import Runner
     from engines.assign import DynamicAssignEngine
+    from engines.audit import CheckpointLog, Witness
+    from engines.engine import Engine
     from engines.journal import Journal, SetAside
     from engines.orchestrator import DynamicUsageOrchestrator
     from engines.space import DynamicSpaceEngine
@@ -42,6 +48,7 @@ class Workspace:
     def __init__(self, root: Path, *, rehearsal: bool = False) -> None:
         self.root = root.resolve()
         self.rehearsal = rehearsal
+        self.opened: list[Journal] = []
 
     @classmethod
     def find(cls, start: Path | None = None) -> Workspace:
@@ -134,6 +141,44 @@ class Workspace:
         limits = Limits(sandbox.timeout_s, sandbox.output_bytes)
         return Runner(self._journal("runs"), self.root, limits)
 
+    @cached_property
+    def checkpoints(self) -> CheckpointLog:
+        from engines.audit import CheckpointLog  # noqa: PLC0415
+
+        return CheckpointLog(self.journal("checkpoints"))
+
+    @cached_property
+    def witness(self) -> Witness:
+        from engines.audit import Witness  # noqa: PLC0415
+
+        return Witness(self.journal("witness"))
+
+    @property
+    def signing_key(self) -> Path:
+        """Where the key lies that signs checkpoints: outside the workspace unless told."""
+        if named := self.config.settings.security.signing_key:
+            return self.root / Path(named).expanduser()
+        home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+        return Path(home) / "dino" / "keys" / f"{self.identity()}.key"
+
+    def origin(self, journal: str | None = None) -> str:
+        """What tells this workspace, or one of its journals, from every other there is."""
+        own = f"dino.local/{self.identity()}"
+        return f"{own}/{journal}" if journal else own
+
+    @property
+    def engines(self) -> Mapping[str, Callable[[], Engine]]:
+        """Journal → the engine whose state is folded from it."""
+        return {
+            "zones": lambda: self.zones,
+            "sectors": lambda: self.sectors,
+            "states": lambda: self.states,
+            "assignments": lambda: self.assignments,
+            "cycles": self.orchestrator,
+            "checkpoints": lambda: self.checkpoints,
+            "witness": lambda: self.witness,
+        }
+
     # --- journals ----------------------------------------------------------------------------
 
     def journal(self, name: str) -> Any:
@@ -146,38 +191,54 @@ class Workspace:
     def journals(self) -> list[Path]:
         """Every journal there is, and those whose file is gone but whose head is not."""
         found = {p.with_suffix(".jsonl") for kind in ("jsonl", "head") for p in self._glob(kind)}
-        return sorted(found)
+        # A sealed segment has a dot in its name, a journal has none.
+        return sorted(path for path in found if "." not in path.stem)
+
+    def named_journals(self, names: Sequence[str]) -> list[Path]:
+        """
+        The journals of those names, or all.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        there = {path.stem: path for path in self.journals()}
+        for name in names:
+            if name not in there:
+                raise NotFound(
+                    f"no journal named {name!r}{did_you_mean(name, there)}",
+                    hint=f"there are {', '.join(there) or 'none'}",
+                )
+        return [there[name] for name in names or there]
 
     def _glob(self, ending: str) -> list[Path]:
         return list(self.memory.glob(f"*.{ending}"))
 
     def _journal(self, name: str) -> Journal:
-        from engines.journal import Journal  # noqa: PLC0415
+        from engines.journal import Journal, Rotation  # noqa: PLC0415
 
-        return Journal(
+        memory = self.config.settings.memory
+        journal = Journal(
             self.memory / f"{name}.jsonl",
             origin=lambda: {
-                "workspace": self._identity(),
+                "workspace": self.identity(),
                 "name": self.config.settings.system.name,
             },
             by=_who(),
             lock_timeout_s=self.config.settings.system.lock_timeout_s,
             on_recovery=_report_recovery,
+            rotation=Rotation(memory.rotate_bytes or None, memory.rotate_s or None),
         )
+        self.opened.append(journal)
+        return journal
 
-    def _identity(self) -> str:
+    def identity(self) -> str:
         """What tells this workspace from every other; made when its first journal is."""
         file = self.memory / "workspace-id"
         with contextlib.suppress(FileNotFoundError):
             return file.read_text().strip()
-        self.memory.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
-        try:
-            draft.write_text(f"{uuid4().hex}\n")
-            with contextlib.suppress(FileExistsError):  # the first to name it wins
-                file.hardlink_to(draft)
-        finally:
-            draft.unlink(missing_ok=True)
+        make_folder(self.memory)
+        with contextlib.suppress(FileExistsError):  # the first to name it wins
+            create_file(file, f"{uuid4().hex}\n".encode())
         return file.read_text().strip()
 
 

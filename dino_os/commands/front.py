@@ -68,6 +68,14 @@ class Front(click.Group):
             ctx.fail(f"no command {args[0]!r}{guess}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # Click would break the line, whoever reads it
+            if sys.stderr.isatty():
+                click.echo(err=True)
+            raise click.Abort from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # From the table: help imports none of what it describes.
         lines = [(name, text) for name, (_, text) in self._table.items()]

@@ -7,6 +7,7 @@ table, so that a command which prints none does not wait for it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -106,6 +107,26 @@ def watch(items: Iterable[T], what: str) -> Iterable[T]:
     if not sys.stderr.isatty():
         return items
     return _watched(items, what)
+
+
+@contextlib.contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Hand out what is told of each further step; past two seconds a bar shows how far."""
+    began, done, show = time.monotonic(), 0, None
+
+    def step(more: int) -> None:
+        nonlocal done, show
+        done += more
+        if show is None and sys.stderr.isatty() and time.monotonic() - began > _QUIET_S:
+            show = _bar(what, total)
+        if show:
+            show(done)
+
+    try:
+        yield step
+    finally:
+        if show:
+            show(None)
 
 
 def _watched(items: Iterable[T], what: str) -> Iterator[T]:

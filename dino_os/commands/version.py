@@ -10,7 +10,7 @@ from dino_os import __version__
 from dino_os.commands import options
 
 
-@click.command(epilog=options.example("dino version --json"))
+@click.command(epilog=options.example("dino version --json", "audit version"))
 @options.as_json
 def version(as_json: bool) -> None:
     """Show the version."""

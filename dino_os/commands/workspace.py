@@ -32,7 +32,15 @@ def open_workspace(ctx: click.Context) -> Workspace:
                 hint=f"`dino init {known.root}` makes a workspace there",
             )
         ctx.meta["dino.workspace"] = known
+        ctx.find_root().call_on_close(functools.partial(_leave, known))
     return known
+
+
+def _leave(workspace: Workspace) -> None:
+    if any(journal.wrote for journal in workspace.opened):
+        from dino_os.upkeep import after_writing  # noqa: PLC0415  only behind a command that wrote
+
+        after_writing(workspace)
 
 
 def pass_workspace(command: Callable[..., R]) -> Callable[..., R]:

@@ -1,0 +1,138 @@
+"""What becomes of journals that grow: sealed early, pruned, or exported to be checked alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dino_os.auditing import Auditing
+from dino_os.errors import InvalidInput
+from dino_os.workspace import Workspace
+from engines.audit import Pruned, prune, tree_of
+from engines.durable import replace_file
+from engines.journal import Journal, RecordedJournal
+
+_HOW_TO = """\
+Exported journals of {origin}
+
+Each NAME.jsonl, with NAME.000001.jsonl… before it, is one hash chain; checkpoints/NAME.note is its
+last signed checkpoint, and verifier.keys holds the keys that signed.  To verify:
+
+    audit --home . verify
+
+Trust keys that you got from their owner, not this file: audit --home . verify --key KEY
+docs/journal.md of Dino says how to verify without Dino.
+"""
+
+
+def rotate(workspace: Workspace, names: Sequence[str]) -> list[tuple[str, int]]:
+    """
+    Seal each journal's live file now and compress what is sealed; return the sealed files of each.
+
+    Raises:
+        NotFound: There is no such journal.
+        OSError: The disk did not take it.
+    """
+    done = []
+    for path in workspace.named_journals(names):
+        journal = _opened(workspace, path)
+        with journal.locked():
+            journal.rotate()
+        if workspace.config.settings.memory.compress:
+            journal.compress_sealed()
+        done.append((path.stem, len(journal.sealed())))
+    return done
+
+
+def prune_journal(workspace: Workspace, name: str, before: int) -> Pruned:
+    """
+    Remove the sealed files of a journal whose lines all lie before line *before*.
+
+    Raises:
+        NotFound: There is no such journal.
+        CannotPrune: What must outlast the lines is not there.
+    """
+    path = workspace.named_journals([name])[0]
+    engine = workspace.engines.get(name)
+    if engine:
+        engine().save_snapshot()
+    log, tree = Auditing(workspace).log, tree_of(path)
+    log.rebuild(RecordedJournal(path), tree)
+    return prune(
+        _opened(workspace, path),
+        before,
+        log.latest(name),
+        tree,
+        folded=engine is not None,
+    )
+
+
+def first_line_since(workspace: Workspace, name: str, moment: float) -> int:
+    """Number of the first line of that journal recorded at *moment* or later."""
+    journal = RecordedJournal(workspace.named_journals([name])[0])
+    for events, behind in journal.read(journal.begin()):
+        if events[-1]["timestamp"] >= moment:
+            first = behind.seq - len(events)
+            return first + next(i for i, e in enumerate(events) if e["timestamp"] >= moment)
+    return journal.length()
+
+
+def export(workspace: Workspace, target: Path, names: Sequence[str]) -> list[Path]:
+    """
+    Copy journals, with all that verifies them, into a folder of its own; return the files.
+
+    Raises:
+        NotFound: There is no such journal.
+        InvalidInput: The folder has something in it.
+        OSError: The disk did not take it.
+    """
+    if target.exists() and any(target.iterdir()):
+        raise InvalidInput(f"{target}: the folder is not empty", hint="name a new one")
+    memory = target / "memory"
+    memory.mkdir(parents=True, exist_ok=True)
+    wanted = {path.stem for path in workspace.named_journals(names)} | {"checkpoints"}
+    files = []
+    for path in workspace.journals():
+        if path.stem in wanted:
+            files += list(_copy(RecordedJournal(path), memory))
+    auditing = Auditing(workspace)
+    notes = memory / "checkpoints"
+    notes.mkdir()
+    for name in sorted(wanted & set(auditing.log)):
+        replace_file(notes / f"{name}.note", auditing.log.latest_or_raise(name).text.encode())
+    keys = "".join(f"{key}\n" for key in auditing.log.keys)
+    title = json.dumps(workspace.config.settings.system.name)  # which is YAML too, whatever it is
+    for file, text in {
+        memory / "workspace-id": f"{workspace.identity()}\n",
+        target / "config.yaml": f"system:\n  name: {title}\n",
+        target / "verifier.keys": keys,
+        target / "README.txt": _HOW_TO.format(origin=workspace.origin()),
+    }.items():
+        replace_file(file, text.encode())
+        files.append(file)
+    return files
+
+
+def _copy(journal: RecordedJournal, memory: Path) -> Iterator[Path]:
+    """The journal's files, the live one up to what is acknowledged, and its index of hashes."""
+    for sealed in journal.sealed():
+        yield Path(shutil.copy2(sealed.path, memory / sealed.path.name))
+    live = memory / journal.path.name
+    begin = journal.live_begin()
+    with live.open("xb") as file:
+        for block in journal.blocks(begin):
+            file.write(b"\n".join([*block.lines, b""]))
+    yield live
+    tree = journal.path.with_suffix(".tree")
+    if tree.is_dir():
+        shutil.copytree(tree, memory / tree.name)
+    base = journal.path.with_suffix(".base")
+    if base.exists():
+        yield Path(shutil.copy2(base, memory / base.name))
+
+
+def _opened(workspace: Workspace, path: Path) -> Journal:
+    journal: Journal = workspace.journal(path.stem)
+    return journal

@@ -1,0 +1,146 @@
+"""For each engine of a workspace: real commands, one after the other, that use all it can keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from dino_os.workspace import Workspace
+from engines.assign import AgentProfile, AssignableTask
+from engines.audit import Checkpoint, ForkFound, Note, SignerKey
+from engines.journal import RecordedJournal
+from engines.merkle import leaf_hash
+from engines.personas import PersonaSignal
+from tests.desk import ZONES
+
+Step = Callable[[Workspace], Any]
+# Stands somewhere in the state that each of them leaves.
+MARK = "marker"
+WHEN = datetime(2027, 1, 15, 10, 30, 0, 250_000, tzinfo=UTC)
+SIGNER = SignerKey.new(f"dino.local/{MARK}")
+
+
+def zones() -> Iterator[Step]:
+    event = partial(_zone_event, "Mole")
+    yield lambda w: w.zones.register_zones(ZONES)
+    yield lambda w: w.zones.register_zone({**ZONES[0], "name": "Pier", "metadata": {"": [1, {}]}})
+    yield event(kind="enter", note=MARK, timestamp=WHEN)
+    yield event(kind="sample", value=0.1, metadata={"a": [1.5, None, {"b": "ü"}]})
+    for number in range(6):  # more than are remembered
+        yield event(kind="enter", note=f"{MARK} {number}", change=number)
+    yield event(kind="exit")
+    yield lambda w: w.zones.register_zone({**ZONES[0], "capacity": 9, "tags": ["wet"]})
+    yield lambda w: w.zones.remove_zone("Pier")
+    yield lambda w: w.zones.close_batch("cycle-1")
+
+
+def _zone_event(zone: str, **what: Any) -> Step:
+    return lambda w: w.zones.record_event(zone, **what)
+
+
+def sectors() -> Iterator[Step]:
+    body = {"kind": "station", "mass_kg": 1e6, "velocity_kms": 3, "tags": ["dock"]}
+    bodies = [{"name": name, **body} for name in "ab"]
+    route = {"identifier": "r", "origin": "a", "destination": "b", "delta_v_kms": 2}
+    north = {"name": "North", "bodies": bodies, "routes": [{**route, "congestion": 0.9}]}
+    event = {"sector_name": "North", "description": MARK, "impact_score": 0.7}
+    yield lambda w: w.sectors.upsert_sector({**north, "metadata": {"kept": True}})
+    yield lambda w: w.sectors.record_event({**event, "severity": "alert", "timestamp": WHEN})
+    yield lambda w: w.sectors.ingest_events([event] * 4)
+    yield lambda w: w.sectors.record_event({**event, "sector_name": "new", "metadata": {"n": 1}})
+    yield lambda w: w.sectors.stabilise("North")
+    yield lambda w: w.sectors.configure_intervention_threshold(0.4)
+    yield lambda w: w.sectors.close_batch("cycle-1")
+
+
+def states() -> Iterator[Step]:
+    signal = {"state": "Morale", "intensity": 0.5, "tags": ["rain", MARK]}
+    yield lambda w: w.states.register({"name": "Morale", "baseline": -0.5, "warmup": 1})
+    yield lambda w: w.states.capture({**signal, "metadata": {"who": ["Ada"]}})
+    yield lambda w: w.states.capture({**signal, "state": "trust", "timestamp": WHEN})
+    for number in range(5):
+        yield _capture({**signal, "intensity": number / 10, "momentum": -0.1})
+    yield lambda w: w.states.register({"name": "Morale", "ceiling": 0.5})
+
+
+def _capture(signal: dict[str, Any]) -> Step:
+    return lambda w: w.states.capture(signal)
+
+
+def assignments() -> Iterator[Step]:
+    tasks = [AssignableTask(f"T-{n}", "pump", 0.5, ("pump",), 3) for n in range(4)]
+    agents = [AgentProfile(MARK, ("pump",), 8)]
+    yield lambda w: w.assignments.decide(tasks, agents)
+    yield lambda w: w.assignments.decide(tasks, agents, limit=1)
+    yield lambda w: w.assignments.decide([], [])
+    yield lambda w: w.assignments.decide(tasks[:3], agents)
+
+
+def cycles() -> Iterator[Step]:
+    agents = [AgentProfile("Ada", ("pump",), 8)]
+    for number in range(3):
+        signal = PersonaSignal(
+            persona="risk",
+            summary=f"{MARK} {number}",
+            zone="Mole",
+            sector="North",
+            severity=0.9,
+            required_skills=("pump",),
+            zone_configuration=ZONES[0],
+        )
+        yield _cycle([signal], agents)
+
+
+def _cycle(signals: list[PersonaSignal], agents: list[AgentProfile]) -> Step:
+    return lambda w: w.orchestrator().plan_cycle(signals, agents)
+
+
+def checkpoints() -> Iterator[Step]:
+    witness = SignerKey.new(f"witness.example/{MARK}")
+
+    def sign(workspace: Workspace) -> None:
+        workspace.journal("notes").append("noted", {"n": 1})
+        notes = RecordedJournal(workspace.memory / "notes.jsonl")
+        workspace.checkpoints.sign(notes, "dino.local/x/notes", SIGNER)
+
+    def cosign(workspace: Workspace) -> None:
+        text = workspace.checkpoints.latest_or_raise("notes").checkpoint.text
+        workspace.checkpoints.add_cosignatures("notes", [witness.cosign(text, 7)])
+
+    yield lambda w: w.checkpoints.introduce(SIGNER.verifier)
+    yield sign
+    yield lambda w: w.checkpoints.trust_witness(witness.cosigner)
+    yield cosign
+    yield sign
+
+
+def witness() -> Iterator[Step]:
+    def cosign(workspace: Workspace, size: int, old: int, mark: bytes = b"") -> None:
+        text = Checkpoint(f"{SIGNER.name}/zones", size, leaf_hash(mark)).text
+        note = Note(text, (SIGNER.sign(text),))
+        workspace.witness.cosign(note, SIGNER, old_size=old)
+
+    def fork(workspace: Workspace) -> None:
+        try:
+            cosign(workspace, 1, 1, b"another")
+        except ForkFound:
+            return
+        raise AssertionError("a fork was signed")
+
+    yield lambda w: w.witness.trust(SIGNER.name, SIGNER.verifier)
+    yield lambda w: cosign(w, 1, 0)
+    yield fork
+    yield lambda w: cosign(w, 1, 1)
+
+
+DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
+    "zones": zones,
+    "sectors": sectors,
+    "states": states,
+    "assignments": assignments,
+    "cycles": cycles,
+    "checkpoints": checkpoints,
+    "witness": witness,
+}
