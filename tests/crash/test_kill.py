@@ -1,4 +1,4 @@
-"""`kill -9` at any moment: acknowledged is durable, a batch is whole or absent."""
+"""`kill -9` at any moment, a thousand times: acknowledged is durable, a batch is whole or absent."""
 
 from __future__ import annotations
 
@@ -9,65 +9,51 @@ from pathlib import Path
 
 import pytest
 
-from engines.journal import Journal, verify
-from tests.crash.conftest import Start
+from engines.journal import RecordedJournal
+from tests.crash.conftest import Siege
+from tests.crash.nursery import Nursery
+from tests.crash.programs.lives import DOING
 
-CHUNKS, KILLS = 8, 25
-
-
-def check(path: Path, acknowledged: list[str]) -> None:
-    """Reopen as the next process would; every acknowledged event is there, no batch by half."""
-    Journal(path).append("reopened")
-    report = verify(path)
-    assert report.ok, report.verdict
-    events = list(Journal(path).events())
-    assert len(events) == report.lines
-    there = {f"{event['seq']} {event['event_hash']}" for event in events}
-    assert there.issuperset(acknowledged)
-    noted = [event for event in events if event["event_type"] == "noted"]
-    whole = {event["batch"]: event["of"] for event in noted}
-    assert Counter(event["batch"] for event in noted) == whole
+CHUNKS, KILLS = 16, 64
+FRESH_CHUNKS, FRESH_KILLS = 2, 40
 
 
-def check_evidence(path: Path) -> None:
-    """Each recovery says what it moved, and that is what lies in the folder."""
-    recovered = [e for e in Journal(path).events() if e["event_type"] == "journal_recovered"]
-    kept = {file.name: file.stat().st_size for file in path.parent.glob("*.unacknowledged-*")}
-    # A first batch that was torn is set aside before there is a chain to record it in.
-    unrecorded = {name for name in kept if name.startswith("shared.unacknowledged-0-")}
-    assert {e["kept_in"]: e["set_aside_bytes"] for e in recovered} == {
-        name: size for name, size in kept.items() if name not in unrecorded
-    }
+def test_there_are_a_thousand_kills() -> None:
+    assert CHUNKS * KILLS >= 1000
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(
-    path: Path, start: Start, chunk: int
+    siege: Siege, chunk: int
 ) -> None:
-    """Two hundred kills in all, each followed by what the next process does: look and go on."""
+    """Starting, writing, sealing, packing, signing; after each kill the next looks and goes on."""
     chance = random.Random(chunk)
-    acknowledged: list[str] = []
+    killed_while: Counter[str] = Counter()
     for kill in range(KILLS):
-        writer = start("write", path, f"{chunk}.{kill}", 0, f"{chunk}.{kill}")
-        writer.read_lines(1)
+        life = siege.start(f"{chunk}.{kill}")
+        if kill % 4:
+            life.wait_until_it_speaks()
         # Nothing waits for this: it only makes the moment of the kill a random one.
-        time.sleep(chance.uniform(0, 0.03))
-        acknowledged += writer.kill()
-        check(path, acknowledged)
-    assert len(acknowledged) >= KILLS
-    check_evidence(path)
+        time.sleep(chance.uniform(0, 0.015))
+        killed_while[siege.kill(life)] += 1
+        siege.check()
+    siege.check_signed()
+    assert killed_while.total() == KILLS
+    assert len(killed_while) >= len(DOING) - 2, killed_while
+    assert len(RecordedJournal(siege.path).sealed()) > 5
 
 
-@pytest.mark.parametrize("chunk", range(2))
+@pytest.mark.parametrize("chunk", range(FRESH_CHUNKS))
 def test_a_writer_killed_before_its_first_event_leaves_a_journal_that_can_begin(
-    tmp_path: Path, start: Start, chunk: int
+    tmp_path: Path, nursery: Nursery, chunk: int
 ) -> None:
     """While it is starting, creating the file, or writing the first line."""
     chance = random.Random(chunk)
-    for kill in range(10):
-        path = tmp_path / f"{kill}" / "shared.jsonl"
-        path.parent.mkdir()
-        writer = start("write", path, kill, 0, kill)
-        time.sleep(chance.uniform(0.03, 0.09))
-        check(path, writer.kill())
-        check_evidence(path)
+    for kill in range(FRESH_KILLS):
+        folder = tmp_path / f"{kill}"
+        folder.mkdir()
+        siege = Siege(folder / "shared.jsonl", nursery)
+        life = siege.start(f"{chunk}.{kill}")
+        time.sleep(chance.uniform(0, 0.006))
+        siege.kill(life)
+        siege.check()
