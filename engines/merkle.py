@@ -131,7 +131,7 @@ def check_inclusion(
     """
     if not 0 <= index < size:
         raise ProofInvalid(f"leaf {index} cannot be in a tree of {size}")
-    with _steps(proof) as steps:
+    with _steps(proof, leaf, expected_root) as steps:
         found = _climb(leaf, index, 0, size, steps)
     if found != expected_root:
         raise ProofInvalid("the proof leads to another root")
@@ -149,17 +149,19 @@ def check_consistency(
     if not 0 <= old <= new:
         raise ProofInvalid(f"a tree of {new} leaves cannot extend one of {old}")
     with _steps(proof) as steps:
-        # Everything extends the empty tree.
-        from_old, from_new = (
-            _climb_both(old, 0, new, steps, old_root) if old else (EMPTY_ROOT, new_root)
-        )
+        if old:
+            from_old, from_new = _climb_both(old, 0, new, steps, old_root)
+        else:  # everything extends the empty tree
+            from_old, from_new = EMPTY_ROOT, new_root if new else EMPTY_ROOT
     if from_old != old_root or from_new != new_root:
         raise ProofInvalid("the proof leads to other roots: one tree does not extend the other")
 
 
 @contextlib.contextmanager
-def _steps(proof: Sequence[bytes]) -> Iterator[Iterator[bytes]]:
-    """The hashes of a proof, of which each must be used."""
+def _steps(proof: Sequence[bytes], *ends: bytes) -> Iterator[Iterator[bytes]]:
+    """The hashes of a proof, of which each must be used; *ends* are those it leads from and to."""
+    if any(len(found) != HASH_SIZE for found in (*proof, *ends)):
+        raise ProofInvalid(f"a hash has {HASH_SIZE} bytes")
     steps = iter(proof)
     try:
         yield steps

@@ -139,6 +139,15 @@ def test_no_other_history_passes_for_an_extension(data: st.DataObject, new: int)
             check_consistency(*case)
 
 
+def test_nothing_but_hashes_is_taken_for_one() -> None:
+    """An empty leaf under an empty root, and two empty trees that differ (both public vectors)."""
+    with pytest.raises(ProofInvalid, match="32 bytes"):
+        check_inclusion(b"", 0, 1, [], b"")
+    with pytest.raises(ProofInvalid):
+        check_consistency(0, 0, [], EMPTY_ROOT, ALL_ROOTS[1])
+    check_consistency(0, 0, [], EMPTY_ROOT, EMPTY_ROOT)
+
+
 @given(cuts=st.lists(st.integers(0, N), max_size=6))
 def test_an_edge_can_be_carried_on_in_any_pieces(cuts: list[int]) -> None:
     """Each process hashes its own part; put together it is the one tree."""

@@ -28,16 +28,6 @@ def wrote(dino: Dino, workspace: Path) -> Callable[..., Outcome]:
     return call
 
 
-@pytest.fixture
-def site(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Five lines of zones, signed, and a key."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(workspace / "xdg"))
-    site = with_zones(workspace)
-    Auditing(site).new_key(None)
-    Auditing(site).checkpoint(["zones"])
-    return site
-
-
 def sizes(workspace: Path) -> list[int]:
     return [s.checkpoint.size for s in Workspace(workspace).checkpoints.of("zones")]
 

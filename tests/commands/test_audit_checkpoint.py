@@ -11,26 +11,13 @@ import pytest
 from dino_os.auditing import Auditing
 from dino_os.workspace import Workspace
 from engines.audit import VerifierKey, parse_note, verify_note
-from tests.audit.office import ZONE, audit_door, inside_door, told, with_zones
+from tests.audit.office import ZONE, told, with_zones
 from tests.audit.test_pruning_crashes import Crash, deadly
 from tests.conftest import Dino
 from tests.journal.conftest import Forge
 
 PASSPHRASE = "correct horse battery staple"
 SEALED = {"DINO_KEY_PASSPHRASE": PASSPHRASE}
-
-
-@pytest.fixture
-def inside(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Dino:
-    return inside_door(workspace, capsys, monkeypatch)
-
-
-@pytest.fixture
-def audit(dino: Dino, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Dino:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(workspace / "xdg"))
-    return audit_door(dino, workspace)
 
 
 def test_a_key_is_made_shown_and_replaced(audit: Dino, workspace: Path) -> None:

@@ -13,22 +13,10 @@ import pytest
 
 from dino_os.workspace import Workspace
 from engines.journal import Journal, RecordedJournal, Rotation
-from tests.audit.office import ZONE, audit_door, flip, inside_door, told, with_zones
+from tests.audit.office import ZONE, flip, told, with_zones
 from tests.conftest import Dino
 
 BEGAN = 1_789_412_345
-
-
-@pytest.fixture
-def inside(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Dino:
-    return inside_door(workspace, capsys, monkeypatch)
-
-
-@pytest.fixture
-def audit(dino: Dino, workspace: Path) -> Dino:
-    return audit_door(dino, workspace)
 
 
 @pytest.fixture

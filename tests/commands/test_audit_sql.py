@@ -11,23 +11,11 @@ import pytest
 
 from dino_os.workspace import Workspace
 from engines.journal import Journal
-from tests.audit.office import ZONE, audit_door, inside_door, told, with_zones
+from tests.audit.office import ZONE, told, with_zones
 from tests.conftest import Dino
 from tests.desk import contents
 
 pytest.importorskip("duckdb")
-
-
-@pytest.fixture
-def inside(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Dino:
-    return inside_door(workspace, capsys, monkeypatch)
-
-
-@pytest.fixture
-def audit(dino: Dino, workspace: Path) -> Dino:
-    return audit_door(dino, workspace)
 
 
 @pytest.fixture

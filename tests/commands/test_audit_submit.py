@@ -7,14 +7,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import pytest
 
 from dino_os.auditing import Auditing
 from dino_os.workspace import Workspace
 from engines.audit import SignerKey
-from tests.audit.office import ZONE, audit_door, inside_door, told, with_zones
+from tests.audit.office import ZONE, told
 from tests.audit.served import Served
 from tests.conftest import Dino
 
@@ -24,27 +23,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     served = Served(tmp_path_factory.mktemp("witness"))
     yield served
     served.end()
-
-
-@pytest.fixture
-def inside(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Dino:
-    return inside_door(workspace, capsys, monkeypatch)
-
-
-@pytest.fixture
-def audit(dino: Dino, workspace: Path) -> Dino:
-    return audit_door(dino, workspace)
-
-
-@pytest.fixture
-def site(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(workspace / "xdg"))
-    site = with_zones(workspace)
-    Auditing(site).new_key(None)
-    Auditing(site).checkpoint(["zones"])
-    return site
 
 
 def test_submitting_gets_our_checkpoints_cosigned(

@@ -11,23 +11,11 @@ import pytest
 from dino_os.auditing import Auditing
 from dino_os.workspace import Workspace
 from engines.audit import SignerKey
-from tests.audit.office import audit_door, flip, inside_door, told, with_zones
+from tests.audit.office import flip, told, with_zones
 from tests.conftest import Dino
 from tests.journal.conftest import Forge
 
 FORGE = Forge()
-
-
-@pytest.fixture
-def inside(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Dino:
-    return inside_door(workspace, capsys, monkeypatch)
-
-
-@pytest.fixture
-def audit(dino: Dino, workspace: Path) -> Dino:
-    return audit_door(dino, workspace)
 
 
 @pytest.fixture

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from dino_os.auditing import Auditing
 from dino_os.workspace import Workspace
 from engines.audit import Note, SignerKey, VerifierKey, parse_note, parse_signatures, verify_note
-from tests.audit.office import ZONE, audit_door, inside_door, told, with_zones
+from tests.audit.office import ZONE, told
 from tests.conftest import Dino
-
-
-@pytest.fixture
-def site(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Site A, with five lines of zones, signed."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(workspace / "xdg"))
-    site = with_zones(workspace)
-    Auditing(site).new_key(None)
-    Auditing(site).checkpoint(["zones"])
-    return site
 
 
 @pytest.fixture
@@ -34,18 +23,6 @@ def other(site: Workspace) -> Workspace:
     Auditing(other).new_key(None)
     other.witness.trust(site.origin(), Auditing(site).verifier())
     return other
-
-
-@pytest.fixture
-def inside(
-    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Dino:
-    return inside_door(workspace, capsys, monkeypatch)
-
-
-@pytest.fixture
-def audit(dino: Dino, workspace: Path) -> Dino:
-    return audit_door(dino, workspace)
 
 
 def test_two_sites_vouch_for_each_other_by_stick(audit: Dino, site: Workspace) -> None:
