@@ -79,6 +79,7 @@ def create_file(path: Path, content: bytes, mode: int = 0o644) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Make *path* hold exactly *content*: after a crash it has the old bytes or the new ones."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft.unlink(missing_ok=True)  # as above
     try:
         with draft.open("wb") as file:
             file.write(content)

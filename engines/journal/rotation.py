@@ -86,6 +86,7 @@ def _pack(source: BinaryIO, path: Path) -> None:
 
     target = path.with_name(path.name + ".zst")
     draft = path.with_name(f".{target.name}.tmp")
+    draft.unlink(missing_ok=True)  # of one that died here, and cannot be written to any more
     try:
         with draft.open("wb") as file:
             zstandard.ZstdCompressor(level=9, write_checksum=True).copy_stream(source, file)

@@ -134,6 +134,20 @@ def test_packing_is_given_up_where_the_copy_reads_back_differently(
     assert verify(path).ok
 
 
+def test_what_one_left_who_died_while_packing_is_in_nobodys_way(path: Path) -> None:
+    """Its draft was made ready already, and cannot be written to."""
+    said = grown(path)
+    draft = path.with_name(".notes.000001.jsonl.zst.tmp")
+    draft.write_bytes(b"half")
+    draft.chmod(0o444)
+    packed = Journal(path)
+    with packed.locked():
+        packed.compress_sealed()
+    assert not draft.exists()
+    assert files_of(path)[0].name == "notes.000001.jsonl.zst"
+    assert notes(path) == said
+
+
 @pytest.mark.parametrize("call", ["os.open", "write_all", "sync_data", "os.link", "sync_folder"])
 def test_a_rotation_that_fails_leaves_the_live_file_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch, call: str
