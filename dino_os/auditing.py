@@ -9,8 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +28,7 @@ from engines.audit import (
     Statement,
     VerifierKey,
     audit,
+    format_hashes,
     is_sealed,
     load_key,
     parse_note,
@@ -49,7 +49,7 @@ from engines.merkle import (
     leaf_hash,
 )
 
-_PASSPHRASE = "DINO_KEY_PASSPHRASE"  # noqa: S105  a variable's name
+PASSPHRASE_VARIABLE = "DINO_KEY_PASSPHRASE"  # noqa: S105  a variable's name
 T = TypeVar("T")
 AskPassphrase = Callable[[Path], str | None]
 
@@ -67,7 +67,7 @@ class Auditing:
 
     def __init__(self, workspace: Workspace, ask: AskPassphrase | None = None) -> None:
         self._workspace = workspace
-        self._ask = ask or _from_environment
+        self._ask = ask or passphrase_from_environment
 
     @property
     def log(self) -> CheckpointLog:
@@ -153,15 +153,21 @@ class Auditing:
             NotFound: No such journal, or no key.
             Forked: A journal does not extend what was signed; those before it were signed.
         """
-        signer = self.signer()
-        return list(self._sign(self.journals(names), signer))
+        signer = self.signer()  # who signs is recorded first: there may be no journal before it
+        return self._sign(self.journals(names), signer)
 
-    def _sign(self, paths: Iterable[Path], signer: SignerKey) -> Iterator[Signed]:
+    def sign(self, paths: Iterable[Path]) -> list[Signed]:
+        """As `checkpoint`, for the journals at *paths*."""
+        return self._sign(paths, self.signer())
+
+    def _sign(self, paths: Iterable[Path], signer: SignerKey) -> list[Signed]:
+        done = []
         for path in paths:
             origin = self._workspace.origin(path.stem)
             if signed := self.log.sign(RecordedJournal(path), origin, signer):
                 self.keep_note(signed)
-                yield signed
+                done.append(signed)
+        return done
 
     def note_file(self, journal: str) -> Path:
         """Where the last note of that journal lies, to be copied elsewhere."""
@@ -251,9 +257,7 @@ class Auditing:
             check_consistency(old, size, hashes, tree.root(old), signed.checkpoint.root)
             return hashes
 
-        hashes = self._from_index(path, make)
-        proof = "".join(f"{b64encode(step).decode()}\n" for step in hashes)
-        return f"old {old}\n{proof}\n{signed.text}"
+        return f"old {old}\n{format_hashes(self._from_index(path, make))}\n{signed.text}"
 
     def _from_index(self, path: Path, make: Callable[[HashTree], T]) -> T:
         """What *make* makes of the index of hashes, which is mended first where it must be."""
@@ -335,9 +339,9 @@ def checkpoint_if_due(workspace: Workspace, written: Iterable[Path]) -> list[Sig
     every = workspace.config.settings.security
     auditing = Auditing(workspace)
     due = [p for p in written if _is_due(auditing, p, every.checkpoint_events, every.checkpoint_s)]
-    if not due or (is_sealed(auditing.key_file) and _PASSPHRASE not in os.environ):
+    if not due or (is_sealed(auditing.key_file) and PASSPHRASE_VARIABLE not in os.environ):
         return []
-    return list(auditing._sign(due, auditing.signer()))  # noqa: SLF001  one module, one subject
+    return auditing.sign(due)
 
 
 def _is_due(auditing: Auditing, path: Path, events: int, seconds: float) -> bool:
@@ -353,6 +357,6 @@ def _is_due(auditing: Auditing, path: Path, events: int, seconds: float) -> bool
     return (0 < events <= lines) or (seconds > 0 and not 0 <= age < seconds)
 
 
-def _from_environment(key_file: Path) -> str | None:
-    del key_file
-    return os.environ.get(_PASSPHRASE)
+def passphrase_from_environment(_: Path | None = None) -> str | None:
+    """What opens a sealed key where nobody can be asked."""
+    return os.environ.get(PASSPHRASE_VARIABLE)

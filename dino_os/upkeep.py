@@ -16,8 +16,6 @@ def after_writing(workspace: Workspace) -> None:
     Neither may fail the command, which is done: what is left undone is done after the next.
     """
     written = [journal for journal in workspace.opened if journal.wrote]
-    if not written:
-        return
     with _no_more_than_said("sealed files were not packed"):
         if workspace.config.settings.memory.compress:
             for journal in written:

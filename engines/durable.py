@@ -61,15 +61,9 @@ def create_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     Raises:
         FileExistsError: It is there already; of several who make it one succeeds.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.unlink(missing_ok=True)  # of a process that had our number and died
+    draft = _draft_of(path)
     try:
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        try:
-            write_all(fd, content)
-            sync_data(fd)
-        finally:
-            os.close(fd)
+        _write_new(draft, content, mode)
         os.link(draft, path)
     finally:
         draft.unlink(missing_ok=True)
@@ -78,13 +72,9 @@ def create_file(path: Path, content: bytes, mode: int = 0o644) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Make *path* hold exactly *content*: after a crash it has the old bytes or the new ones."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.unlink(missing_ok=True)  # as above
+    draft = _draft_of(path)
     try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            sync_data(file.fileno())
+        _write_new(draft, content, 0o666)
         with contextlib.suppress(FileNotFoundError):
             draft.chmod(path.stat().st_mode & 0o777)
         draft.replace(path)
@@ -92,3 +82,17 @@ def replace_file(path: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _draft_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _write_new(file: Path, content: bytes, mode: int) -> None:
+    file.unlink(missing_ok=True)  # of a process that had our number and died
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        write_all(fd, content)
+        sync_data(fd)
+    finally:
+        os.close(fd)

@@ -30,7 +30,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
-from engines.journal import START, Event, Journal, VolatileJournal
+from engines.journal import START, Event, Journal, Position, VolatileJournal
 from engines.snapshot import Snapshot, SnapshotFile
 
 _APPLY = "apply_"
@@ -83,10 +83,7 @@ class Engine(ABC):
         with self._guard:
             if self._folded_to == START:
                 self._restore()
-            for events, behind in self.journal.read(self._folded_to):
-                for event in events:
-                    self._apply(event)
-                self._folded_to = behind
+            self._fold()
             self._save_if_due()
 
     @contextlib.contextmanager
@@ -158,7 +155,7 @@ class Engine(ABC):
             JournalBroken: A line before it does not stand.
         """
         path = self.journal.snapshot_path
-        found = SnapshotFile(path).load(self._maker()) if path else None
+        found = SnapshotFile(path).load(self._maker) if path else None
         if found is None:  # or another version's, from which nobody goes on
             return None
         with self._guard:
@@ -168,24 +165,26 @@ class Engine(ABC):
                 self.reset()
                 self._folded_to = START
                 self._begin_after_pruned()
-                self._fold(until=found.position.seq)
+                self._fold(until=found.position)
                 folded = {name: getattr(self, name) for name in self._state_names}
                 return None if folded == found.state else "the lines fold to another state"
             finally:
                 self._forget()
 
-    def _fold(self, until: int) -> None:
+    def _fold(self, until: Position | None = None) -> None:
+        """Apply what lies behind the place that was folded to, no further than *until*."""
         for events, behind in self.journal.read(self._folded_to):
-            for event in events:
-                if event["seq"] == until:
-                    return
+            beyond = max(behind.seq - until.seq, 0) if until else 0
+            for event in events[: max(len(events) - beyond, 0)]:
                 self._apply(event)
-            self._folded_to = behind
+            self._folded_to = until if until and beyond else behind
+            if beyond:
+                return
 
     def _restore(self) -> None:
         """Begin with the snapshot, or with what was kept of lines that were pruned."""
         path = self.journal.snapshot_path
-        if path and not self._begin_with(SnapshotFile(path).load(self._maker())):
+        if path and not self._begin_with(SnapshotFile(path).load(self._maker)):
             self._begin_after_pruned()
 
     def _begin_after_pruned(self) -> None:

@@ -59,11 +59,15 @@ class SnapshotFile:
         }
         replace_file(self.path, orjson.dumps(form))
 
-    def load(self, maker: str | None) -> Snapshot | None:
-        """What was saved by the same *maker* (None: by any), or None where nothing was."""
+    def load(self, maker: Callable[[], str] | None) -> Snapshot | None:
+        """
+        What was saved by the same *maker* (None: by any), or None where nothing was.
+
+        Whose it must be is asked only where there is something: to say it costs reading code.
+        """
         with contextlib.suppress(Exception):  # whatever it is, it is not what was saved
             form = orjson.loads(self.path.read_bytes())
-            if form["format"] == _FORMAT and maker in {None, form["maker"]}:
+            if form["format"] == _FORMAT and (maker is None or form["maker"] == maker()):
                 state = {name: _unpack(value) for name, value in form["state"].items()}
                 return Snapshot(_position(form["position"]), state)
         return None

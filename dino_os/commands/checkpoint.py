@@ -8,22 +8,15 @@ from pathlib import Path
 import click
 
 from dino_os.commands import options, output
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.workspace import journals_argument, pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
-
-_VARIABLE = "DINO_KEY_PASSPHRASE"
 
 
 @click.command(
     epilog=options.example("audit checkpoint", "audit checkpoint zones --json", "audit key new")
 )
-@click.argument(
-    "journals",
-    nargs=-1,
-    metavar="[JOURNAL]...",
-    shell_complete=complete(lambda workspace: [path.stem for path in workspace.journals()]),
-)
+@journals_argument()
 @options.as_json
 @pass_workspace
 def checkpoint(workspace: Workspace, journals: tuple[str, ...], as_json: bool) -> None:
@@ -109,9 +102,9 @@ def show_key(workspace: Workspace, as_json: bool) -> None:
 
 def ask_passphrase(key_file: Path) -> str | None:
     """The passphrase of a sealed key: from the environment, or asked where somebody is there."""
-    import os  # noqa: PLC0415  asked for by few commands
+    from dino_os.auditing import passphrase_from_environment  # noqa: PLC0415
 
-    if given := os.environ.get(_VARIABLE):
+    if given := passphrase_from_environment():
         return given
     if not sys.stdin.isatty():
         return None
@@ -120,11 +113,11 @@ def ask_passphrase(key_file: Path) -> str | None:
 
 
 def _new_passphrase(wanted: bool | None) -> str | None:
-    import os  # noqa: PLC0415
+    from dino_os.auditing import PASSPHRASE_VARIABLE, passphrase_from_environment  # noqa: PLC0415
 
     if wanted is False:
         return None
-    if given := os.environ.get(_VARIABLE):
+    if given := passphrase_from_environment():
         return given
     if sys.stdin.isatty():
         answer: str = click.prompt(
@@ -137,7 +130,9 @@ def _new_passphrase(wanted: bool | None) -> str | None:
         )
         return answer or None
     if wanted:
-        raise InvalidInput("no terminal to ask for a passphrase", hint=f"give it in ${_VARIABLE}")
+        raise InvalidInput(
+            "no terminal to ask for a passphrase", hint=f"give it in ${PASSPHRASE_VARIABLE}"
+        )
     return None
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dino_os.commands import options, output
-from dino_os.commands.workspace import complete, open_workspace
+from dino_os.commands.workspace import journals_argument, open_workspace
 from dino_os.errors import NotFound
-from engines.checks import did_you_mean
 
 if TYPE_CHECKING:
     from engines.journal import Fault, Report
@@ -29,12 +28,7 @@ _OK_NOTE = (
         "audit hashchain", "audit hashchain zones", "audit hashchain /mnt/usb/memory/zones.jsonl"
     )
 )
-@click.argument(
-    "journals",
-    nargs=-1,
-    metavar="[NAME|FILE]...",
-    shell_complete=complete(lambda workspace: [path.stem for path in workspace.journals()]),
-)
+@journals_argument("[NAME|FILE]...")
 @options.as_json
 @click.pass_context
 def hashchain(ctx: click.Context, journals: tuple[str, ...], as_json: bool) -> None:
@@ -92,16 +86,12 @@ def _paths(ctx: click.Context, names: tuple[str, ...]) -> list[Path]:
     workspace = open_workspace(ctx)
     with contextlib.suppress(FileNotFoundError):
         next(workspace.memory.iterdir(), None)  # what cannot be looked into must not pass for empty
-    there = {path.stem: path for path in workspace.journals()}
-    for name in names:
-        if name not in there and not name.endswith(".jsonl"):
-            raise NotFound(
-                f"no journal named {name!r}{did_you_mean(name, there)}",
-                hint=f"there are {', '.join(there) or 'none'}",
-            )
     if not names:
-        return list(there.values())
-    return [there.get(name) or _existing(Path(name)) for name in names]
+        return workspace.journals()
+    return [
+        _existing(Path(name)) if name.endswith(".jsonl") else workspace.named_journals([name])[0]
+        for name in names
+    ]
 
 
 def _existing(path: Path) -> Path:

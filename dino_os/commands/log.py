@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from dino_os.commands import options, output
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.workspace import journals_argument, pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.units import seconds
 from dino_os.workspace import Workspace
@@ -56,12 +56,7 @@ class Moment(click.ParamType[float]):
         "audit log runs --follow",
     )
 )
-@click.argument(
-    "journals",
-    nargs=-1,
-    metavar="[JOURNAL]...",
-    shell_complete=complete(lambda workspace: [path.stem for path in workspace.journals()]),
-)
+@journals_argument()
 @click.option("--type", "kinds", multiple=True, metavar="TYPE", help="Only events of this type.")
 @click.option("--since", type=Moment(), help="From this time on: RFC 3339, a date, or an age (2h).")
 @click.option("--until", type=Moment(), help="Up to this time.")

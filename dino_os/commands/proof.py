@@ -8,14 +8,10 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.verify import read_keys, read_text
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.workspace import journal_argument, pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
-_journal = click.argument(
-    "journal",
-    shell_complete=complete(lambda workspace: [path.stem for path in workspace.journals()]),
-)
 _out = click.option(
     "--out", type=click.Path(path_type=Path), help="Write it here instead of printing it."
 )
@@ -23,7 +19,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="The text within
 
 
 @click.command(epilog=options.example("audit prove zones 41 --out line-41.tlog-proof"))
-@_journal
+@journal_argument
 @click.argument("seq", type=click.IntRange(min=0))
 @click.option(
     "--line",
@@ -87,7 +83,7 @@ def check(proof: Path, keys: tuple[str, ...], as_json: bool) -> None:
 @click.command(
     epilog=options.example("audit consistency zones 1204", "audit consistency zones 1204 2408")
 )
-@_journal
+@journal_argument
 @click.argument("old", type=click.IntRange(min=0))
 @click.argument("new", type=click.IntRange(min=0), required=False)
 @_out

@@ -8,15 +8,13 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.log import Moment
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.workspace import journal_argument, journals_argument, pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
-_names = complete(lambda workspace: [path.stem for path in workspace.journals()])
-
 
 @click.command(epilog=options.example("audit rotate", "audit rotate runs --json"))
-@click.argument("journals", nargs=-1, metavar="[JOURNAL]...", shell_complete=_names)
+@journals_argument()
 @options.as_json
 @pass_workspace
 def rotate(workspace: Workspace, journals: tuple[str, ...], as_json: bool) -> None:
@@ -38,7 +36,7 @@ def rotate(workspace: Workspace, journals: tuple[str, ...], as_json: bool) -> No
 @click.command(
     epilog=options.example("audit prune runs --before 90d", "audit prune runs --before-line 200000")
 )
-@click.argument("journal", shell_complete=_names)
+@journal_argument
 @click.option("--before", type=Moment(), help="Lines recorded before this time, or age (90d).")
 @click.option("--before-line", type=click.IntRange(min=0), metavar="SEQ", help="Or before a line.")
 @options.as_json
@@ -74,7 +72,7 @@ def prune(
 
 @click.command(epilog=options.example("audit export /mnt/usb/2026-11", "audit export out zones"))
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.argument("journals", nargs=-1, metavar="[JOURNAL]...", shell_complete=_names)
+@journals_argument()
 @options.as_json
 @pass_workspace
 def export(workspace: Workspace, folder: Path, journals: tuple[str, ...], as_json: bool) -> None:

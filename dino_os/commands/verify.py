@@ -13,7 +13,7 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.hashchain import extent_of, place_of, size_of
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.workspace import journals_argument, pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
@@ -29,12 +29,7 @@ if TYPE_CHECKING:
         "audit verify --since 100000 --jobs 4",
     )
 )
-@click.argument(
-    "journals",
-    nargs=-1,
-    metavar="[JOURNAL]...",
-    shell_complete=complete(lambda workspace: [path.stem for path in workspace.journals()]),
-)
+@journals_argument()
 @click.option(
     "--checkpoint",
     "checkpoints",

@@ -10,7 +10,7 @@ import click
 from dino_os.commands import options, output
 from dino_os.commands.checkpoint import ask_passphrase
 from dino_os.commands.verify import read_key, read_text
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.workspace import journal_argument, journals_argument, pass_workspace
 from dino_os.workspace import Workspace
 
 
@@ -33,7 +33,7 @@ def cosign(workspace: Workspace, note: Path, as_json: bool) -> None:
     from dino_os.witnessing import Witnessing  # noqa: PLC0415
 
     signature = Witnessing(workspace, ask_passphrase).cosign(read_text(note))
-    _done({"signatures": signature}, signature.rstrip("\n"), as_json=as_json)
+    output.answer({"signatures": signature}, signature.rstrip("\n"), as_json=as_json)
 
 
 @click.group(epilog=options.example("audit witness"), invoke_without_command=True)
@@ -84,7 +84,7 @@ def trust(workspace: Workspace, origin: str, key: str, as_json: bool) -> None:
     """Vouch for checkpoints of ORIGIN, and of all below it, that KEY signed."""
     found = read_key(key)
     workspace.witness.trust(origin, found)
-    _done({"origin": origin, "key": str(found)}, f"trusted for {origin}", as_json=as_json)
+    output.answer({"origin": origin, "key": str(found)}, f"trusted for {origin}", as_json=as_json)
 
 
 @witness.command("rely", epilog=options.example("audit witness rely other-site.vkey"))
@@ -95,7 +95,7 @@ def rely(workspace: Workspace, key: str, as_json: bool) -> None:
     """Count the cosignatures of KEY under our own checkpoints."""
     found = read_key(key)
     workspace.checkpoints.trust_witness(found)
-    _done({"key": str(found)}, f"its cosignatures count: {found.name}", as_json=as_json)
+    output.answer({"key": str(found)}, f"its cosignatures count: {found.name}", as_json=as_json)
 
 
 @witness.command("key", epilog=options.example("audit witness key > our-witness.vkey"))
@@ -106,7 +106,7 @@ def witness_key(workspace: Workspace, as_json: bool) -> None:
     from dino_os.witnessing import Witnessing  # noqa: PLC0415
 
     key = str(Witnessing(workspace).verifier())
-    _done({"verifier_key": key}, key, as_json=as_json)
+    output.answer({"verifier_key": key}, key, as_json=as_json)
 
 
 @witness.command("forks", epilog=options.example("audit witness forks --json"))
@@ -139,10 +139,7 @@ def forks(workspace: Workspace, as_json: bool) -> None:
 
 
 @witness.command("accept", epilog=options.example("audit witness accept zones zones.cosigned"))
-@click.argument(
-    "journal",
-    shell_complete=complete(lambda workspace: [path.stem for path in workspace.journals()]),
-)
+@journal_argument
 @options.file_argument("signatures")
 @options.as_json
 @pass_workspace
@@ -151,7 +148,7 @@ def accept(workspace: Workspace, journal: str, signatures: Path, as_json: bool) 
     from dino_os.auditing import Auditing  # noqa: PLC0415
 
     names = [key.name for key in Auditing(workspace).accept(journal, read_text(signatures))]
-    _done(
+    output.answer(
         {"journal": journal, "cosigned_by": names},
         f"cosigned by {', '.join(names)}",
         as_json=as_json,
@@ -160,7 +157,7 @@ def accept(workspace: Workspace, journal: str, signatures: Path, as_json: bool) 
 
 @witness.command("submit", epilog=options.example("audit witness submit http://site-b:7080 zones"))
 @click.argument("url")
-@click.argument("journals", nargs=-1, metavar="[JOURNAL]...")
+@journals_argument()
 @options.as_json
 @pass_workspace
 def submit(workspace: Workspace, url: str, journals: tuple[str, ...], as_json: bool) -> None:
@@ -168,7 +165,7 @@ def submit(workspace: Workspace, url: str, journals: tuple[str, ...], as_json: b
     from dino_os.witnessing import submit_all  # noqa: PLC0415
 
     names = submit_all(workspace, url, journals)
-    _done(
+    output.answer(
         {"cosigned": names}, f"cosigned: {', '.join(names) or 'nothing to sign'}", as_json=as_json
     )
 
@@ -183,14 +180,7 @@ def serve(workspace: Workspace, host: str, port: int, as_json: bool) -> None:
     from dino_os.witnessing import serve as serve_http  # noqa: PLC0415
 
     def started(url: str, key: str) -> None:
-        _done({"url": url, "verifier_key": key}, f"witness {key} at {url}", as_json=as_json)
+        output.answer({"url": url, "verifier_key": key}, f"witness {key} at {url}", as_json=as_json)
         sys.stdout.flush()
 
     serve_http(workspace, host, port, ask_passphrase, started)
-
-
-def _done(document: dict[str, object], text: str, *, as_json: bool) -> None:
-    if as_json:
-        output.emit_json(document)
-    else:
-        output.say(text)

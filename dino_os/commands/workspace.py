@@ -13,6 +13,7 @@ from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def open_workspace(ctx: click.Context) -> Workspace:
@@ -64,3 +65,17 @@ def complete(names: Callable[[Workspace], Any]) -> Callable[..., list[str]]:
             return []
 
     return completer
+
+
+def _journal_names(workspace: Workspace) -> list[str]:
+    return [path.stem for path in workspace.journals()]
+
+
+journal_argument = click.argument("journal", shell_complete=complete(_journal_names))
+
+
+def journals_argument(metavar: str = "[JOURNAL]...") -> Callable[[F], F]:
+    """Names of journals, completed by the shell; none stands for all."""
+    return click.argument(
+        "journals", nargs=-1, metavar=metavar, shell_complete=complete(_journal_names)
+    )

@@ -15,7 +15,7 @@ from engines.audit.note import (
     parse_signatures,
     verify_note,
 )
-from engines.audit.proof import Proof, parse_hashes
+from engines.audit.proof import Proof, format_hashes, parse_hashes
 from engines.audit.pruning import CannotPrune, Pruned, prune
 from engines.audit.tree import HashTree
 from engines.audit.verification import Anchor, Audit, Statement, audit, since_checkpoint
@@ -47,6 +47,7 @@ __all__ = [
     "WrongKey",
     "WrongPassphrase",
     "audit",
+    "format_hashes",
     "is_sealed",
     "load_key",
     "parse_hashes",

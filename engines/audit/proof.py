@@ -54,8 +54,8 @@ class Proof:
     note: Note
 
     def __str__(self) -> str:
-        hashes = "".join(f"{encoded(step)}\n" for step in self.hashes)
-        return f"{_FIRST}\nextra {encoded(self.line)}\nindex {self.index}\n{hashes}\n{self.note}"
+        head = f"{_FIRST}\nextra {encoded(self.line)}\nindex {self.index}\n"
+        return f"{head}{format_hashes(self.hashes)}\n{self.note}"
 
     @classmethod
     def parse(cls, text: str) -> Proof:
@@ -85,6 +85,11 @@ class Proof:
         leaf = leaf_hash(self.line)
         check_inclusion(leaf, self.index, checkpoint.size, self.hashes, checkpoint.root)
         return checkpoint, signed_by
+
+
+def format_hashes(hashes: Iterable[bytes]) -> str:
+    """Hashes as they are written: one in base64 a line."""
+    return "".join(f"{encoded(step)}\n" for step in hashes)
 
 
 def parse_hashes(lines: Iterable[str]) -> tuple[bytes, ...]:

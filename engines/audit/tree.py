@@ -11,12 +11,13 @@ trusts it before its root was held against a signed one.  The levels are those o
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engines.durable import sync_data, sync_folder
-from engines.merkle import HASH_SIZE, RightEdge, fold, root, subtrees
+from engines.merkle import HASH_SIZE, fold, root
 
 _HEIGHT = 8
 _TILE = HASH_SIZE << _HEIGHT
@@ -59,13 +60,12 @@ class HashTree:
 
     def bears_out(self, size: int, root: bytes) -> bool:
         """As `holds`, from the leaves up: every hash on every level is looked at."""
-        if not self.holds(size, root):
-            return False
-        leaves = self._read(0, 0, size)
-        found = RightEdge(subtrees(0, leaves))
-        whole = size >> _HEIGHT
-        roots = b"".join(fold(leaves[i : i + _TILE]) for i in range(0, whole * _TILE, _TILE))
-        return found.root() == root and roots == self._read(1, 0, whole)
+        hashes, level, count = self._read(0, 0, size), 0, size
+        while count := count >> _HEIGHT:
+            hashes, level = _tile_roots(hashes, count), level + 1
+            if hashes != self._read(level, 0, count):
+                return False
+        return self.holds(size, root)
 
     def leaves(self, begin: int, count: int) -> bytes:
         """The hashes of *count* leaves from *begin* on, one after the other."""
@@ -79,27 +79,23 @@ class HashTree:
 
     def refold(self) -> None:
         """Make anew what stands above the leaves."""
-        level = 1
-        while self._path(level).exists():
-            os.truncate(self._path(level), 0)
-            level += 1
+        for level in self._levels():
+            if level:
+                os.truncate(self._path(level), 0)
         self._fold()
 
     def cut(self, size: int) -> None:
         """Forget all but the first *size* leaves."""
-        level = 0
-        while self._path(level).exists():
-            os.truncate(self._path(level), min(size, self._count(level)) * HASH_SIZE)
-            size, level = size >> _HEIGHT, level + 1
+        for level in self._levels():
+            kept = min(size >> _HEIGHT * level, self._count(level))
+            os.truncate(self._path(level), kept * HASH_SIZE)
 
     def sync(self) -> None:
         """Return once it is on the disk: before it has to outlast the lines."""
-        level = 0
-        while self._path(level).exists():
+        for level in self._levels():
             with self._path(level).open("rb") as file:
                 sync_data(file.fileno())
-            level += 1
-        if level:
+        if self.folder.exists():
             sync_folder(self.folder)
             sync_folder(self.folder.parent)
 
@@ -107,9 +103,11 @@ class HashTree:
         level = 0
         while (done := self._count(level + 1)) < (whole := self._count(level) >> _HEIGHT):
             tiles = self._read(level, done << _HEIGHT, whole - done << _HEIGHT)
-            roots = (fold(tiles[i : i + _TILE]) for i in range(0, len(tiles), _TILE))
-            self._append(level + 1, b"".join(roots))
+            self._append(level + 1, _tile_roots(tiles, whole - done))
             level += 1
+
+    def _levels(self) -> Iterator[int]:
+        return itertools.takewhile(lambda level: self._path(level).exists(), itertools.count())
 
     def _path(self, level: int) -> Path:
         return self.folder / str(level)
@@ -134,3 +132,8 @@ class HashTree:
         with self._path(level).open("r+b") as file:
             file.seek(place)
             file.write(hashes)
+
+
+def _tile_roots(hashes: bytes, count: int) -> bytes:
+    """The roots of the first *count* tiles of *hashes*, one after the other."""
+    return b"".join(fold(hashes[i : i + _TILE]) for i in range(0, count * _TILE, _TILE))

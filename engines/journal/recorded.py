@@ -48,48 +48,35 @@ class RecordedJournal:
 
     def blocks(self, start: Position = START) -> Iterator[Block]:
         """As `read`, with the lines' own bytes."""
-        opened = self._open_with_head()
-        if opened is None:
-            return
-        live, head = opened
-        try:
-            with self.faults_as_errors():
-                end = find_ending(live, head).position
-                if start.offset > end.offset:
-                    what = f"{start.seq - end.seq} lines that were read before are gone"
-                    raise FaultFound(Fault("truncated", 0, end.seq, what))
-                if start.offset < live.begin.offset:
-                    yield from self._sealed_blocks(start, live)
-                    start = live.begin
-                if start.offset < end.offset:
-                    yield from scan(live, start, end.offset)
-        finally:
-            live.close()
+        with self._reading() as (live, end):
+            if live is None:
+                return
+            if start.offset > end.offset:
+                what = f"{start.seq - end.seq} lines that were read before are gone"
+                raise FaultFound(Fault("truncated", 0, end.seq, what))
+            if start.offset < live.begin.offset:
+                yield from self._sealed_blocks(start, live)
+                start = live.begin
+            if start.offset < end.offset:
+                yield from scan(live, start, end.offset)
 
     def begin(self) -> Position:
         """Before the first line that is still there: what lies before it was pruned."""
-        live = self._open_to_read()
+        live = self._peek()
         if live is None:
             return START
-        live.close()
         before = sealed_before(live)
         return before[0].begin() if before else live.begin
 
     def live_begin(self) -> Position:
         """Before the first line of the file that is written to."""
-        live = self._open_to_read()
-        if live is None:
-            return START
-        live.close()
-        return live.begin
+        live = self._peek()
+        return live.begin if live else START
 
     def sealed(self) -> list[Sealed]:
         """Its sealed segments, oldest first."""
-        live = self._open_to_read()
-        if live is None:
-            return []
-        live.close()
-        return sealed_before(live)
+        live = self._peek()
+        return sealed_before(live) if live else []
 
     def line(self, seq: int) -> bytes:
         """
@@ -105,15 +92,8 @@ class RecordedJournal:
 
     def length(self) -> int:
         """How many lines were acknowledged; reads only the end."""
-        opened = self._open_with_head()
-        if opened is None:
-            return 0
-        live, head = opened
-        try:
-            with self.faults_as_errors():
-                return find_ending(live, head).position.seq
-        finally:
-            live.close()
+        with self._reading() as (_, end):
+            return end.seq
 
     def holds(self, place: Position) -> bool:
         """Whether the line before *place* is the one that *place* names, byte for byte."""
@@ -147,22 +127,20 @@ class RecordedJournal:
 
     def tail_blocks(self, count: int) -> list[Block]:
         """As `tail`, with the lines' own bytes."""
-        opened = self._open_with_head() if count > 0 else None
-        if opened is None:
-            return []
-        live, head = opened
-        try:
-            with self.faults_as_errors():
-                end = find_ending(live, head).position
-                found = [read_tail(live, end.offset, count)]
+        found: list[Block] = []
+        if count <= 0:
+            return found
+        with self._reading() as (live, end):
+            if live is None:
+                return found
+            found.append(read_tail(live, end.offset, count))
             count -= len(found[0].lines)
             for sealed in reversed(sealed_before(live)):
                 if count:
-                    found.insert(0, self._tail_of(sealed, count))
+                    with self._opened(sealed) as segment:
+                        found.insert(0, read_tail(segment, segment.end, count))
                     count -= len(found[0].lines)
-            return found
-        finally:
-            live.close()
+        return found
 
     # --- below the face ----------------------------------------------------------------------
 
@@ -175,22 +153,34 @@ class RecordedJournal:
             self.check_never_begun()
         return live
 
-    def _open_with_head(self) -> tuple[Segment, Head | None] | None:
-        """The live segment, and the head that belongs to it."""
-        while live := self._open_to_read():
-            try:
-                head = self.head.read()
-                if live.is_at(self.path):
-                    return live, head
-            except OSError as error:
-                live.close()
-                raise JournalError(f"{self.path}: cannot be read: {error.strerror}") from None
-            live.close()  # a rotation came between the two
-        return None
+    def _peek(self) -> Segment | None:
+        """The live segment, closed again: what it says of itself."""
+        live = self._open_to_read()
+        if live:
+            live.close()
+        return live
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[tuple[Segment | None, Position]]:
+        """The live segment, and where what was acknowledged ends; faults become errors."""
+        try:
+            live, head = open_with_head(self.path, self.head)
+        except OSError as error:
+            raise JournalError(f"{self.path}: cannot be read: {error.strerror}") from None
+        if live is None:
+            self.check_never_begun()
+            yield None, START
+            return
+        try:
+            with self.faults_as_errors():
+                yield live, find_ending(live, head).position
+        finally:
+            live.close()
 
     def _segment_with(self, seq: int) -> Position:
         """Where the segment begins that has line *seq*."""
-        begins = [*(sealed.begin() for sealed in self.sealed()), self.live_begin()]
+        live = self._peek()
+        begins = [*(s.begin() for s in sealed_before(live)), live.begin] if live else []
         return max((begin for begin in begins if begin.seq <= seq), key=_by_seq, default=START)
 
     def _sealed_blocks(self, start: Position, live: Segment) -> Iterator[Block]:
@@ -210,10 +200,6 @@ class RecordedJournal:
         if start != live.begin:
             what = f"lines {start.seq + 1} to {live.begin.seq} are in no file"
             raise FaultFound(Fault("missing", 1, start.seq, what, live.path.name))
-
-    def _tail_of(self, sealed: Sealed, count: int) -> Block:
-        with self.faults_as_errors(), self._opened(sealed) as segment:
-            return read_tail(segment, segment.end, count)
 
     @contextlib.contextmanager
     def _opened(self, sealed: Sealed) -> Iterator[Segment]:
@@ -238,6 +224,25 @@ class RecordedJournal:
             yield
         except FaultFound as found:
             raise broken(self.path, found.fault) from None
+
+
+def open_with_head(path: Path, head_file: HeadFile) -> tuple[Segment | None, Head | None]:
+    """
+    The live segment of the journal at *path*, and the head that belongs to it.
+
+    Raises:
+        OSError: One of them cannot be read.
+    """
+    while live := open_live(path):
+        try:
+            head = head_file.read()
+            if live.is_at(path):
+                return live, head
+        except OSError:
+            live.close()
+            raise
+        live.close()  # a rotation came between the two
+    return None, head_file.read()
 
 
 def _by_seq(place: Position) -> int:

@@ -49,7 +49,8 @@ class Spanning:
         self._live = live
         self._end = end
         self._head = head
-        self._sizes = None if sizes is None else sorted({*sizes})
+        self._asked = frozenset(sizes or ())
+        self._sizes = None if sizes is None else sorted(self._asked)
         self._start = self._here = since.position if since else START
         self._edge = RightEdge(since.edge if since else ())
         self._roots = {0: EMPTY_ROOT}
@@ -119,13 +120,13 @@ class Spanning:
             partial(check_sealed, sealed.path, begin, self._wanted, self._sizes)
             for sealed, begin in zip(before, begins, strict=False)
         ]
-        size = sum(sealed.size for sealed in before)
-        if jobs == 1 or size < _WORTH_A_PROCESS:
+        file_sizes = [sealed.size for sealed in before]
+        if jobs == 1 or sum(file_sizes) < _WORTH_A_PROCESS:
             yield self._in_turn(before, (self._counted(task()) for task in work))
             return
         # This process is one of them.
         with ProcessPoolExecutor(jobs - 1, mp_context=get_context(_method())) as pool:
-            own = self._own_share([sealed.size for sealed in before], jobs)
+            own = self._own_share(file_sizes, jobs)
             others: dict[int, Future[Checked]] = {
                 n: pool.submit(task) for n, task in enumerate(work) if n not in own
             }
@@ -188,7 +189,7 @@ class Spanning:
             return fault
         for size, subtrees in checked.steps:
             self._edge.extend(subtrees)
-            if size in (self._sizes or ()):
+            if size in self._asked:
                 self._roots[size] = self._edge.root()
         self._prunings += checked.prunings
         self._here = checked.behind

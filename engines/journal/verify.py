@@ -17,8 +17,9 @@ from pathlib import Path
 from engines.journal.checked import OnProgress
 from engines.journal.head import Head, HeadFile
 from engines.journal.reader import Fault
+from engines.journal.recorded import open_with_head
 from engines.journal.report import Report, Since
-from engines.journal.segment import Segment, open_live
+from engines.journal.segment import Segment
 from engines.journal.spanning import Spanning
 
 
@@ -48,10 +49,7 @@ def verify(
     head_file = HeadFile(path.with_suffix(".head"))
     # Size and head of one moment; whatever is appended later lies behind both.
     with head_file.held_still():
-        live, head = open_live(path), head_file.read()
-        while live and not live.is_at(path):  # a rotation came between the two
-            live.close()
-            live, head = open_live(path), head_file.read()
+        live, head = open_with_head(path, head_file)
         end = live.end if live else 0
     gone = live is None
     if live is None:
