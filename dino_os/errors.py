@@ -6,6 +6,13 @@ DinoError
 │   ├── ConfigError        config.yaml or a DINO_… variable       exit 2
 │   ├── SkillConflict      two skills of one name                 exit 2
 │   └── UnknownSkill       no skill has that name                 exit 2
+├── Denied                 neither asked for nor granted          exit 3
+├── SecurityError          vault, keys, permissions               exit 1
+├── SandboxError           the sandbox could not do its work      exit 1
+│   └── NotConfined        nothing here enforces one              exit 3
+├── MemoryLayerError       the memory store                       exit 1
+├── MessageBusError        the message bus                        exit 1
+├── SchedulerError         the scheduler                          exit 1
 └── SkillFailed            a skill ran and did not succeed        exit 1
     └── SkillTimedOut      it was stopped at its time limit       exit 124
 """
@@ -16,9 +23,16 @@ from engines.errors import DinoError, InvalidInput, NotFound
 
 __all__ = [
     "ConfigError",
+    "Denied",
     "DinoError",
     "InvalidInput",
+    "MemoryLayerError",
+    "MessageBusError",
+    "NotConfined",
     "NotFound",
+    "SandboxError",
+    "SchedulerError",
+    "SecurityError",
     "SkillConflict",
     "SkillFailed",
     "SkillTimedOut",
@@ -36,6 +50,38 @@ class SkillConflict(InvalidInput):
 
 class UnknownSkill(NotFound):
     """No skill has that name."""
+
+
+class Denied(DinoError):
+    """Something was wanted that was not asked for, or not granted."""
+
+    exit_code = 3
+
+
+class SecurityError(DinoError):
+    """The vault, a key or a permission."""
+
+
+class SandboxError(DinoError):
+    """The sandbox could not do its work."""
+
+
+class NotConfined(SandboxError):
+    """Nothing on this machine enforces a sandbox, or not all that a run needs."""
+
+    exit_code = 3
+
+
+class MemoryLayerError(DinoError):
+    """The memory store."""
+
+
+class MessageBusError(DinoError):
+    """The message bus."""
+
+
+class SchedulerError(DinoError):
+    """The scheduler."""
 
 
 class SkillFailed(DinoError):
