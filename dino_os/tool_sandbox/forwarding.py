@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -23,10 +24,11 @@ from dino_os.tool_sandbox.proxy import ProxyLimits
 
 _LINGER_S = 2.0
 _LINGER_BYTES = 2**20
+_TOO_SLOW = 408
 _PHRASES = {
     400: "Bad Request",
     403: "Forbidden",
-    408: "Request Timeout",
+    _TOO_SLOW: "Request Timeout",
     431: "Request Header Fields Too Large",
     502: "Bad Gateway",
     504: "Gateway Timeout",
@@ -127,7 +129,7 @@ class Exchange:
         except (CutOff, EOFError) as error:
             self.why = str(error)
         except OSError as error:
-            self.why = f"broken off: {error.strerror or error}"
+            self.why = f"broken off: {_reason(error)}"
 
     # --- the request -------------------------------------------------------------------------
 
@@ -150,7 +152,7 @@ class Exchange:
             async with asyncio.timeout(self._limits.header_s):
                 head = await self._incoming.until(http1.HEAD_END, self._limits.header_bytes)
         except TimeoutError:
-            raise Refused(408, "the request took too long to come") from None
+            raise Refused(_TOO_SLOW, "the request took too long to come") from None
         except TooLong as error:
             raise Refused(431, str(error)) from None
         self.host = http1.asked_for(head)
@@ -167,8 +169,7 @@ class Exchange:
             raise Refused(403, f"{denied}{hint}") from None
         except OSError as error:
             self.allowed = True
-            reason = error.strerror or str(error) or "it does not answer"
-            raise Refused(502, f"unreachable: {reason}") from None
+            raise Refused(502, f"unreachable: {_reason(error)}") from None
         self.allowed = True
         return upstream
 
@@ -187,7 +188,8 @@ class Exchange:
         with contextlib.suppress(OSError):
             async with asyncio.timeout(_LINGER_S):
                 await self._tell(head.encode() + body)
-            await self._linger()
+            if status != _TOO_SLOW:  # who was has had its time
+                await self._linger()
 
     # --- both ways ---------------------------------------------------------------------------
 
@@ -273,8 +275,10 @@ class Exchange:
         try:
             raw = await upstream.until(http1.HEAD_END, self._limits.header_bytes)
             status, head = http1.parse_answer(raw)
-        except (EOFError, TooLong, InvalidInput, OSError) as error:
+        except (EOFError, TooLong, InvalidInput) as error:
             raise Refused(502, f"the host's answer: {error}") from None
+        except OSError as error:
+            raise Refused(502, f"the host broke off: {_reason(error)}") from None
         if status == _SWITCHING:
             raise Refused(502, "the host's answer: another protocol, which nobody asked for")
         return status, head
@@ -284,7 +288,7 @@ class Exchange:
         try:
             await self._send(self._upstream, data)
         except OSError as error:
-            raise HostStopped(f"the host broke off: {error.strerror}") from None
+            raise HostStopped(f"the host broke off: {_reason(error)}") from None
         self.bytes_up += len(data)
 
     async def _down(self, data: bytes) -> None:
@@ -314,3 +318,7 @@ class Exchange:
             async with asyncio.timeout(_LINGER_S):
                 while left > 0 and (data := await self._incoming.some()):
                     left -= len(data)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error) or "it does not answer"

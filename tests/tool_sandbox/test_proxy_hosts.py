@@ -1,0 +1,136 @@
+"""Hosts that fail, and answers that are not passed on as they came."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+from tests.tool_sandbox.wire import (
+    PATIENCE_S,
+    answering,
+    everything,
+    head_of,
+    listening,
+    pages,
+    proxied,
+    raw_host,
+)
+
+HERE = "127.0.0.1"
+API = {"names": {"api.test": [HERE]}, "private_hosts": ("api.test",)}
+
+
+def declared(host: str, port: int) -> str:
+    return f"{host}:{port}"
+
+
+def test_a_host_that_is_not_there_is_a_bad_gateway() -> None:
+    gone = listening()
+    port = gone.getsockname()[1]
+    gone.close()
+    with proxied(f"{HERE}:{port}", "nowhere.test") as way:
+        status, body = way.get(f"http://{HERE}:{port}/")
+        assert (status, "refused" in body) == (502, True)
+        assert way.events.next()["allowed"]
+        status, body = way.get("http://nowhere.test/")
+        assert (status, "nowhere.test was not found" in body) == (502, True)
+
+
+def test_a_name_that_is_not_found_in_time_is_a_bad_gateway() -> None:
+    """And the lookup that hangs keeps nobody else waiting, nor the end."""
+    release = threading.Event()
+
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        release.wait(PATIENCE_S)
+        return []
+
+    with (
+        pages() as host,
+        proxied("slow.test", f"{HERE}:{host.port}", resolve=resolve, connect_s=0.1) as way,
+    ):
+        assert way.get("http://slow.test/")[0] == 502
+        assert way.get(f"http://{HERE}:{host.port}/")[0] == 200
+        release.set()
+
+
+def test_slow_lookups_hold_a_bounded_number_of_threads() -> None:
+    release = threading.Event()
+
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        release.wait(PATIENCE_S)
+        return []
+
+    with proxied("*.slow.test", resolve=resolve, connect_s=0.2) as way:
+        clients = [way.connect() for _ in range(40)]
+        for number, client in enumerate(clients):
+            client.sendall(f"CONNECT n{number}.slow.test:443 HTTP/1.1\r\n\r\n".encode())
+        for client in clients:
+            assert b" 502 " in head_of(client)
+            client.close()
+        lookups = [t for t in threading.enumerate() if t.name == "dino-lookup"]
+        assert 0 < len(lookups) <= 8
+        release.set()
+    assert not any(thread.is_alive() for thread in lookups)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (b"", 502),
+        (b"garbage\r\n\r\n", 502),
+        (b"HTTP/1.1 200 OK\nX: y\n\n", 502),
+        (b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", 502),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", 502),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 502),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", 204),
+        (b"HTTP/1.1 200\r\n\r\nold", 200),
+        (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", 200),
+    ],
+)
+def test_the_answer_of_a_host_is_checked(answer: bytes, status: int) -> None:
+    with raw_host(answering(answer)) as host, proxied(f"{HERE}:{host.port}") as way:
+        assert way.status(f"GET http://{HERE}:{host.port}/ HTTP/1.0\r\n\r\n".encode()) == status
+
+
+def test_an_answer_keeps_its_fields_but_not_the_connections() -> None:
+    answer = (
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+        b"HTTP/1.1 200 Fine\r\nSet-Cookie: a\r\nset-cookie: b\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n"
+        b"Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    )
+    with raw_host(answering(answer)) as host, proxied(f"{HERE}:{host.port}") as way:
+        came = way.raw(f"GET http://{HERE}:{host.port}/ HTTP/1.0\r\n\r\n".encode())
+    assert came == (
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+        b"HTTP/1.1 200 Fine\r\nSet-Cookie: a\r\nset-cookie: b\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        b"2\r\nok\r\n0\r\n\r\n"
+    )
+
+
+def test_an_answer_that_comes_before_the_end_of_the_request_is_passed_on() -> None:
+    """A host may refuse a large body without reading it."""
+
+    def serve(connection: socket.socket) -> None:
+        head_of(connection)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        everything(connection)
+
+    with raw_host(serve) as host, proxied(f"{HERE}:{host.port}") as way, way.connect() as client:
+        target = f"{HERE}:{host.port}"
+        client.sendall(
+            f"POST http://{target}/ HTTP/1.1\r\nHost: {target}\r\nContent-Length: 9999\r\n\r\n".encode()
+        )
+        assert b" 413 " in head_of(client)
+
+
+def test_a_client_that_leaves_ends_the_request_of_a_silent_host() -> None:
+    with raw_host(everything) as host, proxied(f"{HERE}:{host.port}") as way:
+        with way.connect() as client:
+            target = f"{HERE}:{host.port}"
+            client.sendall(f"GET http://{target}/ HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        assert host.next().startswith(b"GET / HTTP/1.1\r\n")
+        assert way.events.next()["allowed"]
