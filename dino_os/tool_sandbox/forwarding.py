@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from dino_os.tool_sandbox.hosts import Allowed, printable
 from dino_os.tool_sandbox.incoming import Incoming, TooLong
 from dino_os.tool_sandbox.proxy import ProxyLimits
 
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 _LINGER_S = 2.0
 _LINGER_BYTES = 2**20
 _TOO_SLOW = 408
@@ -94,12 +96,13 @@ class Exchange:
         self.bytes_up = self.bytes_down = 0
         self._client = client
         self._upstream: socket.socket  # from when it is connected
+        self._sockets = [client]
         self._incoming = Incoming(client)
         self._allowed = allowed
         self._dialler = dialler
         self._budget = budget
         self._limits = limits
-        self._answered = False
+        self._begun = False  # what the client was sent is not all there is
         self._moved_at = 0.0
 
     def report(self) -> dict[str, Any]:
@@ -114,9 +117,12 @@ class Exchange:
         }
 
     def close(self) -> None:
-        self._client.close()
-        if hasattr(self, "_upstream"):
-            self._upstream.close()
+        """Close both sides; a client that has had only a part is told so by a reset."""
+        if self._begun:
+            with contextlib.suppress(OSError):
+                self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        for side in self._sockets:
+            side.close()
 
     async def serve(self) -> None:
         """Answer the client.  How it ended is in the report."""
@@ -137,6 +143,7 @@ class Exchange:
         request = await self._request()
         self.host, self.port = request.host, request.port
         self._upstream = await self._connect(request)
+        self._sockets.append(self._upstream)
         if request.is_tunnel:
             await self._tell(b"HTTP/1.1 200 Connection established" + http1.HEAD_END)
             await self._together(
@@ -146,6 +153,7 @@ class Exchange:
         else:
             await self._together(self._ask(request), self._pass_answer(Incoming(self._upstream)))
             await self._linger()
+        self._begun = False
 
     async def _request(self) -> http1.Request:
         try:
@@ -176,7 +184,7 @@ class Exchange:
     async def _refuse(self, status: int, why: str) -> None:
         """The proxy's own answer, where the client has not had the beginning of another."""
         self.why = why
-        if self._answered:
+        if self._begun:
             return
         line = printable(f"{_PHRASES[status]}: {why}", 512)
         body = f"dino: {line}\n".encode()
@@ -188,6 +196,7 @@ class Exchange:
         with contextlib.suppress(OSError):
             async with asyncio.timeout(_LINGER_S):
                 await self._tell(head.encode() + body)
+            self._begun = False
             if status != _TOO_SLOW:  # who was has had its time
                 await self._linger()
 
@@ -239,7 +248,7 @@ class Exchange:
                 await self._exactly(request.body or 0)
         while await self._incoming.some():
             pass  # one request per connection: no other is heard
-        return True  # the client has left
+        return True  # the client has left; in HTTP nobody ends one direction only
 
     async def _chunks(self) -> None:
         """A chunked body, each chunk framed anew."""
@@ -297,7 +306,7 @@ class Exchange:
         self.bytes_down += len(data)
 
     async def _tell(self, data: bytes) -> None:
-        self._answered = True
+        self._begun = True
         await self._send(self._client, data)
 
     async def _send(self, sink: socket.socket, data: bytes) -> None:

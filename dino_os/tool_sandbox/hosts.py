@@ -91,10 +91,7 @@ class Rule:
 
     def names(self, host: str) -> bool:
         """Whether it is about *host*, which is canonical."""
-        if self.subdomains:
-            # An address has no subdomains, though 1.2.3.4 ends in .3.4 as a text.
-            return host.endswith(f".{self.host}") and literal(host) is None
-        return host == self.host
+        return host.endswith(f".{self.host}") if self.subdomains else host == self.host
 
 
 class Allowed:
@@ -215,7 +212,7 @@ def split_authority(text: str) -> tuple[str, int | None]:
     """
     shown = f"'{printable(text)}'"
     if "@" in text:
-        raise InvalidInput(f"{shown} names a user")
+        raise InvalidInput("a host is named without a user")  # nor shown: there may be a password
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")
         if not closed or ":" not in host or (rest and not rest.startswith(":")):

@@ -26,6 +26,7 @@ _NAME = re.compile(_TOKEN)
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_WHERE = re.compile(r"(?:[A-Za-z]+://)?([^/?#]*)")
 # What is between two neighbours, and goes no further (RFC 9110, 7.6.1).
 _HOP_BY_HOP = frozenset({"connection", "http2-settings", "keep-alive", "te", "trailer", "upgrade"})
 # Written anew from what was checked, whatever the client wants to have dropped.
@@ -114,9 +115,11 @@ def parse_chunk_size(line: bytes) -> int:
 
 
 def asked_for(head: bytes) -> str:
-    """What a request that may be malformed seems to ask for, to be recorded."""
-    words = head.split(b"\r\n", 1)[0].split(b" ", 2)
-    return printable(words[1 if len(words) > 1 else 0].decode("latin-1"))
+    """The host that a request which may be malformed seems to name; no path, no password."""
+    words = head.decode("latin-1").split("\r\n", 1)[0].split(" ", 2)
+    target = words[1 if len(words) > 1 else 0]
+    where = _WHERE.match(target)
+    return printable(where[1].rpartition("@")[2]) if where else ""
 
 
 def _split(head: bytes) -> tuple[str, Fields]:
@@ -125,7 +128,7 @@ def _split(head: bytes) -> tuple[str, Fields]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not (colon and _NAME.fullmatch(name) and _VALUE.fullmatch(value)):
-            raise InvalidInput(f"malformed header line '{printable(line, 40)}'")
+            raise InvalidInput("malformed header line")  # which may hold a secret
         fields.append((name, value.strip(" \t")))
     return first, fields
 
@@ -138,7 +141,7 @@ def _head(first: str, fields: Fields) -> bytes:
 def _connect_target(target: str) -> tuple[str, int, str]:
     host, port = split_authority(target)
     if port is None:
-        raise InvalidInput(f"CONNECT to '{printable(target)}' names no port")
+        raise InvalidInput("CONNECT names no port")
     return canonical(host), port, ""
 
 

@@ -94,11 +94,11 @@ class Server:
     def _ended(self, task: asyncio.Task[None], exchange: Exchange) -> None:
         """Also of a task that was cancelled before its first step."""
         self._open.discard(task)
-        exchange.close()
         if task.cancelled():
             exchange.why = exchange.why or "the run has ended"
         elif error := task.exception():
             exchange.why = f"a fault of the proxy: {error!r}"
+        exchange.close()
         try:
             self._on_event(exchange.report())
         except Exception as error:  # noqa: BLE001  whatever it is, there is no record

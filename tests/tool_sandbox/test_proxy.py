@@ -33,10 +33,6 @@ HERE = "127.0.0.1"
 API = {"names": {"api.test": [HERE]}, "private_hosts": ("api.test",)}
 
 
-def declared(host: str, port: int) -> str:
-    return f"{host}:{port}"
-
-
 # --- what is let through ---------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.tool_sandbox.wire import (
     PATIENCE_S,
+    RESET,
     answering,
     everything,
     head_of,
@@ -20,11 +21,6 @@ from tests.tool_sandbox.wire import (
 )
 
 HERE = "127.0.0.1"
-API = {"names": {"api.test": [HERE]}, "private_hosts": ("api.test",)}
-
-
-def declared(host: str, port: int) -> str:
-    return f"{host}:{port}"
 
 
 def test_a_host_that_is_not_there_is_a_bad_gateway() -> None:
@@ -98,7 +94,7 @@ def test_the_answer_of_a_host_is_checked(answer: bytes, status: int) -> None:
 def test_an_answer_keeps_its_fields_but_not_the_connections() -> None:
     answer = (
         b"HTTP/1.1 100 Continue\r\n\r\n"
-        b"HTTP/1.1 200 Fine\r\nSet-Cookie: a\r\nset-cookie: b\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n"
+        b"HTTP/1.1 200 Fine\r\nSet-Cookie: a\r\nset-cookie: b\r\nConnection: keep-alive, X-Hop, Transfer-Encoding\r\nX-Hop: 1\r\n"
         b"Keep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
     )
     with raw_host(answering(answer)) as host, proxied(f"{HERE}:{host.port}") as way:
@@ -125,6 +121,35 @@ def test_an_answer_that_comes_before_the_end_of_the_request_is_passed_on() -> No
             f"POST http://{target}/ HTTP/1.1\r\nHost: {target}\r\nContent-Length: 9999\r\n\r\n".encode()
         )
         assert b" 413 " in head_of(client)
+
+
+@pytest.mark.parametrize("tunnel", [False, True])
+def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(tunnel: bool) -> None:
+    """The end of the connection may be all that tells where an answer ends: this one is a reset."""
+
+    def serve(connection: socket.socket) -> None:
+        head_of(connection)
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nhalf of")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+    with raw_host(serve) as host, proxied(f"{HERE}:{host.port}") as way:
+        target = f"{HERE}:{host.port}"
+        with way.tunnel(target) if tunnel else way.connect() as client:
+            path = "/" if tunnel else f"http://{target}/"
+            client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            with pytest.raises(ConnectionResetError):
+                list(iter(lambda: client.recv(65536), b""))
+        assert way.events.next()["why"] == "broken off: Connection reset by peer"
+
+
+def test_a_client_may_wait_to_be_asked_for_its_body() -> None:
+    with pages() as host, proxied(f"{HERE}:{host.port}") as way, way.connect() as client:
+        target = f"{HERE}:{host.port}"
+        head = f"POST http://{target}/ HTTP/1.1\r\nHost: {target}\r\nContent-Length: 5\r\n"
+        client.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert b" 100 " in head_of(client)
+        client.sendall(b"hello")
+        assert everything(client).endswith(b"\r\n\r\nhello")
 
 
 def test_a_client_that_leaves_ends_the_request_of_a_silent_host() -> None:

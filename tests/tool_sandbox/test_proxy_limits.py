@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import random
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from dino_os.tool_sandbox.proxy import Proxy, ProxyLimits
 from tests.conftest import REPOSITORY
 from tests.tool_sandbox.wire import (
     PATIENCE_S,
+    RESET,
     Events,
     echo,
     everything,
@@ -32,10 +32,6 @@ from tests.tool_sandbox.wire import (
 
 HERE = "127.0.0.1"
 API = {"names": {"api.test": [HERE]}, "private_hosts": ("api.test",)}
-
-
-def declared(host: str, port: int) -> str:
-    return f"{host}:{port}"
 
 
 # --- limits ----------------------------------------------------------------------------------
@@ -197,7 +193,7 @@ def test_garbage_harms_nobody() -> None:
             with way.connect() as client:
                 client.sendall(piece)
                 if dice.random() < 0.3:  # a reset instead of an end
-                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 elif dice.random() < 0.5:
                     client.shutdown(socket.SHUT_WR)
         assert way.get(f"http://{target}/")[0] == 200

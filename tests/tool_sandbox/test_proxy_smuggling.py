@@ -187,6 +187,26 @@ def test_what_follows_a_request_is_not_passed_on(
         assert (way.events.rest(), way.asked) == ([], [])
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET http://user:CANARY@api.test/ HTTP/1.1\r\n\r\n",
+        b"GET https://api.test/?key=CANARY HTTP/1.1\r\n\r\n",
+        b"GET https://user:CANARY@api.test/CANARY#CANARY HTTP/1.1\r\n\r\n",
+        b"GET /CANARY HTTP/1.1\r\n\r\n",
+        b"GET http://api.test/?key=CANARY HTTP/1.1\r\nHost: api.test\r\n\r\n",
+        b"GET http://api.test?CANARY HTTP/1.1\r\nHost: user:CANARY@api.test\r\n\r\n",
+        b"GET http://api.test/ HTTP/1.1\r\nAuthorization : CANARY\r\n\r\n",
+        b"CONNECT user:CANARY@api.test:443 HTTP/1.1\r\n\r\n",
+        b"CONNECT api.test/CANARY HTTP/1.1\r\nProxy-Authorization: CANARY\r\n\r\n",
+    ],
+)
+def test_a_secret_in_a_request_is_not_recorded(sent: bytes) -> None:
+    with proxied() as way:
+        assert b"CANARY" not in way.raw(sent)
+        assert "CANARY" not in repr(way.events.next())
+
+
 def test_fields_of_the_connection_and_of_the_proxy_stay_here() -> None:
     with raw_host(answering()) as host, proxied(f"127.0.0.1:{host.port}") as way:
         target = f"127.0.0.1:{host.port}"

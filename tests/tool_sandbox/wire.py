@@ -7,6 +7,7 @@ import datetime as dt
 import queue
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ from dino_os.tool_sandbox.hosts import Allowed, Rule
 from dino_os.tool_sandbox.proxy import Proxy, ProxyLimits
 
 PATIENCE_S = 30  # how long a test waits for what must come
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
