@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from typing import Any
@@ -33,6 +34,26 @@ def test_a_host_that_is_not_there_is_a_bad_gateway() -> None:
         assert way.events.next()["allowed"]
         status, body = way.get("http://nowhere.test/")
         assert (status, "nowhere.test was not found" in body) == (502, True)
+
+
+def test_an_address_that_hangs_leaves_time_for_the_next() -> None:
+    """A listener whose queue is full drops what comes, as a firewall does."""
+    with pages() as host, socket.socket() as deaf, contextlib.ExitStack() as queue:
+        try:
+            deaf.bind(("127.0.0.2", host.port))
+        except OSError:
+            pytest.skip("this machine's loopback has one address")
+        deaf.listen(0)
+        for _ in range(4):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+        names = {"both.test": ["127.0.0.2", HERE], "deaf.test": ["127.0.0.2"]}
+        declared = [f"{name}:{host.port}" for name in names]
+        with proxied(*declared, names=names, private_hosts=tuple(names), connect_s=0.4) as way:
+            assert way.get(f"http://both.test:{host.port}/")[0] == 200
+            status, body = way.get(f"http://deaf.test:{host.port}/")
+            assert (status, "it does not answer" in body) == (502, True)
 
 
 def test_a_name_that_is_not_found_in_time_is_a_bad_gateway() -> None:
