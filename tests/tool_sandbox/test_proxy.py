@@ -180,6 +180,14 @@ def test_a_refusal_says_in_one_line_what_to_declare() -> None:
     assert way.asked == []  # nobody is told of names that may not be reached
 
 
+def test_a_refusal_is_heard_by_a_client_that_is_still_sending() -> None:
+    with proxied() as way:
+        client = http.client.HTTPConnection(HERE, way.port, timeout=PATIENCE_S)
+        client.request("POST", "http://api.test/", bytes(500_000))
+        assert client.getresponse().status == 403
+        client.close()
+
+
 @pytest.mark.parametrize(
     "target",
     [

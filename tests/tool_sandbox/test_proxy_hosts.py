@@ -144,6 +144,21 @@ def test_an_answer_that_comes_before_the_end_of_the_request_is_passed_on() -> No
         assert b" 413 " in head_of(client)
 
 
+def test_the_answer_of_a_host_that_takes_no_more_is_passed_on() -> None:
+    """It closes on a large body; what it said before is what the client must hear."""
+
+    def serve(connection: socket.socket) -> None:
+        head_of(connection)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+    with raw_host(serve) as host, proxied(f"{HERE}:{host.port}") as way:
+        target = f"{HERE}:{host.port}"
+        head = (
+            f"POST http://{target}/ HTTP/1.1\r\nHost: {target}\r\nContent-Length: {2**25}\r\n\r\n"
+        )
+        assert way.status(head.encode() + bytes(2**25)) == 413
+
+
 @pytest.mark.parametrize("tunnel", [False, True])
 def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(tunnel: bool) -> None:
     """The end of the connection may be all that tells where an answer ends: this one is a reset."""
