@@ -272,10 +272,11 @@ def test_what_cannot_be_recorded_is_not_let_through() -> None:
     with socket.create_connection(where, timeout=PATIENCE_S) as client:
         client.sendall(b"GET http://api.test/ HTTP/1.0\r\n\r\n")
         everything(client)
-    with pytest.raises(SandboxError, match="the disk is full"):
-        proxy.close()
+    proxy._thread.join(PATIENCE_S)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(where, timeout=PATIENCE_S)
+    with pytest.raises(SandboxError, match="the disk is full"):
+        proxy.close()
 
 
 def test_nothing_of_it_is_imported_before_it_is_used() -> None:
