@@ -22,8 +22,11 @@ from engines.checks import did_you_mean
 from engines.durable import create_file, make_folder
 
 if TYPE_CHECKING:
+    from dino_os.memory_layer.store import MemoryStore
+    from dino_os.message_bus.bus import Bus
     from dino_os.plugins import Plugins
     from dino_os.runner import Runner
+    from dino_os.scheduler.jobs import Jobs
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.engine import Engine
@@ -34,6 +37,11 @@ if TYPE_CHECKING:
     from engines.zone import DynamicZoneRegistry
 
 _HOME = "DINO_HOME"
+_shared: dict[Path, Workspace] = {}
+_memories: dict[Path, MemoryStore] = {}
+# A fork holds the locks of its parent's open files: it opens its own.
+os.register_at_fork(after_in_child=_shared.clear)
+os.register_at_fork(after_in_child=_memories.clear)
 
 
 class Workspace:
@@ -60,6 +68,12 @@ class Workspace:
             if (folder / "config.yaml").is_file():
                 return cls(folder)
         return cls(here)
+
+    @classmethod
+    def shared(cls, root: Path | None = None) -> Workspace:
+        """The one object of this process for *root*, or for what `find()` finds."""
+        found = cls(root) if root else cls.find()
+        return _shared.setdefault(found.root, found)
 
     @property
     def memory(self) -> Path:
@@ -177,6 +191,41 @@ class Workspace:
             "cycles": self.orchestrator,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
+            "scheduler": lambda: self.jobs,
+        }
+
+    # --- parts that skills call --------------------------------------------------------------
+
+    @cached_property
+    def memory_store(self) -> MemoryStore:
+        from dino_os.memory_layer.store import MemoryStore  # noqa: PLC0415
+
+        return MemoryStore(
+            self.memory / "memory.db",
+            self._journal("memory_log"),
+            read_only=self.rehearsal,
+            timeout_s=self.config.settings.system.lock_timeout_s,
+        )
+
+    @cached_property
+    def bus(self) -> Bus:
+        from dino_os.message_bus.bus import Bus  # noqa: PLC0415
+
+        return Bus(self._journal("bus"), read_only=self.rehearsal)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        from dino_os.scheduler.jobs import Jobs  # noqa: PLC0415
+
+        return Jobs(journal=self.journal("scheduler"))
+
+    @property
+    def parts(self) -> Mapping[str, Callable[[], Any]]:
+        """What faces and the broker call, by the broker's names; each says in CALLS what may be."""
+        return {
+            "memory": lambda: self.memory_store,
+            "bus": lambda: self.bus,
+            "scheduler": lambda: self.jobs,
         }
 
     # --- journals ----------------------------------------------------------------------------
@@ -240,6 +289,19 @@ class Workspace:
         with contextlib.suppress(FileExistsError):  # the first to name it wins
             create_file(file, f"{uuid4().hex}\n".encode())
         return file.read_text().strip()
+
+
+def memory_at(path: Path) -> MemoryStore:
+    """This process's one object for the memory in *path*, whose journal lies beside it."""
+    from dino_os.memory_layer.store import MemoryStore  # noqa: PLC0415
+    from engines.journal import Journal  # noqa: PLC0415
+
+    root = path.parent.parent
+    if path == root / "memory" / "memory.db":
+        return Workspace.shared(root).memory_store
+    file = path.with_name(f"{path.name}_log.jsonl")
+    journal = Journal(file, by=_who(), on_recovery=_report_recovery)
+    return _memories.setdefault(path, MemoryStore(path, journal))
 
 
 def _who() -> str:

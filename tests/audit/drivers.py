@@ -135,6 +135,19 @@ def witness() -> Iterator[Step]:
     yield lambda w: cosign(w, 1, 1)
 
 
+def scheduler() -> Iterator[Step]:
+    yield lambda w: w.jobs.add_job("tide", "hello", "interval", minutes=5)
+    yield lambda w: w.jobs.add_job(
+        MARK, "a.b:c", "cron", hour=9, tz="Europe/Berlin", params={"n": 1}
+    )
+    yield lambda w: w.jobs.add_job("once", "hello", "at", at="2999-01-15T10:00:00Z")
+    yield lambda w: w.jobs.pause("tide")
+    yield lambda w: w.jobs.pause(MARK)
+    yield lambda w: w.jobs.resume("tide")
+    yield lambda w: w.jobs.run_now("once")
+    yield lambda w: w.jobs.remove_job("once")
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -143,4 +156,5 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "cycles": cycles,
     "checkpoints": checkpoints,
     "witness": witness,
+    "scheduler": scheduler,
 }

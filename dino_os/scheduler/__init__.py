@@ -1,0 +1,140 @@
+"""The scheduler: which skills and functions shall run when, the same for every process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+from dino_os.errors import InvalidInput, SchedulerError
+from dino_os.face import Face
+from dino_os.skill import MARK
+
+__all__ = ["Job", "Scheduler", "SchedulerError"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """
+    What shall run when.
+
+    Attributes:
+        func: A skill's name, or a function as "module:name".
+        trigger: In its canonical form; a cron job's names its time zone.
+        next_run: None while it is paused, and where it will not run again.
+        status: scheduled, paused or running.
+        params: What it is called with.
+    """
+
+    id: str
+    name: str
+    func: str
+    trigger: dict[str, Any]
+    next_run: datetime | None
+    last_run: datetime | None
+    status: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+class Scheduler(Face):
+    """
+    The workspace's jobs.
+
+    It keeps what shall run, and when next; nothing runs them yet.  Where a job is asked for, its id
+    or its name will do; `NotFound` is raised where there is none.
+    """
+
+    _part = "scheduler"
+
+    def add_job(
+        self, name: str, func: str | Callable[..., Any], trigger: str | Mapping[str, Any], **kw: Any
+    ) -> str:
+        """
+        Add a job and return its id.
+
+        Args:
+            name: No other job may have it.
+            func: A skill's name, a function as "module:name", or a function that can be imported.
+            trigger: {"kind": "cron", "expr": "0 9 * * *"}, {"kind": "interval", "everyMs": 60000},
+                {"kind": "at", "at": "2027-01-15T10:00:00Z"}, or the kind alone and the rest by
+                name: hour=9, minute=0 (also day, month, day_of_week); minutes=5; at="…".
+            kw: Also `tz`, the zone of cron and of a time that names none (this machine's, unless
+                told), and `params`, a mapping that it is called with.
+
+        Raises:
+            InvalidInput: The name is taken, the time never comes, or nobody else could find *func*.
+        """
+        path = func if isinstance(func, str) else path_of(func)
+        return str(self._call("add_job", name=name, func=path, trigger=trigger, **kw))
+
+    def remove_job(self, job_id: str) -> bool:
+        """Forget a job."""
+        return bool(self._call("remove_job", job_id=job_id))
+
+    def list_jobs(self) -> list[Job]:
+        """All jobs, in the order in which they were added."""
+        times = ("next_run", "last_run")
+        return [
+            Job(**{**job, **{name: _as_datetime(job[name]) for name in times}})
+            for job in self._call("list_jobs")
+        ]
+
+    def pause(self, job_id: str) -> bool:
+        """Have a job not run until it is resumed; False where it was paused already."""
+        return bool(self._call("pause", job_id=job_id))
+
+    def resume(self, job_id: str) -> bool:
+        """
+        Go on with a paused job at its next time; False where it was not paused.
+
+        Times of cron and intervals that passed meanwhile are skipped; an `at` that did is due now.
+        """
+        return bool(self._call("resume", job_id=job_id))
+
+    def run_now(self, job_id: str) -> bool:
+        """
+        Make a job due now.
+
+        Raises:
+            InvalidInput: It is paused.
+        """
+        return bool(self._call("run_now", job_id=job_id))
+
+    def job_count(self) -> int:
+        """How many jobs there are."""
+        return int(self._call("job_count"))
+
+    def running_jobs(self) -> int:
+        """How many of them are running."""
+        return int(self._call("running_jobs"))
+
+
+def path_of(func: Callable[..., Any]) -> str:
+    """
+    By what name another process finds *func*: a skill by its own, any other as "module:name".
+
+    Raises:
+        InvalidInput: It finds it by none.
+    """
+    if not isinstance(func, FunctionType | BuiltinFunctionType):
+        raise InvalidInput(f"a job runs a skill or a function, found {func!r}")
+    if hasattr(func, MARK):
+        return func.__name__
+    module, name = func.__module__, func.__qualname__
+    found: Any = sys.modules.get(module)
+    for step in name.split("."):
+        found = getattr(found, step, None)
+    if module == "__main__" or found is not func:
+        kind = "a lambda" if "<lambda>" in name else f"the function {name!r} of {module!r}"
+        raise InvalidInput(
+            f"{kind} cannot be found by another process",
+            hint="define it at the top of a module that can be imported, or make it a skill",
+        )
+    return f"{module}:{name}"
+
+
+def _as_datetime(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
