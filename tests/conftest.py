@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dino_os import workspace as workspace_module
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 settings.register_profile(
@@ -66,6 +68,15 @@ def workspace(tmp_path: Path) -> Path:
     (tmp_path / "config.yaml").write_text("system:\n  name: test\n")
     (tmp_path / "skills").mkdir()
     return tmp_path
+
+
+@pytest.fixture
+def home(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The workspace as the one that `MemoryLayer()` and the other faces find."""
+    monkeypatch.setenv("DINO_HOME", str(workspace))
+    yield workspace
+    workspace_module._shared.clear()
+    workspace_module._memories.clear()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from dino_os.errors import MemoryLayerError
+from engines.durable import make_folder
 
 _APPLICATION = 0x44494E4F  # "DINO": what tells our files from every other's
 
@@ -72,6 +73,7 @@ class Database:
             MemoryLayerError: The file is not ours, or newer than this program.
         """
         if self._db is None and (make or self.path.exists()):
+            make_folder(self.path.parent)
             db = connect(self.path, "rwc" if make else "rw", self._timeout_s)
             try:
                 self._make_current(db)
@@ -95,6 +97,10 @@ class Database:
             if db.in_transaction:  # a full disk ends some by itself
                 db.execute("ROLLBACK")
             raise
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # the interpreter is going down
+            self.close()
 
     def close(self) -> None:
         if self._db is not None:
