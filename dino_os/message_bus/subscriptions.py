@@ -137,8 +137,8 @@ def _name(callback: Callback) -> str:
 def _report(callback: Callback, channel: str, error: BaseException) -> None:
     from traceback import format_exception_only  # noqa: PLC0415  only where something failed
 
-    what = " ".join(format_exception_only(error)[-1].split())[:300]
-    shown = what.encode("ascii", "backslashreplace").decode()
+    # One line, and none that a terminal would obey.
+    shown = ascii(" ".join(format_exception_only(error)[-1].split())[:300])[1:-1]
     print(  # noqa: T201  whoever published did nothing wrong and is told nothing
         f"dino: {_name(callback)}, subscribed to {channel!r}, raised {shown}", file=sys.stderr
     )
