@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dino_os.errors import InvalidInput, MemoryLayerError
-from dino_os.memory_layer.database import check_ours, connect
-from engines.durable import sync_data, sync_folder
+from dino_os.memory_layer.database import check_ours, connect, draft_of, moved_by_hand
+from engines.durable import sync_folder
 
 
 def place(path: str, live: Path) -> Path:
@@ -40,18 +40,13 @@ def place(path: str, live: Path) -> Path:
 
 def write(db: sqlite3.Connection, target: Path) -> None:
     """Copy what *db* holds now to *target*, which has all of it or is as it was."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    draft.unlink(missing_ok=True)  # of a process that had our number and died
+    draft = draft_of(target)
     try:
         db.execute("VACUUM INTO ?", [os.fspath(draft)])
         with contextlib.closing(connect(draft, "ro")) as copy:
             _check_sound(copy, draft)
-        fd = os.open(draft, os.O_RDONLY)  # SQLite does not sync what it vacuums into
-        try:
-            sync_data(fd)
-        finally:
-            os.close(fd)
-        draft.replace(target)
+        with moved_by_hand(draft):  # SQLite does not sync what it vacuums into
+            draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(target.parent)

@@ -17,7 +17,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from dino_os.errors import MemoryLayerError
-from engines.durable import make_folder
+from engines.durable import make_folder, sync_data, sync_folder
 
 _APPLICATION = 0x44494E4F  # "DINO": what tells our files from every other's
 
@@ -72,14 +72,13 @@ class Database:
         Raises:
             MemoryLayerError: The file is not ours, or newer than this program.
         """
-        if self._db is None and (make or self.path.exists()):
+        if self._db is None and make and not self.path.exists():
             make_folder(self.path.parent)
-            db = connect(self.path, "rwc" if make else "rw", self._timeout_s)
-            try:
+            with self._making():
+                self._make()
+        if self._db is None and self.path.exists():
+            with _closed_on_error(connect(self.path, "rw", self._timeout_s)) as db:
                 self._make_current(db)
-            except BaseException:
-                db.close()
-                raise
             self._db = db
         return self._db
 
@@ -107,19 +106,66 @@ class Database:
             self._db.close()
             self._db = None
 
-    def _make_current(self, db: sqlite3.Connection) -> None:
-        if check_ours(db, self.path) == FORMAT:
+    def _make(self) -> None:
+        """Make the file; whoever looks sees none, or all of it."""
+        # In its place SQLite could not make it beside others that look: it goes over to WAL only
+        # where nobody else has the file open, and does not wait for that.
+        if self.path.exists():  # another was faster
             return
-        with self._making():
-            version = check_ours(db, self.path)
-            if version == 0:
-                db.execute("PRAGMA journal_mode=WAL")
-            db.execute("BEGIN IMMEDIATE")
-            for step in _MIGRATIONS[version:]:
-                step(db)
-            db.execute(f"PRAGMA application_id={_APPLICATION}")
-            db.execute(f"PRAGMA user_version={FORMAT}")  # with the change that it stands for
-            db.execute("COMMIT")
+        draft = draft_of(self.path)
+        with contextlib.closing(connect(draft, "rwc")) as db:
+            _migrate(db, 0)
+        with moved_by_hand(draft):
+            os.link(draft, self.path)
+        sync_folder(self.path.parent)
+
+    def _make_current(self, db: sqlite3.Connection) -> None:
+        if check_ours(db, self.path) < FORMAT:
+            with self._making():
+                _migrate(db, check_ours(db, self.path))
+
+
+def _migrate(db: sqlite3.Connection, version: int) -> None:
+    """Take a file of that format to ours."""
+    if version == 0:
+        db.execute("PRAGMA journal_mode=WAL")
+    db.execute("BEGIN IMMEDIATE")
+    for step in _MIGRATIONS[version:]:
+        step(db)
+    db.execute(f"PRAGMA application_id={_APPLICATION}")
+    db.execute(f"PRAGMA user_version={FORMAT}")  # with the change that it stands for
+    db.execute("COMMIT")
+
+
+def draft_of(path: Path) -> Path:
+    """Where to write what will be *path*; nothing is there."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    for ending in ("", "-wal", "-shm"):  # of a process that had our number and died
+        draft.with_name(draft.name + ending).unlink(missing_ok=True)
+    return draft
+
+
+@contextlib.contextmanager
+def moved_by_hand(draft: Path) -> Iterator[None]:
+    """Sync a file that SQLite has let go of, to be given its name here; the draft is gone after."""
+    try:
+        fd = os.open(draft, os.O_RDONLY)
+        try:
+            sync_data(fd)
+        finally:
+            os.close(fd)
+        yield
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _closed_on_error(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield db
+    except BaseException:
+        db.close()
+        raise
 
 
 def connect(path: Path, mode: str, timeout_s: float = 5.0) -> sqlite3.Connection:
