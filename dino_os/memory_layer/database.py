@@ -108,8 +108,8 @@ class Database:
 
     def _make(self) -> None:
         """Make the file; whoever looks sees none, or all of it."""
-        # In its place SQLite could not make it beside others that look: it goes over to WAL only
-        # where nobody else has the file open, and does not wait for that.
+        # Made in its place, others could meet it half done, and would hold up the change to WAL,
+        # for which SQLite needs the file alone.
         if self.path.exists():  # another was faster
             return
         draft = draft_of(self.path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -109,6 +109,12 @@ def test_a_memory_is_a_mapping_that_lasts(tmp_path_factory: pytest.TempPathFacto
     """Three hundred operations and more; the journal alone tells which hashes are there."""
     AgainstAMapping.folders = tmp_path_factory
     run_state_machine_as_test(
-        AgainstAMapping, settings=settings(max_examples=15, stateful_step_count=30, deadline=None)
+        AgainstAMapping,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),  # a busy machine makes examples slowly
+        ),
     )
     assert len(list(tmp_path_factory.getbasetemp().glob("law*"))) >= 10

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dino_os import workspace as workspace_module
@@ -383,6 +383,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@settings(suppress_health_check=list(HealthCheck))  # a busy machine makes examples slowly
 def test_a_message_arrives_and_is_recorded_as_it_was(home: Path, message: Any) -> None:
     heard: list[Any] = []
     bus = MessageBus()
