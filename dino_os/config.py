@@ -8,7 +8,8 @@ commands' own; the rest is here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,9 @@ from dino_os.typed_files import Document, Step, convert, read_text, show_path
 from engines.checks import did_you_mean
 
 _VARIABLE = "DINO_"
+
+SettingPath = tuple[str, ...]
+"""Section and name of a setting, with what lies between them."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -49,12 +53,22 @@ class Memory(Struct, forbid_unknown_fields=True, frozen=True):
     compress: bool = True
 
 
+class RateLimit(Struct, forbid_unknown_fields=True, frozen=True):
+    """How often one who asks gets the same key."""
+
+    requests_per_minute: Positive = 60
+    burst: Positive = 10
+
+
 class Security(Struct, forbid_unknown_fields=True, frozen=True):
-    """The key that signs checkpoints, and when it does by itself.  0 is never."""
+    """The key that signs checkpoints and when it does by itself (0 is never); access to keys."""
 
     signing_key: str = ""
     checkpoint_events: Count = 1000
     checkpoint_s: Seconds = 3600.0
+    require_keys: bool = False
+    audit_log: bool = True
+    rate_limit: RateLimit = RateLimit()
 
 
 class Planning(Struct, forbid_unknown_fields=True, frozen=True):
@@ -101,9 +115,9 @@ class Config:
         self._document = self._read(read_text(self.path) if self.path.exists() else "")
         data = self._document.data
         self._variables = self._read_variables()
-        merged: dict[str, Any] = {key: dict(value) for key, value in data.items()}
-        for (section, name), (_, value) in self._variables.items():
-            merged.setdefault(section, {})[name] = value
+        merged = deepcopy(data)
+        for path, (_, value) in self._variables.items():
+            _put(merged, path, value)
         self.settings = convert(merged, Settings, self._error_after_merge)
 
     def get(self, path: str) -> Any:
@@ -139,17 +153,15 @@ class Config:
 
         from engines.durable import replace_file  # noqa: PLC0415
 
+        steps = tuple(path.split("."))
         self.get(path)
-        section, dot, name = path.partition(".")
-        if not dot:
-            raise ConfigError(f"{section!r} is a section; set one of its settings")
+        if steps not in self.paths():
+            raise ConfigError(f"{path!r} is a section; set one of its settings")
         editor = YAML()
         editor.preserve_quotes = True
         text = read_text(self.path) if self.path.exists() else ""
         tree = editor.load(text) or {}
-        if tree.get(section) is None:
-            tree[section] = {}
-        tree[section][name] = value
+        _put(tree, steps, value)
         draft = StringIO()
         editor.dump(tree, draft)
         document = self._read(draft.getvalue())
@@ -161,21 +173,20 @@ class Config:
         self.reload()
 
     @staticmethod
-    def paths() -> list[tuple[str, str]]:
-        """Every setting there is, as (section, name)."""
-        return [
-            (section.name, field.name)
-            for section in msgspec.structs.fields(Settings)
-            for field in msgspec.structs.fields(section.type)
-        ]
+    def paths() -> list[SettingPath]:
+        """Every setting there is, as (section, name), or longer where a section has parts."""
+        return list(_leaves(Settings))
 
-    def source_of(self, section: str, name: str) -> str:
+    def source_of(self, *path: str) -> str:
         """Where the value in force came from."""
-        if variable := self._variables.get((section, name)):
+        if variable := self._variables.get(path):
             return f"${variable[0]}"
-        if name in (self._document.data.get(section) or {}):
-            return f"{self.path.name}:{self._document.line_of((section, name))}"
-        return "default"
+        value = self._document.data
+        for step in path:
+            if not isinstance(value, dict) or step not in value:
+                return "default"
+            value = value[step]
+        return f"{self.path.name}:{self._document.line_of(path)}"
 
     def _read(self, text: str) -> Document:
         try:
@@ -192,14 +203,13 @@ class Config:
                 raise _as_config_error(document)((section,), f"expected settings, found {values!r}")
         return document
 
-    def _read_variables(self) -> dict[tuple[str, str], tuple[str, Any]]:
+    def _read_variables(self) -> dict[SettingPath, tuple[str, Any]]:
         found = {}
         for variable, text in self._environ.items():
-            section, divider, name = variable.removeprefix(_VARIABLE).partition("__")
-            if variable.startswith(_VARIABLE) and divider:
-                path = (section.lower(), name.lower())
+            path = tuple(variable.removeprefix(_VARIABLE).lower().split("__"))
+            if variable.startswith(_VARIABLE) and len(path) > 1:
                 if path not in self.paths():
-                    known = [f"{_VARIABLE}{s}__{n}".upper() for s, n in self.paths()]
+                    known = [f"{_VARIABLE}{'__'.join(p)}".upper() for p in self.paths()]
                     raise ConfigError(
                         f"${variable}: no such setting{did_you_mean(variable, known)}"
                     )
@@ -207,9 +217,28 @@ class Config:
         return found
 
     def _error_after_merge(self, path: tuple[Step, ...], what: str) -> ConfigError:
-        if len(path) > 1 and (variable := self._variables.get((str(path[0]), str(path[1])))):
+        if variable := self._variables.get(tuple(map(str, path))):
             return ConfigError(f"${variable[0]}: {show_path(path)}: {what}")
         return _as_config_error(self._document)(path, what)
+
+
+def _leaves(form: type[Struct], above: SettingPath = ()) -> Iterator[SettingPath]:
+    for field in msgspec.structs.fields(form):
+        path = (*above, field.name)
+        if isinstance(field.type, type) and issubclass(field.type, Struct):
+            yield from _leaves(field.type, path)
+        else:
+            yield path
+
+
+def _put(tree: dict[str, Any], path: SettingPath, value: Any) -> None:
+    """Set the *value* at *path*, with the sections above it where there are none."""
+    *above, name = path
+    for step in above:
+        if not isinstance(tree.get(step), dict):
+            tree[step] = {}
+        tree = tree[step]
+    tree[name] = value
 
 
 def _as_config_error(document: Document) -> Callable[[tuple[Step, ...], str], ConfigError]:

@@ -37,9 +37,9 @@ def show(workspace: Workspace, as_json: bool) -> None:
     """Every setting, its value, and where that comes from."""
     settings = workspace.config
     found = [
-        {"path": f"{section}.{name}", "value": settings.get(f"{section}.{name}"), "source": source}
-        for section, name in settings.paths()
-        for source in [settings.source_of(section, name)]
+        {"path": name, "value": settings.get(name), "source": settings.source_of(*path)}
+        for path in settings.paths()
+        for name in [".".join(path)]
     ]
     if as_json:
         output.emit_json({"file": str(settings.path), "settings": found})
@@ -76,8 +76,7 @@ def set_value(workspace: Workspace, path: str, value: str) -> None:
     """Write a setting into config.yaml, keeping its comments."""
     workspace.config.set(path, _read(value))
     output.say(f"{path} = {workspace.config.get(path)}")
-    section, _, name = path.partition(".")
-    source = workspace.config.source_of(section, name)
+    source = workspace.config.source_of(*path.split("."))
     if source.startswith("$"):
         output.say(f"note: {source} is set and stays in force before the file")
 

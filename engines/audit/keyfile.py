@@ -11,23 +11,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from engines.audit.note import SignerKey, VerifierKey, decoded, encoded
 from engines.durable import create_file, make_folder
 from engines.errors import DinoError, InvalidInput, NotFound
+from engines.passphrase import SCRYPT, scrypt
 
-# 32 MiB and about 0.1 s: what RFC 7914 and OWASP name for interactive use.
-_SCRYPT = (1 << 15, 8, 3)
-_SCRYPT_N = frozenset(1 << bits for bits in range(1, 21))
-_SALT_SIZE, _NONCE_SIZE, _KEY_SIZE = 16, 12, 32
+_SCRYPT = SCRYPT
+_SALT_SIZE, _NONCE_SIZE = 16, 12
 
 
 class WrongPassphrase(DinoError):
@@ -48,7 +45,7 @@ def save_key(path: Path, signer: SignerKey, passphrase: str | None = None) -> No
         form["private"] = encoded(private)
     else:
         salt, nonce = os.urandom(_SALT_SIZE), os.urandom(_NONCE_SIZE)
-        cipher = ChaCha20Poly1305(_derive(passphrase, salt, _SCRYPT))
+        cipher = ChaCha20Poly1305(scrypt(passphrase.encode(), salt, _SCRYPT))
         form["kdf"] = {"scrypt": _SCRYPT, "salt": encoded(salt)}
         form["nonce"] = encoded(nonce)
         form["private"] = encoded(cipher.encrypt(nonce, private, _bound(signer.name, public)))
@@ -127,20 +124,12 @@ def _unseal(
         raise WrongPassphrase(
             f"{path}: the key is sealed", hint="give its passphrase in $DINO_KEY_PASSPHRASE"
         )
-    cipher = ChaCha20Poly1305(_derive(passphrase, decoded(kdf["salt"]), kdf["scrypt"]))
+    cipher = ChaCha20Poly1305(scrypt(passphrase.encode(), decoded(kdf["salt"]), kdf["scrypt"]))
     try:
         bound = _bound(form["name"], form["public"])
         return cipher.decrypt(decoded(form["nonce"]), sealed, bound)
     except InvalidTag:
         raise WrongPassphrase(f"{path}: the passphrase does not open the key") from None
-
-
-def _derive(passphrase: str, salt: bytes, cost: Sequence[int]) -> bytes:
-    n, r, p = cost
-    # What the file says must not cost more than any honest one would.
-    if not (n in _SCRYPT_N and 1 <= r <= _SCRYPT[1] and 1 <= p <= _SCRYPT[2]):
-        raise InvalidInput(f"the costs of scrypt are absurd: {cost!r}"[:100])
-    return Scrypt(salt=salt, length=_KEY_SIZE, n=n, r=r, p=p).derive(passphrase.encode())
 
 
 def _bound(name: str, public: str) -> bytes:
