@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from dino_os.plugins import Plugins
     from dino_os.runner import Runner
     from dino_os.scheduler.jobs import Jobs
+    from dino_os.security_gateway.gateway import Gateway
+    from dino_os.security_gateway.master_key import AskPassphrase
+    from dino_os.security_log import SecurityLog
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.engine import Engine
@@ -57,6 +60,7 @@ class Workspace:
         self.root = root.resolve()
         self.rehearsal = rehearsal
         self.opened: list[Journal] = []
+        self.ask_passphrase: AskPassphrase | None = None  # the vault's, where somebody is there
 
     @classmethod
     def find(cls, start: Path | None = None) -> Workspace:
@@ -156,6 +160,33 @@ class Workspace:
         return Runner(self._journal("runs"), self.root, limits)
 
     @cached_property
+    def security_log(self) -> SecurityLog:
+        from dino_os.security_log import SecurityLog  # noqa: PLC0415
+
+        return SecurityLog(self.journal("security_log"))
+
+    @cached_property
+    def security(self) -> Gateway:
+        from dino_os.security_gateway.gateway import Gateway  # noqa: PLC0415
+        from dino_os.security_gateway.limits import RateLimiter  # noqa: PLC0415
+        from dino_os.security_gateway.master_key import MasterKey  # noqa: PLC0415
+        from dino_os.security_gateway.vault import Vault  # noqa: PLC0415
+
+        settings = self.config.settings.security
+        master = MasterKey(lambda: self._key_file("vault"), self.ask_passphrase)
+        return Gateway(
+            self.security_log,
+            Vault(self.memory / "vault" / "vault.json", self.security_log, master),
+            RateLimiter(
+                self.memory / "rate_limits",
+                per_minute=settings.rate_limit.requests_per_minute,
+                burst=settings.rate_limit.burst,
+            ),
+            require_keys=settings.require_keys,
+            record_access=settings.audit_log,
+        )
+
+    @cached_property
     def checkpoints(self) -> CheckpointLog:
         from engines.audit import CheckpointLog  # noqa: PLC0415
 
@@ -172,8 +203,12 @@ class Workspace:
         """Where the key lies that signs checkpoints: outside the workspace unless told."""
         if named := self.config.settings.security.signing_key:
             return self.root / Path(named).expanduser()
+        return self._key_file("key")
+
+    def _key_file(self, ending: str) -> Path:
+        """A key of this workspace, where nobody finds it who copies the folder."""
         home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-        return Path(home) / "dino" / "keys" / f"{self.identity()}.key"
+        return Path(home) / "dino" / "keys" / f"{self.identity()}.{ending}"
 
     def origin(self, journal: str | None = None) -> str:
         """What tells this workspace, or one of its journals, from every other there is."""
@@ -192,6 +227,7 @@ class Workspace:
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
             "scheduler": lambda: self.jobs,
+            "security_log": lambda: self.security_log,
         }
 
     # --- parts that skills call --------------------------------------------------------------

@@ -70,11 +70,15 @@ def create_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Make *path* hold exactly *content*: after a crash it has the old bytes or the new ones."""
+def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """
+    Make *path* hold exactly *content*: after a crash it has the old bytes or the new ones.
+
+    A file that is there keeps its mode; a new one gets *mode*.
+    """
     draft = _draft_of(path)
     try:
-        _write_new(draft, content, 0o666)
+        _write_new(draft, content, mode)
         with contextlib.suppress(FileNotFoundError):
             draft.chmod(path.stat().st_mode & 0o777)
         draft.replace(path)

@@ -57,11 +57,9 @@ def argon2id(passphrase: bytes, salt: bytes, cost: Sequence[int]) -> bytes:
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415  not before 44
 
     memory, passes, lanes = cost
-    if not (8 <= memory <= 1 << 20 and 1 <= passes <= 16 and 1 <= lanes <= 8):  # noqa: PLR2004
+    if not (8 <= memory <= 1 << 18 and 1 <= passes <= 16 and 1 <= lanes <= 8):  # noqa: PLR2004
         raise InvalidInput(f"the costs of argon2id are absurd: {cost!r}"[:100])
-    kdf = Argon2id(
-        salt=salt, length=KEY_SIZE, iterations=passes, lanes=lanes, memory_cost=memory
-    )
+    kdf = Argon2id(salt=salt, length=KEY_SIZE, iterations=passes, lanes=lanes, memory_cost=memory)
     return kdf.derive(passphrase)
 
 

@@ -48,7 +48,10 @@ Dino = Callable[..., Outcome]
 def environment(**more: str) -> dict[str, str]:
     """What a command's process gets: nothing of the developer's own settings."""
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TZ") if key in os.environ}
-    return {**kept, "USER": "tester", "DINO_NO_PLUGINS": "1", **more}
+    # No test reaches for the keyring of whoever runs it.
+    keyring = "keyring.backends.fail.Keyring"
+    ours = {"USER": "tester", "DINO_NO_PLUGINS": "1", "PYTHON_KEYRING_BACKEND": keyring}
+    return {**kept, **ours, **more}
 
 
 def command(*args: object, door: str = "dino") -> list[str]:
@@ -60,6 +63,7 @@ def command(*args: object, door: str = "dino") -> list[str]:
 def _no_workspace_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("DINO_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 
 
 @pytest.fixture

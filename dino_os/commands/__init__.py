@@ -24,6 +24,7 @@ dino = Front(
         "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
         "audit": ("__init__:audit", "Checkpoints, proofs, witnesses: all that `audit` does."),
+        "keys": ("keys:keys", "Secrets that skills use: set, get, rotate, delete."),
         "config": ("config:config", "Settings: show, get, set."),
         "init": ("init:init", "Make a workspace."),
         "completion": ("completion:completion", "Print the shell completion script."),
