@@ -117,7 +117,11 @@ class RateLimiter:
         if place is None:
             return Admission(allowed=False, remaining=0, retry_after_s=self._every / 1e9)
         # Further off than an honest one can be: the clock went back under us, so begin empty.
-        full_at = min(max(full_at, now), now + self._depth + self._every)
+        furthest = now + self._depth + self._every
+        if full_at > furthest:
+            full_at = furthest
+            _slot.pack_into(table, place, key, full_at)
+        full_at = max(full_at, now)
         wait = full_at - now - self._depth
         if wait > 0:
             return Admission(allowed=False, remaining=0, retry_after_s=wait / 1e9)

@@ -314,7 +314,7 @@ def _parsed(data: bytes) -> Content:
     sealing.split_mac(data)
     try:
         found = msgspec.json.decode(data, type=_File)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
         raise VaultBroken("the vault's file is damaged: not what Dino writes") from None
     if found.v != _FORMAT:
         raise VaultBroken(f"the vault's file has format {found.v}; this Dino reads {_FORMAT}")

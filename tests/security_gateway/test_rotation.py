@@ -57,7 +57,7 @@ def test_a_kill_at_any_step_leaves_one_active_version(workspace: Path, verb: str
     served = [life["served"] for life in found]
     turn = served.index(NEW)
     assert served == [OLD] * turn + [NEW] * (len(served) - turn)
-    assert 0 < turn
+    assert turn > 0
 
 
 def test_a_kill_while_deleting_leaves_all_or_nothing(workspace: Path) -> None:

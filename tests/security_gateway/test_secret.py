@@ -7,9 +7,11 @@ import json
 import logging
 import pickle
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pprint import pformat
+from typing import Any
 
 import msgspec
 import orjson
@@ -40,13 +42,13 @@ def log_of(secret: Secret) -> str:
 
 def trace_of(secret: Secret) -> str:
     try:
-        raise ValueError(secret, f"{secret}")
+        raise ValueError(secret, f"{secret}")  # noqa: TRY301
     except ValueError as error:
         made = traceback.TracebackException.from_exception(error, capture_locals=True)
         return "".join(made.format())
 
 
-SHOWN = {
+SHOWN: dict[str, Callable[[Secret], str]] = {
     "repr": repr,
     "str": str,
     "format": lambda s: f"{s:>40} {s!r} {s!s} {s!a}",
@@ -65,12 +67,12 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
-def test_whatever_shows_it_shows_a_mask(show) -> None:  # type: ignore[no-untyped-def]
+def test_whatever_shows_it_shows_a_mask(show: Callable[[Secret], str]) -> None:
     shown = show(SECRET)
     assert not leaks(shown.encode())
 
 
-REFUSING = {
+REFUSING: dict[str, Callable[[Any], Any]] = {
     "json": json.dumps,
     "orjson": orjson.dumps,
     "msgspec": msgspec.json.encode,
@@ -87,7 +89,7 @@ REFUSING = {
 
 
 @pytest.mark.parametrize("take", REFUSING.values(), ids=REFUSING)
-def test_what_would_carry_it_off_is_refused(take) -> None:  # type: ignore[no-untyped-def]
+def test_what_would_carry_it_off_is_refused(take: Callable[[Any], Any]) -> None:
     with pytest.raises(TypeError) as caught:
         take(SECRET if take is not REFUSING["join"] else [SECRET])
     assert not leaks(repr(caught.value).encode())
@@ -95,9 +97,9 @@ def test_what_would_carry_it_off_is_refused(take) -> None:  # type: ignore[no-un
 
 def test_it_is_revealed_when_asked() -> None:
     assert SECRET.reveal() == CANARY
-    assert SECRET == Secret(CANARY)
+    assert Secret(CANARY) == SECRET
     assert SECRET == CANARY
-    assert SECRET != Secret("another")
+    assert Secret("another") != SECRET
     assert SECRET != 5
     assert SECRET
     assert not Secret("")
