@@ -8,6 +8,9 @@ DinoError
 │   └── UnknownSkill       no skill has that name                 exit 2
 ├── Denied                 neither asked for nor granted          exit 3
 ├── SecurityError          vault, keys, permissions               exit 1
+│   ├── VaultBroken        not the file that was last written     exit 1   (security_gateway.model)
+│   ├── VaultLocked        what opens it is missing or wrong      exit 1   (as above)
+│   └── RateLimited        a key was asked for too often          exit 4   (as above)
 ├── SandboxError           the sandbox could not do its work      exit 1
 │   └── NotConfined        nothing here enforces one              exit 3
 ├── MemoryLayerError       the memory store                       exit 1
