@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dino_os.errors import Denied, InvalidInput
-from dino_os.tool_sandbox.hosts import Allowed, Rule, canonical, kind_of, literal, printable
+from dino_os.tool_sandbox.egress.hosts import Allowed, Rule, canonical, kind_of, literal, printable
 
 DECLARED = ("api.weather.gov", "*.wild.example", "127.0.0.1:8080", "[::1]:8080", "late.gov:8443")
 ALLOWED = Allowed(map(Rule.parse, DECLARED))

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from dino_os.tool_sandbox import dialling
-from dino_os.tool_sandbox.hosts import Address
+from dino_os.tool_sandbox.egress import dialling
+from dino_os.tool_sandbox.egress.hosts import Address
 from tests.tool_sandbox.wire import (
     OK,
     PATIENCE_S,

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from dino_os.errors import SandboxError
-from dino_os.tool_sandbox.hosts import Allowed
-from dino_os.tool_sandbox.proxy import Proxy, ProxyLimits
+from dino_os.tool_sandbox.egress.hosts import Allowed
+from dino_os.tool_sandbox.egress.proxy import Proxy, ProxyLimits
 from tests.conftest import REPOSITORY
 from tests.tool_sandbox.wire import (
     PATIENCE_S,
@@ -280,7 +280,7 @@ def test_what_cannot_be_recorded_is_not_let_through() -> None:
 
 
 def test_nothing_of_it_is_imported_before_it_is_used() -> None:
-    code = "import sys, dino_os.tool_sandbox, dino_os.tool_sandbox.proxy; print('asyncio' in sys.modules)"
+    code = "import sys, dino_os.tool_sandbox, dino_os.tool_sandbox.egress.proxy; print('asyncio' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
     )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dino_os.errors import InvalidInput
-from dino_os.tool_sandbox.http1 import CHUNKED, parse_answer, parse_chunk_size, parse_request
+from dino_os.tool_sandbox.egress.http1 import CHUNKED, parse_answer, parse_chunk_size, parse_request
 from tests.tool_sandbox.wire import OK, answering, everything, head_of, proxied, raw_host
 
 SECOND = b"GET http://other.test/ HTTP/1.1\r\nHost: other.test\r\n\r\n"

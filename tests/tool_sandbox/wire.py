@@ -16,8 +16,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from dino_os.tool_sandbox.hosts import Allowed, Rule
-from dino_os.tool_sandbox.proxy import Proxy, ProxyLimits
+from dino_os.tool_sandbox.egress.hosts import Allowed, Rule
+from dino_os.tool_sandbox.egress.proxy import Proxy, ProxyLimits
 
 PATIENCE_S = 30  # how long a test waits for what must come
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s

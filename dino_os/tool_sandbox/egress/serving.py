@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import socket
 
-from dino_os.tool_sandbox.dialling import Dialler, Resolve
-from dino_os.tool_sandbox.forwarding import Budget, Exchange
-from dino_os.tool_sandbox.hosts import Allowed
-from dino_os.tool_sandbox.proxy import OnEvent, ProxyLimits
+from dino_os.tool_sandbox.egress.dialling import Dialler, Resolve
+from dino_os.tool_sandbox.egress.forwarding import Budget, Exchange
+from dino_os.tool_sandbox.egress.hosts import Allowed
+from dino_os.tool_sandbox.egress.proxy import OnEvent, ProxyLimits
 
 _BREATH_S = 0.1
 

@@ -20,10 +20,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dino_os.errors import SandboxError
-from dino_os.tool_sandbox.hosts import Allowed
+from dino_os.tool_sandbox.egress.hosts import Allowed
 
 if TYPE_CHECKING:
-    from dino_os.tool_sandbox.serving import Server
+    from dino_os.tool_sandbox.egress.serving import Server
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -72,7 +72,7 @@ class Proxy:
 
     def start(self) -> None:
         """Serve in the background."""
-        from dino_os.tool_sandbox.serving import Server  # noqa: PLC0415
+        from dino_os.tool_sandbox.egress.serving import Server  # noqa: PLC0415
 
         if self._server:
             raise RuntimeError("a proxy is started once")

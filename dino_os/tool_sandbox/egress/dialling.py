@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dino_os.tool_sandbox.hosts import Address, Allowed, literal
+from dino_os.tool_sandbox.egress.hosts import Address, Allowed, literal
 
 Resolve = Callable[..., list[Any]]  # as socket.getaddrinfo
 

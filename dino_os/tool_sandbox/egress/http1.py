@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dino_os.errors import InvalidInput
-from dino_os.tool_sandbox.hosts import authority, canonical, printable, split_authority
+from dino_os.tool_sandbox.egress.hosts import authority, canonical, printable, split_authority
 
 CHUNKED = -1
 HEAD_END = b"\r\n\r\n"

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dino_os.errors import Denied, InvalidInput
-from dino_os.tool_sandbox import http1
-from dino_os.tool_sandbox.dialling import Dialler
-from dino_os.tool_sandbox.hosts import Allowed, printable
-from dino_os.tool_sandbox.incoming import Incoming, TooLong
-from dino_os.tool_sandbox.proxy import ProxyLimits
+from dino_os.tool_sandbox.egress import http1
+from dino_os.tool_sandbox.egress.dialling import Dialler
+from dino_os.tool_sandbox.egress.hosts import Allowed, printable
+from dino_os.tool_sandbox.egress.incoming import Incoming, TooLong
+from dino_os.tool_sandbox.egress.proxy import ProxyLimits
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 _LINGER_S = 2.0

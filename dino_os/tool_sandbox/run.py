@@ -1,0 +1,227 @@
+"""
+One job in a keeper, watched from the parent: its output, its calls to the broker, its limits.
+
+One loop waits for all of them, so that a job which floods one cannot hold up another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from dino_os.errors import SandboxError
+from dino_os.tool_sandbox import wire
+from dino_os.tool_sandbox.accounting import resident_bytes, user_processes
+from dino_os.tool_sandbox.confined import Confined
+from dino_os.tool_sandbox.kernel import seccomp
+from dino_os.tool_sandbox.policy import Limits
+
+_LOOK_EVERY_S = 0.25
+_GRACE_S = 5.0
+_FRAME_LIMIT = 1 << 20
+_MOST_REFUSALS = 10_000
+
+OnOutput = Callable[[bytes], None]
+OnCall = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """
+    How a job ended.
+
+    Attributes:
+        code: Of its process; negative for the signal that killed it.
+        stopped: Why it was stopped: timeout, memory, disk, protocol or refusals; else None.
+        done: What it said of its result; None where it said nothing.
+        output: What it printed, up to the limit, and how many bytes were dropped.
+        refused: System calls that were refused, by number, and how often.
+        peak_bytes: The largest resident memory of one of its processes.
+        clean: Whether its keeper may run another.
+    """
+
+    code: int
+    stopped: str | None
+    done: Mapping[str, Any] | None
+    output: bytes
+    output_cut: int
+    refused: Mapping[int, int]
+    seconds: float
+    cpu_s: float
+    peak_bytes: int
+    clean: bool
+
+
+def run(
+    keeper: Confined,
+    job: Mapping[str, Any],
+    limits: Limits,
+    *,
+    on_output: OnOutput | None = None,
+    on_call: OnCall | None = None,
+) -> Ended:
+    """
+    Have *keeper* do *job* and return how it ended.
+
+    Raises:
+        SandboxError: The keeper is gone.
+    """
+    watched = _Watched(keeper, limits, on_output, on_call)
+    try:
+        return watched.run(job)
+    finally:
+        watched.close()
+
+
+@dataclass
+class _Watched:
+    keeper: Confined
+    limits: Limits
+    on_output: OnOutput | None
+    on_call: OnCall | None
+    output: bytearray = field(default_factory=bytearray)
+    output_cut: int = 0
+    done: Mapping[str, Any] | None = None
+    ended: Mapping[str, Any] | None = None
+    stopped: str | None = None
+    refused: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._waiting = selectors.DefaultSelector()
+        self._out, self._far_out = os.pipe()
+        self._broker, self._far_broker = socket.socketpair()
+        self._frames = wire.Reader(self.limits.result_bytes)
+
+    def run(self, job: Mapping[str, Any]) -> Ended:
+        with self._waiting:
+            self._register()
+            with self._far_broker:
+                far = (self._far_out, self._far_broker.fileno())
+                try:
+                    self.keeper.tell({"run": {**job, **self._limits()}}, far)
+                finally:
+                    os.close(self._far_out)
+            self._watch()
+        ended = self.ended or {}
+        return Ended(
+            code=ended.get("status", -9),
+            stopped=self.stopped or ended.get("why"),
+            done=self.done,
+            output=bytes(self.output),
+            output_cut=self.output_cut,
+            refused=self.refused,
+            seconds=ended.get("seconds", 0.0),
+            cpu_s=ended.get("cpu_s", 0.0),
+            peak_bytes=ended.get("peak_bytes", 0),
+            clean=bool(ended.get("clean")),
+        )
+
+    def close(self) -> None:
+        os.close(self._out)
+        self._broker.close()
+
+    def _limits(self) -> dict[str, Any]:
+        limits, walls = self.limits, self.keeper.walls
+        own = limits.of_a_process() if walls.limits else {}
+        if own and not walls.bubblewrap and not walls.own_user:
+            own["processes"] += user_processes()  # the limit is the user's, whose they all are
+        return {
+            "limits": own,
+            "result_bytes": limits.result_bytes,
+            "scratch_bytes": limits.scratch_bytes,
+            "scratch_files": limits.scratch_files,
+        }
+
+    def _register(self) -> None:
+        self._watch_for(self._out, self._take_output)
+        self._watch_for(self._broker.fileno(), self._take_calls)
+        self._watch_for(self.keeper.control.fileno(), self._take_end)
+        if (listener := self.keeper.listener) is not None:
+            self._watch_for(listener, partial(self._refuse, listener))
+
+    def _watch_for(self, descriptor: int, take: Callable[[], bool]) -> None:
+        self._waiting.register(descriptor, selectors.EVENT_READ, take)
+
+    def _watch(self) -> None:
+        deadline = time.monotonic() + self.limits.timeout_s
+        while self.ended is None:
+            left = deadline - time.monotonic()
+            if left <= 0 and self.stopped:
+                raise SandboxError("the sandbox does not end its job; it was killed")
+            if left <= 0:
+                self._stop("timeout")
+            elif self._uses_too_much():
+                self._stop("memory")
+            if self.stopped:
+                deadline, left = time.monotonic() + _GRACE_S, _GRACE_S
+            self._take(max(min(left, _LOOK_EVERY_S), 0))
+        while self._out in self._waiting.get_map():  # what was printed just before the end
+            self._take(_GRACE_S)
+
+    def _take(self, seconds: float) -> None:
+        for key, _ in self._waiting.select(seconds):
+            if not key.data():
+                self._waiting.unregister(key.fd)
+
+    def _stop(self, why: str) -> None:
+        if self.stopped is None:
+            self.stopped = why
+            self.keeper.tell({"stop": why})
+
+    def _uses_too_much(self) -> bool:
+        return resident_bytes(self.keeper.pid) > self.limits.memory_bytes
+
+    # --- what comes; each says whether more may ---------------------------------------------------
+
+    def _take_output(self) -> bool:
+        data = os.read(self._out, 1 << 16)
+        room = self.limits.output_bytes - len(self.output)
+        self.output += data[:room]
+        self.output_cut += max(len(data) - room, 0)
+        if data and self.on_output:
+            self.on_output(data)
+        return bool(data)
+
+    def _take_calls(self) -> bool:
+        more = self._frames.take(self._broker)
+        try:
+            for frame in self._frames.frames():
+                self._heard(frame)
+        except (wire.Malformed, OSError):
+            self._stop("protocol")
+            return False
+        return more
+
+    def _heard(self, frame: Mapping[str, Any]) -> None:
+        if "done" in frame and isinstance(frame["done"], dict):
+            self.done = self.done or frame["done"]
+        elif self.on_call and isinstance(frame.get("call"), dict):
+            # One that does not fetch its answers may not hold up this loop.
+            self._broker.settimeout(_GRACE_S)
+            wire.send(self._broker, self.on_call(frame["call"]))
+        else:
+            raise wire.Malformed("neither a call nor a result")
+
+    def _take_end(self) -> bool:
+        came = wire.receive(self.keeper.control, _FRAME_LIMIT)
+        if came is None:  # whatever killed it, the job is over
+            self.ended = {}
+            return False
+        self.ended = came[0].get("ended", {})
+        return True
+
+    def _refuse(self, listener: int) -> bool:
+        with contextlib.suppress(OSError):
+            if found := seccomp.refuse_next(listener):
+                self.refused[found[0]] += 1
+        if self.refused.total() > _MOST_REFUSALS:
+            self._stop("refusals")
+        return True

@@ -1,0 +1,206 @@
+"""
+The sandbox: jobs in, outcomes out; nothing runs in it that its walls do not hold.
+
+Keepers are kept where they may be used again (`warm`): one for each permission set and run at a
+time, so that no job ever meets another's process, and each finds its folder empty.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from dino_os.tool_sandbox import layers
+from dino_os.tool_sandbox.confined import Confined, Forked, NoNamespaces
+from dino_os.tool_sandbox.kernel import calls, system_calls
+from dino_os.tool_sandbox.policy import Policy, Walls
+from dino_os.tool_sandbox.run import Ended, OnCall, OnOutput, run
+
+_STOPPED = {
+    "timeout": "it was stopped after {limits.timeout_s:g} s",
+    "memory": "it used more than its {limits.memory_bytes:,} bytes of memory",
+    "disk": "it wrote more than its folder holds ({limits.scratch_bytes:,} bytes, "
+    "{limits.scratch_files:,} files)",
+    "protocol": "it broke the broker's protocol",
+    "refusals": "it went on making system calls that are refused",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    How a job ended.
+
+    Attributes:
+        cause: finished (whatever it returned or raised), timeout, memory, killed, denied.
+        ok: Whether it finished with a result.
+        code: Of its process, for a program; negative for the signal that killed it.
+        error: message, and of what was raised type, where and trace.
+        refused: Names of system calls that were refused, and how often.
+        peak_bytes: The largest resident memory of one of its processes.
+    """
+
+    cause: str
+    ok: bool
+    code: int
+    walls: list[str]
+    result: Any = None
+    output: bytes = b""
+    output_cut: int = 0
+    error: Mapping[str, Any] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    peak_bytes: int = 0
+
+
+class Sandbox:
+    """
+    Runs jobs behind every wall that this machine has.
+
+    Args:
+        walls: Which; what the machine has where none are given.
+        private_hosts: Names of the operator's own network that may be reached by name.
+        warm: Keep keepers for the next run of the same permissions; then `close` ends them.
+
+    Raises:
+        NotConfined: Nothing here keeps unknown code in.
+    """
+
+    def __init__(
+        self,
+        walls: Walls | None = None,
+        *,
+        private_hosts: Iterable[str] = (),
+        warm: bool = False,
+    ) -> None:
+        self.walls = walls or layers.walls()
+        self._private_hosts = tuple(private_hosts)
+        self._warm = warm
+        self._idle: dict[Policy, list[Confined]] = {}
+        self._homes = itertools.count(1)
+
+    def run(
+        self,
+        policy: Policy,
+        job: Mapping[str, Any],
+        *,
+        on_output: OnOutput | None = None,
+        on_call: OnCall | None = None,
+        on_egress: Callable[[Mapping[str, Any]], None] | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> Outcome:
+        """
+        Run *job* as *policy* allows; never raises for what the job does.
+
+        Args:
+            functions: Of this process, by the kind of job that calls them; it runs in a fork.
+            job: kind (skill, python, shell, file, http) and what that kind needs.
+            on_output: Given what it prints, as it comes.
+            on_call: Answers its calls to the broker.
+            on_egress: Told of each connection that it asked for.
+
+        Raises:
+            NotConfined: A wall could not be put up; nothing ran.
+            InvalidInput: The policy names a path that no skill is given.
+        """
+        keeper = Forked(policy, self.walls, functions) if functions else self._keeper(policy)
+        try:
+            home = f"{keeper.scratch}/{next(self._homes)}"
+            own = {"HOME": home, "TMPDIR": home}
+            whole = {"folder": str(policy.folder), **job, "home": home, "environment": own}
+            with keeper.serving(self._private_hosts, on_egress):
+                ended = run(keeper, whole, policy.limits, on_output=on_output, on_call=on_call)
+        except BaseException:
+            keeper.close()
+            raise
+        if self._warm and ended.clean and not functions:
+            self._idle.setdefault(_kind(policy), []).append(keeper)
+        else:
+            keeper.close()
+        return _judged(ended, policy, keeper.walls)
+
+    def close(self) -> None:
+        """End every keeper that waits for another job."""
+        while self._idle:
+            _, keepers = self._idle.popitem()
+            for keeper in keepers:
+                keeper.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _keeper(self, policy: Policy) -> Confined:
+        if idle := self._idle.get(_kind(policy)):
+            return idle.pop()
+        try:
+            return Confined(policy, self.walls)
+        except NoNamespaces:
+            without = replace(self.walls, bubblewrap=None)
+            if not without.enforce:
+                raise
+            self.walls = without  # it fails each time here; the other walls hold
+            return Confined(policy, without)
+
+
+def _kind(policy: Policy) -> Policy:
+    """What a keeper is made for: all of *policy* but the limits that each run brings along."""
+    limits = policy.limits
+    made_for = replace(type(limits)(), scratch_bytes=limits.scratch_bytes)
+    return replace(policy, limits=replace(made_for, scratch_files=limits.scratch_files))
+
+
+def _judged(ended: Ended, policy: Policy, walls: Walls) -> Outcome:
+    done = ended.done or {}
+    error = dict(done.get("error") or {}) if not done.get("ok") else {}
+    if ended.stopped:
+        error = {"message": _STOPPED[ended.stopped].format(limits=policy.limits)}
+    elif not done and ended.code:
+        error = {"message": _how_it_died(ended.code)}
+    return Outcome(
+        cause=_cause(ended, error),
+        ok=bool(done.get("ok")) and not ended.stopped,
+        code=ended.code,
+        walls=walls.names(),
+        result=done.get("result") if not ended.stopped else None,
+        output=ended.output,
+        output_cut=ended.output_cut,
+        error=error,
+        refused=_named(ended.refused),
+        seconds=ended.seconds,
+        cpu_s=ended.cpu_s,
+        peak_bytes=ended.peak_bytes,
+    )
+
+
+def _cause(ended: Ended, error: Mapping[str, Any]) -> str:
+    if ended.stopped in {"timeout", "memory"}:
+        return ended.stopped
+    if ended.stopped in {"protocol", "refusals"} or error.get("denied"):
+        return "denied"
+    if error.get("memory"):
+        return "memory"
+    return "killed" if ended.stopped or ended.code < 0 else "finished"
+
+
+def _how_it_died(code: int) -> str:
+    import signal  # noqa: PLC0415
+
+    if code < 0:
+        return f"its process was killed by {signal.Signals(-code).name}"
+    return f"its process exited with code {code} without a result"
+
+
+def _named(refused: Mapping[int, int]) -> dict[str, int]:
+    tables = (system_calls.DANGEROUS, system_calls.SWITCHED, system_calls.CHECKED)
+    names = {
+        number: name
+        for table in tables
+        for name, number in system_calls.numbers(table, calls.MACHINE).items()
+    }
+    return {names.get(number, str(number)): count for number, count in sorted(refused.items())}
