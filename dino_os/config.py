@@ -38,11 +38,41 @@ class System(Struct, forbid_unknown_fields=True, frozen=True):
     lock_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
 
 
+# What a skill may ask of Dino without a grant of its own.
+_SKILLS_MAY = (
+    "memory_get",
+    "memory_add",
+    "bus_read",
+    "bus_publish",
+    "schedule_read",
+    "tool_sandbox",
+)
+
+
+class Granted(Struct, forbid_unknown_fields=True, frozen=True):
+    """What a skill may, in any version of it."""
+
+    reads: list[str] = []
+    writes: list[str] = []
+    reaches: list[str] = []
+    keys: list[str] = []
+    programs: bool = False
+
+
 class Sandbox(Struct, forbid_unknown_fields=True, frozen=True):
-    """What a skill may use where it asks for nothing else."""
+    """What a skill may use where it asks for nothing else, and what it may besides."""
 
     timeout_s: Annotated[float, Meta(gt=0)] = 60.0
     output_bytes: Positive = 2**20
+    memory_bytes: Positive = 2**31
+    processes: Positive = 64
+    file_bytes: Positive = 2**28
+    scratch_bytes: Positive = 2**28
+    scratch_files: Positive = 10_000
+    require_namespaces: bool = False
+    private_hosts: list[str] = []
+    skill_permissions: list[str] = msgspec.field(default_factory=lambda: [*_SKILLS_MAY])
+    grants: dict[str, Granted] = {}
 
 
 class Memory(Struct, forbid_unknown_fields=True, frozen=True):

@@ -1,6 +1,5 @@
 """
-The one path on which skills run: record that it begins, run it in a process of its own, record how
-it ended.
+The one path on which skills run: admitted as far as it was granted, confined, recorded.
 
 `runs.jsonl` holds each run by hash: what went in and what came out can be proved later by whoever
 has it, and nothing that may be secret is written down.
@@ -8,40 +7,34 @@ has it, and nothing that may be secret is written down.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from dino_os.errors import SkillFailed, SkillTimedOut
+from dino_os.errors import Denied, NotConfined, SkillFailed, SkillTimedOut
+from dino_os.grants import Request
 from dino_os.skill_index import Skill
-from engines.journal import Journal
+from dino_os.tool_sandbox.policy import Limits, Policy, Walls
 
-_WORKER = Path(__file__).with_name("worker.py")
-# What a program needs to find its way; everything else of the parent's environment may be secret.
-_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TERM")
-_REPLY_LIMIT = 64 * 2**20
-_AFTER_EXIT_S = 1.0  # how long output of a process that has ended may still be on its way
+if TYPE_CHECKING:
+    from dino_os.admission import Admission
+    from dino_os.broker import Broker
+    from dino_os.redaction import RedactedStream, Redactor
+    from dino_os.skill_sources import Sources
+    from dino_os.tool_sandbox.sandbox import Outcome, Sandbox
+    from engines.journal import Journal
 
 OnOutput = Callable[[bytes], None]
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a run may use where the skill asks for nothing else."""
-
-    timeout_s: float = 60.0
-    output_bytes: int = 2**20
+_HINTS = {
+    "FileNotFoundError": "a skill sees only the files that it asks for in @skill(reads=[…])",
+    "PermissionError": "a skill may only what it asks for in @skill(…)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +43,37 @@ class Run:
     How a run ended.
 
     Attributes:
-        outcome: ok, error, timeout or cancelled.
+        outcome: ok, error, timeout, denied or cancelled.
+        cause: Why its process ended: finished, timeout, memory, killed or denied.
         result: What the function returned (JSON), where it was ok.
         output: What it printed, standard output and error together, up to the limit.
         output_cut: How many bytes of output were dropped.
         error: type, message, where and trace, where it was not ok.
+        walls: What held it.
+        peak_bytes: The largest resident memory of one of its processes.
     """
 
     run_id: str
     skill: str
     outcome: str
     duration_s: float
+    cause: str = "finished"
     result: Any = None
     output: str = ""
     output_cut: int = 0
     error: Mapping[str, Any] = field(default_factory=dict)
+    walls: tuple[str, ...] = ()
+    peak_bytes: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "run_id": self.run_id,
             "skill": self.skill,
             "outcome": self.outcome,
+            "cause": self.cause,
             "duration_s": round(self.duration_s, 6),
+            "peak_memory_bytes": self.peak_bytes,
+            "sandbox": list(self.walls),
             "result": self.result,
             "output": self.output,
             "output_cut_bytes": self.output_cut,
@@ -84,6 +86,7 @@ class Run:
 
         Raises:
             SkillTimedOut: It was stopped at its time limit.
+            Denied: It wanted what it may not.
             SkillFailed: It raised, exited, was killed, or returned what is not JSON.
         """
         if self.outcome == "ok":
@@ -94,7 +97,13 @@ class Run:
         kind, where = self.error.get("type"), self.error.get("where")
         if kind:
             text = f"skill {self.skill!r} failed at {where}: {kind}: {self.error.get('message')}"
-        raise SkillFailed(text, hint="--trace shows where it came from" if kind else None)
+        if self.outcome == "denied":
+            raise Denied(
+                text, hint="what it needs it asks for in @skill(…), and `dino grant` allows"
+            )
+        raise SkillFailed(
+            text, hint=_HINTS.get(kind, "--trace shows where it came from") if kind else None
+        )
 
 
 class Runner:
@@ -103,14 +112,32 @@ class Runner:
 
     Args:
         journal: `runs.jsonl`.
-        workspace: The folder that skills find their files in.
+        folder: The workspace: where skills find their files.
+        sandbox: Makes the sandbox, on the first run.
+        admission: Says what a skill may.
+        broker: Makes the other end of a run's inherited socket, for what it may.
+        redactor: Finds the values of keys in what comes out of a run that was given some.
         limits: Defaults for skills that ask for none.
     """
 
-    def __init__(self, journal: Journal, workspace: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        folder: Path,
+        *,
+        sandbox: Callable[[], Sandbox],
+        admission: Admission,
+        broker: Callable[[Request], Broker],
+        redactor: Callable[[], Redactor],
+        limits: Limits,
+    ) -> None:
         self._journal = journal
-        self._workspace = workspace
-        self._limits = limits or Limits()
+        self._folder = folder
+        self._sandbox = sandbox
+        self._admission = admission
+        self._broker = broker
+        self._redactor = redactor
+        self._limits = limits
 
     def run(
         self,
@@ -127,75 +154,95 @@ class Runner:
         Args:
             timeout_s: Instead of the skill's own limit.
             on_output: Given what the skill prints, as it comes.
+
+        Raises:
+            Denied: It asks for what it was not granted; it did not run.
+            NotConfined: No sandbox can be made here; it did not run.
         """
+        request, sources = self._admission.admit(skill)
+        sandbox = self._sandbox_for(request)
+        policy = self._policy(skill, request, timeout_s)
         run_id = uuid4().hex
-        limit = timeout_s or skill.timeout_s or self._limits.timeout_s
         self._journal.append(
             "run_started",
             {
                 "run_id": run_id,
                 "skill": skill.name,
-                "source_sha256": skill.sha256,
+                "source_sha256": sources.sha256,
                 "params_sha256": _digest(params),
-                "timeout_s": limit,
+                "permissions": request.permissions.as_dict(),
+                "timeout_s": policy.limits.timeout_s,
             },
         )
         began = time.monotonic()
-        child = _Child(self._command(), self._request(skill, params), self._workspace)
+        broker, egress = self._broker(request), list[Mapping[str, Any]]()
+        shown = _Shown(on_output, self._redactor if request.permissions.keys else None)
         try:
-            ended = child.wait(limit, self._limits.output_bytes, on_output)
-        except BaseException:
-            child.kill()
-            self._finish(run_id, skill, "cancelled", time.monotonic() - began)
+            ended = sandbox.run(
+                policy,
+                _job(skill, sources, params),
+                on_output=shown.take,
+                on_call=broker.answer,
+                on_egress=egress.append,
+            )
+        except BaseException as error:
+            stopped = "denied" if isinstance(error, NotConfined) else "cancelled"
+            self._finish(run_id, skill, stopped, time.monotonic() - began)
             raise
-        run = self._judge(run_id, skill, ended, limit, time.monotonic() - began)
+        run = shown.end(_as_run(run_id, skill, ended, time.monotonic() - began))
+        self._note_refusals(run, ended, broker, egress)
         self._finish(
             run_id,
             skill,
             run.outcome,
             run.duration_s,
+            cause=run.cause,
+            sandbox=list(run.walls),
             result_sha256=_digest(run.result) if run.outcome == "ok" else None,
             # The message may hold anything; its type cannot.
             error_type=run.error.get("type"),
-            output_bytes=len(ended.output) + ended.cut,
+            output_bytes=len(ended.output) + ended.output_cut,
+            peak_memory_bytes=run.peak_bytes,
+            calls=broker.calls,
         )
         return run
 
-    def _command(self) -> list[str]:
-        # -I: nothing from the environment or the current folder decides what is imported.
-        # -B: nothing compiled is left beside people's skills.  -u: output comes when it is printed.
-        return [sys.executable, "-I", "-B", "-u", "-X", "utf8", str(_WORKER)]
+    def _sandbox_for(self, request: Request) -> Sandbox:
+        from dino_os.tool_sandbox.sandbox import Sandbox  # noqa: PLC0415  asked for by runs alone
 
-    def _request(self, skill: Skill, params: Mapping[str, Any]) -> bytes:
-        return json.dumps(
-            {
-                "file": str(skill.file.resolve()),
-                "sha256": skill.sha256,
-                "name": skill.name,
-                "params": dict(params),
-                "workspace": str(self._workspace),
-                "memory_bytes": skill.memory_bytes,
-            }
-        ).encode()
+        try:
+            return self._sandbox()
+        except NotConfined:
+            if not self._admission.may_run_unconfined(request):
+                raise
+            return Sandbox(Walls.none())
 
-    def _judge(
-        self, run_id: str, skill: Skill, ended: _Ended, limit: float, duration_s: float
-    ) -> Run:
-        outcome, result, error = "error", None, {}
-        if ended.timed_out:
-            outcome, error = "timeout", {"message": f"stopped after {limit:g} s"}
-        elif reply := ended.reply:
-            if reply.get("ok"):
-                outcome, result = "ok", reply.get("result")
-            else:
-                error = reply.get("error", {})
-        elif ended.code < 0:
-            name = signal.Signals(-ended.code).name
-            error = {"message": f"its process was killed by {name}"}
-        else:
-            error = {"message": f"its process exited with code {ended.code} without a result"}
-        text = ended.output.decode("utf-8", "replace")
-        return Run(run_id, skill.name, outcome, duration_s, result, text, ended.cut, error)
+    def _policy(self, skill: Skill, request: Request, timeout_s: float | None) -> Policy:
+        asked = request.permissions
+        limits = replace(
+            self._limits,
+            timeout_s=timeout_s or skill.timeout_s or self._limits.timeout_s,
+            memory_bytes=skill.memory_bytes or self._limits.memory_bytes,
+        )
+        return Policy(
+            self._folder, asked.reads, asked.writes, asked.reaches, asked.programs, limits
+        )
+
+    def _note_refusals(
+        self,
+        run: Run,
+        ended: Outcome,
+        broker: Broker,
+        egress: list[Mapping[str, Any]],
+    ) -> None:
+        refused = {
+            "system_calls": dict(ended.refused),
+            "connections": [dict(event) for event in egress if not event["allowed"]],
+            "calls": [call for call in broker.calls if call["outcome"] == "denied"],
+            "error_type": run.error.get("type") if run.outcome == "denied" else None,
+        }
+        if any(refused.values()):
+            self._admission.note_refusals(run.skill, run.run_id, refused)
 
     def _finish(
         self, run_id: str, skill: Skill, outcome: str, duration_s: float, **more: Any
@@ -212,114 +259,64 @@ class Runner:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    code: int
-    timed_out: bool
-    reply: Mapping[str, Any] | None
-    output: bytes
-    cut: int
+class _Shown:
+    """
+    What comes out of a run, with the values of keys blotted out where it was given any.
+
+    The redactor is asked for late: a run may have changed a key.
+    """
+
+    def __init__(self, on_output: OnOutput | None, redactor: Callable[[], Redactor] | None) -> None:
+        self._on_output = on_output
+        self._redactor = redactor
+        self._stream: RedactedStream | None = None
+
+    def take(self, data: bytes) -> None:
+        if self._on_output is None:
+            return
+        if self._redactor and self._stream is None:
+            self._stream = self._redactor().stream()
+        self._on_output(self._stream.feed(data) if self._stream else data)
+
+    def end(self, run: Run) -> Run:
+        if self._on_output and self._stream:
+            self._on_output(self._stream.close())
+        if self._redactor is None:
+            return run
+        redactor = self._redactor()
+        return replace(
+            run,
+            result=redactor.redact_json(run.result),
+            output=redactor.redact(run.output),
+            error=redactor.redact_json(dict(run.error)),
+        )
 
 
-class _Child:
-    """A worker process, its output and its reply."""
-
-    def __init__(self, command: list[str], request: bytes, workspace: Path) -> None:
-        reply_read, reply_write = os.pipe()
-        env = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        env |= {"DINO_HOME": str(workspace), "DINO_DOOR": "skill"}
-        try:
-            self._process = subprocess.Popen(
-                [*command, str(reply_write)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=workspace,
-                env=env,
-                pass_fds=(reply_write,),
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(reply_read)
-            raise
-        finally:
-            os.close(reply_write)
-        self._reply_fd = reply_read
-        with contextlib.suppress(BrokenPipeError):
-            _pipe(self._process.stdin).write(request)
-        with contextlib.suppress(BrokenPipeError):
-            _pipe(self._process.stdin).close()
-
-    def wait(self, timeout_s: float, output_limit: int, on_output: OnOutput | None) -> _Ended:
-        """Gather output and reply until the process has ended, or end it at its time limit."""
-        output, reply = _Gathered(output_limit), _Gathered(_REPLY_LIMIT)
-        deadline = time.monotonic() + timeout_s
-        timed_out = False
-        out_fd = _pipe(self._process.stdout).fileno()
-        with selectors.DefaultSelector() as waiting:
-            waiting.register(out_fd, selectors.EVENT_READ, output)
-            waiting.register(self._reply_fd, selectors.EVENT_READ, reply)
-            while waiting.get_map():
-                left = deadline - time.monotonic()
-                if left <= 0 and self._process.poll() is None:
-                    timed_out = True
-                    self.kill()
-                    deadline = time.monotonic() + _AFTER_EXIT_S
-                elif left <= 0:
-                    break  # something it left behind holds the pipe open
-                for key, _ in waiting.select(max(min(left, 0.5), 0)):
-                    data = os.read(key.fd, 1 << 16)
-                    if not data:
-                        waiting.unregister(key.fd)
-                    key.data.add(data)
-                    if on_output and key.data is output and data:
-                        on_output(data)
-                if self._process.poll() is not None:
-                    deadline = min(deadline, time.monotonic() + _AFTER_EXIT_S)
-        self.kill()  # its session may hold processes it started
-        code = self._process.wait()
-        self._close()
-        return _Ended(code, timed_out, _parse(reply), bytes(output.data), output.cut)
-
-    def kill(self) -> None:
-        """End the process and all it started that stayed in its session's group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _close(self) -> None:
-        _pipe(self._process.stdout).close()
-        os.close(self._reply_fd)
+def _job(skill: Skill, sources: Sources, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": "skill",
+        "file": str(skill.file),
+        "sources": sources.texts,
+        "name": skill.name,
+        "params": dict(params),
+    }
 
 
-class _Gathered:
-    """Bytes up to a limit, and how many came after it."""
-
-    def __init__(self, limit: int) -> None:
-        self.data = bytearray()
-        self.cut = 0
-        self._limit = limit
-
-    def add(self, data: bytes) -> None:
-        room = self._limit - len(self.data)
-        self.data += data[:room]
-        self.cut += max(len(data) - room, 0)
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    if stream is None:
-        raise RuntimeError("the worker was started without its pipes")
-    return stream
-
-
-def _parse(reply: _Gathered) -> Mapping[str, Any] | None:
-    if reply.cut:
-        limit = _REPLY_LIMIT // 2**20
-        return {"ok": False, "error": {"message": f"its result is larger than {limit} MiB"}}
-    try:
-        parsed = json.loads(reply.data)
-    except ValueError:
-        return None
-    return parsed if isinstance(parsed, dict) else None
+def _as_run(run_id: str, skill: Skill, ended: Outcome, duration_s: float) -> Run:
+    words = {"timeout": "timeout", "denied": "denied"}
+    return Run(
+        run_id,
+        skill.name,
+        "ok" if ended.ok else words.get(ended.cause, "error"),
+        duration_s,
+        cause=ended.cause,
+        result=ended.result,
+        output=ended.output.decode("utf-8", "replace"),
+        output_cut=ended.output_cut,
+        error=ended.error,
+        walls=tuple(ended.walls),
+        peak_bytes=ended.peak_bytes,
+    )
 
 
 def _digest(value: Any) -> str:

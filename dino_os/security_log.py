@@ -53,6 +53,8 @@ class SecurityLog(Engine):
 
     def reset(self) -> None:
         self.permissions: dict[str, list[str]] = {}
+        self.skills: dict[str, dict[str, Any]] = {}
+        self.overrides: dict[str, str] = {}
         self.vault: VaultHead | None = None
         self.entries: deque[AuditEntry] = deque(maxlen=_REMEMBERED)
 
@@ -79,6 +81,28 @@ class SecurityLog(Engine):
             self.record("permission_revoked", entity=entity, to=to, permission=permission)
             return True
 
+    def grant_skill(
+        self, skill: str, permissions: dict[str, Any], sha256: str | None, *, by: str
+    ) -> None:
+        """Let a skill do what *permissions* name, in the source with that hash, or in any."""
+        with self.deciding():
+            facts = {"permissions": permissions, "source_sha256": sha256}
+            self.record("skill_granted", entity=by, skill=skill, **facts)
+
+    def revoke_skill(self, skill: str, *, by: str) -> bool:
+        """Take back what a skill was granted; False where that is nothing."""
+        with self.deciding():
+            if skill not in self.skills and skill not in self.overrides:
+                return False
+            self.record("skill_revoked", entity=by, skill=skill)
+            return True
+
+    def override_sandbox(self, skill: str, sha256: str, why: str, *, by: str) -> None:
+        """Let that version of a skill run where no sandbox can be made."""
+        with self.deciding():
+            facts = {"source_sha256": sha256, "because": why}
+            self.record("sandbox_overridden", entity=by, skill=skill, **facts)
+
     # --- queries -----------------------------------------------------------------------------
 
     def latest(self, limit: int) -> list[AuditEntry]:
@@ -104,6 +128,19 @@ class SecurityLog(Engine):
         self.permissions[event["to"]].remove(event["permission"])
         if not self.permissions[event["to"]]:
             del self.permissions[event["to"]]
+
+    def apply_skill_granted(self, event: Event) -> None:
+        self.skills[event["skill"]] = {
+            "permissions": event["permissions"],
+            "sha256": event["source_sha256"],
+        }
+
+    def apply_skill_revoked(self, event: Event) -> None:
+        self.skills.pop(event["skill"], None)
+        self.overrides.pop(event["skill"], None)
+
+    def apply_sandbox_overridden(self, event: Event) -> None:
+        self.overrides[event["skill"]] = event["source_sha256"]
 
 
 def _entry(event: Event) -> AuditEntry:

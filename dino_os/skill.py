@@ -24,6 +24,7 @@ def skill(
     writes: Sequence[str] = (),
     reaches: Sequence[str] = (),
     keys: Sequence[str] = (),
+    programs: bool = False,
     timeout: str | float | None = None,
     memory: str | int | None = None,
     needs: dict[str, int] | None = None,
@@ -38,6 +39,7 @@ def skill(
     writes: Sequence[str] = (),
     reaches: Sequence[str] = (),
     keys: Sequence[str] = (),
+    programs: bool = False,
     timeout: str | float | None = None,
     memory: str | int | None = None,
     needs: dict[str, int] | None = None,
@@ -55,6 +57,7 @@ def skill(
         writes: Files and folders it writes.
         reaches: Hosts it talks to.
         keys: Names of the secrets it uses.
+        programs: Whether it starts other programs; they run in the same sandbox.
         timeout: Longest run, for example "30s", "5m", or seconds.
         memory: Most memory, for example "512MB", or bytes.
         needs: Resource pool → amount.
@@ -66,6 +69,7 @@ def skill(
         "writes": tuple(writes),
         "reaches": tuple(reaches),
         "keys": tuple(keys),
+        "programs": programs,
         "timeout": timeout,
         "memory": memory,
         "needs": dict(needs or {}),

@@ -26,6 +26,7 @@ _OPTIONS = {
     "writes": (list, tuple),
     "reaches": (list, tuple),
     "keys": (list, tuple),
+    "programs": (bool,),
     "timeout": (str, int, float),
     "memory": (str, int),
     "needs": (dict,),
@@ -104,12 +105,10 @@ class Skill:
     takes_any: bool = False
 
     @property
-    def permissions(self) -> dict[str, list[str]]:
-        """What it asks to read, write, reach and unlock; nothing where it asks for nothing."""
-        asked = {
-            key: list(self.options.get(key, ())) for key in ("reads", "writes", "reaches", "keys")
-        }
-        return {key: value for key, value in asked.items() if value}
+    def permissions(self) -> dict[str, Any]:
+        """What it asks to read, write, reach, unlock and start; nothing where it asks for none."""
+        names = ("reads", "writes", "reaches", "keys", "programs")
+        return {name: self.options[name] for name in names if self.options.get(name)}
 
     @property
     def timeout_s(self) -> float | None:

@@ -16,12 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from msgspec import to_builtins
+
 from dino_os.config import Config
 from dino_os.errors import NotFound
 from engines.checks import did_you_mean
 from engines.durable import create_file, make_folder
 
 if TYPE_CHECKING:
+    from dino_os.admission import Admission
+    from dino_os.broker import Broker
+    from dino_os.grants import Request
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
     from dino_os.plugins import Plugins
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_gateway.master_key import AskPassphrase
     from dino_os.security_log import SecurityLog
+    from dino_os.tool_sandbox.policy import Limits
+    from dino_os.tool_sandbox.sandbox import Sandbox
+    from dino_os.tool_sandbox.tools import Tools
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.engine import Engine
@@ -60,6 +68,7 @@ class Workspace:
         self.root = root.resolve()
         self.rehearsal = rehearsal
         self.opened: list[Journal] = []
+        self.stays = False  # a process that runs one skill after another keeps its sandboxes
         self.ask_passphrase: AskPassphrase | None = None  # the vault's, where somebody is there
 
     @classmethod
@@ -151,13 +160,83 @@ class Workspace:
             journal=self.journal("cycles"),
         )
 
+    # --- skills ------------------------------------------------------------------------------
+
     @cached_property
     def runner(self) -> Runner:
-        from dino_os.runner import Limits, Runner  # noqa: PLC0415
+        from dino_os.runner import Runner  # noqa: PLC0415
 
-        sandbox = self.config.settings.sandbox
-        limits = Limits(sandbox.timeout_s, sandbox.output_bytes)
-        return Runner(self._journal("runs"), self.root, limits)
+        return Runner(
+            self._journal("runs"),
+            self.root,
+            sandbox=lambda: self.sandbox,
+            admission=self.admission,
+            broker=self.broker,
+            redactor=self.security.redactor,
+            limits=self.limits,
+        )
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        from dino_os.tool_sandbox.layers import walls  # noqa: PLC0415
+        from dino_os.tool_sandbox.sandbox import Sandbox  # noqa: PLC0415
+
+        settings = self.config.settings.sandbox
+        found = walls(namespaces=settings.require_namespaces)
+        return Sandbox(found, private_hosts=settings.private_hosts, warm=self.stays)
+
+    @cached_property
+    def limits(self) -> Limits:
+        from dino_os.tool_sandbox.policy import Limits  # noqa: PLC0415
+
+        settings = self.config.settings.sandbox
+        names = [name for name in Limits.__slots__ if name in settings.__struct_fields__]
+        return Limits(**{name: getattr(settings, name) for name in names})
+
+    @cached_property
+    def admission(self) -> Admission:
+        from dino_os.admission import Admission  # noqa: PLC0415
+        from dino_os.grants import Permissions  # noqa: PLC0415
+
+        granted = self.config.settings.sandbox.grants
+        configured = {name: Permissions.of(to_builtins(given)) for name, given in granted.items()}
+        return Admission(lambda: self.security_log, configured)
+
+    @property
+    def operator(self) -> str:
+        """Who gives an answer, and through which door."""
+        return _who()
+
+    def broker(self, request: Request) -> Broker:
+        """The other end of a run's inherited socket."""
+        from dino_os.broker import Broker  # noqa: PLC0415
+
+        entity = f"skill:{request.name}"
+        keys = [f"key:{name}" for name in request.permissions.keys]
+        self.security.lend(entity, [*self.config.settings.sandbox.skill_permissions, *keys])
+        tools = self.tools.for_skill(request.name, request.permissions)
+        return Broker({**self.parts, "tools": lambda: tools}, self.security, entity)
+
+    @cached_property
+    def tools(self) -> Tools:
+        from dino_os.grants import Permissions  # noqa: PLC0415
+        from dino_os.tool_sandbox.tools import Tools  # noqa: PLC0415
+
+        granted = self.config.settings.sandbox.grants
+
+        def of(tool: str) -> Permissions:
+            given = granted.get(f"tool:{tool}")
+            return Permissions.of(to_builtins(given)) if given else Permissions()
+
+        return Tools(
+            self.journal("runs"),
+            self.root,
+            sandbox=lambda: self.sandbox,
+            granted=of,
+            limits=self.limits,
+        )
+
+    # --- security ----------------------------------------------------------------------------
 
     @cached_property
     def security_log(self) -> SecurityLog:
@@ -262,6 +341,7 @@ class Workspace:
             "memory": lambda: self.memory_store,
             "bus": lambda: self.bus,
             "scheduler": lambda: self.jobs,
+            "tools": lambda: self.tools,
         }
 
     # --- journals ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The duty officer's brief: plan a cycle and say in a few lines what matters."""
+"""The duty officer's brief: what a cycle would decide now, in a few lines."""
 
 from pathlib import Path
 from typing import Any
@@ -6,15 +6,16 @@ from typing import Any
 from dino_os import skill
 
 
-@skill(reads=["examples/"], writes=["memory/"], timeout="2m")
-def duty_brief(scenario: Path, limit: int | None = None, rehearse: bool = False) -> str:
+@skill(reads=["examples/", "memory/", "config.yaml"], timeout="2m")
+def duty_brief(scenario: Path, limit: int | None = None) -> str:
     """
-    Plan a cycle from a scenario's data and brief the duty officer on it.
+    Rehearse a cycle from a scenario's data and brief the duty officer on it.
+
+    Nothing is recorded: that is for `dino plan-cycle`.
 
     Args:
         scenario: The scenario file, relative to the workspace.
         limit: At most so many assignments.
-        rehearse: Plan without recording anything.
     """
     from msgspec import structs
 
@@ -22,7 +23,7 @@ def duty_brief(scenario: Path, limit: int | None = None, rehearse: bool = False)
     from dino_os.planning.scenario import Scenario, load_scenario
     from dino_os.workspace import Workspace
 
-    workspace = Workspace(Workspace.find().root, rehearsal=rehearse)
+    workspace = Workspace(Workspace.find().root, rehearsal=True)
     loaded = load_scenario(Path(scenario))
     options = structs.replace(loaded.options, limit=limit)
     report = run_cycle(

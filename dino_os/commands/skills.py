@@ -10,8 +10,10 @@ import click
 
 from dino_os.arguments import bind, from_text
 from dino_os.commands import options, output
+from dino_os.commands.grants import ask
 from dino_os.commands.workspace import open_workspace, pass_workspace
 from dino_os.errors import InvalidInput
+from dino_os.grants import Permissions
 from dino_os.plugins import SkillTable, places
 from dino_os.skill_index import Parameter, Skill
 from dino_os.units import seconds
@@ -70,8 +72,7 @@ def _signature(skill: Skill) -> str:
 
 
 def _permissions(skill: Skill) -> str:
-    asked = (f"{what} {', '.join(which)}" for what, which in skill.permissions.items())
-    return "; ".join(asked) or "nothing"
+    return "; ".join(Permissions.of(skill.options).words()) or "nothing"
 
 
 class SkillGroup(click.Group):
@@ -94,7 +95,7 @@ class SkillGroup(click.Group):
 )
 def run() -> None:
     """
-    Run a skill in a process of its own and record the run.
+    Run a skill in the sandbox, with what it was granted, and record the run.
 
     `dino run SKILL --help` shows the options made from its signature.
     """
@@ -148,7 +149,9 @@ class _Call:
             arguments[name] = _flat(value) if isinstance(value, tuple) else value
         arguments = bind(skill, arguments)
         timeout_s = seconds(timeout, "--timeout") if timeout else None
-        finished = open_workspace(ctx).runner.run(
+        workspace = open_workspace(ctx)
+        _ask_first(workspace, skill)
+        finished = workspace.runner.run(
             skill, arguments, timeout_s=timeout_s, on_output=None if as_json else _pass_on
         )
         if as_json:
@@ -165,6 +168,17 @@ class _Call:
                 else json.dumps(result, ensure_ascii=False, indent=2)
             )
             output.say(text)
+
+
+def _ask_first(workspace: Workspace, skill: Skill) -> None:
+    """On a terminal, ask for what a skill was not granted yet; elsewhere nobody can answer."""
+    if not (skill.permissions and sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    admission = workspace.admission
+    request, _ = admission.request(skill)
+    if admission.covers(request) or not ask(request):
+        return  # where it was refused, the run says so, and the record too
+    admission.grant(skill, by=workspace.operator)
 
 
 def _flat(values: tuple[Any, ...]) -> list[Any]:

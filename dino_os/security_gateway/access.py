@@ -15,10 +15,10 @@ from dino_os.security_gateway.model import USER
 from engines.checks import did_you_mean
 
 SCOPES = {
-    "read": ("memory_get", "file_read"),
-    "write": ("memory_add", "file_write"),
+    "read": ("memory_get", "file_read", "bus_read", "schedule_read"),
+    "write": ("memory_add", "file_write", "bus_publish"),
     "execute": ("tool_sandbox", "api_call"),
-    "admin": ("key_management", "config_write"),
+    "admin": ("key_management", "config_write", "schedule_write"),
 }
 _SCOPE_OF = {name: scope for scope, names in SCOPES.items() for name in names}
 _NETWORK_TOOL = "http"

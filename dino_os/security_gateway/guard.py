@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from dino_os.errors import Denied, InvalidInput, SecurityError
 from dino_os.security_gateway import access
@@ -25,6 +26,15 @@ class Guard:
     def __init__(self, log: SecurityLog, limits: RateLimiter) -> None:
         self.log = log
         self._limits = limits
+        self._lent: dict[str, tuple[str, ...]] = {}
+
+    def lend(self, entity: str, permissions: Iterable[str]) -> None:
+        """Let *entity* have *permissions* for as long as this process lives, or until the next."""
+        self._lent[entity] = tuple(permissions)
+
+    def may(self, entity: str, permission: str) -> bool:
+        """Whether *entity* may do what *permission* names."""
+        return access.may(entity, self._held(entity), permission)
 
     def _allowed(self, service: str, right: str, asker: str) -> str:
         """The name of a key, if *asker* has that right to it."""
@@ -69,4 +79,4 @@ class Guard:
 
     def _held(self, entity: str) -> list[str]:
         self.log.refresh()
-        return self.log.permissions.get(entity, [])
+        return [*self.log.permissions.get(entity, ()), *self._lent.get(entity, ())]

@@ -148,6 +148,20 @@ def scheduler() -> Iterator[Step]:
     yield lambda w: w.jobs.remove_job("once")
 
 
+def security_log() -> Iterator[Step]:
+    hash_of_source = "a" * 64
+    head = {"vault_id": "v", "generation": 1, "mac": "m", "sha256": hash_of_source}
+    yield lambda w: w.security_log.grant("skill:tide", "memory_add", entity="user")
+    yield lambda w: w.security_log.grant("skill:tide", f"key:{MARK}", entity="user")
+    yield lambda w: w.security_log.note("key_accessed", "skill:tide", key=MARK)
+    yield lambda w: w.security_log.revoke("skill:tide", "memory_add", entity="user")
+    yield lambda w: w.security_log.note("key_set", "user", key="weather", vault=head)
+    yield lambda w: w.security_log.grant_skill("tide", {"reads": ["a"]}, hash_of_source, by="ada")
+    yield lambda w: w.security_log.grant_skill("tides", {"reads": ["b"]}, None, by="ada")
+    yield lambda w: w.security_log.override_sandbox("tide", hash_of_source, "because", by="ada")
+    yield lambda w: w.security_log.revoke_skill("tides", by="ada")
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -157,4 +171,5 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "checkpoints": checkpoints,
     "witness": witness,
     "scheduler": scheduler,
+    "security_log": security_log,
 }

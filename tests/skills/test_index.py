@@ -77,7 +77,7 @@ def test_what_a_signature_and_a_docstring_say_is_shown(dino: Dino, write: Write)
     assert kinds["depth"]["default"] == 3
     assert kinds["tone"]["choices"] == ["dry", "wet"]
     text = dino("list").out
-    assert "reads data/; reaches api.example; keys k" in text
+    assert "read data/; talk to api.example; use the key k" in text
     assert "workspace" in text
 
 

@@ -25,21 +25,22 @@ def runs(workspace: Path) -> list[dict[str, Any]]:
     return [dict(e) for e in events if e["event_type"].startswith("run_")]
 
 
-def alive(pid: int) -> bool:
-    """Whether a process still does anything; one that nobody has waited for yet does not."""
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
+@pytest.fixture
+def held(workspace: Path) -> Path:
+    """A pipe that some skills may hold open: its reader sees when the last of them is gone."""
+    (workspace / "config.yaml").write_text(
+        "sandbox: {grants: {forever: {writes: [out/]}, leaves: {writes: [out/]}}}\n"
+    )
+    (workspace / "out").mkdir()
+    os.mkfifo(workspace / "out" / "held")
+    return workspace / "out" / "held"
 
 
-def gone(pid: int) -> bool:
-    """Wait until it is, which a killed process soon is."""
-    for _ in range(200):
-        if not alive(pid):
-            return True
-        signal.sigtimedwait([], 0.02)
-    return False
+def everything(reader: int) -> bytes:
+    """What was written until nobody was left to write."""
+    os.set_blocking(reader, True)
+    with os.fdopen(reader, "rb") as pipe:
+        return pipe.read()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,10 @@ def test_results_are_printed_as_people_and_programs_want_them(dino: Dino, write:
         "run_id",
         "skill",
         "outcome",
+        "cause",
         "duration_s",
+        "peak_memory_bytes",
+        "sandbox",
         "result",
         "output",
         "output_cut_bytes",
@@ -147,24 +151,25 @@ def test_a_result_beyond_all_measure_is_an_error(dino: Dino, write: Write) -> No
 
 
 def test_a_skill_that_never_ends_is_ended_with_all_it_started(
-    dino: Dino, write: Write, workspace: Path
+    dino: Dino, write: Write, workspace: Path, held: Path
 ) -> None:
     write(
         """
-        import subprocess, sys, time
-        from pathlib import Path
-        @skill
+        import os, time
+        @skill(writes=["out/"])
         def forever():
-            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-            Path("pid").write_text(str(child.pid))
-            while True:
-                time.sleep(600)
+            held = os.open("out/held", os.O_WRONLY)
+            if os.fork() == 0:
+                os.setsid()
+            os.write(held, b"begun")
+            time.sleep(600)
         """
     )
+    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
     refused = dino("run", "forever", "--timeout", "1s", code=124)
     assert "stopped after 1 s" in refused.err
     assert "--timeout" in refused.err
-    assert gone(int((workspace / "pid").read_text()))
+    assert everything(reader) == b"begun" * 2
     assert runs(workspace)[-1]["outcome"] == "timeout"
     assert (
         dino("run", "forever", "--timeout", "1s", "--json", code=124).json["outcome"] == "timeout"
@@ -172,45 +177,50 @@ def test_a_skill_that_never_ends_is_ended_with_all_it_started(
 
 
 def test_what_a_skill_leaves_running_does_not_hold_the_command(
-    dino: Dino, write: Write, workspace: Path
+    dino: Dino, write: Write, workspace: Path, held: Path
 ) -> None:
     """The run ends with the skill; what it started in the background ends too."""
     write(
         """
-        import subprocess, sys
-        @skill
+        import os, time
+        @skill(writes=["out/"])
         def leaves():
-            code = "import time; time.sleep(600)"
-            return subprocess.Popen([sys.executable, "-c", code]).pid
+            os.open("out/held", os.O_WRONLY)
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    time.sleep(600)
+                os._exit(0)
         """
     )
-    pid = int(dino("run", "leaves", timeout_s=20).out)
-    assert gone(pid)
+    reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    dino("run", "leaves", timeout_s=20)
+    assert everything(reader) == b""
     assert runs(workspace)[-1]["outcome"] == "ok"
 
 
 def test_an_interruption_ends_the_skill_and_is_recorded(
-    started: Callable[..., subprocess.Popen[str]], write: Write, workspace: Path
+    started: Callable[..., subprocess.Popen[str]], write: Write, workspace: Path, held: Path
 ) -> None:
     """Ctrl-C: exit code 130, the child is gone, and the record says cancelled."""
-    os.mkfifo(workspace / "begun")
     write(
         """
         import os, time
-        from pathlib import Path
-        @skill
-        def waits():
-            Path("begun").write_text(str(os.getpid()))
+        @skill(writes=["out/"])
+        def forever():
+            held = os.open("out/held", os.O_WRONLY)
+            os.write(held, b"begun")
             time.sleep(600)
         """
     )
-    process = started("run", "waits")
-    pid = int((workspace / "begun").read_text())
+    process = started("run", "forever")
+    reader = os.open(held, os.O_RDONLY)
+    assert os.read(reader, 10) == b"begun"
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "interrupted" in err
-    assert gone(pid)
+    assert everything(reader) == b""
     assert [run.get("outcome") for run in runs(workspace)] == [None, "cancelled"]
 
 

@@ -44,20 +44,21 @@ def test_a_file_is_summarised_by_its_kind(
     dino: Dino, fresh: Path, name: str, content: bytes, facts: dict
 ) -> None:
     (fresh / name).write_bytes(content)
+    dino("grant", "summarise_file", cwd=fresh)
     found = json.loads(dino("run", "summarise_file", "--path", name, cwd=fresh).out)
     assert {key: found[key] for key in facts} == facts
     assert found["bytes"] == len(content)
 
 
-def test_the_duty_brief_plans_from_data(dino: Dino, fresh: Path) -> None:
-    """Rehearsed it leaves no trace; in earnest the cycle is there, under the skill's own door."""
+def test_the_duty_brief_rehearses_from_data(dino: Dino, fresh: Path) -> None:
+    """It begins where the record is, leaves no trace in it, and needs leave to read it."""
     shutil.copytree(REPOSITORY / "examples", fresh / "examples")
     scenario = "examples/fire-duty/scenario.yaml"
-    said = dino("run", "duty_brief", "--scenario", scenario, "--rehearse", cwd=fresh).out
-    assert "tasks have somebody." in said
-    assert not (fresh / "memory" / "cycles.jsonl").exists()
+    dino("plan-cycle", scenario, cwd=fresh)
+    recorded = (fresh / "memory" / "cycles.jsonl").read_bytes()
+    refused = dino("run", "duty_brief", "--scenario", scenario, cwd=fresh, code=3)
+    assert "dino grant duty_brief" in refused.err
+    dino("grant", "duty_brief", cwd=fresh)
     said = dino("run", "duty_brief", "--scenario", scenario, "--limit", "2", cwd=fresh).out
-    assert "2 of " in said
-    assert dino("cycle", "list", "--json", cwd=fresh).json["cycles"][0]["assigned"] == 2
-    first = (fresh / "memory" / "cycles.jsonl").read_text().splitlines()[1]
-    assert json.loads(first)["by"] == "tester@skill"
+    assert "cycle 2: 2 of " in said
+    assert (fresh / "memory" / "cycles.jsonl").read_bytes() == recorded

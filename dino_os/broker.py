@@ -1,0 +1,150 @@
+"""
+What a sandboxed skill gets when it calls `MemoryLayer()`, `MessageBus()` and the others: each call
+checked, limited, recorded and answered, in the parent.
+
+A client may send anything.  Only what stands in the table below can be called; what it needs is
+asked of the gateway for the skill by its own name, which no message can change; and what goes wrong
+is answered, never raised.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dino_os.errors import Denied, DinoError, InvalidInput
+from engines.checks import did_you_mean
+
+if TYPE_CHECKING:
+    from dino_os.security_gateway.gateway import Gateway
+
+# part → method → the permission it needs; "" needs none.  The gateway has rules of its own.
+_CALLS: Mapping[str, Mapping[str, str]] = {
+    "memory": {
+        "add": "memory_add",
+        "delete": "memory_add",
+        "get": "memory_get",
+        "get_all": "memory_get",
+        "list": "memory_get",
+        "search": "memory_get",
+    },
+    "bus": {
+        "publish": "bus_publish",
+        "channel_history": "bus_read",
+        "get_subscribers": "bus_read",
+        "list_channels": "bus_read",
+        "ping": "",
+    },
+    "scheduler": {
+        "add_job": "schedule_write",
+        "remove_job": "schedule_write",
+        "pause": "schedule_write",
+        "resume": "schedule_write",
+        "run_now": "schedule_write",
+        "list_jobs": "schedule_read",
+        "job_count": "schedule_read",
+        "running_jobs": "schedule_read",
+    },
+    "tools": {"execute": "tool_sandbox", "list_tools": ""},
+}
+_MOST_RECORDED = 1000
+_MOST_CALLS = 100_000
+_PER_SECOND, _BURST = 2000.0, 4000.0
+
+
+class Broker:
+    """
+    Answers the calls of one run.
+
+    Args:
+        parts: Name → makes the part whose methods are called.
+        gateway: Says whether the entity may, and answers for "security".
+        entity: Who asks, as the gateway knows it: "skill:NAME".
+        clock: Seconds, only ever forward.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, Callable[[], Any]],
+        gateway: Gateway,
+        entity: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._parts = parts
+        self._gateway = gateway
+        self._entity = entity
+        self._clock = clock
+        self._room, self._since = _BURST, clock()
+        self.calls: list[dict[str, str]] = []
+        self.counted: Counter[str] = Counter()
+
+    def answer(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """What goes back for *call*: `answer`, or `error` with type, message and hint."""
+        name, outcome = "?", "error"
+        try:
+            part, method, arguments = _read(call)
+            name = f"{part}.{method}"
+            self._admit()
+            answer = self._call(part, method, arguments)
+            outcome = "ok"
+        except Denied as error:
+            outcome = "denied"
+            return _refusal(error)
+        except DinoError as error:
+            return _refusal(error)
+        except Exception as error:  # noqa: BLE001  a part's fault ends no run
+            return {"error": {"type": "SandboxError", "message": f"{name}: {type(error).__name__}"}}
+        else:
+            return {"answer": answer}
+        finally:
+            self._note(name, outcome)
+
+    def _call(self, part: str, method: str, arguments: dict[str, Any]) -> Any:
+        if part == "security":
+            return self._gateway.answer(method, arguments, self._entity)
+        methods = _CALLS.get(part)
+        if methods is None or part not in self._parts:
+            raise InvalidInput(f"there is no part {part!r}{did_you_mean(part, self._parts)}")
+        if method not in methods:
+            raise Denied(f"{part}.{method} is not for skills{did_you_mean(method, methods)}")
+        if (needed := methods[method]) and not self._gateway.may(self._entity, needed):
+            raise Denied(
+                f"{self._entity} has no permission {needed!r}, which {part}.{method} needs",
+                hint=f"allow it with: dino grant {self._entity.partition(':')[2]} "
+                f"--permission {needed}",
+            )
+        function = getattr(self._parts[part](), method)
+        try:
+            inspect.signature(function).bind(**arguments)
+        except TypeError as error:
+            raise InvalidInput(f"{part}.{method}: {error}") from None
+        return function(**arguments)
+
+    def _admit(self) -> None:
+        """One call more, of so many a second; a burst may be longer."""
+        now = self._clock()
+        self._room = min(_BURST, self._room + (now - self._since) * _PER_SECOND)
+        self._since = now
+        if self._room < 1 or self.counted.total() >= _MOST_CALLS:
+            raise Denied(f"too many calls; {_PER_SECOND:,.0f} a second are answered")
+        self._room -= 1
+
+    def _note(self, name: str, outcome: str) -> None:
+        self.counted[outcome] += 1
+        if len(self.calls) < _MOST_RECORDED:
+            self.calls.append({"call": name, "outcome": outcome})
+
+
+def _read(call: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    part, method, arguments = (call.get(name) for name in ("part", "method", "arguments"))
+    if not isinstance(part, str) or not isinstance(method, str) or not isinstance(arguments, dict):
+        raise InvalidInput("a call has a part, a method and arguments by name")
+    return part[:50], method[:50], arguments
+
+
+def _refusal(error: DinoError) -> dict[str, Any]:
+    return {"error": {"type": type(error).__name__, "message": error.message, "hint": error.hint}}
