@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 OnOutput = Callable[[bytes], None]
 
+_MOST_CONNECTIONS = 100
 _HINTS = {
     "FileNotFoundError": "a skill sees only the files that it asks for in @skill(reads=[…])",
     "PermissionError": "a skill may only what it asks for in @skill(…)",
@@ -127,7 +129,7 @@ class Runner:
         *,
         sandbox: Callable[[], Sandbox],
         admission: Admission,
-        broker: Callable[[Request], Broker],
+        broker: Callable[[Request, float], Broker],
         redactor: Callable[[], Redactor],
         limits: Limits,
     ) -> None:
@@ -175,7 +177,8 @@ class Runner:
             },
         )
         began = time.monotonic()
-        broker, egress = self._broker(request), list[Mapping[str, Any]]()
+        broker = self._broker(request, began + policy.limits.timeout_s)
+        egress = deque[Mapping[str, Any]](maxlen=_MOST_CONNECTIONS)
         shown = _Shown(on_output, self._redactor if request.permissions.keys else None)
         try:
             ended = sandbox.run(
@@ -233,7 +236,7 @@ class Runner:
         run: Run,
         ended: Outcome,
         broker: Broker,
-        egress: list[Mapping[str, Any]],
+        egress: Iterable[Mapping[str, Any]],
     ) -> None:
         refused = {
             "system_calls": dict(ended.refused),

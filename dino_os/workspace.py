@@ -207,14 +207,14 @@ class Workspace:
         """Who gives an answer, and through which door."""
         return _who()
 
-    def broker(self, request: Request) -> Broker:
-        """The other end of a run's inherited socket."""
+    def broker(self, request: Request, until: float) -> Broker:
+        """The other end of the inherited socket of a run that ends by *until*, monotonic."""
         from dino_os.broker import Broker  # noqa: PLC0415
 
         entity = f"skill:{request.name}"
         keys = [f"key:{name}" for name in request.permissions.keys]
         self.security.lend(entity, [*self.config.settings.sandbox.skill_permissions, *keys])
-        tools = self.tools.for_skill(request.name, request.permissions)
+        tools = self.tools.for_skill(request.name, request.permissions, until)
         return Broker({**self.parts, "tools": lambda: tools}, self.security, entity)
 
     @cached_property
@@ -234,6 +234,7 @@ class Workspace:
             sandbox=lambda: self.sandbox,
             granted=of,
             limits=self.limits,
+            functions=self.plugins.tools,
         )
 
     # --- security ----------------------------------------------------------------------------

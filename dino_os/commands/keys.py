@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import complete, open_workspace, pass_workspace
 from dino_os.errors import InvalidInput, SecurityError
 from dino_os.workspace import Workspace
@@ -24,30 +25,6 @@ _OWN_VARIABLES = ("DINO_VAULT_PASSPHRASE", "DINO_VAULT_PASSPHRASE_NEW", "DINO_KE
 _name = click.argument(
     "name", shell_complete=complete(lambda workspace: workspace.security.list_keys())
 )
-
-
-def _opened(workspace: Workspace) -> Any:
-    """The gateway, in a process that is made ready to hold secrets."""
-    from dino_os.security_gateway.hardening import harden  # noqa: PLC0415
-
-    harden()
-    workspace.ask_passphrase = _ask
-    return workspace.security
-
-
-def _ask(prompt: str) -> str | None:
-    if not sys.stdin.isatty():
-        return None
-    new = prompt.startswith("new")
-    answer: str = click.prompt(
-        prompt,
-        hide_input=True,
-        confirmation_prompt=new,
-        default="" if new else None,
-        show_default=False,
-        err=True,
-    )
-    return answer
 
 
 @click.group(
@@ -67,7 +44,7 @@ def keys(ctx: click.Context, as_json: bool) -> None:
 
 
 def _show_status(workspace: Workspace, *, as_json: bool) -> None:
-    facts = _opened(workspace).status()
+    facts = open_vault(workspace).status()
     if as_json:
         output.emit_json(facts)
     elif facts["vault"] is None:
@@ -103,7 +80,7 @@ def set_key(
     from dino_os.units import seconds  # noqa: PLC0415
 
     until = time.time() + seconds(expires, "--expires") if expires else None
-    gateway, metadata = _opened(workspace), _metadata(meta)
+    gateway, metadata = open_vault(workspace), _metadata(meta)
     value = _value(name)
     gateway.set_key(name, value, metadata, until)
     output.answer(_facts(gateway, name), f"key {name!r} is kept", as_json=as_json)
@@ -120,7 +97,7 @@ def set_key(
 @pass_workspace
 def get(workspace: Workspace, name: str, reveal: bool, as_json: bool) -> None:
     """Show a key, masked unless --reveal; that it was asked for is recorded."""
-    gateway = _opened(workspace)
+    gateway = open_vault(workspace)
     gateway.key_history(name)
     value = gateway.get_key(name, masked=not reveal)
     if as_json:
@@ -136,7 +113,7 @@ def get(workspace: Workspace, name: str, reveal: bool, as_json: bool) -> None:
 @pass_workspace
 def list_keys(workspace: Workspace, as_json: bool) -> None:
     """Every key: its name and what is known of it."""
-    found = _opened(workspace).describe_keys()
+    found = open_vault(workspace).describe_keys()
     if as_json:
         output.emit_json({"keys": found})
     elif not found:
@@ -156,7 +133,7 @@ def list_keys(workspace: Workspace, as_json: bool) -> None:
 @pass_workspace
 def history(workspace: Workspace, name: str, as_json: bool) -> None:
     """The versions of a key, oldest first."""
-    found = _opened(workspace).key_history(name)
+    found = open_vault(workspace).key_history(name)
     if as_json:
         output.emit_json({"key": name, "versions": found})
     else:
@@ -186,7 +163,7 @@ def rotate(
     """
     from dino_os.security_gateway import SecurityGateway  # noqa: PLC0415
 
-    gateway = _opened(workspace)
+    gateway = open_vault(workspace)
     gateway.key_history(name)
     value = None if generate else _value(name)
     passed = SecurityGateway(workspace=workspace).rotate_key(
@@ -203,7 +180,7 @@ def rotate(
 @pass_workspace
 def rollback(workspace: Workspace, name: str, as_json: bool) -> None:
     """Go back to the value before the present one, within a day of the change."""
-    gateway = _opened(workspace)
+    gateway = open_vault(workspace)
     version = gateway.rollback_key(name)
     done = f"key {name!r} is back at version {version}"
     output.answer(_facts(gateway, name), done, as_json=as_json)
@@ -215,7 +192,7 @@ def rollback(workspace: Workspace, name: str, as_json: bool) -> None:
 @pass_workspace
 def delete(workspace: Workspace, name: str, as_json: bool) -> None:
     """Forget a key and all its versions."""
-    gateway = _opened(workspace)
+    gateway = open_vault(workspace)
     gateway.key_history(name)
     gateway.delete_key(name)
     output.answer({"deleted": name}, f"key {name!r} is deleted", as_json=as_json)
@@ -231,7 +208,7 @@ def lock(workspace: Workspace, kind: str, as_json: bool) -> None:
 
     $DINO_VAULT_PASSPHRASE opens it; the new passphrase is $DINO_VAULT_PASSPHRASE_NEW or asked for.
     """
-    kind = _opened(workspace).relock(kind)
+    kind = open_vault(workspace).relock(kind)
     output.answer({"locked_by": kind}, f"the vault is locked by {_LOCKS[kind]}", as_json=as_json)
 
 
@@ -247,7 +224,7 @@ def accept(workspace: Workspace, yes: bool, as_json: bool) -> None:
     """
     if not yes and not (sys.stdin.isatty() and click.confirm("Go on with it?", err=True)):
         raise InvalidInput("nothing was changed", hint="--yes where nobody can be asked")
-    facts = _opened(workspace).accept()
+    facts = open_vault(workspace).accept()
     told = f"accepted: {output.counted(facts['keys'], 'key')}, generation {facts['generation']}"
     output.answer(facts, told, as_json=as_json)
 

@@ -11,6 +11,7 @@ import click
 from dino_os.arguments import bind, from_text
 from dino_os.commands import options, output
 from dino_os.commands.grants import ask
+from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import open_workspace, pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.grants import Permissions
@@ -151,6 +152,8 @@ class _Call:
         timeout_s = seconds(timeout, "--timeout") if timeout else None
         workspace = open_workspace(ctx)
         _ask_first(workspace, skill)
+        if "keys" in skill.permissions:
+            open_vault(workspace)
         finished = workspace.runner.run(
             skill, arguments, timeout_s=timeout_s, on_output=None if as_json else _pass_on
         )

@@ -13,7 +13,6 @@ from dino_os.face import Face
 __all__ = ["SandboxError", "SandboxResult", "ToolSandbox"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-_BUILT_IN = ("python", "shell", "http", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class ToolSandbox(Face):
         """
 
         def register(function: F) -> F:
-            if name in _BUILT_IN or name in self._tools:
+            if name in self.list_tools():
                 raise InvalidInput(f"there is a tool {name!r} already")
             if not callable(function):
                 raise InvalidInput(f"tool {name!r}: expected a function, found {function!r:.80}")
@@ -100,7 +99,7 @@ class ToolSandbox(Face):
         return self._tools.pop(name, None) is not None
 
     def list_tools(self) -> list[str]:
-        return sorted([*_BUILT_IN, *self._tools])
+        return sorted({*self._call("list_tools"), *self._tools})
 
     def set_timeout(self, tool: str, timeout_ms: float) -> None:
         """

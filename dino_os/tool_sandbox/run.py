@@ -10,6 +10,7 @@ import contextlib
 import os
 import selectors
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ _LOOK_EVERY_S = 0.25
 _GRACE_S = 5.0
 _FRAME_LIMIT = 1 << 20
 _MOST_REFUSALS = 10_000
+_SLOW = frozenset({"tools"})  # they run jobs of their own: this loop does not wait for them
 
 OnOutput = Callable[[bytes], None]
 OnCall = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -98,7 +100,9 @@ class _Watched:
         self._waiting = selectors.DefaultSelector()
         self._out, self._far_out = os.pipe()
         self._broker, self._far_broker = socket.socketpair()
+        self._broker.settimeout(_GRACE_S)  # whoever does not fetch answers holds up nobody
         self._frames = wire.Reader(self.limits.result_bytes)
+        self._answering: threading.Thread | None = None
 
     def run(self, job: Mapping[str, Any]) -> Ended:
         with self._waiting:
@@ -125,6 +129,8 @@ class _Watched:
         )
 
     def close(self) -> None:
+        if self._answering:
+            self._answering.join()
         os.close(self._out)
         self._broker.close()
 
@@ -203,12 +209,23 @@ class _Watched:
     def _heard(self, frame: Mapping[str, Any]) -> None:
         if "done" in frame and isinstance(frame["done"], dict):
             self.done = self.done or frame["done"]
-        elif self.on_call and isinstance(frame.get("call"), dict):
-            # One that does not fetch its answers may not hold up this loop.
-            self._broker.settimeout(_GRACE_S)
-            wire.send(self._broker, self.on_call(frame["call"]))
+        elif self.on_call and isinstance(frame.get("call"), dict) and not self._is_busy():
+            if frame["call"].get("part") in _SLOW:
+                self._answering = threading.Thread(target=self._answer, args=(frame["call"],))
+                self._answering.start()
+            else:
+                self._answer(frame["call"])
         else:
-            raise wire.Malformed("neither a call nor a result")
+            raise wire.Malformed("neither a result nor a call, one at a time")
+
+    def _is_busy(self) -> bool:
+        return self._answering is not None and self._answering.is_alive()
+
+    def _answer(self, call: Mapping[str, Any]) -> None:
+        if self.on_call:
+            answer = self.on_call(call)
+            with contextlib.suppress(OSError):  # one that does not fetch it, or is gone
+                wire.send(self._broker, answer)
 
     def _take_end(self) -> bool:
         came = wire.receive(self.keeper.control, _FRAME_LIMIT)

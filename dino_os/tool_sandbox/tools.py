@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +34,7 @@ _TAKES = {
     "file": ("path", "content", "mode"),
 }
 _MODES = ("r", "w", "a")
+_SHORTEST_S = 0.001
 
 
 class Tools:
@@ -44,6 +47,8 @@ class Tools:
         sandbox: Makes the sandbox, on the first run.
         granted: What the tool of that name may.
         limits: Of each run.
+        functions: What plugins bring: name → function; each runs in a fork of this process.
+        until: When all of them end, on the monotonic clock.
     """
 
     CALLS: ClassVar = frozenset({"execute", "list_tools"})
@@ -56,15 +61,19 @@ class Tools:
         sandbox: Callable[[], Sandbox],
         granted: Callable[[str], Permissions],
         limits: Limits,
+        functions: Callable[[], Mapping[str, Callable[..., Any]]] = dict,
+        until: float = math.inf,
     ) -> None:
+        self._functions = functions
+        self._until = until
         self._journal = journal
         self._folder = folder
         self._sandbox = sandbox
         self._granted = granted
         self._limits = limits
 
-    def for_skill(self, name: str, permissions: Permissions) -> Tools:
-        """The same, for a skill: each tool may what the skill may."""
+    def for_skill(self, name: str, permissions: Permissions, until: float) -> Tools:
+        """The same, for a skill: each tool may what the skill may, as long as that may run."""
 
         def granted(tool: str) -> Permissions:
             if tool == "shell" and not permissions.programs:
@@ -80,10 +89,12 @@ class Tools:
             sandbox=self._sandbox,
             granted=granted,
             limits=self._limits,
+            functions=self._functions,
+            until=until,
         )
 
     def list_tools(self) -> list[str]:
-        return list(_TAKES)
+        return sorted({*_TAKES, *self._functions()})
 
     def execute(
         self, tool: str, arguments: dict[str, Any], timeout_ms: float | None = None
@@ -99,7 +110,9 @@ class Tools:
             InvalidInput: No such tool, or not with these arguments.
             Denied: It may not start at all.
         """
-        job = {"kind": tool, **_checked(tool, arguments)}
+        if tool not in _TAKES and (function := self._functions().get(tool)):
+            return self.call(tool, function, arguments, timeout_ms)
+        job = {"kind": tool, **_checked(tool, arguments, self.list_tools())}
         permissions = self._granted(tool)
         if tool == "shell":
             permissions = replace(permissions, programs=True)
@@ -151,15 +164,17 @@ class Tools:
             if isinstance(timeout_ms, bool) or not 0 < timeout_ms < float("inf"):
                 raise InvalidInput(f"timeout_ms: expected milliseconds above 0, found {timeout_ms}")
             limits = replace(limits, timeout_s=timeout_ms / 1000)
+        left = max(self._until - time.monotonic(), _SHORTEST_S)
+        limits = replace(limits, timeout_s=min(limits.timeout_s, left))
         may = permissions
         return Policy(self._folder, may.reads, may.writes, may.reaches, may.programs, limits)
 
 
-def _checked(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(tool: str, arguments: Mapping[str, Any], known: list[str]) -> dict[str, Any]:
     """What of a job *tool* takes."""
     if tool not in _TAKES:
         raise InvalidInput(
-            f"no tool {tool!r}{did_you_mean(tool, _TAKES)}", hint=f"there are {', '.join(_TAKES)}"
+            f"no tool {tool!r}{did_you_mean(tool, known)}", hint=f"there are {', '.join(known)}"
         )
     needed, *_ = takes = _TAKES[tool]
     for name in arguments:
