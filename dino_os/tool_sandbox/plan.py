@@ -115,6 +115,8 @@ class Plan:
             "seccomp": call_filter.program(allowed).hex() if walls.seccomp else None,
             "scratch": list(self.scratch),
             "alone": self._alone(),
+            "parent": os.getpid(),
+            "pid_namespace": os.stat("/proc/self/ns/pid").st_ino,
             "keep": [self.control],
         }
 

@@ -132,10 +132,26 @@ def _check(setup: dict[str, Any]) -> None:
         except OSError as error:
             if error.errno != errno.ENOSYS:
                 raise PermissionError("the filter of system calls does not hold") from None
-    if setup["alone"] == "scoped":
-        with contextlib.suppress(PermissionError):
-            os.kill(os.getppid(), 0)
-            raise ProcessLookupError("signals to processes outside are not stopped")
+    if setup["alone"] and not _is_alone(setup):
+        raise PermissionError("signals to processes outside are not stopped")
+
+
+def _is_alone(setup: dict[str, Any]) -> bool:
+    """
+    Whether a signal to everybody reaches none but the keeper's own.
+
+    Tried, never believed: where it is not so, such a signal ends whatever else runs here.
+    """
+    with contextlib.suppress(OSError):
+        if os.stat("/proc/self/ns/pid").st_ino != setup["pid_namespace"]:
+            return True
+    if os.getppid() != setup["parent"]:  # it is gone, and there is nobody to try it on
+        return False
+    try:
+        os.kill(setup["parent"], 0)
+    except PermissionError:
+        return True
+    return False
 
 
 # --- jobs --------------------------------------------------------------------------------------
@@ -147,7 +163,7 @@ class Keeper:
     def __init__(self, control: socket.socket, setup: dict[str, Any]) -> None:
         self._control = control
         self._isolated = setup["landlock"] is not None
-        self._alone = setup["alone"] is not None
+        self._alone = _is_alone(setup)
         self._scratch: list[str] = setup["scratch"]
 
     def run(self, job: dict[str, Any], descriptors: list[int]) -> None:
@@ -214,14 +230,19 @@ class Keeper:
         return str(came[0].get("stop"))
 
     def _end_the_rest(self) -> None:
-        """End whatever the job started, in one call that no fork can outrun."""
-        if not self._alone:  # it would reach beyond the sandbox
-            return
+        """End whatever the job started; where it can be, in one call that no fork can outrun."""
         with contextlib.suppress(ChildProcessError):
             while True:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(-1, signal.SIGKILL)
+                for process in [-1] if self._alone else _children():
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(process, signal.SIGKILL)
                 os.waitpid(-1, 0)
+
+
+def _children() -> list[int]:
+    """Those whose parents are gone come to the keeper, one generation after another."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return [int(process) for process in file.read().split()]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,145 @@
+"""
+A workspace: the folder with `config.yaml`, `skills/` and `memory/`, and everything wired in it.
+
+The composition root: the only place that knows which engine gets which journal and which setting.
+Everything is made on first use; opening a workspace imports none of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
+
+from dino_os.workspace.folder import report_recovery, who
+from dino_os.workspace.parts import Parts
+
+if TYPE_CHECKING:
+    from dino_os.admission import Admission
+    from dino_os.broker import Broker
+    from dino_os.grants import Permissions, Request
+    from dino_os.memory_layer.store import MemoryStore
+    from dino_os.runner import Runner
+    from dino_os.tool_sandbox.policy import Limits
+    from dino_os.tool_sandbox.sandbox import Sandbox
+    from dino_os.tool_sandbox.tools import Tools
+
+__all__ = ["Workspace", "memory_at"]
+
+_shared: dict[Path, Workspace] = {}
+_memories: dict[Path, MemoryStore] = {}
+# A fork holds the locks of its parent's open files: it opens its own.
+os.register_at_fork(after_in_child=_shared.clear)
+os.register_at_fork(after_in_child=_memories.clear)
+
+
+class Workspace(Parts):
+    """A workspace, and how skills run in it."""
+
+    @classmethod
+    def shared(cls, root: Path | None = None) -> Workspace:
+        """The one object of this process for *root*, or for what `find()` finds."""
+        found = cls(root) if root else cls.find()
+        return _shared.setdefault(found.root, found)
+
+    @cached_property
+    def runner(self) -> Runner:
+        from dino_os.runner import Runner  # noqa: PLC0415
+
+        return Runner(
+            self.own_journal("runs"),
+            self.root,
+            sandbox=lambda: self.sandbox,
+            admission=self.admission,
+            broker=self.broker,
+            redactor=self.security.redactor,
+            limits=self.limits,
+        )
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        from dino_os.tool_sandbox.layers import walls  # noqa: PLC0415
+        from dino_os.tool_sandbox.sandbox import Sandbox  # noqa: PLC0415
+
+        settings = self.config.settings.sandbox
+        found = walls(namespaces=settings.require_namespaces)
+        return Sandbox(found, private_hosts=settings.private_hosts, warm=self.stays)
+
+    @cached_property
+    def limits(self) -> Limits:
+        from dino_os.tool_sandbox.policy import Limits  # noqa: PLC0415
+
+        settings = self.config.settings.sandbox
+        names = [name for name in Limits.__slots__ if name in settings.__struct_fields__]
+        return Limits(**{name: getattr(settings, name) for name in names})
+
+    @cached_property
+    def admission(self) -> Admission:
+        from dino_os.admission import Admission  # noqa: PLC0415
+        from dino_os.grants import Permissions  # noqa: PLC0415
+
+        granted = self.config.settings.sandbox.grants
+        configured = {name: Permissions.of(to_builtins(given)) for name, given in granted.items()}
+        return Admission(lambda: self.security_log, configured)
+
+    @property
+    def operator(self) -> str:
+        """Who gives an answer, and through which door."""
+        return who()
+
+    def broker(self, request: Request, until: float) -> Broker:
+        """The other end of the inherited socket of a run that ends by *until*, monotonic."""
+        from dino_os.broker import Broker  # noqa: PLC0415
+
+        entity = f"skill:{request.name}"
+        keys = [f"key:{name}" for name in request.permissions.keys]
+        self.security.lend(entity, [*self.config.settings.sandbox.skill_permissions, *keys])
+        tools = self.tools.for_skill(request.name, request.permissions, until)
+        return Broker({**self.parts, "tools": lambda: tools}, self.security, entity)
+
+    @cached_property
+    def tools(self) -> Tools:
+        from dino_os.grants import Permissions  # noqa: PLC0415
+        from dino_os.tool_sandbox.tools import Tools  # noqa: PLC0415
+
+        granted = self.config.settings.sandbox.grants
+
+        def of(tool: str) -> Permissions:
+            given = granted.get(f"tool:{tool}")
+            return Permissions.of(to_builtins(given)) if given else Permissions()
+
+        return Tools(
+            self.journal("runs"),
+            self.root,
+            sandbox=lambda: self.sandbox,
+            granted=of,
+            limits=self.limits,
+            functions=self.plugins.tools,
+        )
+
+    @property
+    def parts(self) -> Mapping[str, Callable[[], Any]]:
+        """What faces and the broker call, by the broker's names; each says in CALLS what may be."""
+        return {
+            "memory": lambda: self.memory_store,
+            "bus": lambda: self.bus,
+            "scheduler": lambda: self.jobs,
+            "tools": lambda: self.tools,
+        }
+
+
+def memory_at(path: Path) -> MemoryStore:
+    """This process's one object for the memory in *path*, whose journal lies beside it."""
+    from dino_os.memory_layer.store import MemoryStore  # noqa: PLC0415
+    from engines.journal import Journal  # noqa: PLC0415
+
+    root = path.parent.parent
+    if path == root / "memory" / "memory.db":
+        return Workspace.shared(root).memory_store
+    file = path.with_name(f"{path.name}_log.jsonl")
+    journal = Journal(file, by=who(), on_recovery=report_recovery)
+    return _memories.setdefault(path, MemoryStore(path, journal))

@@ -1,0 +1,84 @@
+"""The engines of a workspace: which gets which journal and which setting."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dino_os.workspace.folder import Folder
+
+if TYPE_CHECKING:
+    from engines.assign import DynamicAssignEngine
+    from engines.audit import CheckpointLog, Witness
+    from engines.orchestrator import DynamicUsageOrchestrator
+    from engines.space import DynamicSpaceEngine
+    from engines.state import DynamicStateEngine
+    from engines.zone import DynamicZoneRegistry
+
+
+class Engines(Folder):
+    """A workspace's engines, each made on first use."""
+
+    @cached_property
+    def zones(self) -> DynamicZoneRegistry:
+        from engines.zone import DynamicZoneRegistry  # noqa: PLC0415
+
+        history = self.config.settings.planning.zone_history
+        return DynamicZoneRegistry(history=history, journal=self.journal("zones"))
+
+    @cached_property
+    def sectors(self) -> DynamicSpaceEngine:
+        from engines.space import DynamicSpaceEngine  # noqa: PLC0415
+
+        planning = self.config.settings.planning
+        return DynamicSpaceEngine(
+            max_events=planning.sector_history,
+            intervention_threshold=planning.intervention_threshold,
+            journal=self.journal("sectors"),
+        )
+
+    @cached_property
+    def states(self) -> DynamicStateEngine:
+        from engines.state import DynamicStateEngine  # noqa: PLC0415
+
+        planning = self.config.settings.planning
+        return DynamicStateEngine(
+            history=planning.state_history,
+            decay=planning.state_decay,
+            journal=self.journal("states"),
+        )
+
+    @cached_property
+    def assignments(self) -> DynamicAssignEngine:
+        from engines.assign import DynamicAssignEngine  # noqa: PLC0415
+
+        return DynamicAssignEngine(journal=self.journal("assignments"))
+
+    def orchestrator(
+        self, *, alert_threshold: float | None = None, critical_threshold: float | None = None
+    ) -> DynamicUsageOrchestrator:
+        """The orchestrator over this workspace's zones and sectors."""
+        from engines.orchestrator import DynamicUsageOrchestrator  # noqa: PLC0415
+
+        planning = self.config.settings.planning
+        alert = planning.alert_threshold if alert_threshold is None else alert_threshold
+        critical = planning.critical_threshold if critical_threshold is None else critical_threshold
+        return DynamicUsageOrchestrator(
+            zone_registry=self.zones,
+            space_engine=self.sectors,
+            alert_threshold=alert,
+            critical_threshold=critical,
+            journal=self.journal("cycles"),
+        )
+
+    @cached_property
+    def checkpoints(self) -> CheckpointLog:
+        from engines.audit import CheckpointLog  # noqa: PLC0415
+
+        return CheckpointLog(self.journal("checkpoints"))
+
+    @cached_property
+    def witness(self) -> Witness:
+        from engines.audit import Witness  # noqa: PLC0415
+
+        return Witness(self.journal("witness"))

@@ -1,0 +1,86 @@
+"""The parts of a workspace that skills call, and what guards them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dino_os.workspace.engines import Engines
+
+if TYPE_CHECKING:
+    from dino_os.memory_layer.store import MemoryStore
+    from dino_os.message_bus.bus import Bus
+    from dino_os.scheduler.jobs import Jobs
+    from dino_os.security_gateway.gateway import Gateway
+    from dino_os.security_log import SecurityLog
+    from engines.engine import Engine
+
+
+class Parts(Engines):
+    """Memory, messages, jobs and the security gateway, each made on first use."""
+
+    @cached_property
+    def memory_store(self) -> MemoryStore:
+        from dino_os.memory_layer.store import MemoryStore  # noqa: PLC0415
+
+        return MemoryStore(
+            self.memory / "memory.db",
+            self.own_journal("memory_log"),
+            read_only=self.rehearsal,
+            timeout_s=self.config.settings.system.lock_timeout_s,
+        )
+
+    @cached_property
+    def bus(self) -> Bus:
+        from dino_os.message_bus.bus import Bus  # noqa: PLC0415
+
+        return Bus(self.own_journal("bus"), read_only=self.rehearsal)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        from dino_os.scheduler.jobs import Jobs  # noqa: PLC0415
+
+        return Jobs(journal=self.journal("scheduler"))
+
+    @cached_property
+    def security_log(self) -> SecurityLog:
+        from dino_os.security_log import SecurityLog  # noqa: PLC0415
+
+        return SecurityLog(self.journal("security_log"))
+
+    @cached_property
+    def security(self) -> Gateway:
+        from dino_os.security_gateway.gateway import Gateway  # noqa: PLC0415
+        from dino_os.security_gateway.limits import RateLimiter  # noqa: PLC0415
+        from dino_os.security_gateway.master_key import MasterKey  # noqa: PLC0415
+        from dino_os.security_gateway.vault import Vault  # noqa: PLC0415
+
+        settings = self.config.settings.security
+        master = MasterKey(lambda: self.key_file("vault"), self.ask_passphrase)
+        return Gateway(
+            self.security_log,
+            Vault(self.memory / "vault" / "vault.json", self.security_log, master),
+            RateLimiter(
+                self.memory / "rate_limits",
+                per_minute=settings.rate_limit.requests_per_minute,
+                burst=settings.rate_limit.burst,
+            ),
+            require_keys=settings.require_keys,
+            record_access=settings.audit_log,
+        )
+
+    @property
+    def engines(self) -> Mapping[str, Callable[[], Engine]]:
+        """Journal → the engine whose state is folded from it."""
+        return {
+            "zones": lambda: self.zones,
+            "sectors": lambda: self.sectors,
+            "states": lambda: self.states,
+            "assignments": lambda: self.assignments,
+            "cycles": self.orchestrator,
+            "checkpoints": lambda: self.checkpoints,
+            "witness": lambda: self.witness,
+            "scheduler": lambda: self.jobs,
+            "security_log": lambda: self.security_log,
+        }
