@@ -9,6 +9,7 @@ new process finds there.  VERB is what is killed: rotate, set, delete, relock or
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -88,6 +89,8 @@ def main() -> None:
             verb(root)
             os._exit(0)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        sys.stdout.write(json.dumps({"n": n, "code": code, **found(root)}) + "\n")
+        sys.stdout.flush()
         shutil.rmtree(root)
         if code != -signal.SIGKILL:
             return
