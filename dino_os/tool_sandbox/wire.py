@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # it is part of every start on the far side
 _LENGTH = struct.Struct("!I")
 _MOST_DESCRIPTORS = 8
 _CHUNK = 1 << 16
+_ESCAPED, _INFINITY = b"\\u", float("inf")
+_DEEPEST = 200  # whoever shows or keeps a value goes down into it
 
 
 class Malformed(Exception):
@@ -32,9 +34,10 @@ def encode(message: Mapping[str, Any]) -> bytes:
 
     Raises:
         TypeError: It holds what JSON cannot.
-        ValueError: It holds a number or a text that JSON has no form for.
+        ValueError: It holds a number or a text that JSON has no form for, or is nested too deep.
     """
     body = json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
+    _check_depth(body, message)
     return _LENGTH.pack(len(body)) + body
 
 
@@ -122,7 +125,10 @@ def _sized(head: bytes | bytearray, limit: int) -> int:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(body.decode(), parse_constant=_refuse)
+        message = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite)
+        if _ESCAPED in body:  # half a character can be written only so, and nowhere kept
+            json.dumps(message, ensure_ascii=False).encode()
+        _check_depth(body, message)
     except (ValueError, RecursionError):
         raise Malformed("a message that is not JSON") from None
     if not isinstance(message, dict):
@@ -132,3 +138,20 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 def _refuse(constant: str) -> float:
     raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if abs(number) < _INFINITY else _refuse(text)
+
+
+def _check_depth(body: bytes, message: object) -> None:
+    if body.count(b"[") + body.count(b"{") <= _DEEPEST:
+        return
+    level, depth = [message], 0
+    while level:
+        if depth > _DEEPEST:
+            raise ValueError(f"nested more than {_DEEPEST} deep")
+        inner = [part for part in level if isinstance(part, dict | list | tuple)]
+        level = [v for part in inner for v in (part.values() if isinstance(part, dict) else part)]
+        depth += 1
