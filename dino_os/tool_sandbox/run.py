@@ -97,12 +97,15 @@ class _Watched:
     refused: Counter[int] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        now = time.monotonic()
+        self._deadline, self._look_at = now + self.limits.timeout_s, now + _LOOK_EVERY_S
         self._waiting = selectors.DefaultSelector()
         self._out, self._far_out = os.pipe()
         self._broker, self._far_broker = socket.socketpair()
         self._broker.settimeout(_GRACE_S)  # whoever does not fetch answers holds up nobody
         self._frames = wire.Reader(self.limits.result_bytes)
         self._answering: threading.Thread | None = None
+        self._busy = False
 
     def run(self, job: Mapping[str, Any]) -> Ended:
         with self._waiting:
@@ -157,30 +160,36 @@ class _Watched:
         self._waiting.register(descriptor, selectors.EVENT_READ, take)
 
     def _watch(self) -> None:
-        deadline = time.monotonic() + self.limits.timeout_s
         while self.ended is None:
-            left = deadline - time.monotonic()
-            if left <= 0 and self.stopped:
+            now = time.monotonic()
+            if now >= self._deadline and self.stopped:
                 raise SandboxError("the sandbox does not end its job; it was killed")
-            if left <= 0:
+            if now >= self._deadline:
                 self._stop("timeout")
-            elif self._uses_too_much():
-                self._stop("memory")
-            if self.stopped:
-                deadline, left = time.monotonic() + _GRACE_S, _GRACE_S
-            self._take(max(min(left, _LOOK_EVERY_S), 0))
-        while self._out in self._waiting.get_map():  # what was printed just before the end
-            self._take(_GRACE_S)
+            elif now >= self._look_at:
+                self._look_at = now + _LOOK_EVERY_S
+                if self._uses_too_much():
+                    self._stop("memory")
+            self._take(max(min(self._deadline, self._look_at) - now, 0))
+        # What was sent just before the end; a process that outlived it may hold the other ends.
+        last = time.monotonic() + _GRACE_S
+        while self._take(0) and time.monotonic() < last:
+            pass
 
-    def _take(self, seconds: float) -> None:
-        for key, _ in self._waiting.select(seconds):
+    def _take(self, seconds: float) -> bool:
+        """Take what comes within *seconds*; whether anything did."""
+        ready = self._waiting.select(seconds)
+        for key, _ in ready:
             if not key.data():
                 self._waiting.unregister(key.fd)
+        return bool(ready)
 
     def _stop(self, why: str) -> None:
         if self.stopped is None:
             self.stopped = why
-            self.keeper.tell({"stop": why})
+            self._deadline = time.monotonic() + _GRACE_S
+            with contextlib.suppress(SandboxError):  # it is gone, and its socket's end says so
+                self.keeper.tell({"stop": why})
 
     def _uses_too_much(self) -> bool:
         return resident_bytes(self.keeper.pid) > self.limits.memory_bytes
@@ -209,8 +218,9 @@ class _Watched:
     def _heard(self, frame: Mapping[str, Any]) -> None:
         if "done" in frame and isinstance(frame["done"], dict):
             self.done = self.done or frame["done"]
-        elif self.on_call and isinstance(frame.get("call"), dict) and not self._is_busy():
+        elif self.on_call and isinstance(frame.get("call"), dict) and not self._busy:
             if frame["call"].get("part") in _SLOW:
+                self._busy = True
                 self._answering = threading.Thread(target=self._answer, args=(frame["call"],))
                 self._answering.start()
             else:
@@ -218,14 +228,12 @@ class _Watched:
         else:
             raise wire.Malformed("neither a result nor a call, one at a time")
 
-    def _is_busy(self) -> bool:
-        return self._answering is not None and self._answering.is_alive()
-
     def _answer(self, call: Mapping[str, Any]) -> None:
         if self.on_call:
-            answer = self.on_call(call)
+            answer = _framed(self.on_call(call))
+            self._busy = False
             with contextlib.suppress(OSError):  # one that does not fetch it, or is gone
-                wire.send(self._broker, answer)
+                self._broker.sendall(answer)
 
     def _take_end(self) -> bool:
         came = wire.receive(self.keeper.control, _FRAME_LIMIT)
@@ -233,7 +241,7 @@ class _Watched:
             self.ended = {}
             return False
         self.ended = came[0].get("ended", {})
-        return True
+        return False
 
     def _refuse(self, listener: int) -> bool:
         with contextlib.suppress(OSError):
@@ -242,3 +250,11 @@ class _Watched:
         if self.refused.total() > _MOST_REFUSALS:
             self._stop("refusals")
         return True
+
+
+def _framed(answer: Mapping[str, Any]) -> bytes:
+    try:
+        return wire.encode(answer)
+    except (TypeError, ValueError, RecursionError) as error:
+        message = f"the answer has no form in JSON: {type(error).__name__}"
+        return wire.encode({"error": {"type": "SandboxError", "message": message}})
