@@ -156,6 +156,10 @@ class Confined:
         finally:
             proxy.close()
 
+    def lives(self) -> bool:
+        """Whether it can still be told anything."""
+        return self.process.poll() is None
+
     def tell(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
         """
         Send the keeper *message*.

@@ -7,6 +7,7 @@ time, so that no job ever meets another's process, and each finds its folder emp
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from dino_os.tool_sandbox.kernel import calls, system_calls
 from dino_os.tool_sandbox.policy import Policy, Walls
 from dino_os.tool_sandbox.run import Ended, OnCall, OnOutput, run
 
+_LONGEST_TOLD = 1 << 16
 _STOPPED = {
     "timeout": "it was stopped after {limits.timeout_s:g} s",
     "memory": "it used more than its {limits.memory_bytes:,} bytes of memory",
@@ -136,8 +138,8 @@ class Sandbox:
         self.close()
 
     def _keeper(self, policy: Policy) -> Confined:
-        if idle := self._idle.get(_kind(policy)):
-            return idle.pop()
+        if idle := self._idle_for(policy):
+            return idle
         try:
             return Confined(policy, self.walls)
         except NoNamespaces:
@@ -146,6 +148,16 @@ class Sandbox:
                 raise
             self.walls = without  # it fails each time here; the other walls hold
             return Confined(policy, without)
+
+    def _idle_for(self, policy: Policy) -> Confined | None:
+        waiting = self._idle.get(_kind(policy), [])
+        while waiting:
+            with contextlib.suppress(IndexError):  # another thread took the last one
+                keeper = waiting.pop()
+                if keeper.lives():
+                    return keeper
+                keeper.close()
+        return None
 
 
 def _kind(policy: Policy) -> Policy:
@@ -157,7 +169,7 @@ def _kind(policy: Policy) -> Policy:
 
 def _judged(ended: Ended, policy: Policy, walls: Walls) -> Outcome:
     done = ended.done or {}
-    error = dict(done.get("error") or {}) if not done.get("ok") else {}
+    error = _told(done.get("error")) if done and not done.get("ok") else {}
     if ended.stopped:
         error = {"message": _STOPPED[ended.stopped].format(limits=policy.limits)}
     elif not done and ended.code:
@@ -188,11 +200,27 @@ def _cause(ended: Ended, error: Mapping[str, Any]) -> str:
     return "killed" if ended.stopped or ended.code < 0 else "finished"
 
 
+def _told(error: object) -> dict[str, Any]:
+    """What a job says of its own error, in the form that it has to have: it may say anything."""
+    said = error if isinstance(error, dict) else {}
+    found: dict[str, Any] = {
+        name: text[:most]
+        for name, most in (("type", 100), ("message", _LONGEST_TOLD), ("where", 300))
+        if isinstance(text := said.get(name), str)
+    }
+    lines = said.get("trace")
+    if isinstance(lines, list) and all(isinstance(line, str) for line in lines):
+        found["trace"] = lines
+    flags = {name: said.get(name) is True for name in ("denied", "memory")}
+    return {"message": "it does not say why", **found, **flags}
+
+
 def _how_it_died(code: int) -> str:
     import signal  # noqa: PLC0415
 
     if code < 0:
-        return f"its process was killed by {signal.Signals(-code).name}"
+        names = {one.value: one.name for one in signal.Signals}
+        return f"its process was killed by {names.get(-code, f'signal {-code}')}"
     return f"its process exited with code {code} without a result"
 
 
