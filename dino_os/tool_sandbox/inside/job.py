@@ -42,7 +42,7 @@ def run(job: Mapping[str, Any], descriptors: list[int]) -> None:
     if job["kind"] == "shell":
         os.execve("/bin/sh", ["sh", "-c", job["command"]], os.environ)  # noqa: S606
     inside.connect(Broker(channel))
-    done = _judged(lambda: _result(job), job.get("file", ""))
+    done = _judged(lambda: _result(job), _file(job))
     sys.stdout.flush()
     sys.stderr.flush()
     channel.sendall(_frame(done, job))
@@ -71,11 +71,15 @@ def _frame(done: dict[str, Any], job: Mapping[str, Any]) -> bytes:
     try:
         frame = wire.encode({"done": done})
     except (TypeError, ValueError, RecursionError) as error:
-        return wire.encode({"done": {"ok": False, "error": describe(error, job.get("file", ""))}})
+        return wire.encode({"done": {"ok": False, "error": describe(error, _file(job))}})
     if len(frame) > limit:
         message = f"its result is larger than {limit / 2**20:g} MiB"
         return wire.encode({"done": {"ok": False, "error": {"message": message}}})
     return frame
+
+
+def _file(job: Mapping[str, Any]) -> str:
+    return str(job.get("file", "<code>"))
 
 
 def describe(error: BaseException, file: str) -> dict[str, Any]:
@@ -90,7 +94,7 @@ def describe(error: BaseException, file: str) -> dict[str, Any]:
     trace += traceback.format_exception_only(type(error), error)
     name = os.path.basename(file)
     return {
-        "type": type(error).__name__,
+        "type": _plain(type(error).__name__),
         "message": _plain(message),
         "where": f"{name}:{own[-1].lineno}" if own else name,
         "trace": [_plain(line) for line in trace],
