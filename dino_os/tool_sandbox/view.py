@@ -71,7 +71,7 @@ def places(folder: Path, reads: Iterable[Opened], writes: Iterable[Opened]) -> l
     granted = [Place(r.path, Kind.READ, descriptor=r.descriptor, granted=True) for r in only_read]
     granted += [Place(w.path, Kind.WRITE, descriptor=w.descriptor, granted=True) for w in written]
     own = [*runtime(), Place(str(folder), Kind.FOLDER)]
-    if not any(place.path.startswith("/tmp/") for place in [*own, *granted]):  # noqa: S108
+    if not any(f"{place.path}/".startswith("/tmp/") for place in [*own, *granted]):  # noqa: S108
         own.append(Place("/tmp", Kind.LINK, SCRATCH.lstrip("/")))  # noqa: S108  for those who insist
     # From the root down: what lies deeper is mounted into what lies above it.
     return sorted([*own, *granted], key=lambda place: (place.path.count("/"), place.path))
