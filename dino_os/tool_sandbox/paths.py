@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import struct
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,7 @@ from dino_os.tool_sandbox.kernel import calls
 # In a workspace: what only Dino itself writes, and what nobody but Dino reads.
 NEVER_WRITTEN = ("config.yaml", "memory", "skills", ".git", ".venv")
 NEVER_READ = ("memory/vault",)
+_unwritable = re.compile(r"[\0\ud800-\udfff]")
 _NO_MAGIC_LINKS, _BENEATH = 0x02, 0x08
 
 
@@ -42,7 +44,7 @@ def check(declared: str, what: str, *, writes: bool = False) -> str:
     Raises:
         InvalidInput: It is empty, goes up, or names what is never written or read.
     """
-    if not declared or "\0" in declared or declared.startswith("~"):
+    if not declared or _unwritable.search(declared) or declared.startswith("~"):
         raise InvalidInput(f"{what}: expected a path in the workspace, found {declared!r}")
     path = PurePosixPath(declared)
     if ".." in path.parts:
@@ -72,7 +74,12 @@ class Paths:
     def __enter__(self) -> Self:
         self._root = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._opened.callback(os.close, self._root)
-        self._true_root = _true_path(self._root)
+        root = _true_path(self._root)
+        # A workspace may keep its memory elsewhere, behind a link of its own.
+        self._unwritten, self._unread = (
+            {Path(where) for name in names for where in _places(root, name)}
+            for names in (NEVER_WRITTEN, NEVER_READ)
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,7 +100,10 @@ class Paths:
             path = check(name, "writes", writes=True)
             opened = self._open(path)
             if opened is None and not path.startswith("/"):
-                self._make(path, folder=name.endswith("/") or not PurePosixPath(path).suffix)
+                try:
+                    self._make(path, folder=name.endswith("/") or not PurePosixPath(path).suffix)
+                except OSError as error:
+                    raise InvalidInput(f"writes: cannot make {name!r}: {error.strerror}") from None
                 opened = self._open(path)
             if opened:
                 self._refuse_own(opened, path)
@@ -132,31 +142,32 @@ class Paths:
                     f"{path}: a link on the way leads out of the workspace",
                     hint="name what it leads to by its absolute path",
                 ) from None
-            raise
+            raise InvalidInput(f"cannot open {path!r}: {error.strerror}") from None
         self._opened.callback(os.close, descriptor)
         return Opened(str(self._folder / path), descriptor)
 
     def _refuse_own(self, opened: Opened, path: str) -> None:
         """Links can lead to what a check of the name alone would not see."""
         true = Path(_true_path(opened.descriptor))
-        for name in NEVER_WRITTEN:
-            own = Path(self._true_root, name)
+        for own in self._unwritten:
             if true.is_relative_to(own) or own.is_relative_to(true):
                 raise InvalidInput(f"writes: {path!r} would let it change {own.name}")
 
     def _without_secrets(self, opened: Opened) -> Iterator[Opened]:
         true = Path(_true_path(opened.descriptor))
-        secrets = [Path(self._true_root, name) for name in NEVER_READ]
-        if any(true.is_relative_to(secret) for secret in secrets):
+        if any(true.is_relative_to(secret) for secret in self._unread):
             raise InvalidInput(f"reads: {opened.path} holds secrets, which no skill reads")
-        if not any(secret.is_relative_to(true) for secret in secrets):
+        if not any(secret.is_relative_to(true) for secret in self._unread):
             yield opened
             return
         for name in sorted(os.listdir(f"/proc/self/fd/{opened.descriptor}")):
-            if true / name in secrets:
+            if true / name in self._unread:
                 continue
             flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(name, flags, dir_fd=opened.descriptor)
+            try:
+                descriptor = os.open(name, flags, dir_fd=opened.descriptor)
+            except FileNotFoundError:  # gone in the meantime
+                continue
             self._opened.callback(os.close, descriptor)
             if not stat.S_ISLNK(os.fstat(descriptor).st_mode):
                 yield from self._without_secrets(Opened(f"{opened.path}/{name}", descriptor))
@@ -164,6 +175,10 @@ class Paths:
 
 def _true_path(descriptor: int) -> str:
     return os.readlink(f"/proc/self/fd/{descriptor}")
+
+
+def _places(root: str, name: str) -> tuple[str, str]:
+    return f"{root}/{name}", os.path.realpath(f"{root}/{name}")
 
 
 def _open_at(root: int, path: str, resolve: int) -> int:
