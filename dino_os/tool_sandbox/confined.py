@@ -179,11 +179,12 @@ class Confined:
     def _end(self) -> None:
         # Its socket's end is what it waits for; a signal would leave others to clear up.
         self.control.close()
-        ended = os.pidfd_open(self.pid)
-        if not select.select([ended], [], [], _END_S)[0]:
-            os.kill(self.pid, signal.SIGKILL)
-        os.close(ended)
-        os.waitpid(self.pid, 0)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # another waited for it
+            ended = os.pidfd_open(self.pid)
+            if not select.select([ended], [], [], _END_S)[0]:
+                os.kill(self.pid, signal.SIGKILL)
+            os.close(ended)
+            os.waitpid(self.pid, 0)
 
 
 class Forked(Confined):
