@@ -83,8 +83,11 @@ class Plan:
         limits = self.policy.limits
         sources = [_source(place) for place in self.seen]
         sources += [_made("device", path) for path in view.DEVICES]
-        if self.walls.bubblewrap:  # which needs it, and puts another in its place
-            sources.append(_made("processes", "/proc"))
+        if program := self.walls.bubblewrap:
+            shown = [place.path for place in self.seen if place.kind is not view.Kind.FOLDER]
+            if not any(Path(program).is_relative_to(path) for path in shown):
+                sources.append(_made("read", program))
+            sources.append(_made("processes", "/proc"))  # it needs them, and puts others there
         temporary = [
             {"path": folder, "bytes": limits.scratch_bytes, "files": limits.scratch_files}
             for folder in self.scratch
