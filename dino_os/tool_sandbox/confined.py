@@ -81,7 +81,7 @@ class Confined:
             self.pid = self._spawn(plan, said)
             self._closing.callback(self._end)
             far.close()  # so that its end is seen
-            with contextlib.suppress(BrokenPipeError):  # it says why
+            with contextlib.suppress(ConnectionError):  # it says why
                 for message in plan.messages(preload):
                     wire.send(self.control, message)
             self._wait_until_ready(said)

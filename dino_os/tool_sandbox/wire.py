@@ -59,6 +59,13 @@ def receive(channel: socket.socket, limit: int) -> tuple[dict[str, Any], list[in
     Raises:
         Malformed: It is no frame, or longer than *limit*.
     """
+    try:
+        return _receive(channel, limit)
+    except ConnectionError:  # it went without having read all that it was sent
+        return None
+
+
+def _receive(channel: socket.socket, limit: int) -> tuple[dict[str, Any], list[int]] | None:
     head, descriptors = b"", list[int]()
     while len(head) < _LENGTH.size:
         more, came, _, _ = socket.recv_fds(channel, _LENGTH.size - len(head), _MOST_DESCRIPTORS)

@@ -212,3 +212,13 @@ def test_a_reader_that_nothing_came_for_waits_for_nothing(
     assert not list(reader.frames())
     theirs.close()
     assert not reader.take(ours)
+
+
+def test_one_who_went_without_reading_is_gone(ends: tuple[socket.socket, socket.socket]) -> None:
+    """The kernel calls that a reset connection."""
+    ours, theirs = ends
+    wire.send(ours, {"a": 1})
+    theirs.close()
+    assert wire.receive(ours, LIMIT) is None
+    with pytest.raises(ConnectionError):
+        wire.send(ours, {"a": 1})
