@@ -19,6 +19,12 @@ from dino_os.tool_sandbox.kernel import calls, system_calls
 from dino_os.tool_sandbox.policy import Policy, Walls
 from dino_os.tool_sandbox.run import Ended, OnCall, OnOutput, run
 
+# What skills import most, for keepers that serve more than one of them.
+_USUAL = (
+    *("dataclasses", "datetime", "json", "pathlib", "re", "traceback", "typing"),
+    *("dino_os.memory_layer", "dino_os.message_bus", "dino_os.scheduler"),
+    *("dino_os.security_gateway", "dino_os.tool_sandbox.inside.skill"),
+)
 _LONGEST_TOLD = 1 << 16
 _STOPPED = {
     "timeout": "it was stopped after {limits.timeout_s:g} s",
@@ -140,14 +146,15 @@ class Sandbox:
     def _keeper(self, policy: Policy) -> Confined:
         if idle := self._idle_for(policy):
             return idle
+        preload = _USUAL if self._warm else ()
         try:
-            return Confined(policy, self.walls)
+            return Confined(policy, self.walls, preload)
         except NoNamespaces:
             without = replace(self.walls, bubblewrap=None)
             if not without.enforce:
                 raise
             self.walls = without  # it fails each time here; the other walls hold
-            return Confined(policy, without)
+            return Confined(policy, without, preload)
 
     def _idle_for(self, policy: Policy) -> Confined | None:
         waiting = self._idle.get(_kind(policy), [])
