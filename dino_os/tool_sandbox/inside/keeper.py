@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import select
 import signal
@@ -54,6 +55,7 @@ def main(descriptor: int) -> NoReturn:
     for listened in granted:
         os.close(listened)
     keeper = Keeper(control, setup)
+    gc.freeze()  # a job's collector leaves what it shares with its keeper alone: no page is copied
     while (came := wire.receive(control, _FRAME_LIMIT)) is not None:
         message, descriptors = came
         if "run" in message:  # a late "stop" is for a job that has ended
