@@ -83,7 +83,7 @@ class Confined:
             far.close()  # so that its end is seen
             with contextlib.suppress(ConnectionError):  # it says why
                 for message in plan.messages(preload):
-                    wire.send(self.control, message)
+                    self.control.sendall(message)
             self._wait_until_ready(said)
 
     def _spawn(self, plan: Plan, said: IO[bytes]) -> int:
@@ -158,7 +158,9 @@ class Confined:
 
     def lives(self) -> bool:
         """Whether it can still be told anything."""
-        return self.process.poll() is None
+        # Not waited for yet: until then its number is nobody else's.
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.pid, how) is None
 
     def tell(self, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
         """
@@ -215,8 +217,7 @@ class Forked(Confined):
                 os.dup2(said.fileno(), stream)
             tools.TOOLS.update(self._tools)
             if plan.user is not None:
-                wire.receive(socket.socket(fileno=os.dup(plan.control)), _FRAME_LIMIT)
-                stage.enter(plan.stage(plan.user))
+                stage.enter(stage.read_plan(plan.control))
             keeper.main(plan.control)
         finally:
             os._exit(1)

@@ -7,14 +7,15 @@ and makes no choices.
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dino_os.tool_sandbox import bubblewrap, view
+from dino_os.tool_sandbox import bubblewrap, view, wire
 from dino_os.tool_sandbox.kernel import call_filter, landlock
 from dino_os.tool_sandbox.policy import Policy, Walls
 
@@ -69,10 +70,12 @@ class Plan:
         own = {"PATH": _PATH, "DINO_HOME": str(self.policy.folder), "DINO_DOOR": "skill"}
         return {**passed_on, **own}
 
-    def messages(self, preload: Iterable[str]) -> list[dict[str, Any]]:
-        """What is sent to it before it answers."""
-        stage = [] if self.user is None else [{"stage": self.stage(self.user)}]
-        return [*stage, {"confine": self._confine(preload)}]
+    def messages(self, preload: Iterable[str]) -> Iterator[bytes]:
+        """What is sent to it before it answers: to root's launcher, and to the keeper."""
+        if self.user is not None:
+            stage = marshal.dumps(self.stage(self.user))
+            yield len(stage).to_bytes(4, "big") + stage
+        yield wire.encode({"confine": self._confine(preload)})
 
     @property
     def _own_network(self) -> bool:
