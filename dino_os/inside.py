@@ -8,7 +8,11 @@ it, so that a skill's code is the same in both.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # each module that a sandbox starts with is a part of a millisecond
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 
 class Connection(Protocol):

@@ -7,30 +7,36 @@ mark asks for is read from the file's syntax tree (`dino_os.skill_index`), never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, overload
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every skill imports this, in a process of its own
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar, overload
 
-F = TypeVar("F", bound=Callable[..., Any])
+    F = TypeVar("F", bound=Callable[..., Any])
 
 MARK = "__dino_skill__"
 
 
-@overload
-def skill(function: F, /) -> F: ...
-@overload
-def skill(
-    *,
-    reads: Sequence[str] = (),
-    writes: Sequence[str] = (),
-    reaches: Sequence[str] = (),
-    keys: Sequence[str] = (),
-    programs: bool = False,
-    timeout: str | float | None = None,
-    memory: str | int | None = None,
-    needs: dict[str, int] | None = None,
-    retries: int = 0,
-    idempotent: bool = False,
-) -> Callable[[F], F]: ...
+if TYPE_CHECKING:
+
+    @overload
+    def skill(function: F, /) -> F: ...
+    @overload
+    def skill(
+        *,
+        reads: Sequence[str] = (),
+        writes: Sequence[str] = (),
+        reaches: Sequence[str] = (),
+        keys: Sequence[str] = (),
+        programs: bool = False,
+        timeout: str | float | None = None,
+        memory: str | int | None = None,
+        needs: dict[str, int] | None = None,
+        retries: int = 0,
+        idempotent: bool = False,
+    ) -> Callable[[F], F]: ...
+
+
 def skill(
     function: F | None = None,
     /,

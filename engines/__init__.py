@@ -8,7 +8,10 @@ package costs nothing and an engine that is not used pulls nothing in.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # it costs more to import than all of this
+    from typing import Any
 
 # Public entry points only: module → what users import from here.
 _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
