@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import threading
+from _thread import allocate_lock  # threading would do its own work at each fork
 
 from dino_os import errors, inside
 from dino_os.tool_sandbox import wire
@@ -113,7 +113,7 @@ class Broker:
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._owner = os.getpid()
-        self._turn = threading.Lock()
+        self._turn = allocate_lock()
 
     def call(self, part: str, method: str, /, **arguments: Any) -> Any:
         """See `dino_os.inside.Connection`."""
