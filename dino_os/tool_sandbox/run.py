@@ -29,7 +29,7 @@ _LOOK_EVERY_S = 0.25
 _GRACE_S = 5.0
 _FRAME_LIMIT = 1 << 20
 _MOST_REFUSALS = 10_000
-_SLOW = frozenset({"tools"})  # they run jobs of their own: this loop does not wait for them
+_SLOW = "tools"  # they run jobs of their own: this loop does not wait for them
 
 OnOutput = Callable[[bytes], None]
 OnCall = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -219,9 +219,9 @@ class _Watched:
         if "done" in frame and isinstance(frame["done"], dict):
             self.done = self.done or frame["done"]
         elif self.on_call and isinstance(frame.get("call"), dict) and not self._busy:
-            if frame["call"].get("part") in _SLOW:
+            if frame["call"].get("part") == _SLOW:
                 self._busy = True
-                self._answering = threading.Thread(target=self._answer, args=(frame["call"],))
+                self._answering = threading.Thread(target=self._answer_later, args=(frame["call"],))
                 self._answering.start()
             else:
                 self._answer(frame["call"])
@@ -232,8 +232,11 @@ class _Watched:
         if self.on_call:
             answer = _framed(self.on_call(call))
             self._busy = False
-            with contextlib.suppress(OSError):  # one that does not fetch it, or is gone
-                self._broker.sendall(answer)
+            self._broker.sendall(answer)
+
+    def _answer_later(self, call: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # one that does not fetch it, or is gone
+            self._answer(call)
 
     def _take_end(self) -> bool:
         came = wire.receive(self.keeper.control, _FRAME_LIMIT)

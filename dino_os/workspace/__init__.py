@@ -7,6 +7,7 @@ Everything is made on first use; opening a workspace imports none of it.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -91,7 +92,7 @@ class Workspace(Parts):
         """Who gives an answer, and through which door."""
         return who()
 
-    def broker(self, request: Request, until: float) -> Broker:
+    def broker(self, request: Request, until: float = math.inf) -> Broker:
         """The other end of the inherited socket of a run that ends by *until*, monotonic."""
         from dino_os.broker import Broker  # noqa: PLC0415
 

@@ -94,7 +94,7 @@ def test_one_keeper_serves_all_runs_of_the_same_permissions(walls: Walls, worksp
             assert sandbox.run(
                 Policy(workspace, limits=Limits(timeout_s=timeout_s)), python("1")
             ).ok
-            seen |= {keeper.process.pid for keeper in _idle(sandbox)}
+            seen |= {keeper.pid for keeper in _idle(sandbox)}
         assert len(seen) == 1
 
 
@@ -119,7 +119,7 @@ def test_two_sets_of_permissions_never_share_a_keeper(walls: Walls, workspace: P
         for _ in range(2):
             told = [sandbox.run(policy, python(code)).result for policy in kinds]
             assert told == ["secret" if allowed else None for allowed in may]
-        assert len({keeper.process.pid for keeper in _idle(sandbox)}) == len(kinds)
+        assert len({keeper.pid for keeper in _idle(sandbox)}) == len(kinds)
 
 
 def _idle(sandbox: Sandbox) -> list:
@@ -130,10 +130,10 @@ def test_a_keeper_that_was_killed_in_between_is_replaced(walls: Walls, workspace
     with Sandbox(walls, warm=True) as sandbox:
         assert sandbox.run(Policy(workspace), python("1")).ok
         (keeper,) = _idle(sandbox)
-        processes.kill(keeper.process.pid)
-        os.waitid(os.P_PID, keeper.process.pid, os.WEXITED | os.WNOWAIT)
+        processes.kill(keeper.pid)
+        os.waitid(os.P_PID, keeper.pid, os.WEXITED | os.WNOWAIT)
         assert sandbox.run(Policy(workspace), python("6 * 7")).result == 42
-        assert not Path(f"/proc/{keeper.process.pid}").exists()
+        assert not Path(f"/proc/{keeper.pid}").exists()
 
 
 def test_a_keeper_that_is_killed_meanwhile_ends_its_run(walls: Walls, workspace: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_keeper_that_is_killed_meanwhile_ends_its_run(walls: Walls, workspace:
         (keeper,) = _idle(sandbox)
 
         def kill(_: object) -> dict[str, object]:
-            processes.kill(keeper.process.pid)
+            processes.kill(keeper.pid)
             return {}
 
         outcome = sandbox.run(policy, python(code), on_call=kill)
@@ -175,7 +175,7 @@ def test_closing_twice_is_closing_once(walls: Walls, workspace: Path) -> None:
     sandbox.close()
     sandbox.close()
     keeper.close()
-    assert not Path(f"/proc/{keeper.process.pid}").exists()
+    assert not Path(f"/proc/{keeper.pid}").exists()
     assert not _idle(sandbox)
     assert sandbox.run(Policy(workspace), python("6 * 7")).result == 42
     sandbox.close()
@@ -190,7 +190,7 @@ def test_many_threads_may_run_at_once(workspace: Path) -> None:
             return int(sandbox.run(Policy(workspace), python(code)).result)
 
         assert list(threads.map(once, range(40))) == [number * 2 for number in range(40)]
-        assert len({keeper.process.pid for keeper in _idle(sandbox)}) == len(_idle(sandbox)) <= 8
+        assert len({keeper.pid for keeper in _idle(sandbox)}) == len(_idle(sandbox)) <= 8
 
 
 def test_an_error_in_the_parent_ends_the_run(walls: Walls, workspace: Path) -> None:
@@ -294,15 +294,16 @@ def _await_end(found: list[int]) -> None:
         os.close(watched)
 
 
-def test_a_process_that_outlives_an_unconfined_job_does_not_hold_the_run(
-    workspace: Path,
-) -> None:
-    """Without walls nobody can find it, and its ends of the pipes stay open."""
+def test_what_an_unconfined_job_leaves_is_found_and_ended(workspace: Path) -> None:
+    """Without walls too: whoever loses its parent comes to the keeper."""
     code = f"""
         import os, time
         if os.fork() == 0:
-            open({str(workspace / "pid")!r}, "w").write(str(os.getpid()))
-            time.sleep(600)
+            os.setsid()
+            if os.fork() == 0:
+                open({str(workspace / "pid")!r}, "w").write(str(os.getpid()))
+                time.sleep(600)
+            os._exit(0)
         while not os.path.exists({str(workspace / "pid")!r}): time.sleep(0.01)
         print("said")
         6 * 7
@@ -310,7 +311,7 @@ def test_a_process_that_outlives_an_unconfined_job_does_not_hold_the_run(
     with Sandbox(Walls.none()) as sandbox:
         outcome = sandbox.run(Policy(workspace), python(code))
     left = int((workspace / "pid").read_text())
-    os.kill(left, signal.SIGKILL)
+    assert not Path(f"/proc/{left}").exists()
     assert (outcome.result, outcome.output) == (42, b"said\n")
     assert outcome.walls == ["limits"]
 
