@@ -32,6 +32,8 @@ _SETTINGS = (
     "/etc/pki",
     "/etc/ssl",
 )
+# Of an installation: whoever makes a virtual environment of a workspace has both in one folder.
+_INSTALLED = ("bin", "lib", "lib32", "lib64", "libexec", "share", "ssl", "pyvenv.cfg")
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
@@ -101,7 +103,9 @@ def _runtime() -> Iterator[Place]:
 
 def _python() -> list[str]:
     prefixes = {sys.base_prefix, sys.prefix, sys.base_exec_prefix, sys.exec_prefix}
-    found = {os.path.realpath(prefix) for prefix in prefixes} | prefixes
+    prefixes |= {os.path.realpath(prefix) for prefix in prefixes}
+    within = {os.path.join(prefix, part) for prefix in prefixes for part in _INSTALLED}
+    found = {path for path in within if os.path.exists(path)}
     found |= {str(HOUSE / "dino_os"), str(HOUSE / "engines")}
     found.add(os.path.dirname(interpreter()))
     return sorted(found)

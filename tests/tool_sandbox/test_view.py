@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -116,6 +117,23 @@ def test_the_temporary_folder_is_the_runs_own(folder: str) -> None:
 def test_a_workspace_is_an_empty_folder_where_nothing_was_granted() -> None:
     own = [place for place in seen("/srv/w", [], []) if place.path.startswith("/srv")]
     assert [(place.path, place.kind) for place in own] == [("/srv/w", Kind.FOLDER)]
+
+
+def test_a_workspace_that_is_a_virtual_environment_is_not_seen_whole(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `python -m venv .` makes it: what is installed is seen, and nothing else of it."""
+    for name in ("lib", "bin", "memory", "skills"):
+        (workspace / name).mkdir(exist_ok=True)
+    monkeypatch.setattr(sys, "prefix", str(workspace))
+    monkeypatch.setattr(sys, "exec_prefix", str(workspace))
+    view.runtime.cache_clear()
+    try:
+        own = [p for p in seen(str(workspace), [], []) if p.path.startswith(str(workspace))]
+    finally:
+        view.runtime.cache_clear()
+    found = {p.path.removeprefix(str(workspace)): p.kind for p in own}
+    assert found == {"": Kind.FOLDER, "/lib": Kind.READ, "/bin": Kind.READ}
 
 
 def test_nothing_of_the_house_is_seen_but_its_code() -> None:
