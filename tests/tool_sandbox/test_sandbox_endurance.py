@@ -28,6 +28,7 @@ if os.fork() == 0:
 
 def there() -> set[str]:
     """What could be left: of this process, of root's sandboxes, and in the temporary folder."""
+    gc.collect()  # what others forgot to close is not ours
     found = {f"process {one}" for one in processes.family(os.getpid()) if one != os.getpid()}
     found |= {f"mount {line}" for line in Path("/proc/self/mounts").read_text().splitlines()}
     return found | {f"descriptor {name}" for name in descriptors()}

@@ -144,12 +144,16 @@ def test_a_keeper_that_is_killed_meanwhile_ends_its_run(walls: Walls, workspace:
         assert sandbox.run(policy, python("1")).ok
         (keeper,) = _idle(sandbox)
 
+        everybody: list[int] = []
+
         def kill(_: object) -> dict[str, object]:
+            everybody.extend(processes.family(keeper.pid))
             processes.kill(keeper.pid)
             return {}
 
         outcome = sandbox.run(policy, python(code), on_call=kill)
         assert (outcome.cause, outcome.ok) == ("killed", False)
+        _await_end(everybody)
         assert sandbox.run(policy, python("6 * 7")).result == 42
 
 

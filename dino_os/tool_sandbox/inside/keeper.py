@@ -193,6 +193,7 @@ class Keeper:
         """Be the job's process; nothing of the keeper's stays open in it."""
         try:
             self._control.close()
+            calls.prctl(calls.PR_SET_PDEATHSIG, signal.SIGKILL)  # where no namespace ends it
             os.setsid()
             limits.limit(job["limits"])
             if self._isolated:
