@@ -167,6 +167,13 @@ def test_a_filter_that_lets_all_through_is_found_out(
         sandbox.run(Policy(workspace), python("1"))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root's alone")
+def test_what_roots_launcher_cannot_do_it_says(workspace: Path) -> None:
+    gone = replace(layers.possible(), bubblewrap="/usr/bin/no-such-bubblewrap")
+    with Sandbox(gone) as sandbox, pytest.raises(NotConfined, match="root's own launcher: FileNot"):
+        sandbox.run(Policy(workspace), python("1"))
+
+
 def test_hosts_are_out_of_reach_without_namespaces(workspace: Path) -> None:
     """Rather too little than too much: the loopback would be the machine's."""
     import socket
