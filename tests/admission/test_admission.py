@@ -247,8 +247,9 @@ def at_terminal(workspace: Path) -> AtTerminal:
             if b"[y/N]" in screen and not answered:
                 os.write(ours, typed)
                 answered = True
-        os.close(ours)
-        return process.wait(timeout=30), screen.decode()
+        code = process.wait(timeout=30)
+        os.close(ours)  # not before: its last process would be hung up
+        return code, screen.decode()
 
     return run
 
