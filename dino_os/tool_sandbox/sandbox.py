@@ -232,6 +232,8 @@ def _how_it_died(code: int) -> str:
 
 
 def _named(refused: Mapping[int, int]) -> dict[str, int]:
+    if not refused:  # as nearly always
+        return {}
     tables = (system_calls.DANGEROUS, system_calls.SWITCHED, system_calls.CHECKED)
     names = {
         number: name
