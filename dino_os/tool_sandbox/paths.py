@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from dino_os.errors import InvalidInput
+from dino_os.keys_folder import keys_folder
 from dino_os.tool_sandbox.kernel import calls
 
 # In a workspace: what only Dino itself writes, and what nobody but Dino reads.
@@ -76,8 +77,9 @@ class Paths:
         self._opened.callback(os.close, self._root)
         root = _true_path(self._root)
         # A workspace may keep its memory elsewhere, behind a link of its own.
+        keys = str(keys_folder())
         self._unwritten, self._unread = (
-            {Path(where) for name in names for where in _places(root, name)}
+            {Path(where) for name in (*names, keys) for where in _places(root, name)}
             for names in (NEVER_WRITTEN, NEVER_READ)
         )
         return self
@@ -178,7 +180,8 @@ def _true_path(descriptor: int) -> str:
 
 
 def _places(root: str, name: str) -> tuple[str, str]:
-    return f"{root}/{name}", os.path.realpath(f"{root}/{name}")
+    place = os.path.join(root, name)
+    return place, os.path.realpath(place)
 
 
 def _open_at(root: int, path: str, resolve: int) -> int:

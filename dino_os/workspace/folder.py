@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from dino_os.config import Config
 from dino_os.errors import NotFound
+from dino_os.keys_folder import keys_folder
 from engines.checks import did_you_mean
 from engines.durable import create_file, make_folder
 
@@ -82,8 +83,7 @@ class Folder:
 
     def key_file(self, ending: str) -> Path:
         """A key of this workspace, where nobody finds it who copies the folder."""
-        home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-        return Path(home) / "dino" / "keys" / f"{self.identity()}.{ending}"
+        return keys_folder() / f"{self.identity()}.{ending}"
 
     def origin(self, journal: str | None = None) -> str:
         """What tells this workspace, or one of its journals, from every other there is."""

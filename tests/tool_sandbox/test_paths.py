@@ -371,3 +371,20 @@ def test_everything_is_closed_again(make: Callable[[], Path]) -> None:
         with Paths(root) as paths, suppress(InvalidInput):
             paths.read([".", "out"])
     assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_the_users_own_keys_are_never_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever they lie, and also where they are asked for by their absolute path."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "dino" / "keys").mkdir(parents=True)
+    (tmp_path / "home" / "notes").touch()
+    (tmp_path / "workspace").mkdir()
+    with Paths(tmp_path / "workspace") as paths:
+        with pytest.raises(InvalidInput, match="holds secrets"):
+            paths.read([str(tmp_path / "home" / "dino" / "keys")])
+        with pytest.raises(InvalidInput, match="would let it change keys"):
+            paths.write([str(tmp_path / "home")])
+        given = [opened.path for opened in paths.read([str(tmp_path / "home")])]
+    assert given == [str(tmp_path / "home" / "notes")]
