@@ -22,7 +22,15 @@ _X32 = 0x40000000  # x86-64's second set of numbers
 
 _NEW_NAMESPACES = 0x7E020080
 _TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
+# Flags of a file (linux/fs.h), which its owner may set on what is open for reading alone.
+_FS_SET_FLAGS, _FS_SET_ATTRIBUTES = 0x40086602, 0x401C5820
+_REFUSED_IOCTLS = (_TIOCSTI, _TIOCLINUX, _TIOCSETD, _FS_SET_FLAGS, _FS_SET_ATTRIBUTES)
 _PRCTL_ALLOWED = (1, 2, 3, 7, 15, 16, 21, 23, 27, 37, 38, 39, 0x53564D41)  # names, queries
+_MAKES_A_FILE = 0o20000100  # O_CREAT, and of O_TMPFILE what is its own
+_SET_ID = 0o6000
+# Call → which argument is the mode.
+_MODE_AT = {"chmod": 1, "creat": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2}
+_FAST_OPEN = 0x20000000  # connects without a call that says so
 _AF_UNIX, _AF_INET, _STREAM, _SEQPACKET, _KIND, _TCP = 1, 2, 1, 5, 0xF, 6
 
 Instruction = tuple[int, int, int, int]
@@ -63,7 +71,9 @@ def program(allowed: Allowed, machine: str = calls.MACHINE) -> bytes:
     ordinary = set(table(system_calls.ORDINARY).values())
     for name, number in table(system_calls.SWITCHED).items():
         answer = _switched(name, allowed, refused)
-        if answer == _ALLOW:
+        if answer == _ALLOW and name in _MODE_AT:
+            body += _on(number, _unless_any_bit(_MODE_AT[name], _SET_ID, refused))
+        elif answer == _ALLOW:
             ordinary.add(number)
         else:
             body += _on(number, [(_RETURN, 0, 0, answer)])
@@ -90,17 +100,40 @@ def _checked_calls(number: dict[str, int], allowed: Allowed, refused: int) -> li
     nonexistent = _ERRNO | errno.ENOSYS
     socket = _inet_stream(refused) if allowed.network else [(_RETURN, 0, 0, refused)]
     return [
+        *_made_files(number, refused),
         *_on(number["clone"], _unless_any_bit(0, _NEW_NAMESPACES, refused)),
         # Its flags lie in memory, where no filter can look; every C library has another way.
         *_on(number["clone3"], [(_RETURN, 0, 0, nonexistent)]),
-        *_on(number["ioctl"], _unless_one_of(1, (_TIOCSTI, _TIOCLINUX, _TIOCSETD), refused)),
+        *_on(number["ioctl"], _unless_one_of(1, _REFUSED_IOCTLS, refused)),
         *_on(number["prctl"], _if_one_of(0, _PRCTL_ALLOWED, refused)),
         *_on(number["prlimit64"], _if_one_of(0, (0,), refused)),  # its own limits
+        *_on(number["sched_setaffinity"], _if_one_of(0, (0,), refused)),  # its own processors
+        *_on(number["sendto"], _unless_any_bit(3, _FAST_OPEN, refused)),
+        *_on(number["sendmsg"], _unless_any_bit(2, _FAST_OPEN, refused)),
+        *_on(number["sendmmsg"], _unless_any_bit(3, _FAST_OPEN, refused)),
         *_on(number["personality"], _if_one_of(0, (0, 0xFFFFFFFF), refused)),
         *_on(number["socket"], socket),
         # No datagrams: one of those can be sent to any named socket.
         *_on(number["socketpair"], _pair(refused)),
     ]
+
+
+def _made_files(number: dict[str, int], refused: int) -> list[Instruction]:
+    """
+    No file of a skill's own runs with the rights of its owner, who may be root.
+
+    openat2 has its mode in memory, where no filter can look: it is in no table, and every C library
+    has the others.
+    """
+    body: list[Instruction] = []
+    for name, flags_at in (("open", 1), ("openat", 2)):
+        if name in number:
+            makes = [_argument(flags_at), (_AND, 0, 0, _MAKES_A_FILE), (_EQUAL, 0, 1, 0)]
+            mode = _unless_any_bit(flags_at + 1, _SET_ID, refused)
+            body += _on(number[name], [*makes, (_RETURN, 0, 0, _ALLOW), *mode])
+    if "creat" in number:
+        body += _on(number["creat"], _unless_any_bit(_MODE_AT["creat"], _SET_ID, refused))
+    return body
 
 
 def _switched(name: str, allowed: Allowed, refused: int) -> int:
@@ -110,6 +143,8 @@ def _switched(name: str, allowed: Allowed, refused: int) -> int:
         return _ALLOW if allowed.network else refused
     if allowed.metadata:
         return _ALLOW
+    if name.startswith("inotify"):  # whoever only watches, no file wall stops
+        return refused
     if "xattr" in name:
         return _ERRNO | errno.ENOTSUP
     # Success without a change: copying a file goes on without its mode.
