@@ -85,13 +85,14 @@ def _confine(setup: dict[str, Any]) -> list[int]:
     os.environ.update(setup["environment"])
     if setup["own_network"]:
         network.own_network()
-    granted = [_listen()] if setup["network"] else []
+    heard = [_listen()] if setup["network"] else []
+    granted = [descriptor for descriptor, _ in heard]
     beneath = [(_open(rule), rule["rights"]) for rule in setup["landlock"] or ()]
     calls.prctl(calls.PR_SET_CHILD_SUBREAPER, 1)
     calls.prctl(calls.PR_SET_DUMPABLE, 0)  # no core files, no reader of its memory
     calls.prctl(calls.PR_SET_NO_NEW_PRIVS, 1)
     if setup["landlock"] is not None:
-        landlock.restrict(beneath)
+        landlock.restrict(beneath, ports=[port for _, port in heard])
     _close_all_but(setup["keep"] + granted)
     if setup["seccomp"]:
         listener = seccomp.install(bytes.fromhex(setup["seccomp"]), notify=True)
@@ -105,13 +106,14 @@ def _open(rule: dict[str, Any]) -> int:
     return os.open(rule["path"], os.O_PATH | os.O_CLOEXEC) if descriptor is None else descriptor
 
 
-def _listen() -> int:
-    """A socket on this network's own loopback, at which the parent's proxy answers."""
+def _listen() -> tuple[int, int]:
+    """A socket on this network's own loopback, at which the parent's proxy answers; its port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-    proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    port: int = listener.getsockname()[1]
+    proxy = f"http://127.0.0.1:{port}"
     for name in ("http_proxy", "https_proxy"):
         os.environ[name] = os.environ[name.upper()] = proxy
-    return listener.detach()
+    return listener.detach(), port
 
 
 def _close_all_but(kept: list[int]) -> None:
