@@ -199,10 +199,11 @@ class _Watched:
     def _take_output(self) -> bool:
         data = os.read(self._out, 1 << 16)
         room = self.limits.output_bytes - len(self.output)
-        self.output += data[:room]
-        self.output_cut += max(len(data) - room, 0)
-        if data and self.on_output:
-            self.on_output(data)
+        kept = data[:room]
+        self.output += kept
+        self.output_cut += len(data) - len(kept)
+        if kept and self.on_output:
+            self.on_output(kept)
         return bool(data)
 
     def _take_calls(self) -> bool:
