@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from typing import IO, Any
 
 from dino_os.errors import NotConfined, SandboxError
 from dino_os.tool_sandbox import view, wire
+from dino_os.tool_sandbox.inside import scratch
 from dino_os.tool_sandbox.paths import Paths
 from dino_os.tool_sandbox.plan import Plan
 from dino_os.tool_sandbox.policy import Policy, Walls
@@ -109,7 +109,7 @@ class Confined:
         if own:
             return [view.SCRATCH, view.SHARED_MEMORY]
         folder = tempfile.mkdtemp(prefix="dino-")
-        self._closing.callback(shutil.rmtree, folder, ignore_errors=True)
+        self._closing.callback(_remove, folder)
         return [folder]
 
     def _wait_until_ready(self, said: IO[bytes]) -> None:
@@ -221,3 +221,10 @@ class Forked(Confined):
             keeper.main(plan.control)
         finally:
             os._exit(1)
+
+
+def _remove(folder: str) -> None:
+    """However deep it goes, and whatever modes and names its folders have."""
+    scratch.clear([folder])
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)

@@ -60,6 +60,7 @@ def _empty(root: int, device: int) -> bool:
     """Remove all below *root*, as deep as it goes: what lies deeper is lifted up to be removed."""
     left = False
     lifted = 0
+    fresh = os.urandom(8).hex()  # a name that nobody has taken to be in the way
     while True:
         before = lifted
         for name in os.listdir(root):
@@ -70,13 +71,13 @@ def _empty(root: int, device: int) -> bool:
             if not _is_folder(status):
                 os.unlink(name, dir_fd=root)
                 continue
-            lifted = _lift(root, name, lifted)
+            lifted = _lift(root, name, fresh, lifted)
             os.rmdir(name, dir_fd=root)
         if lifted == before:
             return not left
 
 
-def _lift(root: int, name: str, lifted: int) -> int:
+def _lift(root: int, name: str, fresh: str, lifted: int) -> int:
     """Move the folders in *name* up into *root*, under new names, and remove its files."""
     os.chmod(name, _OWNER, dir_fd=root)
     at = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=root)
@@ -85,7 +86,7 @@ def _lift(root: int, name: str, lifted: int) -> int:
             if _is_folder(os.stat(inner, dir_fd=at, follow_symlinks=False)):
                 lifted += 1
                 os.chmod(inner, _OWNER, dir_fd=at)
-                os.rename(inner, f".lifted-{lifted}", src_dir_fd=at, dst_dir_fd=root)
+                os.rename(inner, f"{fresh}-{lifted}", src_dir_fd=at, dst_dir_fd=root)
             else:
                 os.unlink(inner, dir_fd=at)
     finally:
