@@ -52,6 +52,8 @@ def read_sources(skill: Skill) -> Sources:
             raise InvalidInput(f"{file}: {error.strerror}") from None
         except (SyntaxError, ValueError) as error:
             raise InvalidInput(f"{file}: {error}") from None
+        except (RecursionError, MemoryError):
+            raise InvalidInput(f"{file}: nested too deeply") from None
         hashes[file.name] = hashlib.sha256(code).hexdigest()
         waiting += _beside(file.parent, tree)
     if hashes[skill.file.name] != skill.sha256:
@@ -69,8 +71,13 @@ def _beside(folder: Path, tree: ast.Module) -> Iterator[Path]:
             names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
         for name in names:
             found = folder / f"{name.removeprefix(f'{folder.name}.')}.py"
-            if "." not in found.stem and found.is_file():
+            if "." not in found.stem and found.is_file() and _lies_in(folder, found):
                 yield found
+
+
+def _lies_in(folder: Path, file: Path) -> bool:
+    """A link could hand the skill any file that the operator can read."""
+    return file.resolve().parent == folder.resolve()
 
 
 def _digest(hashes: dict[str, str], skill: Skill) -> str:
