@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 OnOutput = Callable[[bytes], None]
 
-_MOST_CONNECTIONS = 100
+_MOST_CONNECTIONS = 1000  # refused ones of one run that are recorded one by one
 _HINTS = {
     "FileNotFoundError": "a skill sees only the files that it asks for in @skill(reads=[…])",
     "PermissionError": "a skill may only what it asks for in @skill(…)",
@@ -178,7 +177,7 @@ class Runner:
         )
         began = time.monotonic()
         broker = self._broker(request, began + policy.limits.timeout_s)
-        egress = deque[Mapping[str, Any]](maxlen=_MOST_CONNECTIONS)
+        egress = _Refused()
         shown = _Shown(on_output, self._redactor if request.permissions.keys else None)
         try:
             ended = sandbox.run(
@@ -186,7 +185,7 @@ class Runner:
                 _job(skill, sources, params),
                 on_output=shown.take,
                 on_call=broker.answer,
-                on_egress=egress.append,
+                on_egress=egress.take,
             )
         except BaseException as error:
             stopped = "denied" if isinstance(error, NotConfined) else "cancelled"
@@ -236,11 +235,12 @@ class Runner:
         run: Run,
         ended: Outcome,
         broker: Broker,
-        egress: Iterable[Mapping[str, Any]],
+        egress: _Refused,
     ) -> None:
         refused = {
             "system_calls": dict(ended.refused),
-            "connections": [dict(event) for event in egress if not event["allowed"]],
+            "connections": egress.connections,
+            "more_connections": egress.more,
             "calls": [call for call in broker.calls if call["outcome"] == "denied"],
             "error_type": run.error.get("type") if run.outcome == "denied" else None,
         }
@@ -260,6 +260,22 @@ class Runner:
                 **more,
             },
         )
+
+
+class _Refused:
+    """The connections that a run was refused; of a flood the first, and how many more."""
+
+    def __init__(self) -> None:
+        self.connections: list[dict[str, Any]] = []
+        self.more = 0
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        if event["allowed"]:
+            return
+        if len(self.connections) < _MOST_CONNECTIONS:
+            self.connections.append(dict(event))
+        else:
+            self.more += 1
 
 
 class _Shown:
