@@ -35,9 +35,16 @@ def _family(process: int) -> Iterator[int]:
     while waiting:
         found = waiting.pop()
         yield found
-        with contextlib.suppress(OSError, ValueError):
-            for task in (_PROCESSES / str(found) / "task").iterdir():
-                waiting += map(int, (task / "children").read_text().split())
+        waiting += children(found)
+
+
+def children(process: int) -> list[int]:
+    """Whom *process* started and has not waited for yet."""
+    found: list[int] = []
+    with contextlib.suppress(OSError, ValueError):
+        for task in (_PROCESSES / str(process) / "task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _own(process: int) -> int:

@@ -16,10 +16,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from dino_os.errors import NotConfined, SandboxError
 from dino_os.tool_sandbox import view, wire
+from dino_os.tool_sandbox.accounting import children
 from dino_os.tool_sandbox.inside import scratch
 from dino_os.tool_sandbox.paths import Paths
 from dino_os.tool_sandbox.plan import Plan
@@ -179,14 +180,18 @@ class Confined:
         self._closing.close()
 
     def _end(self) -> None:
-        # Its socket's end is what it waits for; a signal would leave others to clear up.
-        self.control.close()
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # another waited for it
-            ended = os.pidfd_open(self.pid)
-            if not select.select([ended], [], [], _END_S)[0]:
+        with ExitStack() as opened:
+            # Bubblewrap ends before the last of its name space does, which is its child.
+            inner = [opened.enter_context(_Ending(child)) for child in children(self.pid)]
+            # Its socket's end is what it waits for; a signal would leave others to clear up.
+            self.control.close()
+            outer = opened.enter_context(_Ending(self.pid))
+            if not outer.wait():
                 os.kill(self.pid, signal.SIGKILL)
-            os.close(ended)
-            os.waitpid(self.pid, 0)
+            with contextlib.suppress(ChildProcessError):  # another waited for it
+                os.waitpid(self.pid, 0)
+            for ending in inner:
+                ending.wait()
 
 
 class Forked(Confined):
@@ -221,6 +226,28 @@ class Forked(Confined):
             keeper.main(plan.control)
         finally:
             os._exit(1)
+
+
+class _Ending:
+    """The end of a process, to be waited for; one that is gone already has ended."""
+
+    def __init__(self, process: int) -> None:
+        self._descriptor: int | None = None
+        with contextlib.suppress(ProcessLookupError):
+            self._descriptor = os.pidfd_open(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+    def wait(self) -> bool:
+        """Whether it has ended within the time there is."""
+        if self._descriptor is None:
+            return True
+        return bool(select.select([self._descriptor], [], [], _END_S)[0])
 
 
 def _remove(folder: str) -> None:

@@ -8,6 +8,7 @@ by a name in the kernel (an abstract socket) that no crash can leave behind.
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 
 from dino_os.errors import SandboxError
@@ -20,7 +21,9 @@ class Slot:
 
     def __init__(self) -> None:
         self._claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        for user in range(FIRST_USER, FIRST_USER + USERS):
+        # Not always from the first on: the one before may not have quite ended.
+        begin = random.randrange(USERS)  # noqa: S311  any will do
+        for user in (FIRST_USER + (begin + n) % USERS for n in range(USERS)):
             with contextlib.suppress(OSError):
                 self._claim.bind(f"\0dino-sandbox-user-{user}")
                 self.user = user

@@ -31,6 +31,9 @@ X32 = 0x40000000
 NO_SUCH_CALL = bpf.ERRNO | errno.ENOSYS
 # CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 NEW_NAMESPACES = (0x80, *(1 << bit for bit in (17, 25, 26, 27, 28, 29, 30)))
+# Call → where its mode is; and O_CREAT with what O_TMPFILE has of its own.
+MODE_AT = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2}
+MAKES = 0o20000100
 words = st.integers(0, 2**32 - 1)
 
 
@@ -58,19 +61,22 @@ def model(allowed: Allowed, machine: str, number: int, arguments: list[int]) -> 
     if machine == "x86_64" and number >= X32:
         return bpf.KILL
     if kind == "switched":
-        return switched(allowed, name, refused)
+        return switched(allowed, name, low, refused)
     if kind == "checked" and name != "clone3":
         return bpf.ALLOW if checked(allowed, name, low) else refused
     return {"ordinary": bpf.ALLOW, "dangerous": refused}.get(kind, NO_SUCH_CALL)
 
 
-def switched(allowed: Allowed, name: str, refused: int) -> int:
+def switched(allowed: Allowed, name: str, low: list[int], refused: int) -> int:
     if name in {"execve", "execveat", "connect"}:
         return (
             bpf.ALLOW if (allowed.network if name == "connect" else allowed.programs) else refused
         )
     if allowed.metadata:
-        return bpf.ALLOW
+        mode = low[MODE_AT.get(name, 0)] & 0o6000 if name in MODE_AT else 0
+        return refused if mode else bpf.ALLOW
+    if name.startswith("inotify"):
+        return refused
     if "xattr" in name:
         return bpf.ERRNO | errno.ENOTSUP
     return bpf.ERRNO | (errno.EPERM if "chown" in name else 0)
@@ -80,8 +86,15 @@ def checked(allowed: Allowed, name: str, low: list[int]) -> bool:
     first, second, third = low[:3]
     tcp = first == 2 and second & 0xF == 1 and third in {0, 6}
     return {
+        "open": not (second & MAKES and third & 0o6000),
+        "openat": not (third & MAKES and low[3] & 0o6000),
+        "creat": not second & 0o6000,
+        "sched_setaffinity": first == 0,
+        "sendto": not low[3] & 0x20000000,
+        "sendmsg": not third & 0x20000000,
+        "sendmmsg": not low[3] & 0x20000000,
         "clone": not any(first & flag for flag in NEW_NAMESPACES),
-        "ioctl": second not in {0x5412, 0x541C, 0x5423},
+        "ioctl": second not in {0x5412, 0x541C, 0x5423, 0x40086602, 0x401C5820},
         "prctl": first in {1, 2, 3, 7, 15, 16, 21, 23, 27, 37, 38, 39, 0x53564D41},
         "prlimit64": first == 0,
         "personality": first in {0, 0xFFFFFFFF},
