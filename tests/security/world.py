@@ -112,7 +112,11 @@ class World:
 
     def _build(self) -> None:
         """What is granted stays where it is an ordinary folder: who was given it holds on to it."""
-        shutil.rmtree(self.outside, ignore_errors=True)
+        if self.outside.is_symlink() or not self.outside.is_dir():
+            self.outside.unlink(missing_ok=True)
+        self.outside.mkdir(exist_ok=True)  # one, for ever: it is also where the victim is
+        self.outside.chmod(0o755)
+        _empty(self.outside)
         self.workspace.mkdir(exist_ok=True)
         granted = [self.workspace / name for name in ("data", "out")]
         stay = [path.name for path in granted if path.is_dir() and not path.is_symlink()]
