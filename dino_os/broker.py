@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import Denied, DinoError, InvalidInput
+from dino_os.security_gateway.gateway import METHODS
 from engines.checks import did_you_mean
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ _CALLS: Mapping[str, Mapping[str, str]] = {
     },
     "tools": {"execute": "tool_sandbox", "list_tools": ""},
 }
+_NAMES = {f"{part}.{method}" for part, methods in _CALLS.items() for method in methods} | {
+    f"security.{method}" for method in METHODS
+}
 _MOST_RECORDED = 1000
 _MOST_CALLS = 100_000
 _PER_SECOND, _BURST = 2000.0, 4000.0
@@ -63,6 +67,7 @@ class Broker:
         parts: Name → makes the part whose methods are called.
         gateway: Says whether the entity may, and answers for "security".
         entity: Who asks, as the gateway knows it: "skill:NAME".
+        clean: Takes the values of keys out of what is to be kept, where the run was given any.
         clock: Seconds, only ever forward.
     """
 
@@ -72,9 +77,11 @@ class Broker:
         gateway: Gateway,
         entity: str,
         *,
+        clean: Callable[[Any], Any] = lambda value: value,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parts = parts
+        self._clean = clean
         self._gateway = gateway
         self._entity = entity
         self._clock = clock
@@ -122,7 +129,7 @@ class Broker:
             inspect.signature(function).bind(**arguments)
         except TypeError as error:
             raise InvalidInput(f"{part}.{method}: {error}") from None
-        return function(**arguments)
+        return function(**(arguments if part == "tools" else self._clean(arguments)))
 
     def _admit(self) -> None:
         """One call more, of so many a second; a burst may be longer."""
@@ -136,7 +143,8 @@ class Broker:
     def _note(self, name: str, outcome: str) -> None:
         self.counted[outcome] += 1
         if len(self.calls) < _MOST_RECORDED:
-            self.calls.append({"call": name, "outcome": outcome})
+            # What is no name of ours is the skill's own text, which is not for the record.
+            self.calls.append({"call": name if name in _NAMES else "unknown", "outcome": outcome})
 
 
 def _read(call: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:

@@ -192,7 +192,15 @@ class Runner:
             self._finish(run_id, skill, stopped, time.monotonic() - began)
             raise
         run = shown.end(_as_run(run_id, skill, ended, time.monotonic() - began))
-        self._note_refusals(run, ended, broker, egress)
+        refused = {
+            "system_calls": dict(ended.refused),
+            "connections": egress.connections,
+            "more_connections": egress.more,
+            "calls": [call for call in broker.calls if call["outcome"] == "denied"],
+            "error_type": run.error.get("type") if run.outcome == "denied" else None,
+        }
+        if any(refused.values()):
+            self._admission.note_refusals(skill.name, run_id, shown.clean(refused))
         self._finish(
             run_id,
             skill,
@@ -229,23 +237,6 @@ class Runner:
         return Policy(
             self._folder, asked.reads, asked.writes, asked.reaches, asked.programs, limits
         )
-
-    def _note_refusals(
-        self,
-        run: Run,
-        ended: Outcome,
-        broker: Broker,
-        egress: _Refused,
-    ) -> None:
-        refused = {
-            "system_calls": dict(ended.refused),
-            "connections": egress.connections,
-            "more_connections": egress.more,
-            "calls": [call for call in broker.calls if call["outcome"] == "denied"],
-            "error_type": run.error.get("type") if run.outcome == "denied" else None,
-        }
-        if any(refused.values()):
-            self._admission.note_refusals(run.skill, run.run_id, refused)
 
     def _finish(
         self, run_id: str, skill: Skill, outcome: str, duration_s: float, **more: Any
@@ -302,13 +293,12 @@ class _Shown:
             self._on_output(self._stream.close())
         if self._redactor is None:
             return run
-        redactor = self._redactor()
-        return replace(
-            run,
-            result=redactor.redact_json(run.result),
-            output=redactor.redact(run.output),
-            error=redactor.redact_json(dict(run.error)),
-        )
+        result, output, error = self.clean([run.result, run.output, dict(run.error)])
+        return replace(run, result=result, output=output, error=error)
+
+    def clean(self, value: Any) -> Any:
+        """A JSON value without the values of keys."""
+        return self._redactor().redact_json(value) if self._redactor else value
 
 
 def _job(skill: Skill, sources: Sources, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,9 @@ class Paths:
         """What is there of *declared*; in parts where a folder holds what is never read."""
         found: list[Opened] = []
         for name in declared:
-            if opened := self._open(check(name, "reads")):
+            path = check(name, "reads")
+            if opened := self._open(path):
+                self._refuse_planted(opened, path)
                 found += self._without_secrets(opened)
         return found
 
@@ -154,6 +156,20 @@ class Paths:
         for own in self._unwritten:
             if true.is_relative_to(own) or own.is_relative_to(true):
                 raise InvalidInput(f"writes: {path!r} would let it change {own.name}")
+
+    def _refuse_planted(self, opened: Opened, path: str) -> None:
+        """A link to the record is one that a skill with leave to write may have put there."""
+        asked = PurePosixPath(path)
+        if asked.is_absolute() or any(asked.is_relative_to(name) for name in NEVER_WRITTEN):
+            return
+        true = Path(_true_path(opened.descriptor))
+        if true == Path(_true_path(self._root), path):
+            return
+        if any(true.is_relative_to(own) or own.is_relative_to(true) for own in self._unwritten):
+            raise InvalidInput(
+                f"reads: {path!r} is a link to what Dino itself keeps",
+                hint="name what it leads to",
+            )
 
     def _without_secrets(self, opened: Opened) -> Iterator[Opened]:
         true = Path(_true_path(opened.descriptor))

@@ -100,7 +100,14 @@ class Workspace(Parts):
         keys = [f"key:{name}" for name in request.permissions.keys]
         self.security.lend(entity, [*self.config.settings.sandbox.skill_permissions, *keys])
         tools = self.tools.for_skill(request.name, request.permissions, until)
-        return Broker({**self.parts, "tools": lambda: tools}, self.security, entity)
+        parts = {**self.parts, "tools": lambda: tools}
+        if not keys:
+            return Broker(parts, self.security, entity)
+
+        def clean(value: Any) -> Any:
+            return self.security.redactor().redact_json(value)
+
+        return Broker(parts, self.security, entity, clean=clean)
 
     @cached_property
     def tools(self) -> Tools:

@@ -238,7 +238,12 @@ def at_terminal(workspace: Path) -> AtTerminal:
         )
         os.close(theirs)
         screen, answered = b"", False
-        while select.select([ours], [], [], 30)[0]:
+        for _ in range(1000):
+            if not select.select([ours], [], [], 1)[0]:
+                # A key pressed just before somebody begins to wait for one is pressed again.
+                if answered and typed < b" " and process.poll() is None:
+                    os.write(ours, typed)
+                continue
             try:
                 data = os.read(ours, 1 << 16)
             except OSError:  # the last of them has closed it

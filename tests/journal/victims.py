@@ -73,10 +73,11 @@ def rotated(folder: Path) -> Victim:
     return Victim(_grown(folder / "notes.jsonl", Rotation(max_bytes=2200)), _others(folder))
 
 
-def _grown(path: Path, rotation: Rotation | None) -> Path:
+def _grown(path: Path, rotation: Rotation | None, least: int = 60) -> Path:
     journal = Journal(path, origin=ORIGIN, rotation=rotation)
     number = 0
-    while journal.end.seq < 60:
+    # Of the live file more lines than any mutation adds, wherever the last one was sealed.
+    while journal.end.seq < least or path.read_bytes().count(b"\n") < 6:
         journal.append("noted", {"n": number, "text": f"pump {number} is back\n", "x": number / 7})
         if number == 30:
             journal.compress_sealed()
@@ -89,7 +90,7 @@ def _grown(path: Path, rotation: Rotation | None) -> Path:
 
 def _others(folder: Path) -> list[bytes]:
     """A journal of the same name and origin."""
-    return forge.lines(_grown(folder / "another" / "notes.jsonl", None))
+    return forge.lines(_grown(folder / "another" / "notes.jsonl", None, 90))
 
 
 def lines_of(content: bytes) -> list[bytes]:

@@ -250,7 +250,7 @@ def test_calls_are_recorded_up_to_a_number_and_counted_beyond(
     assert broker.calls == [
         {"call": "memory.get", "outcome": "ok"},
         {"call": "memory.add", "outcome": "denied"},
-        {"call": "memory.nothing", "outcome": "denied"},
+        {"call": "unknown", "outcome": "denied"},
     ]
     assert broker.counted == {"ok": 2, "denied": 3}
 

@@ -144,9 +144,16 @@ def readable(declared: str) -> set[str] | None:
         return None
     if found is None:
         return set()
-    if any(beneath(found, secret) for secret in NEVER_READ):
+    if any(beneath(found, secret) for secret in NEVER_READ) or planted(plain, found):
         return None
     return set(in_parts(found))
+
+
+def planted(plain: str, found: str) -> bool:
+    """Whether a link leads to the record, or around it, that does not ask for it by its name."""
+    by_name = any(beneath(plain, name) for name in NEVER_WRITTEN)
+    record = any(beneath(found, name) or beneath(name, found) for name in NEVER_WRITTEN)
+    return record and not by_name and found != plain.removeprefix(".")
 
 
 def in_parts(found: str) -> Iterator[str]:

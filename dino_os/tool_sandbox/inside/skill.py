@@ -48,7 +48,7 @@ class Sources:
         module = ModuleType(spec.name)
         module.__spec__, module.__loader__ = spec, spec.loader
         if spec.name not in sys.stdlib_module_names:
-            sys.modules[spec.name] = module
+            sys.modules.setdefault(spec.name, module)  # Dino's own stays what it is
         self._exec_file(module, file)
         return module
 
