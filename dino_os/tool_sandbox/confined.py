@@ -89,15 +89,19 @@ class Confined:
 
     def _spawn(self, plan: Plan, said: IO[bytes]) -> int:
         """Start what *plan* says; its process."""
-        process = subprocess.Popen(
-            plan.command,
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            cwd="/",
-            env=plan.environment,
-            pass_fds=(plan.control, *plan.descriptors),
-        )
+        try:
+            process = subprocess.Popen(
+                plan.command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                cwd="/",
+                env=plan.environment,
+                pass_fds=(plan.control, *plan.descriptors),
+            )
+        except OSError as error:  # it was there a moment ago
+            kind = NoNamespaces if self.walls.bubblewrap else NotConfined
+            raise kind(f"{plan.command[0]}: {error.strerror}") from None
         process.returncode = 0  # it is waited for here, and by nobody else
         return process.pid
 

@@ -88,5 +88,5 @@ def _verdict(namespaces: str | None, without: str | None) -> str:
     if namespaces is None:
         return "unknown code is held by namespaces and seccomp"
     if without is None:
-        return "unknown code is held by Landlock and seccomp; skills that reach hosts need more"
+        return "unknown code is held by Landlock and seccomp"
     return f"nothing here holds unknown code: {namespaces}; {without}"
