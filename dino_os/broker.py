@@ -20,6 +20,7 @@ from dino_os.security_gateway.gateway import METHODS
 from engines.checks import did_you_mean
 
 if TYPE_CHECKING:
+    from dino_os.redaction import Redactor
     from dino_os.security_gateway.gateway import Gateway
 
 # part → method → the permission it needs; "" needs none.  The gateway has rules of its own.
@@ -55,7 +56,8 @@ _NAMES = {f"{part}.{method}" for part, methods in _CALLS.items() for method in m
     f"security.{method}" for method in METHODS
 }
 _MOST_RECORDED = 1000
-_MOST_CALLS = 100_000
+_MOST_CALLS = 20_000
+_MOST_BYTES = 64 * 2**20
 _PER_SECOND, _BURST = 2000.0, 4000.0
 
 
@@ -67,7 +69,7 @@ class Broker:
         parts: Name → makes the part whose methods are called.
         gateway: Says whether the entity may, and answers for "security".
         entity: Who asks, as the gateway knows it: "skill:NAME".
-        clean: Takes the values of keys out of what is to be kept, where the run was given any.
+        redactor: Finds the values of keys in what is to be kept, where the entity may get any.
         clock: Seconds, only ever forward.
     """
 
@@ -77,11 +79,12 @@ class Broker:
         gateway: Gateway,
         entity: str,
         *,
-        clean: Callable[[Any], Any] = lambda value: value,
+        redactor: Callable[[], Redactor] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parts = parts
-        self._clean = clean
+        self.redactor = redactor
+        self._sent = 0
         self._gateway = gateway
         self._entity = entity
         self._clock = clock
@@ -95,7 +98,7 @@ class Broker:
         try:
             part, method, arguments = _read(call)
             name = f"{part}.{method}"
-            self._admit()
+            self._admit(arguments)
             answer = self._call(part, method, arguments)
             outcome = "ok"
         except Denied as error:
@@ -129,10 +132,17 @@ class Broker:
             inspect.signature(function).bind(**arguments)
         except TypeError as error:
             raise InvalidInput(f"{part}.{method}: {error}") from None
-        return function(**(arguments if part == "tools" else self._clean(arguments)))
+        return function(**(arguments if part == "tools" else self.clean(arguments)))
 
-    def _admit(self) -> None:
-        """One call more, of so many a second; a burst may be longer."""
+    def clean(self, value: Any) -> Any:
+        """A JSON value without the values of keys."""
+        return self.redactor().redact_json(value) if self.redactor else value
+
+    def _admit(self, arguments: dict[str, Any]) -> None:
+        """One call more, of so many a second and so many bytes in all; a burst may be longer."""
+        self._sent += len(repr(arguments))
+        if self._sent > _MOST_BYTES:
+            raise Denied(f"more than {_MOST_BYTES // 2**20} MiB were sent in one run")
         now = self._clock()
         self._room = min(_BURST, self._room + (now - self._since) * _PER_SECOND)
         self._since = now

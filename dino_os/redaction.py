@@ -140,6 +140,7 @@ def spellings(value: str) -> set[str]:
         *_url_encoded(raw),
         *_in_base64(raw),
     }
+    forms |= {form.lower() for form in forms}  # as the name of a host has it
     # A lone surrogate can be in no text that is written.
     return {form for form in forms if len(form) >= SHORTEST}
 

@@ -7,6 +7,7 @@ has it, and nothing that may be secret is written down.
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 import time
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from dino_os import errors
 from dino_os.errors import Denied, NotConfined, SkillFailed, SkillTimedOut
 from dino_os.grants import Request
 from dino_os.skill_index import Skill
-from dino_os.tool_sandbox.policy import Limits, Policy, Walls
+from dino_os.tool_sandbox.policy import Limits, Policy
 
 if TYPE_CHECKING:
     from dino_os.admission import Admission
@@ -117,7 +119,6 @@ class Runner:
         sandbox: Makes the sandbox, on the first run.
         admission: Says what a skill may.
         broker: Makes the other end of a run's inherited socket, for what it may.
-        redactor: Finds the values of keys in what comes out of a run that was given some.
         limits: Defaults for skills that ask for none.
     """
 
@@ -129,7 +130,6 @@ class Runner:
         sandbox: Callable[[], Sandbox],
         admission: Admission,
         broker: Callable[[Request, float], Broker],
-        redactor: Callable[[], Redactor],
         limits: Limits,
     ) -> None:
         self._journal = journal
@@ -137,7 +137,6 @@ class Runner:
         self._sandbox = sandbox
         self._admission = admission
         self._broker = broker
-        self._redactor = redactor
         self._limits = limits
 
     def run(
@@ -178,7 +177,7 @@ class Runner:
         began = time.monotonic()
         broker = self._broker(request, began + policy.limits.timeout_s)
         egress = _Refused()
-        shown = _Shown(on_output, self._redactor if request.permissions.keys else None)
+        shown = _Shown(on_output, broker.redactor)
         try:
             ended = sandbox.run(
                 policy,
@@ -197,7 +196,7 @@ class Runner:
             "connections": egress.connections,
             "more_connections": egress.more,
             "calls": [call for call in broker.calls if call["outcome"] == "denied"],
-            "error_type": run.error.get("type") if run.outcome == "denied" else None,
+            "error_type": _kind(run.error) if run.outcome == "denied" else None,
         }
         if any(refused.values()):
             self._admission.note_refusals(skill.name, run_id, shown.clean(refused))
@@ -209,8 +208,7 @@ class Runner:
             cause=run.cause,
             sandbox=list(run.walls),
             result_sha256=_digest(run.result) if run.outcome == "ok" else None,
-            # The message may hold anything; its type cannot.
-            error_type=run.error.get("type"),
+            error_type=_kind(run.error),
             output_bytes=len(ended.output) + ended.output_cut,
             peak_memory_bytes=run.peak_bytes,
             calls=broker.calls,
@@ -218,14 +216,15 @@ class Runner:
         return run
 
     def _sandbox_for(self, request: Request) -> Sandbox:
-        from dino_os.tool_sandbox.sandbox import Sandbox  # noqa: PLC0415  asked for by runs alone
+        from dino_os.tool_sandbox import layers  # noqa: PLC0415  asked for by runs alone
+        from dino_os.tool_sandbox.sandbox import Sandbox  # noqa: PLC0415
 
         try:
             return self._sandbox()
         except NotConfined:
             if not self._admission.may_run_unconfined(request):
                 raise
-            return Sandbox(Walls.none())
+            return Sandbox(replace(layers.possible(), bubblewrap=None))  # what there is
 
     def _policy(self, skill: Skill, request: Request, timeout_s: float | None) -> Policy:
         asked = request.permissions
@@ -299,6 +298,13 @@ class _Shown:
     def clean(self, value: Any) -> Any:
         """A JSON value without the values of keys."""
         return self._redactor().redact_json(value) if self._redactor else value
+
+
+def _kind(error: Mapping[str, Any]) -> str | None:
+    """The type of an error if it is Python's or Dino's: another's name may hold anything."""
+    name = str(error.get("type") or "")
+    known = getattr(builtins, name, None) or getattr(errors, name, None)
+    return name if isinstance(known, type) else ("other" if name else None)
 
 
 def _job(skill: Skill, sources: Sources, params: Mapping[str, Any]) -> dict[str, Any]:

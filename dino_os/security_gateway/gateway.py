@@ -18,6 +18,7 @@ from dino_os.security_gateway.model import USER
 from dino_os.security_log import VaultHead
 from engines.checks import did_you_mean
 
+_LONGEST_ACTION = 8192
 METHODS = frozenset(
     {
         *("set_key", "get_key", "delete_key", "list_keys", "describe_keys", "key_history"),
@@ -89,6 +90,8 @@ class Gateway(Keys):
     ) -> bool:
         """Record what an entity did; one inside a sandbox can speak for itself only."""
         facts: dict[str, Any] = dict(details or {})
+        if asker != USER and len(repr([action, entity, facts])) > _LONGEST_ACTION:
+            raise InvalidInput(f"what is logged is at most {_LONGEST_ACTION:,} characters")
         if asker not in {USER, entity}:
             facts, entity = {**facts, "on_behalf_of": entity}, asker
         try:

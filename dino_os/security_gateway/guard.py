@@ -32,6 +32,12 @@ class Guard:
         """Let *entity* have *permissions* for as long as this process lives, or until the next."""
         self._lent[entity] = tuple(permissions)
 
+    def gives_keys(self, entity: str) -> bool:
+        """Whether *entity* may get the value of some key."""
+        rights = self._held(entity)
+        named = any(right.startswith("key:") for right in rights)
+        return named or access.may(entity, rights, "key_management")
+
     def may(self, entity: str, permission: str) -> bool:
         """Whether *entity* may do what *permission* names."""
         return access.may(entity, self._held(entity), permission)

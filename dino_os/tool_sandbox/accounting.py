@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PROCESSES = Path("/proc")
-_COUNTED = (b"RssAnon:", b"RssShmem:")
+_COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:")
 
 
 def resident_bytes(process: int) -> int:

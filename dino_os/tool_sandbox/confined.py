@@ -212,7 +212,10 @@ class Forked(Confined):
         self, policy: Policy, walls: Walls, tools: Mapping[str, Callable[..., Any]]
     ) -> None:
         self._tools = tools
-        super().__init__(policy, replace(walls, bubblewrap=None))
+        alone = replace(walls, bubblewrap=None)
+        if walls.enforce and not alone.enforce:  # else an override let it in
+            raise NotConfined("a tool of one's own needs Landlock 6, which Linux has from 6.12 on")
+        super().__init__(policy, alone)
 
     def _spawn(self, plan: Plan, said: IO[bytes]) -> int:
         from dino_os.tool_sandbox import stage  # noqa: PLC0415

@@ -7,6 +7,7 @@ One loop waits for all of them, so that a job which floods one cannot hold up an
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import selectors
 import socket
@@ -27,6 +28,7 @@ from dino_os.tool_sandbox.policy import Limits
 
 _LOOK_EVERY_S = 0.25
 _GRACE_S = 5.0
+_ENDING_S = 0.1
 _FRAME_LIMIT = 1 << 20
 _MOST_REFUSALS = 10_000
 _SLOW = "tools"  # they run jobs of their own: this loop does not wait for them
@@ -105,7 +107,7 @@ class _Watched:
         self._broker.settimeout(_GRACE_S)  # whoever does not fetch answers holds up nobody
         self._frames = wire.Reader(self.limits.result_bytes)
         self._answering: threading.Thread | None = None
-        self._busy = False
+        self._broken = False
 
     def run(self, job: Mapping[str, Any]) -> Ended:
         with self._waiting:
@@ -164,6 +166,8 @@ class _Watched:
             now = time.monotonic()
             if now >= self._deadline and self.stopped:
                 raise SandboxError("the sandbox does not end its job; it was killed")
+            if self._broken:
+                self._stop("protocol")
             if now >= self._deadline:
                 self._stop("timeout")
             elif now >= self._look_at:
@@ -209,35 +213,54 @@ class _Watched:
     def _take_calls(self) -> bool:
         more = self._frames.take(self._broker)
         try:
-            for frame in self._frames.frames():
-                self._heard(frame)
+            # An honest client sends one and waits: more at once would be answered here one by one,
+            # while nobody looks at the clock.
+            if frames := list(itertools.islice(self._frames.frames(), 2)):
+                self._heard(*frames)
         except (wire.Malformed, OSError):
             self._stop("protocol")
             return False
         return more
 
-    def _heard(self, frame: Mapping[str, Any]) -> None:
+    def _heard(self, frame: Mapping[str, Any], *more: Mapping[str, Any]) -> None:
+        if more or self.done is not None:
+            raise wire.Malformed("more than one message at once, or one behind the result")
         if "done" in frame and isinstance(frame["done"], dict):
-            self.done = self.done or frame["done"]
-        elif self.on_call and isinstance(frame.get("call"), dict) and not self._busy:
+            self.done = frame["done"]
+        elif self.on_call and isinstance(frame.get("call"), dict) and not self._is_busy():
             if frame["call"].get("part") == _SLOW:
-                self._busy = True
-                self._answering = threading.Thread(target=self._answer_later, args=(frame["call"],))
-                self._answering.start()
+                self._start_answering(frame["call"])
             else:
                 self._answer(frame["call"])
         else:
             raise wire.Malformed("neither a result nor a call, one at a time")
 
+    def _is_busy(self) -> bool:
+        """Whether the last call is being answered still; its thread may just be ending."""
+        if self._answering:
+            self._answering.join(_ENDING_S)
+        return self._answering is not None and self._answering.is_alive()
+
+    def _start_answering(self, call: Mapping[str, Any]) -> None:
+        thread = threading.Thread(target=self._answer_later, args=(call,))
+        try:
+            thread.start()
+        except RuntimeError:
+            raise wire.Malformed("no room for a thread") from None
+        self._answering = thread
+
     def _answer(self, call: Mapping[str, Any]) -> None:
         if self.on_call:
             answer = _framed(self.on_call(call))
-            self._busy = False
+            left = self._deadline - time.monotonic()
+            self._broker.settimeout(min(max(left, _ENDING_S), _GRACE_S))
             self._broker.sendall(answer)
 
     def _answer_later(self, call: Mapping[str, Any]) -> None:
-        with contextlib.suppress(OSError):  # one that does not fetch it, or is gone
+        try:
             self._answer(call)
+        except OSError:  # it does not fetch its answer, or is gone
+            self._broken = True
 
     def _take_end(self) -> bool:
         came = wire.receive(self.keeper.control, _FRAME_LIMIT)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from dino_os.errors import NotConfined
 from dino_os.tool_sandbox import layers
 from dino_os.tool_sandbox.confined import Confined, Forked, NoNamespaces
 from dino_os.tool_sandbox.kernel import calls, system_calls
@@ -70,6 +71,7 @@ class Sandbox:
 
     Args:
         walls: Which; what the machine has where none are given.
+        require_namespaces: Whether nothing less than them will do.
         private_hosts: Names of the operator's own network that may be reached by name.
         warm: Keep keepers for the next run of the same permissions; then `close` ends them.
 
@@ -81,10 +83,12 @@ class Sandbox:
         self,
         walls: Walls | None = None,
         *,
+        require_namespaces: bool = False,
         private_hosts: Iterable[str] = (),
         warm: bool = False,
     ) -> None:
         self.walls = walls or layers.walls()
+        self._require_namespaces = require_namespaces
         self._private_hosts = tuple(private_hosts)
         self._warm = warm
         self._idle: dict[Policy, list[Confined]] = {}
@@ -149,7 +153,9 @@ class Sandbox:
         preload = _USUAL if self._warm else ()
         try:
             return Confined(policy, self.walls, preload)
-        except NoNamespaces:
+        except NoNamespaces as error:
+            if self._require_namespaces:
+                raise NotConfined(error.message, hint=layers.INSTALL) from None
             without = replace(self.walls, bubblewrap=None)
             if not without.enforce:
                 raise

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # it is part of every start on the far side
 _LENGTH = struct.Struct("!I")
 _MOST_DESCRIPTORS = 8
 _CHUNK = 1 << 16
+MOST_VALUES = 1_000_000
 _ESCAPED, _INFINITY = b"\\u", float("inf")
 _DEEPEST = 200  # whoever shows or keeps a value goes down into it
 
@@ -130,7 +131,14 @@ def _sized(head: bytes | bytearray, limit: int) -> int:
     return size
 
 
+def too_many(body: bytes) -> bool:
+    """Whether *body* holds more values than a parent has room for: each takes far more than it."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{") > MOST_VALUES + len(body) // 64
+
+
 def _parse(body: bytes) -> dict[str, Any]:
+    if too_many(body):
+        raise Malformed(f"a message of more than {MOST_VALUES:,} values")
     try:
         message = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite)
         if _ESCAPED in body:  # half a character can be written only so, and nowhere kept

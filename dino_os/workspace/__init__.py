@@ -57,7 +57,6 @@ class Workspace(Parts):
             sandbox=lambda: self.sandbox,
             admission=self.admission,
             broker=self.broker,
-            redactor=self.security.redactor,
             limits=self.limits,
         )
 
@@ -68,7 +67,12 @@ class Workspace(Parts):
 
         settings = self.config.settings.sandbox
         found = walls(namespaces=settings.require_namespaces)
-        return Sandbox(found, private_hosts=settings.private_hosts, warm=self.stays)
+        return Sandbox(
+            found,
+            require_namespaces=settings.require_namespaces,
+            private_hosts=settings.private_hosts,
+            warm=self.stays,
+        )
 
     @cached_property
     def limits(self) -> Limits:
@@ -101,13 +105,9 @@ class Workspace(Parts):
         self.security.lend(entity, [*self.config.settings.sandbox.skill_permissions, *keys])
         tools = self.tools.for_skill(request.name, request.permissions, until)
         parts = {**self.parts, "tools": lambda: tools}
-        if not keys:
-            return Broker(parts, self.security, entity)
-
-        def clean(value: Any) -> Any:
-            return self.security.redactor().redact_json(value)
-
-        return Broker(parts, self.security, entity, clean=clean)
+        # Whoever may get a key may print it, publish it, or name a host after it.
+        redactor = self.security.redactor if self.security.gives_keys(entity) else None
+        return Broker(parts, self.security, entity, redactor=redactor)
 
     @cached_property
     def tools(self) -> Tools:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -358,29 +359,55 @@ sorted(set(said))
     assert set(hostile(sandbox, workspace, code, broker).result) <= {"InvalidInput", "Denied"}
 
 
-def test_a_flood_of_calls_is_answered_in_order_and_mostly_refused(
-    sandbox: Sandbox, workspace: Path
-) -> None:
+def test_a_flood_of_calls_is_mostly_refused(sandbox: Sandbox, workspace: Path) -> None:
     broker, _, called = made("memory_get", clock=lambda: 0.0)
     code = """
-import threading
-def flood():
-    for number in range(8000):
-        send({"call": {"part": "memory", "method": "get", "arguments": {"n": number}}})
-thread = threading.Thread(target=flood)
-thread.start()
-answers = [answer() for _ in range(8000)]
+answers = [ask("memory", "get", n=n) for n in range(4500)]
 [sum("answer" in a for a in answers), sum("too many" in str(a.get("error")) for a in answers)]
 """
     outcome = hostile(sandbox, workspace, code, broker)
-    assert outcome.result == [4000, 4000]
+    assert outcome.result == [4000, 500]
     assert len(called.called) == 4000
 
 
-def test_a_call_after_the_result_changes_no_result(sandbox: Sandbox, workspace: Path) -> None:
+def test_calls_are_made_one_at_a_time(sandbox: Sandbox, workspace: Path) -> None:
+    """Many at once would be answered one by one, while nobody looks at the clock."""
+    broker, _, called = made("memory_get")
+    code = """
+frame = {"call": {"part": "memory", "method": "get", "arguments": {}}}
+for _ in range(8000): send(frame)
+"""
+    outcome = hostile(sandbox, workspace, code, broker)
+    assert (outcome.cause, outcome.ok) == ("denied", False)
+    assert len(called.called) < 8000
+
+
+@pytest.mark.parametrize("method", ["list_tools", "execute"])
+def test_whoever_fetches_no_answer_is_ended(sandbox: Sandbox, workspace: Path, method: str) -> None:
+    """And leaves no thread behind in the parent."""
+    broker, _, _ = made("tool_sandbox")
+    before = threading.active_count()
+    code = f"""
+frame = {{"call": {{"part": "tools", "method": {method!r}, "arguments": {{}}}}}}
+while True: send(frame)
+"""
+    outcome = hostile(sandbox, workspace, code, broker)
+    assert (outcome.cause, outcome.ok) == ("denied", False)
+    assert threading.active_count() == before
+
+
+def test_what_a_run_sends_is_limited_in_all() -> None:
+    broker, _, _ = made("memory_add")
+    answers = [broker.answer(call("memory", "add", value="x" * 10**6)) for _ in range(80)]
+    refused = [answer for answer in answers if "MiB" in str(answer.get("error"))]
+    assert 10 < len(refused) < 20
+
+
+def test_a_call_behind_the_result_breaks_the_protocol(sandbox: Sandbox, workspace: Path) -> None:
     broker = real_broker(workspace, "memory_get")
-    code = "send({'done': {'ok': True, 'result': 1}})\n[ask('memory', 'get', key='a'), send({'done': {'ok': True, 'result': 2}})]"
-    assert hostile(sandbox, workspace, code, broker).result == 1
+    code = "send({'done': {'ok': True, 'result': 1}})\nask('memory', 'get', key='a')"
+    outcome = hostile(sandbox, workspace, code, broker)
+    assert (outcome.cause, outcome.ok, outcome.result) == ("denied", False, None)
 
 
 def test_a_skill_has_what_the_settings_lend_it_and_its_calls_are_recorded(

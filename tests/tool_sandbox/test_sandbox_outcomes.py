@@ -224,9 +224,11 @@ def test_what_is_no_frame_of_a_jobs_ends_it(run: Run, body: bytes) -> None:
     assert "protocol" in outcome.error["message"]
 
 
-def test_only_the_first_result_counts(run: Run) -> None:
+def test_a_second_result_breaks_the_protocol(run: Run) -> None:
+    """Whoever forges one has none."""
     code = f"{FRAME}\nsend({{'done': {{'ok': True, 'result': 'mine'}}}})\n'its own'"
-    assert run(code).result == "mine"
+    outcome = run(code)
+    assert (outcome.cause, outcome.ok, outcome.result) == ("denied", False, None)
 
 
 def test_a_result_of_a_job_that_was_stopped_does_not_count(run: Run) -> None:

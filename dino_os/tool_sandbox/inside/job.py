@@ -75,6 +75,9 @@ def _frame(done: dict[str, Any], job: Mapping[str, Any]) -> bytes:
     if len(frame) > limit:
         message = f"its result is larger than {limit / 2**20:g} MiB"
         return wire.encode({"done": {"ok": False, "error": {"message": message}}})
+    if wire.too_many(frame):
+        message = f"its result has more than {wire.MOST_VALUES:,} values"
+        return wire.encode({"done": {"ok": False, "error": {"message": message}}})
     return frame
 
 
