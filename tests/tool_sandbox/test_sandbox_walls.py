@@ -52,6 +52,24 @@ def test_where_bubblewrap_fails_the_other_walls_hold(broken: Path, workspace: Pa
         }
 
 
+def test_where_namespaces_are_required_nothing_less_will_do(broken: Path, workspace: Path) -> None:
+    """Also where bubblewrap is found and fails only when it is asked."""
+    marker = workspace / "ran"
+    job = python(f"open({str(marker)!r}, 'w')")
+    with Sandbox(require_namespaces=True) as sandbox:
+        for _ in range(2):
+            with pytest.raises(NotConfined, match="No permissions to create"):
+                sandbox.run(Policy(workspace, writes=("out",)), job)
+    assert not marker.exists()
+
+
+def test_a_function_of_ones_own_needs_walls_that_hold_without_bubblewrap(workspace: Path) -> None:
+    own = os.geteuid() == 0
+    weak = Walls(bubblewrap="/usr/bin/bwrap", landlock=0, seccomp=True, own_user=own)
+    with Sandbox(weak) as sandbox, pytest.raises(NotConfined, match="Landlock 6"):
+        sandbox.run(Policy(workspace), {"kind": "mine", "arguments": {}}, functions={"mine": int})
+
+
 def test_where_bubblewrap_fails_and_nothing_else_holds_nothing_runs(
     broken: Path, workspace: Path
 ) -> None:
