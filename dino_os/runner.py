@@ -26,7 +26,7 @@ from dino_os.tool_sandbox.policy import Limits, Policy
 if TYPE_CHECKING:
     from dino_os.admission import Admission
     from dino_os.broker import Broker
-    from dino_os.redaction import RedactedStream, Redactor
+    from dino_os.redaction import RedactedStream
     from dino_os.skill_sources import Sources
     from dino_os.tool_sandbox.sandbox import Outcome, Sandbox
     from engines.journal import Journal
@@ -177,7 +177,7 @@ class Runner:
         began = time.monotonic()
         broker = self._broker(request, began + policy.limits.timeout_s)
         egress = _Refused()
-        shown = _Shown(on_output, broker.redactor)
+        shown = _Shown(on_output, broker)
         try:
             ended = sandbox.run(
                 policy,
@@ -191,15 +191,8 @@ class Runner:
             self._finish(run_id, skill, stopped, time.monotonic() - began)
             raise
         run = shown.end(_as_run(run_id, skill, ended, time.monotonic() - began))
-        refused = {
-            "system_calls": dict(ended.refused),
-            "connections": egress.connections,
-            "more_connections": egress.more,
-            "calls": [call for call in broker.calls if call["outcome"] == "denied"],
-            "error_type": _kind(run.error) if run.outcome == "denied" else None,
-        }
-        if any(refused.values()):
-            self._admission.note_refusals(skill.name, run_id, shown.clean(refused))
+        if refused := _refusals(run, ended, broker, egress):
+            self._admission.note_refusals(skill.name, run_id, broker.clean(refused))
         self._finish(
             run_id,
             skill,
@@ -275,29 +268,37 @@ class _Shown:
     The redactor is asked for late: a run may have changed a key.
     """
 
-    def __init__(self, on_output: OnOutput | None, redactor: Callable[[], Redactor] | None) -> None:
+    def __init__(self, on_output: OnOutput | None, broker: Broker) -> None:
         self._on_output = on_output
-        self._redactor = redactor
+        self._broker = broker
         self._stream: RedactedStream | None = None
 
     def take(self, data: bytes) -> None:
         if self._on_output is None:
             return
-        if self._redactor and self._stream is None:
-            self._stream = self._redactor().stream()
+        if self._broker.redactor and self._stream is None:
+            self._stream = self._broker.redactor().stream()
         self._on_output(self._stream.feed(data) if self._stream else data)
 
     def end(self, run: Run) -> Run:
         if self._on_output and self._stream:
             self._on_output(self._stream.close())
-        if self._redactor is None:
+        if self._broker.redactor is None:
             return run
-        result, output, error = self.clean([run.result, run.output, dict(run.error)])
+        result, output, error = self._broker.clean([run.result, run.output, dict(run.error)])
         return replace(run, result=result, output=output, error=error)
 
-    def clean(self, value: Any) -> Any:
-        """A JSON value without the values of keys."""
-        return self._redactor().redact_json(value) if self._redactor else value
+
+def _refusals(run: Run, ended: Outcome, broker: Broker, egress: _Refused) -> dict[str, Any]:
+    """What a run tried and was refused; nothing where it was refused nothing."""
+    found = {
+        "system_calls": dict(ended.refused),
+        "connections": egress.connections,
+        "more_connections": egress.more,
+        "calls": [call for call in broker.calls if call["outcome"] == "denied"],
+        "error_type": _kind(run.error) if run.outcome == "denied" else None,
+    }
+    return found if any(found.values()) else {}
 
 
 def _kind(error: Mapping[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -117,10 +118,19 @@ def dino(workspace: Path) -> Dino:
     return call
 
 
+@contextlib.contextmanager
+def ended_at_last() -> Iterator[list[subprocess.Popen[str]]]:
+    """A list of processes: those that still run are ended when it is left."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
 @pytest.fixture
 def started(workspace: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start `dino …` in the workspace and hand out its process; whatever still runs is ended."""
-    processes = []
 
     def start(*args: object) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -136,7 +146,5 @@ def started(workspace: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         processes.append(process)
         return process
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    with ended_at_last() as processes:
+        yield start

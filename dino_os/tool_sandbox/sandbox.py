@@ -87,7 +87,7 @@ class Sandbox:
         private_hosts: Iterable[str] = (),
         warm: bool = False,
     ) -> None:
-        self.walls = walls or layers.walls()
+        self.walls = walls or layers.walls(namespaces=require_namespaces)
         self._require_namespaces = require_namespaces
         self._private_hosts = tuple(private_hosts)
         self._warm = warm

@@ -62,13 +62,10 @@ class Workspace(Parts):
 
     @cached_property
     def sandbox(self) -> Sandbox:
-        from dino_os.tool_sandbox.layers import walls  # noqa: PLC0415
         from dino_os.tool_sandbox.sandbox import Sandbox  # noqa: PLC0415
 
         settings = self.config.settings.sandbox
-        found = walls(namespaces=settings.require_namespaces)
         return Sandbox(
-            found,
             require_namespaces=settings.require_namespaces,
             private_hosts=settings.private_hosts,
             warm=self.stays,
@@ -85,11 +82,16 @@ class Workspace(Parts):
     @cached_property
     def admission(self) -> Admission:
         from dino_os.admission import Admission  # noqa: PLC0415
+
+        return Admission(lambda: self.security_log, self.granted)
+
+    @cached_property
+    def granted(self) -> Mapping[str, Permissions]:
+        """Skill, or `tool:NAME` → what the settings grant it."""
         from dino_os.grants import Permissions  # noqa: PLC0415
 
-        granted = self.config.settings.sandbox.grants
-        configured = {name: Permissions.of(to_builtins(given)) for name, given in granted.items()}
-        return Admission(lambda: self.security_log, configured)
+        given = self.config.settings.sandbox.grants
+        return {name: Permissions.of(to_builtins(what)) for name, what in given.items()}
 
     @property
     def operator(self) -> str:
@@ -114,17 +116,11 @@ class Workspace(Parts):
         from dino_os.grants import Permissions  # noqa: PLC0415
         from dino_os.tool_sandbox.tools import Tools  # noqa: PLC0415
 
-        granted = self.config.settings.sandbox.grants
-
-        def of(tool: str) -> Permissions:
-            given = granted.get(f"tool:{tool}")
-            return Permissions.of(to_builtins(given)) if given else Permissions()
-
         return Tools(
             self.journal("runs"),
             self.root,
             sandbox=lambda: self.sandbox,
-            granted=of,
+            granted=lambda tool: self.granted.get(f"tool:{tool}", Permissions()),
             limits=self.limits,
             functions=self.plugins.tools,
         )

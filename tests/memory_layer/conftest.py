@@ -14,7 +14,7 @@ import pytest
 
 from dino_os.memory_layer import MemoryLayer
 from engines.journal import RecordedJournal, verify
-from tests.conftest import REPOSITORY, environment
+from tests.conftest import REPOSITORY, ended_at_last, environment
 
 Started = Callable[..., "subprocess.Popen[str]"]
 
@@ -53,7 +53,6 @@ _IDS = {"entries": "SELECT id, key FROM entries", "words": "SELECT rowid, key FR
 @pytest.fixture
 def started(home: Path) -> Iterator[Started]:
     """Start Python code in the workspace; whatever still runs at the end is ended."""
-    processes = []
 
     def start(code: str, *args: object) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -67,7 +66,5 @@ def started(home: Path) -> Iterator[Started]:
         processes.append(process)
         return process
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    with ended_at_last() as processes:
+        yield start

@@ -16,7 +16,7 @@ import pytest
 from dino_os.errors import SandboxError
 from dino_os.tool_sandbox.policy import Limits, Policy, Walls
 from dino_os.tool_sandbox.sandbox import Sandbox
-from tests.conftest import REPOSITORY, environment
+from tests.conftest import REPOSITORY, ended_at_last, environment
 from tests.tool_sandbox import processes
 from tests.tool_sandbox.conftest import Run, python
 
@@ -240,7 +240,6 @@ def parent(workspace: Path) -> Iterator[Callable[[Walls, str], subprocess.Popen[
 
     (workspace / "out").mkdir()
     os.mkfifo(workspace / "out" / "held")
-    started = []
 
     def start(walls: Walls, code: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -254,10 +253,8 @@ def parent(workspace: Path) -> Iterator[Callable[[Walls, str], subprocess.Popen[
         started.append(process)
         return process
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    with ended_at_last() as started:
+        yield start
 
 
 def test_when_the_parent_is_killed_nothing_inside_survives(

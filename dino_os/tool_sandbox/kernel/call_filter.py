@@ -178,13 +178,20 @@ def _unless_one_of(index: int, values: Sequence[int], refused: int) -> list[Inst
     return [_argument(index), *no, (_RETURN, 0, 0, _ALLOW)]
 
 
-def _inet_stream(refused: int) -> list[Instruction]:
+def _kind_of(family: int, refused: int) -> list[Instruction]:
+    """Refuse a socket of another *family*; load the kind of this one."""
     return [
         _argument(0),
-        (_EQUAL, 1, 0, _AF_INET),
+        (_EQUAL, 1, 0, family),
         (_RETURN, 0, 0, refused),
         _argument(1),
         (_AND, 0, 0, _KIND),
+    ]
+
+
+def _inet_stream(refused: int) -> list[Instruction]:
+    return [
+        *_kind_of(_AF_INET, refused),
         (_EQUAL, 1, 0, _STREAM),
         (_RETURN, 0, 0, refused),
         *_if_one_of(2, (0, _TCP), refused),
@@ -193,11 +200,7 @@ def _inet_stream(refused: int) -> list[Instruction]:
 
 def _pair(refused: int) -> list[Instruction]:
     return [
-        _argument(0),
-        (_EQUAL, 1, 0, _AF_UNIX),
-        (_RETURN, 0, 0, refused),
-        _argument(1),
-        (_AND, 0, 0, _KIND),
+        *_kind_of(_AF_UNIX, refused),
         (_EQUAL, 1, 0, _STREAM),
         (_EQUAL, 0, 1, _SEQPACKET),
         (_RETURN, 0, 0, _ALLOW),
