@@ -200,7 +200,7 @@ class ReadyQueue:
 
     def _wake(self) -> None:
         """Let those start whose time has come."""
-        while (due := self.next_delayed()) is not None and due <= self._now:
+        while self.next_delayed() is not None and self._is_due(self._delayed[0].task):
             self._make_ready(heapq.heappop(self._delayed).task)
 
     def _make_ready(self, task: Task) -> None:
@@ -220,9 +220,13 @@ class ReadyQueue:
         return None
 
     def _could_start(self, task: Task) -> bool:
-        if task.state is TaskState.DELAYED:
-            return (task.next_retry or 0.0) <= self._now
-        return task.state is TaskState.QUEUED
+        return task.state is TaskState.QUEUED or (
+            task.state is TaskState.DELAYED and self._is_due(task)
+        )
+
+    def _is_due(self, task: Task) -> bool:
+        # Where its last attempt is yet to come the clock was set back, and nobody knows how far.
+        return (task.next_retry or 0.0) <= self._now or (task.started_at or 0.0) > self._now
 
 
 def _is_delayed(entry: _Entry) -> bool:

@@ -96,10 +96,10 @@ def _turn(crew: Crew) -> int:
 
 
 def _work(notes: Path, number: int) -> int:
-    """Between next to nothing and ten milliseconds of it; some fail now and then."""
+    """Between next to nothing and five milliseconds of it; some fail now and then."""
     chance = random.Random()
     _note(notes, "begin", number)
-    until = time.monotonic() + chance.choice((0, 0, 0.001, 0.01))
+    until = time.monotonic() + chance.choice((0, 0, 0, 0.0005, 0.005))
     digest = b""
     while time.monotonic() < until:
         digest = hashlib.sha256(digest).digest()
