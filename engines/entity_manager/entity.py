@@ -152,7 +152,12 @@ class Entity:
 
     def is_healthy(self) -> bool:
         """Whether its health is 30 or more and, when active, its heartbeat at most 300 s old."""
-        return self._record.is_healthy(self._manager.clock() if self._manager else time.time())
+        return not self.ailment
+
+    @property
+    def ailment(self) -> str:
+        """Why it is not healthy, for people; nothing where it is."""
+        return self._record.ailment(self._manager.clock() if self._manager else time.time())
 
     def get_stats(self) -> dict[str, Any]:
         """All of it as JSON; times in seconds since the epoch."""

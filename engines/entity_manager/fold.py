@@ -47,7 +47,8 @@ class EntityFold(Engine):
         entity = self._move(event, EntityState.AWAKENING)
         if event["command"] == Command.AWAKEN:  # a fresh start
             entity.failures, entity.corrections = [], []
-            entity.position = max(entity.position, event.get("position") or -1)
+            if event["position"] is not None:
+                entity.position = max(entity.position, event["position"])
         entity.reserved = entity.reserved or event["reserves"]
 
     def apply_entity_active(self, event: Event) -> None:

@@ -220,6 +220,11 @@ class EntityManager(Supervision):
             "entities": {e.entity_id: e.get_stats() for e in self.list_entities()},
         }
 
+    @property
+    def limits(self) -> RestartLimits:
+        """Of entities that are spawned without limits of their own."""
+        return self._limits
+
     def record_of(self, entity_id: str) -> Record | None:
         """What is kept of it, to be read."""
         return self._records.get(entity_id)
@@ -260,7 +265,10 @@ class EntityManager(Supervision):
 
     def _reserve(self, entity: Record, pools: Pools) -> bool:
         needs = {ResourceType(pool): amount for pool, amount in entity.needs.items()}
-        return not needs or pools.reserve(entity.holder, needs)
+        if not needs or pools.reserve(entity.holder, needs):
+            return True
+        # Refused also where it has some already: of an awakening that was cut off.
+        return pools.release(entity.holder) and pools.reserve(entity.holder, needs)
 
     def _release_if_asleep(self, entity_id: str) -> None:
         """Give back what an entity holds that does nothing."""
@@ -290,7 +298,7 @@ def _work(
     from_now: bool,
 ) -> Work | None:
     if skill is not None:
-        return Work(skill, dict(params or {}), every_s, channel, from_now)
+        return Work(skill, checks.mapping(params, "params"), every_s, channel, from_now)
     if params or every_s is not None or channel is not None:
         raise InvalidInput("what shall it run? name a skill")
     return None

@@ -169,9 +169,14 @@ class Record:
         """Of the run under way."""
         return f"{self.holder}#{self.runs}"
 
-    def is_healthy(self, now: float) -> bool:
-        silent = self.state is EntityState.ACTIVE and now - self.heartbeat_at > HEARTBEAT_LIMIT_S
-        return self.health >= HEALTHY and not silent
+    def ailment(self, now: float) -> str:
+        """Why it is not healthy; nothing where it is."""
+        if self.health < HEALTHY:
+            return f"health {self.health:.0f}, below {HEALTHY:.0f}"
+        silent_s = now - self.heartbeat_at
+        if self.state is EntityState.ACTIVE and silent_s > HEARTBEAT_LIMIT_S:
+            return f"no heartbeat for {silent_s:.0f} s"
+        return ""
 
 
 def entity_name(value: object) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from engines import checks
 from engines.entity_manager.fold import OK_OUTCOMES, EntityFold
 from engines.entity_manager.lifecycle import TRANSITIONS, Command, EntityState, is_legal
-from engines.entity_manager.model import HEALTHY, Alert, Record
+from engines.entity_manager.model import Alert, Record
 
 
 class Supervision(EntityFold):
@@ -138,8 +138,8 @@ class Supervision(EntityFold):
             now = self.clock()
             found = []
             for entity in list(self._records.values()):
-                if entity.state is EntityState.ACTIVE and not entity.is_healthy(now):
-                    self._correct(entity, _what_ails(entity, now))
+                if entity.state is EntityState.ACTIVE and (why := entity.ailment(now)):
+                    self._correct(entity, why)
                     found.append(entity.entity_id)
                 if _recovers(entity, now):
                     self._recover(entity)
@@ -212,9 +212,3 @@ def _next_due(due: float, every_s: float, now: float) -> float:
     """The first time of the grid behind *now*: what was missed is not made up for."""
     ahead = due + every_s * max(math.floor((now - due) / every_s) + 1, 1)
     return ahead if ahead > now else ahead + every_s  # rounding
-
-
-def _what_ails(entity: Record, now: float) -> str:
-    if entity.health < HEALTHY:
-        return f"health {entity.health:.0f}, below {HEALTHY:.0f}"
-    return f"no heartbeat for {now - entity.heartbeat_at:.0f} s"
