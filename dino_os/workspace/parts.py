@@ -80,6 +80,7 @@ class Parts(Engines):
             "assignments": lambda: self.assignments,
             "entities": lambda: self.entities,
             "cycles": self.orchestrator,
+            "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
             "scheduler": lambda: self.jobs,

@@ -31,6 +31,7 @@ from engines.entity_manager.model import (
 )
 from engines.entity_manager.supervision import Supervision
 from engines.errors import InvalidInput
+from engines.home import own_journal
 from engines.journal import Journal
 from engines.resource_engine import ResourceType
 
@@ -40,10 +41,9 @@ class EntityManager(Supervision):
     The entities of one journal.
 
     Args:
-        entity_log_path: The journal's file; without it and without *journal* they last as long as
-            the process.
+        entity_log_path: The journal's file; None is the workspace's own.
         resource_engine: Of whose pools awake entities hold what they need.
-        journal: The journal itself, instead of its path.
+        journal: Instead of a file, where one is open already.
         clock: Seconds since the epoch.
         limits: For entities that are spawned without limits of their own.
     """
@@ -60,9 +60,9 @@ class EntityManager(Supervision):
         self._pools = resource_engine
         self._limits = limits or RestartLimits()
         self._entities: dict[str, Entity] = {}
-        if journal is None and entity_log_path is not None:
-            journal = Journal(entity_log_path, clock=clock)
-        super().__init__(journal, clock=clock)
+        super().__init__(
+            journal or own_journal("entities", entity_log_path, clock=clock), clock=clock
+        )
 
     # --- commands ----------------------------------------------------------------------------
 
