@@ -22,7 +22,7 @@ from dino_os.entities.offline import Offline
 from dino_os.entities.routes import Dial, Target, dial, targets_of
 from dino_os.entities.settling import Settling
 from dino_os.errors import InvalidInput
-from engines.entity_manager import HEARTBEAT_LIMIT_S, Entity, EntityState
+from engines.entity_manager import HEARTBEAT_LIMIT_S, Entity, EntityState, Run, Work
 
 if TYPE_CHECKING:
     from dino_os.plugins import SkillTable
@@ -66,14 +66,14 @@ class EntityDuty:
             settling = Settling(manager, self._tasks, self._offline, self._targets)
             unsubmitted = [entity for entity in manager.list_entities() if settling.settle(entity)]
             planned = [entity for entity in manager.list_entities() if self._plan(entity)]
-        manager.monitor_health()
+        again = bool(manager.monitor_health())
         manager.reconcile()
-        self._submit([*unsubmitted, *planned])
+        again |= self._submit([*unsubmitted, *planned])
         for entity in manager.list_entities(EntityState.OFFLINE_ADAPTING):
             if self._offline.is_back(entity.entity_id, self._targets(entity)):
-                manager.back_online(entity.entity_id)
+                again |= manager.back_online(entity.entity_id)
         send_alerts(manager, self._workspace.bus)
-        return self._next_turn()
+        return manager.clock() if again else self._next_turn()
 
     def wait_for_probes(self) -> None:
         """Until what was asked of the network is known: for those who take one turn and go."""
@@ -98,49 +98,54 @@ class EntityDuty:
             message = int(event["seq"])
         return self._manager.plan_run(entity.entity_id, message=message) is not None
 
-    def _submit(self, entities: list[Entity]) -> None:
-        """Submit the runs that were decided; one that cannot be is a failure of its entity."""
-        tasks = []
-        for entity in entities:
+    def _submit(self, entities: list[Entity]) -> bool:
+        """
+        Submit the runs that were decided.
+
+        Returns:
+            Whether one could not be, which is a failure of its entity.
+        """
+        refused: dict[str, InvalidInput] = {}
+        tasks = {}
+        # Another service may have been faster, and have come to its end.
+        runs = [(entity, entity.run) for entity in entities if entity.run]
+        for entity, run in runs:
             try:
-                tasks.append(self._task(entity))
+                tasks[entity.entity_id] = self._task(entity, run)
             except InvalidInput as error:
-                self._refused(entity, error)
+                refused[entity.entity_id] = error
         try:
-            self._tasks.submit_tasks(tasks)
+            self._tasks.submit_tasks(tasks.values())
         except InvalidInput:  # of one of them: none was taken
-            by_id = {_task_id(entity): entity for entity in entities}
-            for task in tasks:
+            for entity_id, task in tasks.items():
                 try:
                     self._tasks.submit_task(task)
                 except InvalidInput as error:
-                    self._refused(by_id[task.task_id], error)
+                    refused[entity_id] = error
+        for entity, run in runs:
+            if why := refused.get(entity.entity_id):
+                told = f"{why.code}: {why.message}"
+                self._manager.end_run(entity.entity_id, run.number, "error", error=told)
+        return bool(refused)
 
-    def _refused(self, entity: Entity, error: InvalidInput) -> None:
-        if entity.run:
-            told = f"{error.code}: {error.message}"
-            self._manager.end_run(entity.entity_id, entity.run.number, "error", error=told)
-
-    def _task(self, entity: Entity) -> Task:
-        from dino_os.work.tasks import skill_task  # noqa: PLC0415  where there is something to do
-
+    def _task(self, entity: Entity, run: Run) -> Task:
         if entity.work is None:
             raise InvalidInput(f"entity {entity.entity_id!r} runs no skill")
         holder = f"entity:{entity.entity_id}"
-        return (self._make_task or skill_task)(
+        make = self._make_task or _skill_task()
+        return make(
             self._workspace,
             entity.work.skill,
-            self._params(entity),
-            task_id=_task_id(entity),
+            self._params(entity, entity.work, run),
+            task_id=f"{holder}#{run.number}",
             source=holder,
             limits={holder: 1},
         )
 
-    def _params(self, entity: Entity) -> dict[str, Any]:
+    def _params(self, entity: Entity, work: Work, run: Run) -> dict[str, Any]:
         """The entity's own, and what it is told by the message that the run is for."""
-        work, run = entity.work, entity.run
-        own = dict(work.params) if work else {}
-        if work is None or run is None or run.message is None:
+        own = dict(work.params)
+        if run.message is None:
             return own
         event = self._inbox.message(entity.entity_id, run.message)
         if event is None:
@@ -180,14 +185,15 @@ class EntityDuty:
         )
 
 
+def _skill_task() -> MakeTask:
+    from dino_os.work.tasks import skill_task  # noqa: PLC0415  where there is something to do
+
+    return skill_task
+
+
 def _times(entity: Entity) -> list[float | None]:
     """When something is to be done for *entity*."""
     if entity.state is not EntityState.ACTIVE:
         return [entity.recover_at]
     beat = entity.last_heartbeat + (_HEARTBEAT_S if entity.work else HEARTBEAT_LIMIT_S + 1)
     return [beat, None if entity.run else entity.next_due]
-
-
-def _task_id(entity: Entity) -> str:
-    number = entity.run.number if entity.run else 0
-    return f"entity:{entity.entity_id}#{number}"

@@ -14,7 +14,7 @@ from dino_os.entities.offline import Offline
 from dino_os.entities.routes import Target, is_of_the_network
 from dino_os.errors import NotFound
 from engines.entity_manager import Entity, EntityManager, EntityState, Run
-from engines.resource_engine import TaskState
+from engines.resource_engine import FINISHED, TaskState
 
 if TYPE_CHECKING:
     from engines.resource_engine import ResourceEngine, Task
@@ -51,14 +51,15 @@ class Settling:
         task = self._tasks.recall(task_id)
         if task is None:  # whoever decided it did not live to submit it
             return self._is_to_be_submitted(entity, run)
+        if entity.state is EntityState.DEACTIVATED and _goes_on(task):
+            self._tasks.cancel(task_id, "its entity was deactivated")
+            task = self._tasks.recall(task_id) or task
         if task.state is TaskState.SUCCEEDED:
             self._end(entity, run, task)
         elif task.state is TaskState.CANCELLED:
             self._end(entity, run, task, counted=False)
         elif task.state is TaskState.DEAD:
             self._failed(entity, run, task)
-        elif entity.state is EntityState.DEACTIVATED and not task.cancelling:
-            self._tasks.cancel(task_id, "its entity was deactivated")
         return False
 
     def _is_to_be_submitted(self, entity: Entity, run: Run) -> bool:
@@ -107,6 +108,10 @@ class Settling:
             error=_told(task),
             counted=counted and outcome not in _UNJUDGED,
         )
+
+
+def _goes_on(task: Task) -> bool:
+    return task.state not in FINISHED and not task.cancelling
 
 
 def _kind(task: Task) -> str:

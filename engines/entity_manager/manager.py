@@ -272,6 +272,8 @@ class EntityManager(Supervision):
 
     def _release_if_asleep(self, entity_id: str) -> None:
         """Give back what an entity holds that does nothing."""
+        if self._depth:  # that it does nothing is not on record yet: `reconcile` will see to it
+            return
         if self._pools is None or not _holds_asleep(self._records.get(entity_id)):
             return
         with self.deciding():

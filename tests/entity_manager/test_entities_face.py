@@ -12,7 +12,8 @@ import engines
 from engines.entity_manager import Entity, EntityManager, EntityState, EntityType, RestartLimits
 from engines.errors import InvalidInput, JournalWriteFailed, NotFound
 from engines.resource_engine import ResourceType
-from tests.entity_manager.conftest import Clock, Make, Pool, in_memory
+from tests.entity_manager.conftest import Make
+from tests.entity_manager.things import Clock, Pool, in_memory
 
 
 def test_the_words_that_are_stored() -> None:

@@ -16,7 +16,7 @@ from engines.entity_manager import (
     why_not,
 )
 from tests.conftest import REPOSITORY
-from tests.entity_manager.conftest import Clock, Pool, in_memory
+from tests.entity_manager.things import Clock, Pool, in_memory
 
 # How an entity "e" gets into each state, and what a user's command is called.
 WAYS: dict[EntityState, list[str]] = {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.entity_manager import Entity, EntityManager, EntityState, RestartLimits
-from tests.entity_manager.conftest import Clock, Pool, in_memory
+from tests.entity_manager.things import Clock, Pool, in_memory
 
 LIMITS = RestartLimits(
     max_failures=3,
