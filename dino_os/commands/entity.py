@@ -174,7 +174,9 @@ def run(workspace: Workspace, once: bool, as_json: bool) -> None:
     from dino_os.entities import EntityDuty  # noqa: PLC0415
     from dino_os.work.service import Service  # noqa: PLC0415
 
-    Service(workspace, [EntityDuty(workspace)]).run(once=once)
+    duty = EntityDuty(workspace)
+    Service(workspace, [duty]).run(once=once)
+    duty.finish()
     workspace.entities.refresh()
     output.answer(summary(workspace), "the entities are left to themselves", as_json=as_json)
 

@@ -12,7 +12,7 @@ lost or doubled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from dino_os.workspace import Workspace
     from engines.resource_engine import Task
 
-MakeTask = Callable[..., "Task"]
-
 _HEARTBEAT_S = HEARTBEAT_LIMIT_S / 3
 
 
@@ -40,14 +38,10 @@ class EntityDuty:
 
     Args:
         dial: Connects to (host, port) within so many seconds, or raises OSError.
-        make_task: Makes a skill's task; by itself `dino_os.work.tasks.skill_task`.
     """
 
-    def __init__(
-        self, workspace: Workspace, *, dial: Dial = dial, make_task: MakeTask | None = None
-    ) -> None:
+    def __init__(self, workspace: Workspace, *, dial: Dial = dial) -> None:
         self._workspace = workspace
-        self._make_task = make_task
         self._manager = workspace.entities
         self._tasks = workspace.resources
         self._skills: SkillTable | None = None  # as they are in this turn
@@ -75,9 +69,14 @@ class EntityDuty:
         send_alerts(manager, self._workspace.bus)
         return manager.clock() if again else self._next_turn()
 
-    def wait_for_probes(self) -> None:
-        """Until what was asked of the network is known: for those who take one turn and go."""
-        self._offline.prober.wait()
+    def finish(self) -> None:
+        """
+        For whoever takes a turn and goes, from cron for example: wait for the probes that are out,
+        no longer than one may take, and draw the conclusions.
+        """
+        if self._offline.prober.asked:
+            self._offline.prober.wait()
+            self.turn()
 
     # --- what is due -------------------------------------------------------------------------
 
@@ -129,11 +128,12 @@ class EntityDuty:
         return bool(refused)
 
     def _task(self, entity: Entity, run: Run) -> Task:
+        from dino_os.work.tasks import skill_task  # noqa: PLC0415  where there is something to do
+
         if entity.work is None:
             raise InvalidInput(f"entity {entity.entity_id!r} runs no skill")
         holder = f"entity:{entity.entity_id}"
-        make = self._make_task or _skill_task()
-        return make(
+        return skill_task(
             self._workspace,
             entity.work.skill,
             self._params(entity, entity.work, run),
@@ -183,12 +183,6 @@ class EntityDuty:
         return min(
             (t for t in (*times, self._offline.next_look(offline)) if t is not None), default=None
         )
-
-
-def _skill_task() -> MakeTask:
-    from dino_os.work.tasks import skill_task  # noqa: PLC0415  where there is something to do
-
-    return skill_task
 
 
 def _times(entity: Entity) -> list[float | None]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dino_os.arguments import bind
 from dino_os.entities import EntityDuty
 from dino_os.entities.operating import awaken, spawn
 from dino_os.workspace import Workspace
@@ -33,6 +32,10 @@ def file(name: str, size: int = 0) -> str:
 @skill(reaches=["127.0.0.1:7", "127.0.0.1:9"])
 def fetch(message: object = None) -> str:
     """Talk to somebody."""
+
+@skill(needs={"compute": 10_000})
+def greedy() -> None:
+    """Want more than there ever is."""
 '''
 REFUSED = {"type": "ConnectionRefusedError", "message": "[Errno 111] Connection refused"}
 End = Callable[[Task], Mapping[str, Any]]
@@ -73,7 +76,7 @@ class Office:
         )
         vars(self.workspace).update(resources=resources, entities=manager)
         self.resources, self.manager = resources, manager
-        self.duty = EntityDuty(self.workspace, dial=self._dial, make_task=make_task)
+        self.duty = EntityDuty(self.workspace, dial=self._dial)
         self._session: str | None = None
 
     def after_crash(self) -> None:
@@ -96,8 +99,8 @@ class Office:
     def turn(self) -> float | None:
         """A turn, and where a probe is under way another one once it has its answer."""
         when = self.duty.turn()
-        if self.duty._offline.prober.busy:
-            self.duty.wait_for_probes()
+        if self.duty._offline.prober.asked:
+            self.duty._offline.prober.wait()
             when = self.duty.turn()
         return when
 
@@ -128,12 +131,6 @@ class Office:
         self.dialled.append(target[1])
         if target[1] not in self.up:
             raise ConnectionRefusedError
-
-
-def make_task(workspace: Workspace, skill: str, params: Mapping[str, Any], **options: Any) -> Task:
-    found = workspace.plugins.skills().find(skill)
-    payload = {"skill": skill, "params": bind(found, params)}
-    return Task(payload=payload, max_attempts=1, **options)
 
 
 def ids(tasks: list[Task]) -> list[str]:

@@ -182,18 +182,9 @@ def test_a_run_that_cannot_begin_is_a_failure(office: Office, given: Any) -> Non
 
 
 def test_a_need_that_no_pool_can_ever_meet_is_a_failure_of_that_entity_alone(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    office: Office,
 ) -> None:
-    from tests.entity_manager import office as module
-
-    made = module.make_task
-
-    def greedy(workspace: Any, skill: str, params: Any, **options: Any) -> Any:
-        needs = {"compute": 10_000} if skill == "count" else {}
-        return made(workspace, skill, params, needs=needs, **options)
-
-    monkeypatch.setattr(office.duty, "_make_task", greedy)
-    entity = office.entity(skill="count", every_s=1)
+    entity = office.entity(skill="greedy", every_s=1)
     other = office.entity("other", skill="read", channel="c")
     office.publish("hello")
     office.turn()

@@ -33,6 +33,7 @@ def start() -> Iterator[Start]:
         process = subprocess.Popen(
             [sys.executable, str(PROGRAMS / f"{program}.py"), *map(str, arguments)],
             env=environment(PYTHONPATH=str(REPOSITORY)),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -93,8 +94,12 @@ def test_whoever_is_killed_between_the_two_journals_leaks_nothing(
     said: Counter[str] = Counter()
     for _ in range(5):
         lives = [start("lives", tmp_path, next(numbers)) for _ in range(3)]
+        for life in lives:
+            assert life.stdin
+            life.stdin.write("go\n")
+            life.stdin.flush()
         # Nothing waits for this: it only makes the moment of the kill a random one.
-        time.sleep(chance.uniform(0.0, 0.06))
+        time.sleep(chance.uniform(0.05, 0.15))
         said.update(line.strip() for life in lives for line in killed(life))
         check_pools(tmp_path)
     recorded = Counter(

@@ -195,6 +195,5 @@ def test_while_a_probe_is_out_the_turn_does_not_wait(office: Office) -> None:
     assert when <= office.clock() + 0.2
     assert entity.state.value == "active"
     office.hold.set()
-    office.duty.wait_for_probes()
-    office.duty.turn()
+    office.duty.finish()
     assert entity.state.value == "offline_adapting"

@@ -1,7 +1,7 @@
 """
 Move entities about until killed: `lives.py FOLDER SEED`.
 
-Every command that was acknowledged goes to standard output as "ENTITY COMMAND".
+It begins when it is told a line.  Every command that was acknowledged goes to standard output as "ENTITY COMMAND".
 """
 
 import os
@@ -25,6 +25,7 @@ manager = EntityManager(folder / "entities.jsonl", pools)
 for name in "abcdef":
     manager.spawn(name, "worker", {"compute": 1})
 os.write(1, b"ready\n")
+sys.stdin.readline()
 while True:
     command = chance.choice(COMMANDS)
     if command in {"reconcile", "monitor_health"}:
