@@ -43,11 +43,12 @@ _reason = click.option("--reason", default="", metavar="TEXT", help="For people;
     invoke_without_command=True,
 )
 @click.pass_context
+@options.watching
 @options.as_json
-def entity(ctx: click.Context, as_json: bool) -> None:
+def entity(ctx: click.Context, watch: bool, as_json: bool) -> None:
     """Supervised workers: their states, and what they did."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_entities, state=None, as_json=as_json)
+        ctx.invoke(list_entities, state=None, watch=watch, as_json=as_json)
 
 
 for _command in (list_entities, status, logs, diagram):
@@ -176,7 +177,9 @@ def run(workspace: Workspace, once: bool, as_json: bool) -> None:
 
     duty = EntityDuty(workspace)
     Service(workspace, [duty]).run(once=once)
-    duty.finish()
+    if once and duty.finish():  # what came back from being offline
+        Service(workspace, [duty]).run(once=True)
+        duty.finish()
     workspace.entities.refresh()
     output.answer(summary(workspace), "the entities are left to themselves", as_json=as_json)
 

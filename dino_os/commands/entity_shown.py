@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,39 +22,33 @@ _STATES = (
     "deactivated",
 )
 _TIMES = ("since", "last_heartbeat", "next_due", "recover_at")
-_HEAD = frozenset({"seq", "event_type", "timestamp", "parent_hash", "event_hash", "by", "at"})
+_HEAD = frozenset(
+    {"seq", "event_type", "timestamp", "parent_hash", "event_hash", "by", "at", "entity_id"}
+)
 
 _complete_ids = complete(lambda w: [one.entity_id for one in w.entities.list_entities()])
 entity_id_argument = click.argument("entity_id", metavar="ID", shell_complete=_complete_ids)
 
 
-@click.command("list", epilog=options.example("dino entity list --state active --json"))
+@click.command(
+    "list", epilog=options.example("dino entity list --state active", "dino entity list --watch")
+)
 @click.option("--state", type=click.Choice(_STATES), help="Only those in that state.")
+@options.watching
 @options.as_json
 @pass_workspace
-def list_entities(workspace: Workspace, state: str | None, as_json: bool) -> None:
+def list_entities(workspace: Workspace, state: str | None, watch: bool, as_json: bool) -> None:
     """Every entity, in the order in which they were made."""
-    found = workspace.entities.list_entities(state)
-    if as_json:
-        output.emit_json({"entities": [shown(one) for one in found]})
-    elif not found:
-        output.say("no entities; `dino entity spawn` makes one" if state is None else "none")
-    else:
-        rows = [
-            (
-                one.entity_id,
-                one.entity_type,
-                one.state.replace("_", " "),
-                f"{one.health:.0f}",
-                one.tasks_completed,
-                one.tasks_failed,
-                _does(one),
-                _ails(one) or one.reason,
-            )
-            for one in found
-        ]
-        columns = ("entity", "type", "state", "health", "done", "failed", "does", "note")
-        output.table(columns, rows, numbers=("health", "done", "failed"))
+    manager = workspace.entities
+
+    def look() -> dict[str, Any]:
+        manager.refresh()
+        return {"entities": [shown(one) for one in manager.list_entities(state)]}
+
+    def render(_: Any) -> None:
+        _table(manager.list_entities(state))
+
+    output.live(look, render, watch=watch, as_json=as_json)
 
 
 @click.command(epilog=options.example("dino entity status", "dino entity status greeter --json"))
@@ -97,7 +93,9 @@ def logs(workspace: Workspace, entity_id: str, show: int, as_json: bool) -> None
         return
     for event in events:
         facts = " ".join(
-            f"{name}={value}" for name, value in event.items() if name not in _HEAD and value
+            f"{name}={_fact(name, value)}"
+            for name, value in event.items()
+            if name not in _HEAD and value not in (None, "", False, {})
         )
         told = event["event_type"].removeprefix("entity_").replace("_", " ")
         output.say(f"{_time(event['timestamp'])}  {told}  {facts}")
@@ -121,6 +119,27 @@ def diagram(as_json: bool) -> None:
         for (state, command), after in TRANSITIONS.items()
     ]
     output.answer({"transitions": moves}, state_diagram(), as_json=as_json)
+
+
+def _table(entities: Sequence[Entity]) -> None:
+    if not entities:
+        output.say("no entities; `dino entity spawn` makes one")
+        return
+    rows = [
+        (
+            one.entity_id,
+            one.entity_type,
+            one.state.replace("_", " "),
+            f"{one.health:.0f}",
+            one.tasks_completed,
+            one.tasks_failed,
+            _does(one),
+            _ails(one) or one.reason,
+        )
+        for one in entities
+    ]
+    columns = ("entity", "type", "state", "health", "done", "failed", "does", "note")
+    output.table(columns, rows, numbers=("health", "done", "failed"))
 
 
 def shown(entity: Entity) -> dict[str, Any]:
@@ -181,6 +200,12 @@ def _events(workspace: Workspace, entity_id: str) -> Any:
 
     for events, _ in journal.read(journal.begin()):
         yield from filter(is_its_own, events)
+
+
+def _fact(name: str, value: Any) -> str:
+    if name in _TIMES:
+        return _time(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _error(task: Any) -> str:

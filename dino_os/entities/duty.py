@@ -69,14 +69,17 @@ class EntityDuty:
         send_alerts(manager, self._workspace.bus)
         return manager.clock() if again else self._next_turn()
 
-    def finish(self) -> None:
+    def finish(self) -> bool:
         """
         For whoever takes a turn and goes, from cron for example: wait for the probes that are out,
         no longer than one may take, and draw the conclusions.
+
+        Returns:
+            Whether there is something to do now.
         """
-        if self._offline.prober.asked:
-            self._offline.prober.wait()
-            self.turn()
+        self._offline.prober.wait()
+        when = self.turn()
+        return when is not None and when <= self._manager.clock()
 
     # --- what is due -------------------------------------------------------------------------
 

@@ -78,11 +78,6 @@ class Prober:
         """Whether an answer is still to come."""
         return any(not _is_over(probe) for probe in self._probes.values())
 
-    @property
-    def asked(self) -> bool:
-        """Whether there are answers that were not fetched yet, or are still to come."""
-        return bool(self._probes)
-
     def ask(self, who: str, targets: list[Target]) -> bool | None:
         """
         Whether any of *targets* was reached; None as long as that is being tried.

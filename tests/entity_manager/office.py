@@ -99,7 +99,7 @@ class Office:
     def turn(self) -> float | None:
         """A turn, and where a probe is under way another one once it has its answer."""
         when = self.duty.turn()
-        if self.duty._offline.prober.asked:
+        if self.duty._offline.prober._probes:
             self.duty._offline.prober.wait()
             when = self.duty.turn()
         return when
