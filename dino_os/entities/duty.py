@@ -75,11 +75,13 @@ class EntityDuty:
         no longer than one may take, and draw the conclusions.
 
         Returns:
-            Whether there is something to do now.
+            Whether something came of it that could be done now.
         """
         self._offline.prober.wait()
         when = self.turn()
-        return when is not None and when <= self._manager.clock()
+        if when is not None and when <= self._manager.clock():
+            return True
+        return any(one.run for one in self._manager.list_entities(EntityState.ACTIVE))
 
     # --- what is due -------------------------------------------------------------------------
 

@@ -16,7 +16,15 @@ from dino_os.entities.inbox import Inbox
 from dino_os.entities.routes import targets_of
 from dino_os.errors import EntityError, InvalidInput, NotFound, ResourcesTaken
 from engines.checks import did_you_mean
-from engines.entity_manager import Command, Entity, EntityState, RestartLimits, is_legal, why_not
+from engines.entity_manager import (
+    Command,
+    Entity,
+    EntityState,
+    RestartLimits,
+    Work,
+    is_legal,
+    why_not,
+)
 
 if TYPE_CHECKING:
     from dino_os.skill_index import Skill
@@ -48,7 +56,8 @@ def spawn(
         UnknownSkill: There is none of that name.
     """
     if skill is not None:
-        _check_skill(workspace.plugins.skills().find(skill), dict(params or {}), channel)
+        work = Work(skill, dict(params or {}), every_s, channel)
+        _check_skill(workspace.plugins.skills().find(skill), work.params, channel)
     entity = workspace.entities.spawn(
         entity_id,
         entity_type,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import signal
 import subprocess
 import threading
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from dino_os import commands
 from dino_os.workspace import Workspace
-from tests.conftest import Dino
+from tests.conftest import Dino, Outcome
 
 SKILLS = '''\
 from urllib.request import urlopen
@@ -54,7 +56,27 @@ def skills(workspace: Path, server: http.server.ThreadingHTTPServer) -> Path:
     return workspace
 
 
-def test_each_command_by_example(dino: Dino, skills: Path) -> None:
+@pytest.fixture
+def inside(
+    skills: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Dino:
+    """`dino` and `execute` within this process, where there is much to ask."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.chdir(skills)
+
+    def call(*args: object, code: int = 0, door: str = "dino") -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            getattr(commands, door)([str(arg) for arg in args], door)
+        outcome = Outcome(int(left.value.code or 0), *capsys.readouterr())
+        assert outcome.code == code, outcome
+        return outcome
+
+    return call
+
+
+def test_each_command_by_example(inside: Dino) -> None:
+    dino = inside
     assert dino("entity").out == "no entities; `dino entity spawn` makes one\n"
     spawned = dino(
         *("entity", "spawn", "clerk", "--type", "analyzer", "--skill", "note", "--on", "reports"),
@@ -107,15 +129,16 @@ def test_each_command_by_example(dino: Dino, skills: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_refusal_says_why(
-    dino: Dino, skills: Path, words: tuple[str, ...], code: int, told: str
+    inside: Dino, skills: Path, words: tuple[str, ...], code: int, told: str
 ) -> None:
     manager = Workspace(skills).entities
     manager.spawn("clerk", "worker")
     manager.spawn("large", "worker", {"compute": 99})
-    assert told in dino("entity", *words, code=code).err
+    assert told in inside("entity", *words, code=code).err
 
 
-def test_status_tells_who_is_not_well(dino: Dino, skills: Path) -> None:
+def test_status_tells_who_is_not_well(inside: Dino, skills: Path) -> None:
+    dino = inside
     manager = Workspace(skills).entities
     manager.spawn("ill", "worker")
     manager.awaken("ill")
