@@ -92,14 +92,17 @@ class EntityDuty:
 
     def _plan(self, entity: Entity) -> bool:
         """Decide the entity's next run where one is due."""
-        if entity.state is not EntityState.ACTIVE or entity.run or entity.work is None:
+        work = entity.work
+        if work is None or entity.state is not EntityState.ACTIVE or entity.run:
             return False
         message = None
-        if channel := entity.work.channel:
-            event = self._inbox.next(entity.entity_id, channel, entity.position)
+        if work.channel is not None:
+            event = self._inbox.next(entity.entity_id, work.channel, entity.position)
             if event is None:
                 return False
             message = int(event["seq"])
+        elif (entity.next_due or 0.0) > self._manager.clock():
+            return False
         return self._manager.plan_run(entity.entity_id, message=message) is not None
 
     def _submit(self, entities: list[Entity]) -> bool:

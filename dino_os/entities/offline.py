@@ -36,6 +36,8 @@ class Offline:
     def is_back(self, entity_id: str, targets: list[Target]) -> bool:
         """Whether one that was offline can reach its hosts; asks them where it is time to."""
         until, waited = self._waits.get(entity_id, (0.0, 0.0))
+        if not targets:  # its skill declares none any more
+            self._waits.pop(entity_id, None)
         if not targets or self._clock() < until:
             return False
         reached = self.prober.ask(entity_id, targets)

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+_FRESH_S = 60.0  # an answer that nobody fetched for longer tells nothing
+
 Target = tuple[str, int]
 Dial = Callable[[Target, float], None]
 
@@ -85,7 +87,7 @@ class Prober:
         The answer is given once; the next question is tried anew.
         """
         probe = self._probes.get(who)
-        if probe is None:
+        if probe is None or time.monotonic() > probe.until + _FRESH_S:
             probe = self._probes[who] = _Probe(time.monotonic() + self._timeout_s)
             threading.Thread(target=self._try, args=(probe, targets), daemon=True).start()
         if not _is_over(probe):

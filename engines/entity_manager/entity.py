@@ -185,9 +185,8 @@ class Entity:
 
     @property
     def _record(self) -> Record:
-        if self._own is not None:
-            return self._own
-        record = self._manager.record_of(self.entity_id) if self._manager else None
+        manager = self._manager
+        record = manager.record_of(self.entity_id) if manager else self._own
         if record is None:  # whoever spawned it was stopped before that was acknowledged
             raise NotFound(f"there is no entity {self.entity_id!r}")
         return record

@@ -33,7 +33,6 @@ from engines.entity_manager.supervision import Supervision
 from engines.errors import InvalidInput
 from engines.home import own_journal
 from engines.journal import Journal
-from engines.resource_engine import ResourceType
 
 
 class EntityManager(Supervision):
@@ -264,6 +263,8 @@ class EntityManager(Supervision):
             return False
 
     def _reserve(self, entity: Record, pools: Pools) -> bool:
+        from engines.resource_engine import ResourceType  # noqa: PLC0415  many need nothing of it
+
         needs = {ResourceType(pool): amount for pool, amount in entity.needs.items()}
         if not needs or pools.reserve(entity.holder, needs):
             return True

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum, StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engines import checks
 from engines.entity_manager.lifecycle import EntityState
 from engines.errors import InvalidInput
-from engines.resource_engine import ResourceType
+
+if TYPE_CHECKING:
+    from engines.resource_engine import ResourceType
 
 HEALTHY = 30.0
 HEARTBEAT_LIMIT_S = 300.0
@@ -213,10 +215,15 @@ def as_needs(requirement: Mapping[Any, Any] | None) -> dict[str, int]:
     Raises:
         InvalidInput: There is no such pool, or an amount is no whole number from 1.
     """
+    given = checks.mapping(requirement, "resource_requirement")
+    if not given:
+        return {}
+    from engines.resource_engine import ResourceType  # noqa: PLC0415  many need nothing of it
+
+    known = [kind.value for kind in ResourceType]
     found = {}
-    for pool, amount in checks.mapping(requirement, "resource_requirement").items():
+    for pool, amount in given.items():
         name = pool.value if isinstance(pool, Enum) else pool
-        known = [kind.value for kind in ResourceType]
         if name not in known:
             guess = checks.did_you_mean(str(name), known)
             raise InvalidInput(f"no resource {name!r}{guess}", hint=f"there are {', '.join(known)}")

@@ -120,6 +120,20 @@ def test_an_interval_goes_on_when_it_is_back(office: Office) -> None:
     assert ids(office.days_work()) == ["entity:e#1", "entity:e#2"]
 
 
+def test_whose_hosts_are_no_longer_declared_waits_for_the_operator(office: Office) -> None:
+    """And asks for no turn."""
+    entity = fetcher(office)
+    office.publish("hello")
+    office.days_work(refused)
+    file = office.root / "skills" / "office.py"
+    file.write_text(file.read_text().replace('(reaches=["127.0.0.1:7", "127.0.0.1:9"])', ""))
+    office.clock.pass_by(1000)
+    assert office.turn() is None
+    assert office.manager.back_online("e")
+    assert said(office.days_work()) == ["hello"]
+    assert entity.tasks_completed == 1
+
+
 def test_it_may_go_offline_again_and_again(office: Office) -> None:
     entity = fetcher(office)
     office.publish("hello")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -58,6 +59,18 @@ def test_an_answer_is_given_once(listening: Target, deserted: Target) -> None:
     """The next question is tried anew."""
     prober = Prober(10)
     assert asked(prober, [listening]) is True
+    assert asked(prober, [deserted]) is False
+
+
+def test_an_answer_that_nobody_fetched_grows_stale(
+    listening: Target, deserted: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prober = Prober(10)
+    answer = prober.ask("e", [listening])
+    prober.wait()
+    if answer is None:  # it is there to be fetched, but a day goes by
+        passed = time.monotonic() + 86400
+        monkeypatch.setattr("dino_os.entities.routes.time.monotonic", lambda: passed)
     assert asked(prober, [deserted]) is False
 
 
