@@ -72,7 +72,7 @@ class Claims(ResourceState):
     ) -> None:
         self._monotonic = monotonic
         self._rng = rng or random.Random()  # noqa: S311  it spreads load, and hides nothing
-        self._refused: Counter[ResourceType] = Counter()
+        self._refused: Counter[str] = Counter()
         self._looked_at: dict[str, float] = {}
         super().__init__(*args, **settings)
         path = getattr(self.journal, "path", None)
@@ -140,8 +140,9 @@ class Claims(ResourceState):
             leave = session.joined_seq < self._drained
             leases = [] if leave else self._grant(name, room, now.clock, size, runs)
             if self._must_tell(session, now):
-                refused = {pool.value: count for pool, count in self._refused.items()}
-                self.record("session_alive", session=name, refused=refused, **_alive(now))
+                self.record(
+                    "session_alive", session=name, refused=dict(self._refused), **_alive(now)
+                )
                 self._refused.clear()
             stop = self._to_stop(name)
         return Exchange(leases, stop, leave, void)
@@ -268,7 +269,7 @@ class Claims(ResourceState):
         """
         granted: list[Lease] = []
         order = self.ready.order(now) if room > 0 else []
-        kept: set[ResourceType] = set()
+        kept: set[str] = set()
         while order and len(granted) < room:
             kind = heapq.heappop(order).kind
             head = self.ready.head(kind)
@@ -289,9 +290,10 @@ class Claims(ResourceState):
                 heapq.heappush(order, place)
         return granted
 
-    def _has_room(self, kind: Kind, kept: set[ResourceType]) -> bool:
+    def _has_room(self, kind: Kind, kept: set[str]) -> bool:
         return all(
-            pool not in kept and self.pools[pool].free >= amount for pool, amount in kind.needs
+            pool not in kept and self.pools[ResourceType(pool)].free >= amount
+            for pool, amount in kind.needs
         )
 
     def _lease(self, session: str, kind: Kind, most: int, now: float) -> Lease:

@@ -91,8 +91,10 @@ class TaskTable:
         rows, table.keys, done, dead = plain
         table._done.extend(done)
         table._dead.extend(dead)
-        for row in rows:
-            task = table.tasks[row["task_id"]] = from_row(row)
+        rows.reverse()
+        while rows:  # each makes room for the next
+            task = from_row(rows.pop())
+            table.tasks[task.task_id] = task
             for other in task.unmet:
                 table._dependents.setdefault(other, []).append(task.task_id)
         return table
@@ -102,12 +104,13 @@ class Kind(NamedTuple):
     """What tasks must have in common to be admitted, or not, for the same reason."""
 
     does: str
-    needs: tuple[tuple[ResourceType, int], ...]
+    needs: tuple[tuple[str, int], ...]
     limits: tuple[tuple[str, int], ...]
 
     @classmethod
     def of(cls, task: Task) -> Kind:
-        return cls(task.does, tuple(task.needs.items()), tuple(task.limits.items()))
+        needs = tuple((pool.value, amount) for pool, amount in task.needs.items())
+        return cls(task.does, needs, tuple(task.limits.items()))
 
 
 class _Entry(NamedTuple):
@@ -190,7 +193,8 @@ class ReadyQueue:
         """How much of each resource is asked for by tasks that could start."""
         found: dict[ResourceType, int] = {}
         for kind, entries in self._ready.items():
-            for pool, amount in kind.needs:
+            for name, amount in kind.needs:
+                pool = ResourceType(name)
                 found[pool] = found.get(pool, 0) + amount * len(entries)
         return found
 
