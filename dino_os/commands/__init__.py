@@ -26,6 +26,8 @@ dino = Front(
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
         "state": ("state:state", "Named states, blended from noisy signals."),
         "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
+        "orders": ("orders:orders", "Orders: create, pay, fulfil, refund."),
+        "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
         "audit": ("__init__:audit", "Checkpoints, proofs, witnesses: all that `audit` does."),
         "keys": ("keys:keys", "Secrets that skills use: set, get, rotate, delete."),
@@ -46,6 +48,8 @@ execute = Front(
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
         "state": ("state:state", "Named states, blended from noisy signals."),
         "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
+        "order": ("order_moves:order", "Create an order."),
+        "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
         "version": ("version:version", "Show the version."),
     },
 )

@@ -79,6 +79,8 @@ class Parts(Engines):
             "states": lambda: self.states,
             "assignments": lambda: self.assignments,
             "cycles": self.orchestrator,
+            "orders": lambda: self.orders,
+            "sandbox_payments": lambda: self.sandbox_payments,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
             "scheduler": lambda: self.jobs,

@@ -7,7 +7,6 @@ Commands, which decide and record, are the engine's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -76,6 +75,12 @@ class OrderBook(Engine):
                 return owner, transfer
         return None
 
+    def open_transfers(self) -> list[tuple[Order, Transfer]]:
+        """The transfers whose provider has not given its last word."""
+        return [
+            (o, transfer) for o in self.waiting() for transfer in o.transfers if transfer.is_open
+        ]
+
     def due(self, *, patience_s: float = 0.0) -> list[tuple[Order, Transfer]]:
         """
         The transfers whose provider is to be asked now.
@@ -86,13 +91,13 @@ class OrderBook(Engine):
         now = self.clock()
         return [
             (order, transfer)
-            for order, transfer in self._open_transfers()
+            for order, transfer in self.open_transfers()
             if _due_at(transfer, patience_s) <= now
         ]
 
     def next_due(self, *, patience_s: float = 0.0) -> float | None:
         """When the next of them is due, in seconds since the epoch; None where none is open."""
-        times = [_due_at(transfer, patience_s) for _, transfer in self._open_transfers()]
+        times = [_due_at(transfer, patience_s) for _, transfer in self.open_transfers()]
         return min(times, default=None)
 
     def counts(self) -> dict[str, int]:
@@ -231,12 +236,6 @@ class OrderBook(Engine):
             self._by_reference.setdefault(f"{now.provider} {now.reference}", place)
         transfers = tuple(now if t.number == now.number else t for t in of_kind(order, kind))
         self._put(event, **{f"{kind.value}s": transfers})
-
-    def _open_transfers(self) -> Iterator[tuple[Order, Transfer]]:
-        for order in self.waiting():
-            for transfer in order.transfers:
-                if transfer.is_open:
-                    yield order, transfer
 
 
 def transfer_key(order_id: str, kind: Kind, number: int) -> str:
