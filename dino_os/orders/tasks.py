@@ -11,15 +11,13 @@ from dino_os.orders.fulfilment import TaskQueue
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
-ASK_PROVIDER = "orders.ask_provider"
+ASK_PROVIDER = "dino_os.orders.tasks:ask_provider"
 """The name by which workers call `ask_provider`."""
 
 
 def task_queue(workspace: Workspace) -> TaskQueue:
     """The workspace's resource engine."""
-    name = "resources"
-    queue: TaskQueue = getattr(workspace, name)
-    return queue
+    return workspace.resources
 
 
 def skill_task(

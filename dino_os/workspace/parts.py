@@ -81,6 +81,7 @@ class Parts(Engines):
             "cycles": self.orchestrator,
             "orders": lambda: self.orders,
             "sandbox_payments": lambda: self.sandbox_payments,
+            "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
             "scheduler": lambda: self.jobs,
