@@ -70,6 +70,9 @@ def show_status(workspace: Workspace, as_json: bool) -> None:
     words = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items() if n)
     output.heading(f"{output.counted(len(everything), 'order')}: {words}")
     show_revenue(found)
+    if played := revenue_of(everything, live=False):
+        count = sum(revenue.paid for revenue in played.values())
+        output.say(f"sandbox: {count} paid there, where no money moves")
     for order in needing:
         what = [*order.problems]
         if order.stuck and order.fulfilment:

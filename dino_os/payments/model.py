@@ -10,12 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from dino_os.errors import DinoError
 from engines.orders import Answer
-
-
-class PaymentError(DinoError):
-    """A payment did not come about, or its provider cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)

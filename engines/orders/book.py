@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from engines import checks
 from engines.engine import Engine
 from engines.journal import Event
 from engines.orders.model import (
@@ -48,10 +47,7 @@ class OrderBook(Engine):
         """
         found = self._orders.get(order_id) if isinstance(order_id, str) else None
         if found is None:
-            raise OrderNotFound(
-                f"no order {order_id!r}{checks.did_you_mean(order_id, self._orders)}",
-                hint="`dino orders list` shows them",
-            )
+            raise OrderNotFound(f"no order {order_id!r}", hint="`dino orders list` shows them")
         return found
 
     def orders(self, state: OrderState | str | None = None) -> list[Order]:
