@@ -115,6 +115,13 @@ def _orders(workspace: Workspace) -> dict[str, Any]:
     return {**workspace.orders.counts(), "net_revenue": net}
 
 
+def _tasks(workspace: Workspace) -> dict[str, Any]:
+    resources = workspace.resources
+    totals = resources.totals()
+    waiting = {state: count for state, count in resources.depth().items() if count}
+    return {**waiting, "done": totals["succeeded"], "dead": totals["dead"]}
+
+
 def _journals(workspace: Workspace) -> dict[str, Any]:
     from engines.errors import JournalBroken  # noqa: PLC0415
     from engines.journal import verify  # noqa: PLC0415
@@ -142,4 +149,5 @@ _PARTS: dict[str, Callable[[Workspace], dict[str, Any]]] = {
     "sectors": _sectors,
     "states": _states,
     "orders": _orders,
+    "tasks": _tasks,
 }
