@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dino_os.orders.fulfilment import TaskQueue
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
 ASK_PROVIDER = "dino_os.orders.tasks:ask_provider"
-"""The name by which workers call `ask_provider`."""
+"""What workers call; they do where it is among the functions that they may call."""
 
 
 def task_queue(workspace: Workspace) -> TaskQueue:
@@ -30,7 +29,8 @@ def skill_task(
         UnknownSkill: There is none of that name.
         InvalidInput: It does not take these parameters.
     """
-    make = import_module("dino_os.work.tasks").skill_task
+    from dino_os.work.tasks import skill_task as make  # noqa: PLC0415
+
     return make(workspace, skill, params, task_id=task_id, source=source)
 
 

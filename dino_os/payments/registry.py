@@ -24,6 +24,7 @@ class Providers:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._made: dict[str, PaymentProvider] = {}
+        self._brought: Mapping[str, PaymentProvider] | None = None
 
     def names(self) -> list[str]:
         return sorted(self._makers())
@@ -48,7 +49,7 @@ class Providers:
 
     def is_local(self, name: str) -> bool:
         """Whether it answers without a network; asks the vault for nothing."""
-        brought = self._workspace.plugins.payment_providers()
+        brought = self._from_plugins()
         return name == "sandbox" or (name in brought and brought[name].local)
 
     def webhook_key(self) -> Secret:
@@ -56,9 +57,16 @@ class Providers:
         return self._key("webhook_key")
 
     def _makers(self) -> Mapping[str, Callable[[], PaymentProvider]]:
-        brought = self._workspace.plugins.payment_providers()
-        theirs = {name: (lambda provider=provider: provider) for name, provider in brought.items()}
+        theirs = {
+            name: (lambda provider=provider: provider)
+            for name, provider in self._from_plugins().items()
+        }
         return {**theirs, "sandbox": self._sandbox, "http": self._http}
+
+    def _from_plugins(self) -> Mapping[str, PaymentProvider]:
+        if self._brought is None:  # each is asked once
+            self._brought = self._workspace.plugins.payment_providers()
+        return self._brought
 
     def _sandbox(self) -> PaymentProvider:
         from dino_os.payments.sandbox import SandboxProvider  # noqa: PLC0415
