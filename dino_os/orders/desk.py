@@ -84,7 +84,7 @@ class OrderDesk:
     ) -> tuple[Order, Transfer]:
         """Give money back; the refund as it stands then."""
         with self.orders.deciding():
-            asked = self.orders.ask_refund(order_id, amount, who=who, key=key)
+            asked = self.orders.want_refund(order_id, amount, who=who, key=key)
             order = self.orders.order(order_id)
             if order.fulfilment and not order.refundable and order.state is OrderState.CONFIRMED:
                 # Nobody pays for it any more.  If it runs already, it is not stopped.
@@ -121,8 +121,8 @@ class OrderDesk:
         """What follows a payment at once: its task, or the way back of its money."""
         if order.cancelling is not None:
             self._ask_open(order, Kind.REFUND)
-        elif order.wants_fulfilment and not order.fulfilment and self.skills_for(order):
-            self.fulfiller.turn()
+        elif order.wants_fulfilment:
+            self.fulfiller.start(order.id)
 
     def _ask_open(self, order: Order, kind: Kind) -> None:
         for transfer in order.transfers:

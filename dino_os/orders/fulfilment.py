@@ -76,9 +76,16 @@ class Fulfiller:
         """Do what is due: request, submit, and learn how tasks ended."""
         done = Turn()
         self._orders.refresh()
-        self._request(done)
+        self._request(done, self._orders.waiting())
         self._follow(done)
-        self._submit(done)
+        self._submit(done, self._orders.waiting())
+        return done
+
+    def start(self, order_id: str) -> Turn:
+        """Request and submit the task of this one order, if it wants one."""
+        done = Turn()
+        self._request(done, [self._orders.order(order_id)])
+        self._submit(done, [self._orders.order(order_id)])
         return done
 
     def withdraw(self, order: Order) -> None:
@@ -122,7 +129,7 @@ class Fulfiller:
                 named = [skill] if skill else self._skills_for(order) or [fulfilment.skill]
                 self._orders.request_fulfilment(order_id, self._the_one(named))
         done = Turn()
-        self._submit(done)
+        self._submit(done, [self._orders.order(order_id)])
         return done
 
     # --- below the face ----------------------------------------------------------------------
@@ -133,8 +140,8 @@ class Fulfiller:
         except NotFound:
             return False
 
-    def _request(self, done: Turn) -> None:
-        wanting = [o for o in self._orders.waiting() if o.wants_fulfilment and not o.fulfilment]
+    def _request(self, done: Turn, orders: Sequence[Order]) -> None:
+        wanting = [o for o in orders if o.wants_fulfilment and not o.fulfilment]
         with_skill = [(o.id, skills) for o in wanting if (skills := self._skills_for(o))]
         if not with_skill:
             return
@@ -147,8 +154,8 @@ class Fulfiller:
                 if len(skills) > 1:
                     self._stick(done, order_id, f"several skills fulfil its items: {skills}")
 
-    def _submit(self, done: Turn) -> None:
-        requested = [o.id for o in self._orders.waiting() if _is(o, FulfilmentState.REQUESTED)]
+    def _submit(self, done: Turn, orders: Sequence[Order]) -> None:
+        requested = [o.id for o in orders if _is(o, FulfilmentState.REQUESTED)]
         for start in range(0, len(requested), _AT_ONCE):
             with self._orders.deciding():
                 self._submit_some(requested[start : start + _AT_ONCE], done)

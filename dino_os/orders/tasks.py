@@ -56,5 +56,5 @@ def ask_provider(order_id: str, kind: str, number: int) -> str:
 
     desk = OrderDesk(Workspace.shared())
     desk.orders.refresh()
-    order = desk.till.ask(order_id, Kind(kind), number)
-    return next(t.state.value for t in order.transfers if (t.kind, t.number) == (kind, number))
+    desk.till.ask(order_id, Kind(kind), number)
+    return desk.orders.transfer(order_id, Kind(kind), number).state.value

@@ -51,7 +51,7 @@ class Till:
         """
         self._orders.refresh()
         provider = self._provider(name)
-        payment = self._orders.ask_payment(order_id, name, live=provider.moves_money)
+        payment = self._orders.want_payment(order_id, name, live=provider.moves_money)
         return self.ask(order_id, Kind.PAYMENT, payment.number)
 
     def ask(self, order_id: str, kind: Kind, number: int) -> Order:
@@ -61,17 +61,17 @@ class Till:
         Raises:
             DinoError: Its provider cannot be used.
         """
-        order = self._orders.order(order_id)
-        transfer = next(t for t in order.transfers if (t.kind, t.number) == (kind, number))
+        transfer = self._orders.transfer(order_id, kind, number)
         if not transfer.is_open:
-            return order
-        provider = self._provider(transfer.provider)
-        ready = self._orders.ask_again(order_id, kind, number)
-        if ready is None:
             return self._orders.order(order_id)
-        if _forgotten(ready, provider, self._orders.clock()):
-            reason = f"asked too long ago for {ready.provider} to know the key: look it up there"
+        provider = self._provider(transfer.provider)
+        if _forgotten(transfer, provider, self._orders.clock()):
+            reason = f"asked too long ago for {transfer.provider} to know the key: look it up there"
             return self._orders.dispute(order_id, kind, number, reason)
+        ready = self._orders.asking(order_id, kind, number)
+        order = self._orders.order(order_id)
+        if ready is None:
+            return order
         answer = _answer(provider, order, ready)
         return self._orders.answer(order_id, kind, number, answer)
 

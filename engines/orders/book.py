@@ -71,6 +71,15 @@ class OrderBook(Engine):
                 return owner, transfer
         return None
 
+    def transfer(self, order_id: str, kind: Kind, number: int) -> Transfer:
+        """
+        The transfer of that kind and number.
+
+        Raises:
+            OrderNotFound: There is none.
+        """
+        return transfer_of(self.order(order_id), kind, number)
+
     def open_transfers(self) -> list[tuple[Order, Transfer]]:
         """The transfers whose provider has not given its last word."""
         return [
@@ -127,6 +136,12 @@ class OrderBook(Engine):
         self._orders[order.id] = order
         if order.key is not None:
             self._by_key[order.key] = order.id
+
+    def apply_payment_wanted(self, event: Event) -> None:
+        self._wanted(Kind.PAYMENT, event)
+
+    def apply_refund_wanted(self, event: Event) -> None:
+        self._wanted(Kind.REFUND, event)
 
     def apply_payment_asked(self, event: Event) -> None:
         self._asked(Kind.PAYMENT, event)
@@ -194,10 +209,8 @@ class OrderBook(Engine):
             now = replace(fulfilment, state=state, reason=event.get("reason", ""))
             self._put(event, fulfilment=now)
 
-    def _asked(self, kind: Kind, event: Event) -> None:
-        order = self._orders[event["order_id"]]
-        before = of_kind(order, kind)
-        asked = Transfer(
+    def _wanted(self, kind: Kind, event: Event) -> None:
+        wanted = Transfer(
             kind,
             event["number"],
             event["provider"],
@@ -206,11 +219,23 @@ class OrderBook(Engine):
             event["at"],
             event["live"],
             who=event.get("who", ""),
-            wanted=event.get("wanted"),
+            client_key=event.get("client_key"),
         )
-        # One that was never sent is asked for anew under its own number.
-        before = tuple(t for t in before if t.number != asked.number)
-        self._put(event, **{f"{kind.value}s": (*before, asked)})
+        before = of_kind(self._orders[event["order_id"]], kind)
+        self._put(event, **{f"{kind.value}s": (*before, wanted)})
+
+    def _asked(self, kind: Kind, event: Event) -> None:
+        before = transfer_of(self._orders[event["order_id"]], kind, event["number"])
+        first = before.state is TransferState.UNSENT
+        asked_at = event["at"] if first else before.asked_at
+        now = replace(before, state=TransferState.ASKED, asked_at=asked_at, asked_once=first)
+        self._exchange(event, now)
+
+    def _exchange(self, event: Event, now: Transfer) -> None:
+        """Put a transfer in the place of the one of its number."""
+        before = of_kind(self._orders[event["order_id"]], now.kind)
+        transfers = tuple(now if t.number == now.number else t for t in before)
+        self._put(event, **{f"{now.kind.value}s": transfers})
 
     def _answered(self, kind: Kind, event: Event) -> None:
         order = self._orders[event["order_id"]]
@@ -230,8 +255,7 @@ class OrderBook(Engine):
         if now.reference:
             place = order.id, kind.value, now.number
             self._by_reference.setdefault(f"{now.provider} {now.reference}", place)
-        transfers = tuple(now if t.number == now.number else t for t in of_kind(order, kind))
-        self._put(event, **{f"{kind.value}s": transfers})
+        self._exchange(event, now)
 
 
 def transfer_key(order_id: str, kind: Kind, number: int) -> str:

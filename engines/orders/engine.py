@@ -107,11 +107,8 @@ class Orders(Transfers):
             transitions.after(order.state, Action.CONFIRM)
             self._require_not_cancelling(order)
             if order.open_payment:
-                raise WrongState(
-                    f"order {order.id}: {order.open_payment.provider} has not answered yet",
-                    hint="`dino orders settle` asks it again",
-                )
-            payment = self._ask(order_id, Kind.PAYMENT, BY_HAND, order.amount, live=True, who=who)
+                self._give_up_unsent(order, order.open_payment)
+            payment = self._want(order_id, Kind.PAYMENT, BY_HAND, order.amount, live=True, who=who)
             method = short(method)
             self._record_answer(order, payment, TransferState.CONFIRMED, note=method)
             self._note("order_confirmed", order_id, who=who)
@@ -127,7 +124,7 @@ class Orders(Transfers):
 
     # --- back again ----------------------------------------------------------------------------
 
-    def ask_refund(
+    def want_refund(
         self,
         order_id: str,
         amount: int | None = None,
@@ -146,13 +143,15 @@ class Orders(Transfers):
             WrongState: It was not paid, or there is nothing or not so much to give back.
             KeyReused: The key belongs to a refund of another amount.
         """
-        wanted = None if key is None else checked_key(key)
+        client_key = None if key is None else checked_key(key)
         with self.deciding():
             order = self.order(order_id)
-            if twin := next((t for t in order.refunds if wanted and t.wanted == wanted), None):
+            if twin := next(
+                (t for t in order.refunds if client_key and t.client_key == client_key), None
+            ):
                 if amount not in {None, twin.amount}:
                     raise KeyReused(
-                        f"the key {wanted!r} belongs to a refund of "
+                        f"the key {client_key!r} belongs to a refund of "
                         f"{Money(twin.amount, order.currency)}"
                     )
                 return twin
@@ -162,7 +161,7 @@ class Orders(Transfers):
             if not 0 < amount <= order.refundable:
                 left = Money(order.refundable, order.currency)
                 raise WrongState(f"order {order.id}: {left} is left to give back")
-            return self._give_back(order, amount, who=who, wanted=wanted)
+            return self._give_back(order, amount, who=who, client_key=client_key)
 
     def cancel(self, order_id: str, *, reason: str = "", who: str = "") -> Order:
         """
@@ -179,7 +178,7 @@ class Orders(Transfers):
             transitions.after(order.state, Action.CANCEL)
             under_way = order.open_payment
             if under_way and under_way.state is TransferState.UNSENT:
-                self._record_answer(order, under_way, TransferState.DECLINED, "never sent")
+                self._give_up_unsent(order, under_way)
                 under_way = None
             if order.state is OrderState.CREATED and not under_way:
                 self._note("order_cancelled", order_id, reason=short(reason))

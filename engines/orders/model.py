@@ -40,12 +40,12 @@ class TransferState(StrEnum):
     """
     How far a transfer is.
 
-    ASKED: the provider may have heard of it, its answer is not known.  UNSENT: it has not, for
-    certain.  DISPUTED: its answer does not fit the order, or is no longer to be had; for people.
+    UNSENT: the provider has not heard of it, for certain.  ASKED: it may have; its answer is not
+    known.  DISPUTED: its answer does not fit the order, or is no longer to be had; for people.
     """
 
-    ASKED = "asked"
     UNSENT = "unsent"
+    ASKED = "asked"
     PENDING = "pending"
     CONFIRMED = "confirmed"
     DECLINED = "declined"
@@ -98,7 +98,9 @@ class Transfer:
         key: The idempotency key: the provider does the same thing only once.
         live: Whether money moves; not so with the sandbox.
         who: Of what was done by hand: by whom.
-        wanted: Of a refund: the key that the one who wants it gave.
+        client_key: Of a refund: the key that the one who wants it gave.
+        asked_at: When it was first asked for; before that, when it was wanted.
+        asked_once: Whether it was asked for once only since it was certainly unsent.
         tries: How often the provider was asked.
         next_try: When to ask again; None at once.
     """
@@ -110,12 +112,13 @@ class Transfer:
     amount: int
     asked_at: float
     live: bool = True
-    state: TransferState = TransferState.ASKED
+    state: TransferState = TransferState.UNSENT
     reference: str | None = None
     reason: str = ""
     note: str = ""
     who: str = ""
-    wanted: str | None = None
+    client_key: str | None = None
+    asked_once: bool = False
     tries: int = 0
     next_try: float | None = None
     ended_at: float | None = None

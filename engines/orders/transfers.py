@@ -34,9 +34,9 @@ _LONGEST_TEXT = 300
 class Transfers(OrderBook):
     """Payments and refunds: asked for, answered, in dispute."""
 
-    def ask_payment(self, order_id: str, provider: str, *, live: bool) -> Transfer:
+    def want_payment(self, order_id: str, provider: str, *, live: bool) -> Transfer:
         """
-        Record that *provider* is to be asked for the order's amount; one under way goes on.
+        Record that *provider* is to take the order's amount; a payment under way goes on.
 
         Raises:
             WrongState: It is paid, ended or being cancelled, or an earlier payment is unclear.
@@ -44,29 +44,22 @@ class Transfers(OrderBook):
         with self.deciding():
             order = self.order(order_id)
             self._require_payable(order)
-            under_way = order.open_payment
-            if under_way and under_way.state is TransferState.UNSENT:
-                if under_way.provider != provider:
-                    self._record_answer(order, under_way, TransferState.DECLINED, "never sent")
-                    under_way = None
-            elif under_way and under_way.provider != provider:
-                raise WrongState(
-                    f"order {order.id}: {under_way.provider} has not answered yet",
-                    hint="`dino orders settle` asks it again",
-                )
-            return under_way or self._ask(order_id, Kind.PAYMENT, provider, order.amount, live=live)
+            if under_way := order.open_payment:
+                if under_way.provider == provider:
+                    return under_way
+                self._give_up_unsent(order, under_way)
+            return self._want(order_id, Kind.PAYMENT, provider, order.amount, live=live)
 
-    def ask_again(self, order_id: str, kind: Kind, number: int) -> Transfer | None:
+    def asking(self, order_id: str, kind: Kind, number: int) -> Transfer | None:
         """
-        Make ready to ask a provider (again); None where the answer is known by now.
+        Record that a provider is being asked, from here on; None where the answer is known.
 
-        What was never sent is on record as asked from here on.
+        Nothing is sent before: whoever finds a transfer unsent knows that nobody has heard of it.
         """
         with self.deciding():
-            order = self.order(order_id)
-            transfer = transfer_of(order, kind, number)
-            if transfer.state is TransferState.UNSENT:
-                self._note_asked(order_id, transfer)
+            transfer = transfer_of(self.order(order_id), kind, number)
+            if transfer.state in {TransferState.UNSENT, TransferState.ASKED}:
+                self._note(f"{kind.value}_asked", order_id, number=number)
                 transfer = transfer_of(self.order(order_id), kind, number)
             return transfer if transfer.is_open else None
 
@@ -101,7 +94,7 @@ class Transfers(OrderBook):
     def _note(self, event_type: str, order_id: str, **payload: Any) -> Event:
         return self.record(event_type, order_id=order_id, at=self.clock(), **payload)
 
-    def _ask(
+    def _want(
         self,
         order_id: str,
         kind: Kind,
@@ -109,42 +102,44 @@ class Transfers(OrderBook):
         amount: int,
         *,
         live: bool,
-        **more: Any,
+        **more: str | None,
     ) -> Transfer:
         number = len(of_kind(self.order(order_id), kind)) + 1
-        key = transfer_key(order_id, kind, number)
-        provider = checked_reference(provider, "provider")
-        asked = Transfer(kind, number, provider, key, amount, self.clock(), live, **more)
-        self._note_asked(order_id, asked)
+        self._note(
+            f"{kind.value}_wanted",
+            order_id,
+            number=number,
+            provider=checked_reference(provider, "provider"),
+            key=transfer_key(order_id, kind, number),
+            amount=amount,
+            live=live,
+            **{name: value for name, value in more.items() if value},
+        )
         return transfer_of(self.order(order_id), kind, number)
 
-    def _note_asked(self, order_id: str, asked: Transfer) -> None:
-        optional = {"who": asked.who, "wanted": asked.wanted}
-        self._note(
-            f"{asked.kind.value}_asked",
-            order_id,
-            number=asked.number,
-            provider=asked.provider,
-            key=asked.key,
-            amount=asked.amount,
-            live=asked.live,
-            **{name: value for name, value in optional.items() if value},
-        )
+    def _give_up_unsent(self, order: Order, transfer: Transfer) -> None:
+        """Close a transfer that nobody has heard of; refuse where somebody may have."""
+        if transfer.state is not TransferState.UNSENT:
+            raise WrongState(
+                f"order {order.id}: {transfer.provider} has not answered yet",
+                hint="`dino orders settle` asks it again",
+            )
+        self._record_answer(order, transfer, TransferState.DECLINED, "never sent")
 
     def _give_back(
-        self, order: Order, amount: int, *, who: str = "", wanted: str | None = None
+        self, order: Order, amount: int, *, who: str = "", client_key: str | None = None
     ) -> Transfer:
         payment = order.payment
         if payment is None:
             raise WrongState(f"order {order.id} was not paid")
-        refund = self._ask(
+        refund = self._want(
             order.id,
             Kind.REFUND,
             payment.provider,
             amount,
             live=payment.live,
             who=who,
-            wanted=wanted,
+            client_key=client_key,
         )
         if payment.provider == BY_HAND:
             self._take(self.order(order.id), refund, Answer(Outcome.CONFIRMED))
@@ -152,11 +147,7 @@ class Transfers(OrderBook):
 
     def _take(self, order: Order, transfer: Transfer, answer: Answer) -> None:
         """Record an answer that fits, and what follows from it."""
-        state = TransferState.UNSENT
-        if answer.outcome is not Outcome.UNAVAILABLE:
-            state = TransferState(answer.outcome)
-        elif answer.sent or transfer.reference:
-            state = transfer.state if transfer.is_open else TransferState.ASKED
+        state = _state_after(transfer, answer)
         more: dict[str, Any] = {"note": short(answer.note)} if answer.note else {}
         if answer.reference:
             more["reference"] = answer.reference
@@ -250,6 +241,16 @@ def _takes(order: Order, transfer: Transfer, answer: Answer) -> bool:
         definite = answer.outcome in {Outcome.CONFIRMED, Outcome.DECLINED}
         return definite and (transfer.kind is Kind.REFUND or order.state is OrderState.CREATED)
     return transfer.is_open
+
+
+def _state_after(transfer: Transfer, answer: Answer) -> TransferState:
+    if answer.outcome is not Outcome.UNAVAILABLE:
+        return TransferState(answer.outcome)
+    if transfer.reference:
+        return TransferState.PENDING
+    # That this asking was not heard says nothing about one before, whose answer got lost.
+    unheard = not answer.sent and transfer.asked_once
+    return TransferState.UNSENT if unheard else TransferState.ASKED
 
 
 def _wait_s(tries: int, asked_s: float | None) -> float:

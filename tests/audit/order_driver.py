@@ -20,7 +20,7 @@ def _id(workspace: Workspace, place: int) -> str:
 
 
 def _ask(place: int) -> Step:
-    return lambda w: w.orders.ask_payment(_id(w, place), "shop", live=True)
+    return lambda w: w.orders.want_payment(_id(w, place), "shop", live=True)
 
 
 def _answer(place: int, kind: Kind, number: int, answer: Answer) -> Step:
@@ -34,20 +34,21 @@ def orders(mark: str) -> Iterator[Step]:
     yield _create(700)
     yield _create(900)
     yield _ask(0)
+    yield lambda w: w.orders.asking(_id(w, 0), Kind.PAYMENT, 1)
     yield _answer(0, Kind.PAYMENT, 1, gone)
-    yield lambda w: w.orders.ask_again(_id(w, 0), Kind.PAYMENT, 1)
+    yield lambda w: w.orders.asking(_id(w, 0), Kind.PAYMENT, 1)
     yield _answer(0, Kind.PAYMENT, 1, Answer(Outcome.PENDING, "p-1", note=mark))
     yield _answer(0, Kind.PAYMENT, 1, Answer(Outcome.CONFIRMED, "p-1", 1250, "EUR"))
     yield lambda w: w.orders.request_fulfilment(_id(w, 0), "pack")
     yield lambda w: w.orders.note_submitted(_id(w, 0))
     yield lambda w: w.orders.note_stuck(_id(w, 0), mark)
-    yield lambda w: w.orders.ask_refund(_id(w, 0), 250, key="r")
+    yield lambda w: w.orders.want_refund(_id(w, 0), 250, key="r")
     yield _answer(0, Kind.REFUND, 1, Answer(Outcome.DECLINED, reason="no"))
     yield lambda w: w.orders.cancel(_id(w, 0), reason=mark)
     yield _answer(0, Kind.REFUND, 2, Answer(Outcome.DECLINED))
     yield lambda w: w.orders.confirm_by_hand(_id(w, 1), who=mark)
     yield lambda w: w.orders.fulfil(_id(w, 1), who=mark)
-    yield lambda w: w.orders.ask_refund(_id(w, 1), who=mark)
+    yield lambda w: w.orders.want_refund(_id(w, 1), who=mark)
     yield lambda w: w.orders.cancel(_id(w, 2), reason=mark)
     yield _ask(3)
     yield _answer(3, Kind.PAYMENT, 1, Answer(Outcome.CONFIRMED, "p-2", 1, "EUR"))

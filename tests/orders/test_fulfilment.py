@@ -186,6 +186,6 @@ def test_a_cancelled_order_has_no_task_left(hall: Hall) -> None:
 def test_what_is_given_back_before_its_task_was_submitted_is_not_fulfilled(hall: Hall) -> None:
     order = hall.paid()
     hall.orders.request_fulfilment(order.id, "pack")
-    hall.orders.ask_refund(order.id, who="ada")
+    hall.orders.want_refund(order.id, who="ada")
     assert hall.fulfiller.turn().submitted == []
     assert hall.engine.tasks() == []

@@ -198,7 +198,7 @@ def test_a_refund_whose_answer_got_lost_is_made_once(
     orders: Orders, till: Till, server: PaymentServer, fault: str
 ) -> None:
     order_id = begun(orders, till)
-    asked = orders.ask_refund(order_id, 500)
+    asked = orders.want_refund(order_id, 500)
     server.faults = [fault]
     till.ask(order_id, Kind.REFUND, asked.number)
     assert orders.order(order_id).refunded == 0
@@ -210,7 +210,7 @@ def test_a_refund_whose_answer_got_lost_is_made_once(
 def test_a_pending_refund_is_asked_about(orders: Orders, till: Till, server: PaymentServer) -> None:
     order_id = begun(orders, till)
     server.status = "pending"
-    orders.ask_refund(order_id)
+    orders.want_refund(order_id)
     till.settle(everything=True)
     server.refunds["rf_1"]["status"] = "confirmed"
     till.settle(everything=True)

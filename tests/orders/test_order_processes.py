@@ -109,6 +109,24 @@ def test_offline_a_payment_waits_and_is_made_once(
     assert seen(shop, order.id).paid == server.charged == 1250
 
 
+def test_killed_and_then_offline_it_is_not_taken_for_unsent(
+    shop: Workspace, server: PaymentServer, started: Started, dino: Dino
+) -> None:
+    """That the second process heard nobody says nothing about the first, which did the charge."""
+    order = shop.orders.create(1250, "EUR")
+    running: list[subprocess.Popen[str]] = []
+    server.faults = [lambda: os.kill(running[0].pid, signal.SIGKILL)]
+    running.append(started("orders", "pay", order.id))
+    running[0].communicate(timeout=60)
+    nowhere = {"DINO_ORDERS__HTTP__URL": "http://127.0.0.1:9"}
+    dino("orders", "settle", "--all", env=nowhere)
+    dino("orders", "cancel", order.id, "--reason", "no", code=75)
+    assert (seen(shop, order.id).state, server.charged) == ("created", 1250)
+    dino("orders", "settle", "--all")
+    assert seen(shop, order.id).state is OrderState.CANCELLED
+    assert (server.charged, server.given_back) == (1250, 1250)
+
+
 def test_without_a_key_nothing_is_begun(workspace: Path, server: PaymentServer, dino: Dino) -> None:
     (workspace / "config.yaml").write_text(f"orders: {{http: {{url: '{server.url}'}}}}\n")
     order = dino("orders", "create", "5", "EUR", "--json").json["id"]

@@ -30,7 +30,8 @@ UNSENT = Answer(Outcome.UNAVAILABLE, reason="no net", sent=False)
 def asked(orders: Orders, amount: int = 1250) -> Order:
     """An order whose payment a provider was asked for."""
     order = orders.create(amount, "EUR")
-    orders.ask_payment(order.id, "shop", live=True)
+    orders.want_payment(order.id, "shop", live=True)
+    orders.asking(order.id, Kind.PAYMENT, 1)
     return orders.order(order.id)
 
 
@@ -103,22 +104,22 @@ def test_an_order_nobody_made_is_not_found(orders: Orders) -> None:
 
 def test_a_payment_under_way_goes_on_and_is_not_begun_twice(orders: Orders) -> None:
     order = asked(orders)
-    again = orders.ask_payment(order.id, "shop", live=True)
+    again = orders.want_payment(order.id, "shop", live=True)
     assert again == order.payments[0]
     with pytest.raises(WrongState, match="shop has not answered yet"):
-        orders.ask_payment(order.id, "other", live=True)
+        orders.want_payment(order.id, "other", live=True)
     with pytest.raises(WrongState, match="shop has not answered yet"):
         orders.confirm_by_hand(order.id, who="ada")
     done = orders.answer(order.id, Kind.PAYMENT, 1, CONFIRMED)
     assert (done.state, done.paid, done.payments[0].reference) == ("confirmed", 1250, "pay_1")
     with pytest.raises(WrongState, match="confirmed cannot be paid"):
-        orders.ask_payment(order.id, "shop", live=True)
+        orders.want_payment(order.id, "shop", live=True)
 
 
 def test_a_declined_payment_may_be_tried_again_under_another_key(orders: Orders) -> None:
     order = asked(orders)
     orders.answer(order.id, Kind.PAYMENT, 1, DECLINED)
-    second = orders.ask_payment(order.id, "other", live=True)
+    second = orders.want_payment(order.id, "other", live=True)
     keys = [t.key for t in orders.order(order.id).payments]
     assert keys == [f"dino-{order.id}-payment-1", f"dino-{order.id}-payment-2"]
     assert second.number == 2
@@ -128,9 +129,21 @@ def test_what_was_never_sent_may_go_to_another_provider(orders: Orders) -> None:
     order = asked(orders)
     orders.answer(order.id, Kind.PAYMENT, 1, UNSENT)
     assert orders.order(order.id).payments[0].state is TransferState.UNSENT
-    orders.ask_payment(order.id, "other", live=True)
+    orders.want_payment(order.id, "other", live=True)
     states = [t.state for t in orders.order(order.id).payments]
-    assert states == [TransferState.DECLINED, TransferState.ASKED]
+    assert states == [TransferState.DECLINED, TransferState.UNSENT]
+    assert orders.confirm_by_hand(order.id, who="ada").state is OrderState.CONFIRMED
+
+
+def test_what_may_have_been_heard_once_is_never_taken_for_unsent(orders: Orders) -> None:
+    """Whoever asked first died; that the next one found no connection does not undo that."""
+    order = asked(orders)
+    orders.asking(order.id, Kind.PAYMENT, 1)
+    after = orders.answer(order.id, Kind.PAYMENT, 1, UNSENT)
+    assert after.payments[0].state is TransferState.ASKED
+    assert orders.cancel(order.id, reason="no").state is OrderState.CREATED
+    with pytest.raises(WrongState, match="is being cancelled"):
+        orders.confirm_by_hand(order.id, who="ada")
 
 
 def test_waiting_grows_from_try_to_try_and_heeds_what_the_provider_wants(
@@ -172,7 +185,7 @@ def test_an_answer_that_does_not_fit_confirms_nothing(
     assert why in after.problems[0]
     assert orders.due() == []
     with pytest.raises(WrongState, match="not clear"):
-        orders.ask_payment(order.id, "shop", live=True)
+        orders.want_payment(order.id, "shop", live=True)
     seen = orders.confirm_by_hand(order.id, who="ada", method="bank says so")
     assert (seen.state, seen.paid) == (OrderState.CONFIRMED, 1250)
     assert orders.resolve(order.id, who="ada", note="seen").problems == ()
@@ -211,15 +224,15 @@ def test_a_dispute_ends_with_an_answer_that_fits(orders: Orders) -> None:
 def test_parts_go_back_but_never_more_than_was_paid(orders: Orders) -> None:
     """What is on its way counts as gone; what was declined does not."""
     order = paid(orders)
-    orders.ask_refund(order.id, 500)
-    orders.ask_refund(order.id, 700)
+    orders.want_refund(order.id, 500)
+    orders.want_refund(order.id, 700)
     with pytest.raises(WrongState, match=r"0\.50 EUR is left"):
-        orders.ask_refund(order.id, 51)
+        orders.want_refund(order.id, 51)
     orders.answer(order.id, Kind.REFUND, 1, DECLINED)
     after = orders.answer(order.id, Kind.REFUND, 2, Answer(Outcome.CONFIRMED, "rf_2"))
     assert (after.state, after.refunded, after.refundable) == (OrderState.CONFIRMED, 700, 550)
     assert "refund 1 was declined" in after.problems[0]
-    last = orders.ask_refund(order.id)
+    last = orders.want_refund(order.id)
     assert last.amount == 550
     ended = orders.answer(order.id, Kind.REFUND, 3, Answer(Outcome.CONFIRMED, "rf_3"))
     assert (ended.state, ended.refunded) == (OrderState.REFUNDED, 1250)
@@ -227,23 +240,23 @@ def test_parts_go_back_but_never_more_than_was_paid(orders: Orders) -> None:
 
 def test_the_same_key_stands_for_the_same_refund(orders: Orders) -> None:
     order = paid(orders)
-    first = orders.ask_refund(order.id, 500, key="r-1")
-    assert orders.ask_refund(order.id, 500, key="r-1") == first
+    first = orders.want_refund(order.id, 500, key="r-1")
+    assert orders.want_refund(order.id, 500, key="r-1") == first
     with pytest.raises(KeyReused, match=r"a refund of 5\.00 EUR"):
-        orders.ask_refund(order.id, 501, key="r-1")
+        orders.want_refund(order.id, 501, key="r-1")
     assert len(orders.order(order.id).refunds) == 1
 
 
 def test_a_paid_order_is_cancelled_when_its_money_is_back(orders: Orders) -> None:
     order = paid(orders)
-    orders.ask_refund(order.id, 250)
+    orders.want_refund(order.id, 250)
     orders.answer(order.id, Kind.REFUND, 1, Answer(Outcome.CONFIRMED, "rf_1"))
     between = orders.cancel(order.id, reason="out of stock")
     assert (between.state, between.cancelling) == (OrderState.CONFIRMED, "out of stock")
     assert [t.amount for t in between.refunds] == [250, 1000]
     assert not between.wants_fulfilment
     with pytest.raises(WrongState, match="is being cancelled"):
-        orders.ask_refund(order.id, 1)
+        orders.want_refund(order.id, 1)
     assert orders.cancel(order.id).refunds == between.refunds
     ended = orders.answer(order.id, Kind.REFUND, 2, Answer(Outcome.CONFIRMED, "rf_2"))
     assert (ended.state, ended.refunded, ended.cancelling) == ("cancelled", 1250, None)
@@ -283,7 +296,7 @@ def test_cancelled_before_anything_was_sent_an_order_is_cancelled_at_once(orders
 
 def test_an_end_is_final_whatever_comes_late(orders: Orders) -> None:
     order = orders.create(1250, "EUR")
-    orders.ask_payment(order.id, "shop", live=True)
+    orders.want_payment(order.id, "shop", live=True)
     orders.answer(order.id, Kind.PAYMENT, 1, DECLINED)
     orders.cancel(order.id)
     after = orders.answer(order.id, Kind.PAYMENT, 1, CONFIRMED)

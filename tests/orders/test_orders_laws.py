@@ -49,12 +49,13 @@ class Life(RuleBasedStateMachine):
             if by_hand:
                 self.orders.confirm_by_hand(order_id, who="ada")
             else:
-                self.orders.ask_payment(order_id, provider, live=True)
+                self.orders.want_payment(order_id, provider, live=True)
+                self.orders.asking(order_id, Kind.PAYMENT, 1)
 
     @rule(order_id=ids, amount=st.none() | amounts, key=st.none() | st.sampled_from("ab"))
     def refund(self, order_id: str, amount: int | None, key: str | None) -> None:
         with contextlib.suppress(DinoError):
-            self.orders.ask_refund(order_id, amount, who="ada", key=key)
+            self.orders.want_refund(order_id, amount, who="ada", key=key)
 
     @rule(order_id=ids, what=st.sampled_from(["cancel", "fulfil", "request", "stick"]))
     def do(self, order_id: str, what: str) -> None:

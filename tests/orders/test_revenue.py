@@ -12,7 +12,7 @@ DAY = 86400.0
 
 def paid(orders: Orders, amount: int, currency: str = "EUR", *, live: bool = True) -> str:
     order = orders.create(amount, currency)
-    orders.ask_payment(order.id, "shop", live=live)
+    orders.want_payment(order.id, "shop", live=live)
     orders.answer(order.id, Kind.PAYMENT, 1, Answer(Outcome.CONFIRMED, f"pay_{order.id}"))
     return order.id
 
@@ -24,9 +24,9 @@ def test_what_was_earned_is_told_per_currency_and_day(orders: Orders, clock: Clo
     orders.create(777, "EUR")
     clock.now += DAY
     orders.fulfil(first)
-    orders.ask_refund(first, 400)
+    orders.want_refund(first, 400)
     orders.answer(first, Kind.REFUND, 1, Answer(Outcome.CONFIRMED, "rf_1"))
-    orders.ask_refund(first, 100)  # on its way: not yet back
+    orders.want_refund(first, 100)  # on its way: not yet back
     found = revenue_of(orders.orders())
     assert list(found) == ["EUR", "JPY"]
     euro = found["EUR"].as_dict()

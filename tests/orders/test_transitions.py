@@ -35,7 +35,7 @@ def do(orders: Orders, order_id: str, action: Action) -> None:
         case Action.CANCEL:
             orders.cancel(order_id, who="ada")
         case Action.REFUND:
-            orders.ask_refund(order_id, who="ada")
+            orders.want_refund(order_id, who="ada")
 
 
 def order_in(orders: Orders, state: OrderState) -> Order:

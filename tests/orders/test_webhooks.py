@@ -89,7 +89,7 @@ def test_a_notice_confirms_the_payment_it_speaks_of(workspace: Path, dino: Dino)
     site = Workspace(workspace)
     site.security.set_key("payments_webhook", KEY.reveal())
     order = site.orders.create(1250, "EUR")
-    payment = site.orders.ask_payment(order.id, "http", live=True)
+    payment = site.orders.want_payment(order.id, "http", live=True)
     notice: dict[str, Any] = {
         "id": "pay_1",
         "status": "confirmed",
