@@ -17,6 +17,15 @@ from tests.orders.payment_server import KEY, PaymentServer
 NOON = 1_800_000_000.0
 
 
+@pytest.fixture(autouse=True)
+def _home_of_our_own(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The vaults' keys lie there, and not with those of whoever runs the tests."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+
 class Clock:
     """Stands still until it is set."""
 

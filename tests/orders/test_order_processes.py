@@ -6,14 +6,18 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dino_os.orders import OrdersDuty
+from dino_os.orders.tasks import ASK_PROVIDER
+from dino_os.work.service import Service
 from dino_os.workspace import Workspace
-from engines.orders import OrderState
+from engines.orders import Orders, OrderState
 from tests.conftest import Dino
 from tests.orders.payment_server import KEY, PaymentServer
 
@@ -147,3 +151,20 @@ def test_the_key_is_found_nowhere(shop: Workspace, server: PaymentServer, dino: 
     assert KEY not in told.out + told.err + shown.out
     for file in (shop.root / "memory").rglob("*"):
         assert not file.is_file() or KEY.encode() not in file.read_bytes()
+
+
+def test_in_a_service_a_worker_asks_the_provider(
+    shop: Workspace, server: PaymentServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The duty waits for no network: it hands a task to a worker process, which pays."""
+    config = (shop.root / "config.yaml").read_text()
+    (shop.root / "config.yaml").write_text(
+        f"{config}resources: {{functions: ['{ASK_PROVIDER}']}}\n"
+    )
+    monkeypatch.setenv("DINO_HOME", str(shop.root))
+    minutes_ago = Orders(shop.journal("orders"), clock=lambda: time.time() - 120)
+    order = minutes_ago.create(1250, "EUR")
+    minutes_ago.want_payment(order.id, "http", live=True)
+    site = Workspace(shop.root)
+    Service(site, [OrdersDuty(site)], workers=1).run(once=True)
+    assert seen(shop, order.id).paid == server.charged == 1250
