@@ -115,6 +115,27 @@ class Planning(Struct, forbid_unknown_fields=True, frozen=True):
     state_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.15
 
 
+class HttpPayments(Struct, forbid_unknown_fields=True, frozen=True):
+    """The provider `http`: where it is, which keys of the vault it takes, how long it waits."""
+
+    url: str = ""
+    key: Annotated[str, Meta(min_length=1)] = "payments"
+    webhook_key: Annotated[str, Meta(min_length=1)] = "payments_webhook"
+    webhook_tolerance_s: Annotated[float, Meta(gt=0)] = 300.0
+    timeout_s: Annotated[float, Meta(gt=0)] = 10.0
+    tries: Positive = 3
+    key_life_s: Annotated[float, Meta(gt=0)] = 86400.0
+
+
+class Orders(Struct, forbid_unknown_fields=True, frozen=True):
+    """Who takes the money, and which skill fulfils what was paid."""
+
+    provider: Annotated[str, Meta(min_length=1)] = "sandbox"
+    fulfilment_skill: str = ""
+    fulfil_products: dict[str, str] = {}
+    http: HttpPayments = HttpPayments()
+
+
 class Pool(Struct, forbid_unknown_fields=True, frozen=True):
     """How large a pool is at first, and between what it moves by itself."""
 
@@ -168,6 +189,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     security: Security = Security()
     sandbox: Sandbox = Sandbox()
     planning: Planning = Planning()
+    orders: Orders = Orders()
     resources: Resources = Resources()
     entities: Entities = Entities()
 

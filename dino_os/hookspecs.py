@@ -30,6 +30,8 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from dino_os.payments import PaymentProvider
+
 hookspec = pluggy.HookspecMarker("dino")
 hookimpl = pluggy.HookimplMarker("dino")
 
@@ -54,6 +56,17 @@ class DinoSpec:
     @hookspec
     def dino_tools(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[empty-body]
         """Name → function of tools for skills and models; a name that is taken is refused."""
+
+    @hookspec
+    def dino_payment_providers(self) -> Mapping[str, PaymentProvider]:  # type: ignore[empty-body]
+        """
+        Name → provider, an object with the methods of `dino_os.payments.PaymentProvider`.
+
+        `charge`, `status`, `refund` and `refund_status` answer with an `engines.orders.Answer`:
+        confirmed, pending, declined or unavailable.  Asked twice with one idempotency key a
+        provider does the thing once.  What it raises counts as unavailable, and is asked again.  A
+        name that is taken is refused.
+        """
 
     @hookspec
     def dino_signal_sources(self) -> Mapping[str, SignalReader]:  # type: ignore[empty-body]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -19,6 +19,9 @@ from dino_os.hookspecs import DinoSpec, SignalReader, hookimpl
 from dino_os.installed import installed_plugins
 from dino_os.skill_index import Skill, UnreadableSkill, read_skills
 from engines.checks import did_you_mean
+
+if TYPE_CHECKING:
+    from dino_os.payments import PaymentProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,10 @@ class Plugins:
     def tools(self) -> Mapping[str, Callable[..., Any]]:
         """Name → function, of every plugin."""
         return self._gather("dino_tools", dict)
+
+    def payment_providers(self) -> Mapping[str, PaymentProvider]:
+        """Name → payment provider, of every plugin."""
+        return self._gather("dino_payment_providers", dict)
 
     def signal_sources(self) -> Mapping[str, SignalReader]:
         """File ending → reader, of every plugin."""

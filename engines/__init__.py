@@ -39,6 +39,7 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
         "PersonaSignal",
         "UsageCycleResult",
     ),
+    "engines.orders": ("Item", "Money", "Order", "OrderState", "Orders"),
     "engines.personas": (
         "AgentResult",
         "configure_dynamic_start_agents",

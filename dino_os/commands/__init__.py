@@ -28,6 +28,8 @@ dino = Front(
         "state": ("state:state", "Named states, blended from noisy signals."),
         "entity": ("entity:entity", "Supervised workers: their states, and what they did."),
         "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
+        "orders": ("orders:orders", "Orders: create, pay, fulfil, refund."),
+        "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
         "audit": ("__init__:audit", "Checkpoints, proofs, witnesses: all that `audit` does."),
         "keys": ("keys:keys", "Secrets that skills use: set, get, rotate, delete."),
@@ -50,6 +52,8 @@ execute = Front(
         "state": ("state:state", "Named states, blended from noisy signals."),
         "entity": ("entity:entity", "Supervised workers: their states, and what they did."),
         "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
+        "order": ("order_moves:order", "Create an order."),
+        "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
         "version": ("version:version", "Show the version."),
     },
 )

@@ -107,6 +107,14 @@ def _cycles(workspace: Workspace) -> dict[str, Any]:
     }
 
 
+def _orders(workspace: Workspace) -> dict[str, Any]:
+    from engines.orders import Money, revenue_of  # noqa: PLC0415
+
+    found = revenue_of(workspace.orders.orders())
+    net = [str(Money(revenue.net, code)) for code, revenue in found.items()]
+    return {**workspace.orders.counts(), "net_revenue": net}
+
+
 def _tasks(workspace: Workspace) -> dict[str, Any]:
     resources = workspace.resources
     totals = resources.totals()
@@ -140,5 +148,6 @@ _PARTS: dict[str, Callable[[Workspace], dict[str, Any]]] = {
     "zones": _zones,
     "sectors": _sectors,
     "states": _states,
+    "orders": _orders,
     "tasks": _tasks,
 }

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from dino_os.workspace.folder import Folder
 
 if TYPE_CHECKING:
+    from dino_os.payments.sandbox import SandboxLedger
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.entity_manager import EntityManager
     from engines.orchestrator import DynamicUsageOrchestrator
+    from engines.orders import Orders
     from engines.resource_engine import ResourceEngine
     from engines.space import DynamicSpaceEngine
     from engines.state import DynamicStateEngine
@@ -68,6 +70,18 @@ class Engines(Folder):
             resource_engine=LatePools(lambda: self.resources),
             limits=RestartLimits(**limits),
         )
+
+    @cached_property
+    def orders(self) -> Orders:
+        from engines.orders import Orders  # noqa: PLC0415
+
+        return Orders(self.journal("orders"))
+
+    @cached_property
+    def sandbox_payments(self) -> SandboxLedger:
+        from dino_os.payments.sandbox import SandboxLedger  # noqa: PLC0415
+
+        return SandboxLedger(self.journal("sandbox_payments"))
 
     def orchestrator(
         self, *, alert_threshold: float | None = None, critical_threshold: float | None = None

@@ -80,6 +80,8 @@ class Parts(Engines):
             "assignments": lambda: self.assignments,
             "entities": lambda: self.entities,
             "cycles": self.orchestrator,
+            "orders": lambda: self.orders,
+            "sandbox_payments": lambda: self.sandbox_payments,
             "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,

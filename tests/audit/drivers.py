@@ -14,7 +14,7 @@ from engines.entity_manager import RestartLimits
 from engines.journal import RecordedJournal
 from engines.merkle import leaf_hash
 from engines.personas import PersonaSignal
-from tests.audit import queue_driver
+from tests.audit import order_driver, queue_driver
 from tests.desk import ZONES
 
 Step = Callable[[Workspace], Any]
@@ -201,6 +201,8 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "cycles": cycles,
     "checkpoints": checkpoints,
     "witness": witness,
+    "orders": lambda: order_driver.orders(MARK),
+    "sandbox_payments": lambda: order_driver.sandbox_payments(MARK),
     "engine_state": lambda: queue_driver.steps(MARK),
     "scheduler": scheduler,
     "security_log": security_log,

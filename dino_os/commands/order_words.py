@@ -1,0 +1,72 @@
+"""How orders are told to people, and the arguments that name them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dino_os.commands.workspace import complete
+
+if TYPE_CHECKING:
+    from engines.orders import Order, Transfer
+
+order_argument = click.argument(
+    "order_id",
+    metavar="ORDER",
+    shell_complete=complete(lambda workspace: [order.id for order in workspace.orders.orders()]),
+)
+skill_names = complete(lambda workspace: [s.name for s in workspace.plugins.skills()])
+
+
+def told(order: Order) -> str:
+    """An order in a line."""
+    from engines.orders import Money  # noqa: PLC0415
+
+    notes = dict.fromkeys(filter(None, (t.note for t in order.transfers if not t.live)))
+    back = f", {Money(order.refunded, order.currency)} given back" if order.refunded else ""
+    note = f" ({', '.join(notes)})" if notes else ""
+    return f"order {order.id}: {order.total}, {state_words(order)}{back}{note}"
+
+
+def state_words(order: Order) -> str:
+    """Its state, as people say it."""
+    if order.cancelling is not None:
+        return "being cancelled"
+    if order.stuck and order.wants_fulfilment:
+        return "confirmed, stuck"
+    return order.state.value
+
+
+def transfer_words(order: Order, transfer: Transfer) -> str:
+    """A payment or a refund in a line."""
+    from engines.orders import Money  # noqa: PLC0415
+
+    amount = Money(transfer.amount, order.currency)
+    why = f": {transfer.reason}" if transfer.reason else ""
+    note = f" ({transfer.note})" if transfer.note else ""
+    by = f" by {transfer.who}" if transfer.who else ""
+    return (
+        f"{transfer.kind} {transfer.number}, {amount} through {transfer.provider}{by}: "
+        f"{transfer.state}{why}{note}"
+    )
+
+
+_TOLD_ELSEWHERE = {
+    *("seq", "event_type", "timestamp", "parent_hash", "event_hash"),
+    *("order_id", "at", "by", "items"),
+}
+
+
+def history_step(event: Any) -> dict[str, Any]:
+    """An event of an order's journal."""
+    from engines.checks import from_epoch, rfc3339  # noqa: PLC0415
+
+    facts = {k: v for k, v in event.items() if k not in _TOLD_ELSEWHERE and v not in (None, "")}
+    return {
+        "at": rfc3339(from_epoch(event["at"])),
+        "event": event["event_type"],
+        "what": " ".join(f"{name}={value}" for name, value in facts.items()),
+        "by": event.get("by", ""),
+        "facts": facts,
+    }
