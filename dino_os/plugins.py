@@ -7,6 +7,7 @@ else.  `DINO_NO_PLUGINS=1` leaves installed packages out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,7 @@ class SkillTable:
         if file.name.startswith("_"):
             return
         try:
-            skills = read_skills(file, source)
+            skills = _read(file, source, _stamp(file))
         except UnreadableSkill as error:
             self.quarantined.append(Quarantined(f"skill file {file.name}", str(error)))
             return
@@ -163,6 +164,21 @@ class SkillTable:
                 hint="`dino list` shows the skills there are",
             )
         return found[0]
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(file: Path, source: str, stamp: tuple[int, ...]) -> list[Skill]:
+    """A file that stayed as it was is not read again: one process runs many skills."""
+    del stamp
+    return read_skills(file, source)
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    try:
+        found = file.stat()
+    except OSError:  # reading it says why
+        return ()
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
 
 def places(skills: Iterable[Skill]) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
 ASK_PROVIDER = "dino_os.orders.tasks:ask_provider"
-"""What workers call; they do where it is among the functions that they may call."""
+"""What workers call."""
 
 
 def task_queue(workspace: Workspace) -> TaskQueue:

@@ -16,12 +16,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
 from dino_os.errors import DinoError
+from dino_os.orders.tasks import ASK_PROVIDER
 from dino_os.upkeep import after_writing
 from dino_os.work.wake import LOOK_EVERY_S, Wake
 from engines.durable import make_folder
@@ -62,6 +63,8 @@ class Service:
     Args:
         duties: What else there is to do.
         workers: How many worker processes, whatever size the compute pool is; 0 for none.
+        functions: Names ("module:name") of what tasks may call besides what the settings name; may
+            grow.
         grace_s: How long what runs may go on once it is told to end.
     """
 
@@ -71,11 +74,13 @@ class Service:
         duties: Sequence[Duty] = (),
         *,
         workers: int | None = None,
+        functions: Collection[str] = (),
         grace_s: float = 30.0,
     ) -> None:
         self._workspace = workspace
         self._duties = [_Turns(duty) for duty in duties]
         self._workers = workers
+        self._functions = functions
         self._grace_s = grace_s
         self._crew: Crew | None = None
         self._ending_since: float | None = None
@@ -155,11 +160,12 @@ class Service:
 
     def _hire(self) -> Crew:
         resources = self._workspace.resources
-        functions = set(self._workspace.config.settings.resources.functions)
+        named = {ASK_PROVIDER, *self._workspace.config.settings.resources.functions}
 
         def runs(does: str) -> bool:
+            # No other is ever handed to a worker, which imports what it is told to.
             kind, _, name = does.partition(":")
-            return kind == "skill" or name in functions
+            return kind == "skill" or name in named or name in self._functions
 
         def launch(far: socket.socket) -> int:
             return _launch(far, resources.lock_fd(crew.name), self._workspace.root)

@@ -1,19 +1,18 @@
 """
 A worker process: `python -m dino_os.work.worker SOCKET PARENT WORKSPACE`.
 
-Runs skills on the one path, each in its sandbox, which it keeps warm; and functions that the
-settings name.
+Runs skills on the one path, each in its sandbox, which it keeps warm; and functions, of which the
+service above hands on only those that an operator or a program named.
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
 import socket
 import sys
 import time
 from collections.abc import Mapping
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +24,7 @@ from dino_os.workspace import Workspace
 from engines.resource_engine import calling, die_with, failure, serve
 
 if TYPE_CHECKING:
-    from dino_os.plugins import SkillTable
     from dino_os.runner import Run
-    from dino_os.skill_index import Skill
 
 _UPKEEP_S = 60.0
 
@@ -38,14 +35,12 @@ class Work:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         workspace.stays = True
-        self._table: SkillTable | None = None
-        self._seen: Mapping[Path, tuple[int, int, int]] = {}
         self._kept = time.monotonic()
 
     def __call__(self, task: Mapping[str, Any]) -> Mapping[str, Any]:
         payload = task["payload"]
         if payload is None or "call" in payload:
-            return calling(self._functions)(task)
+            return calling(_functions(payload))(task)
         try:
             return self._run(task, payload)
         except (Denied, NotConfined) as error:
@@ -62,7 +57,7 @@ class Work:
         after_writing(self._workspace)
 
     def _run(self, task: Mapping[str, Any], payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        skill = self._skill(payload["skill"])
+        skill = self._workspace.plugins.skills().find(payload["skill"])
         run = self._workspace.runner.run(
             skill,
             bind(skill, payload.get("params", {})),
@@ -74,21 +69,6 @@ class Work:
             },
         )
         return _told(run)
-
-    def _skill(self, name: str) -> Skill:
-        """The skill as its file is now; files that stayed as they were are not read again."""
-        folder = self._workspace.skills_folder
-        there = {path: _stamp(path) for path in (folder, *folder.glob("*.py"))}
-        if self._table is None or there != self._seen:
-            self._table, self._seen = self._workspace.plugins.skills(), there
-        return self._table.find(name)
-
-    @cached_property
-    def _functions(self) -> dict[str, Any]:
-        """Those that the operator named: nothing else is ever imported."""
-        named = self._workspace.config.settings.resources.functions
-        sys.path.insert(0, str(self._workspace.root))
-        return {path: _imported(path) for path in named}
 
 
 def _told(run: Run) -> dict[str, Any]:
@@ -104,6 +84,12 @@ def _told(run: Run) -> dict[str, Any]:
     return told
 
 
+def _functions(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The one that is called, by its name."""
+    return {} if payload is None else {payload["call"]: _imported(payload["call"])}
+
+
+@functools.cache
 def _imported(path: str) -> Any:
     module, _, name = path.partition(":")
     found: Any = import_module(module)
@@ -112,16 +98,11 @@ def _imported(path: str) -> Any:
     return found
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    with contextlib.suppress(OSError):
-        found = path.stat()
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
-    return (0, 0, 0)
-
-
 def main(arguments: list[str]) -> None:
     fd, parent, root = arguments
     die_with(int(parent))
+    os.environ |= {"DINO_HOME": root, "DINO_DOOR": "worker"}
+    sys.path.append(root)  # where an operator's own functions lie
     work = Work(Workspace.shared(Path(root)))
     with socket.socket(fileno=int(fd)) as sock:
         try:
@@ -133,5 +114,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    os.environ["DINO_DOOR"] = "worker"
     main(sys.argv[1:])
