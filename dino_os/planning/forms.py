@@ -7,13 +7,16 @@ Numbers are held to their scales here, where a line can be named; the engines cl
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import datetime
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field, structs, to_builtins
 
 from dino_os.errors import InvalidInput
+from dino_os.outbox.addresses import Address
 from dino_os.planning.sources import as_text
 from dino_os.typed_files import Step
 from engines.assign import AgentProfile
@@ -35,6 +38,22 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Words = list[Name]
 Metadata = dict[str | int | float | bool, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """
+    Where an agent's work is handed over.
+
+    Attributes:
+        skill: Of a skill-agent: what is run for each assignment.
+        params: For it, the same each time.
+        outbox: Of another; None where nothing is said.
+    """
+
+    skill: str | None = None
+    params: Mapping[str, Any] = dataclass_field(default_factory=dict)
+    outbox: Address | None = None
 
 
 class Misfit(InvalidInput):
@@ -115,12 +134,27 @@ class SectorForm(_Form):
         )
 
 
+class OutboxForm(_Form):
+    """An address where more than the address is to be said."""
+
+    webhook: Name
+    key: Name | None = None
+
+    def build(self) -> Address:
+        return Address.parse(f"webhook:{self.webhook}", self.key)
+
+
 class AgentForm(_Form):
+    """An agent with a `skill` is a program; another is somebody with an `outbox`, or without."""
+
     name: Name
     skills: Annotated[Words, Meta(min_length=1)]
     available_hours: NotNegative
     focus_areas: Words = []
     confidence: Share = 0.5
+    skill: Name | None = None
+    params: Metadata | None = None
+    outbox: Name | OutboxForm | None = None
 
     def build(self) -> AgentProfile:
         return AgentProfile(
@@ -130,6 +164,25 @@ class AgentForm(_Form):
             tuple(self.focus_areas),
             self.confidence,
         )
+
+
+    def build_desk(self) -> Desk:
+        """Where what this agent is to do is handed over."""
+        if self.skill and self.outbox:
+            raise Misfit(("outbox",), "a skill-agent's work becomes a task; it has no outbox")
+        if self.params is not None and not self.skill:
+            raise Misfit(("params",), "params belong to a skill")
+        with _at("params"):
+            params = _as_json(self.params or {})
+        return Desk(self.skill, params, build_address(self.outbox, "outbox"))
+
+
+def build_address(form: str | OutboxForm | None, *path: Step) -> Address | None:
+    """The address that an `outbox:` names."""
+    if form is None:
+        return None
+    with _at(*path):
+        return Address.parse(form) if isinstance(form, str) else form.build()
 
 
 class SignalForm(_Form):

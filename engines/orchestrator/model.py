@@ -74,6 +74,7 @@ class CycleSummary:
     unassigned: int
     average_stability: float
     sectors_requiring_attention: tuple[str, ...]
+    reference: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -139,6 +139,7 @@ class DynamicUsageOrchestrator(Engine):
         allow_unassigned: bool = False,
         horizon: int = 5,
         min_skill_match: float = 0.0,
+        reference: str | None = None,
     ) -> UsageCycleResult:
         """
         Take the signals in and plan who answers them.
@@ -150,6 +151,7 @@ class DynamicUsageOrchestrator(Engine):
             allow_unassigned: Whether a cycle without agents is meant.
             horizon: How many of a sector's last events its stability is judged by.
             min_skill_match: As in `DynamicAssignEngine.decide`.
+            reference: What the caller calls this cycle; `cycle_of` finds it by that.
 
         Raises:
             InvalidInput: There are signals but no agents, or two tasks of one name.
@@ -184,8 +186,13 @@ class DynamicUsageOrchestrator(Engine):
                     cycle=number,
                     planned_at=checks.from_epoch(self.clock()),
                 )
-                self._record_cycle(result, plan, facts, agents)
+                self._record_cycle(result, plan, facts, agents, reference)
         return result
+
+    def catch_up(self) -> None:
+        """Bring zones and sectors up to the last cycle, where a crash came between the journals."""
+        with self._deciding_everywhere():
+            pass
 
     def load_persona_chain(self, *, force: bool = False) -> Mapping[str, Persona]:
         """The personas research, execution and risk; with *force* the default ones, made anew."""
@@ -198,6 +205,20 @@ class DynamicUsageOrchestrator(Engine):
     @property
     def last_cycle(self) -> CycleSummary | None:
         return self.cycles[-1] if self.cycles else None
+
+    def cycle_of(self, reference: str) -> int | None:
+        """The number of the cycle that its caller calls so; None where it was never recorded."""
+        self.refresh()
+        for summary in reversed(self.cycles):
+            if summary.reference == reference:
+                return summary.cycle
+        if len(self.cycles) < _CYCLES_REMEMBERED:
+            return None
+        for events, _ in self.journal.read(self.journal.begin()):
+            for event in events:
+                if event.get("reference") == reference:
+                    return int(event["cycle"])
+        return None
 
     def recall(self, cycle: int) -> list[dict[str, Any]] | None:
         """
@@ -246,6 +267,7 @@ class DynamicUsageOrchestrator(Engine):
                 unassigned=event["unassigned"],
                 average_stability=event["average_stability"],
                 sectors_requiring_attention=tuple(event["sectors_requiring_attention"]),
+                reference=event.get("reference"),
             )
         )
 
@@ -321,6 +343,7 @@ class DynamicUsageOrchestrator(Engine):
         plan: AssignmentPlan,
         facts: Sequence[Mapping[str, Any]],
         agents: Sequence[AgentProfile],
+        reference: str | None,
     ) -> None:
         self.record(
             "cycle_started",
@@ -358,6 +381,7 @@ class DynamicUsageOrchestrator(Engine):
             unassigned=len(plan.unassigned),
             average_stability=overview.average_stability,
             sectors_requiring_attention=list(overview.sectors_requiring_attention),
+            **({} if reference is None else {"reference": reference}),
         )
 
     @contextlib.contextmanager
