@@ -112,7 +112,7 @@ class Outbox(Engine):
         self,
         journal: Journal | None = None,
         *,
-        limits: Limits = Limits(),  # noqa: B008  it is frozen
+        limits: Limits = Limits(),
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -322,7 +322,7 @@ class Outbox(Engine):
     def _pause_s(self, attempts: int) -> float:
         """Doubling, with jitter: those that failed together do not all come again together."""
         most = min(FIRST_PAUSE_S * 2**attempts, LONGEST_PAUSE_S)
-        return most * (0.5 + self._chance() / 2)
+        return float(most * (0.5 + self._chance() / 2))
 
 
 def _delivery(event: Event) -> Delivery:

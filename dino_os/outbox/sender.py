@@ -191,7 +191,9 @@ def secret_of(workspace: Workspace, name: str) -> str:
     """
     value = workspace.security.get_key(name)
     if not value:
-        raise NotFound(f"no key {name!r} in the vault", hint=f"`dino keys set {name}` puts it there")
+        raise NotFound(
+            f"no key {name!r} in the vault", hint=f"`dino keys set {name}` puts it there"
+        )
     return value
 
 
@@ -199,7 +201,9 @@ def _lock(memory: Path, by: str) -> ProcessLock:
     return ProcessLock(memory / "outbox.lock", by=by, what="sending what is in the outbox")
 
 
-def _by(deliveries: Iterable[Delivery], what: Callable[[Delivery], Any]) -> dict[Any, list[Delivery]]:
+def _by(
+    deliveries: Iterable[Delivery], what: Callable[[Delivery], Any]
+) -> dict[Any, list[Delivery]]:
     groups: dict[Any, list[Delivery]] = {}
     for delivery in deliveries:
         groups.setdefault(what(delivery), []).append(delivery)

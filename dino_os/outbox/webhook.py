@@ -96,7 +96,9 @@ def _secret_bytes(secret: str) -> bytes:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "")
-    return float(min(int(text[:9]), _LONGEST_WAIT_S)) if text.isdecimal() and text.isascii() else None
+    return (
+        float(min(int(text[:9]), _LONGEST_WAIT_S)) if text.isdecimal() and text.isascii() else None
+    )
 
 
 __all__ = ["Refused", "Unreachable", "post", "signature"]

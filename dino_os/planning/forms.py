@@ -64,17 +64,19 @@ class Misfit(InvalidInput):
         super().__init__(message)
 
 
-class _Form(Struct, forbid_unknown_fields=True, kw_only=True):
+class Form(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A part of a file; what it does not know is an error."""
+
     def given(self) -> dict[str, Any]:
         """The fields that the file has."""
         fields = {name: value for name, value in structs.asdict(self).items() if value is not UNSET}
         if fields.get("metadata"):
-            with _at("metadata"):
-                fields["metadata"] = _as_json(fields["metadata"])
+            with at("metadata"):
+                fields["metadata"] = as_json(fields["metadata"])
         return fields
 
 
-class BoundaryForm(_Form):
+class BoundaryForm(Form):
     min_x: float
     max_x: float
     min_y: float
@@ -84,7 +86,7 @@ class BoundaryForm(_Form):
     coordinate_system: Name = "cartesian"
 
 
-class ZoneForm(_Form):
+class ZoneForm(Form):
     name: Name
     boundary: BoundaryForm
     capacity: Annotated[int, Meta(ge=0)] = 1
@@ -96,7 +98,7 @@ class ZoneForm(_Form):
         return Zone(**{**self.given(), "boundary": self.boundary.given(), "tags": tuple(self.tags)})
 
 
-class BodyForm(_Form):
+class BodyForm(Form):
     name: Name
     kind: Name
     mass_kg: NotNegative = 0.0
@@ -106,7 +108,7 @@ class BodyForm(_Form):
     tags: Words = []
 
 
-class RouteForm(_Form):
+class RouteForm(Form):
     identifier: Name
     origin: Name
     destination: Name
@@ -115,7 +117,7 @@ class RouteForm(_Form):
     stability: Share = 1.0
 
 
-class SectorForm(_Form):
+class SectorForm(Form):
     name: Name
     bodies: list[BodyForm] = []
     routes: list[RouteForm] = []
@@ -134,7 +136,7 @@ class SectorForm(_Form):
         )
 
 
-class OutboxForm(_Form):
+class OutboxForm(Form):
     """An address where more than the address is to be said."""
 
     webhook: Name
@@ -144,7 +146,7 @@ class OutboxForm(_Form):
         return Address.parse(f"webhook:{self.webhook}", self.key)
 
 
-class AgentForm(_Form):
+class AgentForm(Form):
     """An agent with a `skill` is a program; another is somebody with an `outbox`, or without."""
 
     name: Name
@@ -165,15 +167,14 @@ class AgentForm(_Form):
             self.confidence,
         )
 
-
     def build_desk(self) -> Desk:
         """Where what this agent is to do is handed over."""
         if self.skill and self.outbox:
             raise Misfit(("outbox",), "a skill-agent's work becomes a task; it has no outbox")
         if self.params is not None and not self.skill:
             raise Misfit(("params",), "params belong to a skill")
-        with _at("params"):
-            params = _as_json(self.params or {})
+        with at("params"):
+            params = as_json(self.params or {})
         return Desk(self.skill, params, build_address(self.outbox, "outbox"))
 
 
@@ -181,11 +182,11 @@ def build_address(form: str | OutboxForm | None, *path: Step) -> Address | None:
     """The address that an `outbox:` names."""
     if form is None:
         return None
-    with _at(*path):
+    with at(*path):
         return Address.parse(form) if isinstance(form, str) else form.build()
 
 
-class SignalForm(_Form):
+class SignalForm(Form):
     summary: Name
     zone: Name
     sector: Name
@@ -201,7 +202,7 @@ class SignalForm(_Form):
         return PersonaSignal(**{**self.given(), "required_skills": tuple(self.required_skills)})
 
 
-class RuleForm(_Form):
+class RuleForm(Form):
     column: Name | None = None
     value: Any = None
     table: dict[str | int | float | bool, Any] = {}
@@ -219,7 +220,7 @@ class RuleForm(_Form):
         )
 
 
-class TimeForm(_Form):
+class TimeForm(Form):
     column: Name
     format: Name | None = None
     timezone: Name = "UTC"
@@ -228,7 +229,7 @@ class TimeForm(_Form):
         return TimeRule(self.column, self.format, self.timezone)
 
 
-class PositionForm(_Form):
+class PositionForm(Form):
     x: Name | None = None
     y: Name | None = None
     column: Name | None = None
@@ -238,7 +239,7 @@ class PositionForm(_Form):
         return PositionRule(self.x, self.y, self.column, self.pattern)
 
 
-class MapForm(_Form):
+class MapForm(Form):
     """A bare text stands for the column of that name."""
 
     summary: Name
@@ -253,7 +254,7 @@ class MapForm(_Form):
     severity_scale: Positive = 1.0
 
     def build(self) -> SignalMap:
-        with _at("summary"):
+        with at("summary"):
             template_parts(self.summary)
         return SignalMap(
             summary=self.summary,
@@ -269,28 +270,28 @@ class MapForm(_Form):
         )
 
 
-class ZonesFile(_Form):
+class ZonesFile(Form):
     zones: list[ZoneForm]
 
 
-class SectorsFile(_Form):
+class SectorsFile(Form):
     sectors: list[SectorForm]
 
 
-class AgentsFile(_Form):
+class AgentsFile(Form):
     agents: list[AgentForm]
 
 
-class SignalsFile(_Form):
+class SignalsFile(Form):
     signals: list[SignalForm]
 
 
-class SignalSource(_Form):
+class SignalSource(Form):
     file: Name
     map: Name | None = None
 
 
-class Options(_Form):
+class Options(Form):
     limit: Annotated[int, Meta(ge=0)] | None = None
     allow_unassigned: bool = False
     horizon: Annotated[int, Meta(ge=0)] | None = None
@@ -299,7 +300,7 @@ class Options(_Form):
     critical_threshold: Share | None = None
 
 
-class ScenarioForm(_Form):
+class ScenarioForm(Form):
     """Each part stands in the file itself, or in another that is named."""
 
     name: Name = "scenario"
@@ -310,7 +311,7 @@ class ScenarioForm(_Form):
     options: Options = field(default_factory=Options)
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """YAML knows more than a journal: dates become text, and so do keys that are none."""
     try:
         plain = to_builtins(value, str_keys=True)
@@ -321,7 +322,8 @@ def _as_json(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _at(*path: Step) -> Iterator[None]:
+def at(*path: Step) -> Iterator[None]:
+    """Errors of what is built within are those of the part at *path*."""
     try:
         yield
     except InvalidInput as error:
@@ -330,7 +332,7 @@ def _at(*path: Step) -> Iterator[None]:
 
 def _built(form: Any, *path: Step) -> Any:
     """What *form*, which stands at *path* of the one around it, builds."""
-    with _at(*path):
+    with at(*path):
         return form.build() if form else None
 
 

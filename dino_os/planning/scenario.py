@@ -114,9 +114,7 @@ def build_staff(
 ) -> list[tuple[AgentProfile, Desk]]:
     """As `load_staff`, from *forms* that stand at *path* of *document*."""
     agents = build_all(forms, document, path)
-    desks = [
-        build(form.build_desk, document, (*path, index)) for index, form in enumerate(forms)
-    ]
+    desks = [build(form.build_desk, document, (*path, index)) for index, form in enumerate(forms)]
     return list(zip(agents, desks, strict=True))
 
 
