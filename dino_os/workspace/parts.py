@@ -97,6 +97,7 @@ class Parts(Engines):
             "cycles": self.orchestrator,
             "cycle_runs": lambda: self.cycle_runs,
             "outbox": lambda: self.outbox,
+            "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
             "scheduler": lambda: self.jobs,
