@@ -8,6 +8,7 @@ named.  Proxies are not used.
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import socket
 import threading
@@ -150,7 +151,7 @@ def _body(answer: HTTPResponse, where: str, most_bytes: int) -> bytes:
         if len(content) > most_bytes:
             raise Unreachable(f"{where}: the answer has more than {most_bytes:,} bytes")
     if answer.length:
-        raise Unreachable(f"{where}: the answer was cut off")
+        raise OSError(errno.EPIPE, "the answer was cut off")
     return bytes(content)
 
 
@@ -163,10 +164,11 @@ def _connection(parts: SplitResult, timeout_s: float) -> HTTPConnection:
 
 def _reason(error: Exception) -> str:
     """Why, without what the other side said, which may be anything."""
+    from http.client import HTTPException  # noqa: PLC0415
     from ssl import SSLError  # noqa: PLC0415
 
     if isinstance(error, SSLError):
         return f"no trust: {error.reason or 'TLS'}"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HTTPException):
         return error.strerror or type(error).__name__
     return f"not an answer of the web ({type(error).__name__})"

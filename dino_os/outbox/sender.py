@@ -121,7 +121,8 @@ class Sender:
     def _put(self, address: Address, group: Sequence[Delivery]) -> None:
         try:
             place = self._place(address)
-            rest = [d for d in group if d.id not in self._arrived(place, group)]
+            arrived = self._arrived(place, group)
+            rest = [delivery for delivery in group if delivery.id not in arrived]
             if not rest:
                 return
             ids = [delivery.id for delivery in rest]

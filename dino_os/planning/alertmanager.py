@@ -149,7 +149,7 @@ def _alert(alert: Any, group: Row, line: int) -> Alert:
     if not isinstance(alert, dict):
         raise InvalidInput(f"an alert must be a mapping, found {alert!r:.60}")
     labels, status = _table(alert, "labels"), alert.get("status")
-    if status not in {"firing", "resolved"}:
+    if status not in ("firing", "resolved"):  # a tuple: it may be anything, also what has no hash
         raise InvalidInput(f"status must be firing or resolved, found {status!r:.60}")
     fingerprint = alert.get("fingerprint") or _fingerprint(labels)
     if not isinstance(fingerprint, str):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from dino_os.errors import InvalidInput
+from dino_os.errors import InvalidInput, NotFound
 from dino_os.outbox import Sender, Sent
 from dino_os.outbox.sender import secret_of
 from dino_os.planning.cycle import orchestrator_for, plan_signals
@@ -39,7 +39,6 @@ from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
 from engines.personas import Escalation
 
 if TYPE_CHECKING:
-    from dino_os.planning.runs import CycleRun
     from dino_os.workspace import Workspace
 
 
@@ -311,16 +310,13 @@ def recover(workspace: Workspace, orchestrator: DynamicUsageOrchestrator) -> Rec
     if crashed.stage == "started":
         orchestrator.catch_up()
         runs.planned(crashed.run, cycle)
-    _complete(workspace, orchestrator, crashed, cycle)
+    try:
+        assignments = recalled_assignments(orchestrator, cycle)
+    except NotFound as error:
+        runs.undone(crashed.run, error.message)
+        return Recovered(crashed.run, cycle, "undone")
+    hand_over(workspace, crashed.run, Work.sort(cycle, assignments, desks_from_data(crashed.desks)))
     return Recovered(crashed.run, cycle, "completed")
-
-
-def _complete(
-    workspace: Workspace, orchestrator: DynamicUsageOrchestrator, run: CycleRun, cycle: int
-) -> None:
-    assignments = recalled_assignments(orchestrator, cycle)
-    work = Work.sort(cycle, assignments, desks_from_data(run.desks))
-    hand_over(workspace, run.run, work)
 
 
 def hand_over(workspace: Workspace, run: str, work: Work) -> HandedOver:

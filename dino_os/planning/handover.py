@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from dino_os.errors import DinoError
+from dino_os.errors import DinoError, InvalidInput
 from dino_os.outbox import Address, Draft
 from dino_os.planning.feeds import Feed, Move
 from dino_os.planning.forms import Desk
@@ -25,6 +25,7 @@ from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
+    from engines.resource_engine import Task
 
 Assignment = Mapping[str, Any]
 _URGENT = ((0.85, 0), (0.55, 1), (0.35, 2))  # severity from which a task is critical, high, normal
@@ -94,29 +95,61 @@ def recalled_assignments(orchestrator: DynamicUsageOrchestrator, cycle: int) -> 
 
 def submit(workspace: Workspace, work: Work) -> tuple[int, list[dict[str, str]]]:
     """Put the tasks into the queue; how many, and those that no task can be made of, and why."""
-    if not work.tasks:
-        return 0, []
-    from dino_os.work.tasks import skill_task  # noqa: PLC0415  where there are skill-agents
-
     tasks, refused = [], []
     for assignment, desk in work.tasks:
-        name = str(assignment["task"])
         try:
-            tasks.append(
-                skill_task(
-                    workspace,
-                    desk.skill or "",
-                    _params(workspace, assignment, desk),
-                    task_id=f"cycle:{work.cycle}:{name}",
-                    source=f"cycle:{work.cycle}",
-                    priority=_priority(assignment["severity"]),
-                )
-            )
+            tasks.append(_task(workspace, assignment, desk))
         except DinoError as error:
-            agent = str(assignment["agent"])
-            refused.append({"task": name, "agent": agent, "reason": error.message})
-    workspace.resources.submit_tasks(tasks)
+            refused.append(_refusal(assignment, error))
+    if not tasks:
+        return 0, refused
+    try:
+        workspace.resources.submit_tasks(tasks)
+    except InvalidInput:  # one that needs more than there is keeps back nobody else's
+        return _submit_each(workspace, work, refused)
     return len(tasks), refused
+
+
+def _submit_each(
+    workspace: Workspace, work: Work, refused: list[dict[str, str]]
+) -> tuple[int, list[dict[str, str]]]:
+    known, count = {refusal["task"] for refusal in refused}, 0
+    for assignment, desk in work.tasks:
+        if assignment["task"] in known:
+            continue
+        try:
+            workspace.resources.submit_task(_task(workspace, assignment, desk))
+            count += 1
+        except InvalidInput as error:
+            refused.append(_refusal(assignment, error))
+    return count, refused
+
+
+def _refusal(assignment: Assignment, error: DinoError) -> dict[str, str]:
+    return {
+        "task": str(assignment["task"]),
+        "agent": str(assignment["agent"]),
+        "reason": error.message,
+    }
+
+
+def _task(workspace: Workspace, assignment: Assignment, desk: Desk) -> Task:
+    from dino_os.work.tasks import (  # type: ignore[import-untyped,import-not-found,unused-ignore] # noqa: PLC0415
+        skill_task,
+    )
+    from engines.resource_engine import TaskPriority  # noqa: PLC0415
+
+    severity, cycle = assignment["severity"], f"cycle:{assignment['cycle']}"
+    rank = next((rank for least, rank in _URGENT if severity >= least), _LOW)
+    task: Task = skill_task(
+        workspace,
+        desk.skill or "",
+        _params(workspace, assignment, desk),
+        task_id=f"{cycle}:{assignment['task']}",
+        source=cycle,
+        priority=TaskPriority(rank),
+    )
+    return task
 
 
 def _params(workspace: Workspace, assignment: Assignment, desk: Desk) -> dict[str, Any]:
@@ -126,12 +159,6 @@ def _params(workspace: Workspace, assignment: Assignment, desk: Desk) -> dict[st
     names = {parameter.name for parameter in skill.parameters}
     taken = offered if skill.takes_any else {n: v for n, v in offered.items() if n in names}
     return {**taken, **desk.params}
-
-
-def _priority(severity: float) -> Any:
-    from engines.resource_engine import TaskPriority  # noqa: PLC0415
-
-    return TaskPriority(next((rank for least, rank in _URGENT if severity >= least), _LOW))
 
 
 def queue(workspace: Workspace, work: Work) -> int:
