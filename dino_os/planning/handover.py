@@ -8,6 +8,7 @@ the cycle's number, files are moved only as long as they are what was counted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ from dino_os.errors import DinoError, InvalidInput
 from dino_os.outbox import Address, Draft
 from dino_os.planning.feeds import Feed, Move
 from dino_os.planning.forms import Desk
-from engines.durable import make_folder, sync_folder
+from engines.durable import make_folder, replace_file, sync_folder
 from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
 
 if TYPE_CHECKING:
@@ -222,19 +223,26 @@ def _move(move: Move) -> bool:
     if _digest(move.file) != move.digest:
         return False
     make_folder(move.folder)
-    target = move.folder / move.file.name
-    number = 1
-    while True:
-        try:
-            os.link(move.file, target)
-        except FileExistsError:
-            number += 1
-            target = move.folder / f"{move.file.stem}-{number}{move.file.suffix}"
-        else:
-            break
-    sync_folder(move.folder)
+    _place(move, move.folder / move.file.name)
     move.file.unlink()
     return True
+
+
+def _place(move: Move, target: Path) -> None:
+    """Have the file at *target* too, durably, or under a name beside it where that is taken."""
+    number = 1
+    while target.exists():
+        if _digest(target) == move.digest:  # a crash came before it was gone from its place
+            return
+        number += 1
+        target = move.folder / f"{move.file.stem}-{number}{move.file.suffix}"
+    try:
+        os.link(move.file, target)
+        sync_folder(move.folder)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP}:
+            raise
+        replace_file(target, move.file.read_bytes())  # another disk, or one without links
 
 
 def _digest(file: Path) -> str | None:

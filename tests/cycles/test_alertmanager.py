@@ -18,7 +18,11 @@ from tests.cycles.duty import ALERTS, alert, payload
 ages = st.tuples(st.sampled_from([1.0, 2.0, 3.0]), st.booleans())
 told = st.lists(st.tuples(st.sampled_from("abc"), ages), max_size=12)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
