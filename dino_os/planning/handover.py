@@ -135,14 +135,12 @@ def _refusal(assignment: Assignment, error: DinoError) -> dict[str, str]:
 
 
 def _task(workspace: Workspace, assignment: Assignment, desk: Desk) -> Task:
-    from dino_os.work.tasks import (  # type: ignore[import-untyped,import-not-found,unused-ignore] # noqa: PLC0415
-        skill_task,
-    )
+    from dino_os.work.tasks import skill_task  # noqa: PLC0415  where there are skill-agents
     from engines.resource_engine import TaskPriority  # noqa: PLC0415
 
     severity, cycle = assignment["severity"], f"cycle:{assignment['cycle']}"
     rank = next((rank for least, rank in _URGENT if severity >= least), _LOW)
-    task: Task = skill_task(
+    return skill_task(
         workspace,
         desk.skill or "",
         _params(workspace, assignment, desk),
@@ -150,7 +148,6 @@ def _task(workspace: Workspace, assignment: Assignment, desk: Desk) -> Task:
         source=cycle,
         priority=TaskPriority(rank),
     )
-    return task
 
 
 def _params(workspace: Workspace, assignment: Assignment, desk: Desk) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from dino_os.planning.configured import ConfiguredCycle, CycleReport
 from dino_os.planning.cycle_file import load_cycle
 from dino_os.workspace import Workspace
-from tests.cycles.duty import stand_in_for_work, write_duty
+from tests.cycles.duty import write_duty
 from tests.cycles.receiver import Receiver, serving
 
 Run = Callable[..., CycleReport]
@@ -20,7 +20,6 @@ Run = Callable[..., CycleReport]
 @pytest.fixture
 def duty(workspace: Path) -> Path:
     """A workspace with the duty desk."""
-    stand_in_for_work()
     write_duty(workspace)
     return workspace
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from dino_os.arguments import bind
-from dino_os.workspace import Workspace
 from engines.journal import Journal
-from engines.resource_engine import Task
 from tests.desk import calls_text, map_text, write_desk
 
 PUMP = {"name": "Robot", "skills": ["pump"], "available_hours": 1000, "skill": "work"}
@@ -111,20 +106,3 @@ def events(folder: Path, journal: str, kind: str | None = None) -> list[dict[str
 def lines(file: Path) -> list[dict[str, Any]]:
     """The JSON lines of a file."""
     return [json.loads(line) for line in file.read_text().splitlines()]
-
-
-def stand_in_for_work() -> None:
-    """Make tasks of skills as `dino_os.work.tasks` does, where that is not there yet."""
-    try:
-        import dino_os.work.tasks as found  # noqa: F401
-    except ImportError:
-        work, tasks = ModuleType("dino_os.work"), ModuleType("dino_os.work.tasks")
-        work.tasks, tasks.skill_task = tasks, _skill_task  # type: ignore[attr-defined]
-        sys.modules.update({"dino_os.work": work, "dino_os.work.tasks": tasks})
-
-
-def _skill_task(
-    workspace: Workspace, skill_name: str, params: Mapping[str, Any], **options: Any
-) -> Task:
-    skill = workspace.plugins.skills().find(skill_name)
-    return Task(payload={"skill": skill_name, "params": bind(skill, params)}, **options)

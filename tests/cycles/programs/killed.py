@@ -47,10 +47,8 @@ for _name in _CALLS:
 from dino_os.planning.configured import ConfiguredCycle  # noqa: E402
 from dino_os.planning.cycle_file import load_cycle  # noqa: E402
 from dino_os.workspace import Workspace  # noqa: E402
-from tests.cycles.duty import check, drop, stand_in_for_work  # noqa: E402
+from tests.cycles.duty import check, drop  # noqa: E402
 from tests.desk import calls_text  # noqa: E402
-
-stand_in_for_work()
 
 
 def cycle(folder: Path) -> None:
