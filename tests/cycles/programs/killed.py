@@ -44,6 +44,15 @@ def deadly(call: Callable[..., Any]) -> Callable[..., Any]:
 for _name in _CALLS:
     setattr(os, _name, deadly(getattr(os, _name)))
 
+# What a run imports on first use is imported once for all of them.
+import http.client  # noqa: E402, F401
+import ssl  # noqa: E402, F401
+
+import dino_os.message_bus.bus  # noqa: E402
+import dino_os.plugins  # noqa: E402
+import dino_os.work.tasks  # noqa: E402, F401
+import engines.resource_engine  # noqa: E402
+import engines.snapshot  # noqa: E402, F401
 from dino_os.planning.configured import ConfiguredCycle  # noqa: E402
 from dino_os.planning.cycle_file import load_cycle  # noqa: E402
 from dino_os.workspace import Workspace  # noqa: E402
