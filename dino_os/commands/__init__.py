@@ -26,7 +26,7 @@ dino = Front(
         "zone": ("zone:zone", "Places: how full they are, what happens in them."),
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
         "state": ("state:state", "Named states, blended from noisy signals."),
-        "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
+        "cycle": ("cycle:cycle", "Planning cycles: run what is configured; past decisions."),
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
         "audit": ("__init__:audit", "Checkpoints, proofs, witnesses: all that `audit` does."),
         "keys": ("keys:keys", "Secrets that skills use: set, get, rotate, delete."),
@@ -47,7 +47,7 @@ execute = Front(
         "zone": ("zone:zone", "Places: how full they are, what happens in them."),
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
         "state": ("state:state", "Named states, blended from noisy signals."),
-        "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
+        "cycle": ("cycle:cycle", "Planning cycles: run what is configured; past decisions."),
         "version": ("version:version", "Show the version."),
     },
 )

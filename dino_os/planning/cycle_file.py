@@ -119,7 +119,10 @@ class Cycle:
 
     @property
     def uses_keys(self) -> bool:
-        return any(source.web and source.web.keys for source in self.sources)
+        """Whether a source or a webhook needs a key from the vault."""
+        outboxes = [self.outbox, *(desk.outbox for desk in self.desks.values())]
+        sending = any(outbox and outbox.key for outbox in outboxes)
+        return sending or any(source.web and source.web.keys for source in self.sources)
 
 
 class KeyForm(Form):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from dino_os.errors import DinoError, InvalidInput
+from dino_os.errors import DinoError, InvalidInput, NotFound
 from dino_os.outbox import Address, Draft
 from dino_os.planning.feeds import Feed, Move
 from dino_os.planning.forms import Desk
@@ -80,7 +80,15 @@ def planned_assignments(result: UsageCycleResult) -> list[Assignment]:
 
 
 def recalled_assignments(orchestrator: DynamicUsageOrchestrator, cycle: int) -> list[Assignment]:
-    """What the record says that a past cycle assigned."""
+    """
+    What the record says that a past cycle assigned.
+
+    Raises:
+        NotFound: It does not say it any more.
+    """
+    tasks = orchestrator.recall(cycle)
+    if tasks is None:
+        raise NotFound(f"cycle {cycle} is too long past to be recalled")
     same = ("agent", "summary", "zone", "sector", "severity", "required_skills")
     also = ("estimated_effort_hours", "rationale", "confidence")
     return [
@@ -89,7 +97,7 @@ def recalled_assignments(orchestrator: DynamicUsageOrchestrator, cycle: int) -> 
             "task": task["task_id"],
             **{name: task[name] for name in (*same, *also)},
         }
-        for task in orchestrator.recall(cycle) or ()
+        for task in tasks
         if task.get("agent")
     ]
 

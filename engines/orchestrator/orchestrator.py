@@ -28,6 +28,7 @@ from engines.engine import Engine
 from engines.errors import InvalidInput, NotFound
 from engines.journal import Event, Journal
 from engines.orchestrator.model import CycleSummary, UsageCycleResult
+from engines.orchestrator.recorded import number_of, tasks_of
 from engines.orchestrator.translation import (
     facts_of,
     refuse_unwritable,
@@ -46,7 +47,6 @@ from engines.zone import DynamicZoneRegistry, Zone, ZoneEventType
 
 _ADVISORY_THRESHOLD = 0.35
 _CYCLES_REMEMBERED = 1000
-_OF_THE_JOURNAL = frozenset({"event_type", "parent_hash", "event_hash"})
 
 
 class _Thresholds(NamedTuple):
@@ -214,11 +214,7 @@ class DynamicUsageOrchestrator(Engine):
                 return summary.cycle
         if len(self.cycles) < _CYCLES_REMEMBERED:
             return None
-        for events, _ in self.journal.read(self.journal.begin()):
-            for event in events:
-                if event.get("reference") == reference:
-                    return int(event["cycle"])
-        return None
+        return number_of(self.journal, reference)
 
     def recall(self, cycle: int) -> list[dict[str, Any]] | None:
         """
@@ -231,15 +227,10 @@ class DynamicUsageOrchestrator(Engine):
         summary = next((s for s in self.cycles if s.cycle == cycle), None)
         if summary is None:
             return None
-        tasks = [
-            {key: value for key, value in event.items() if key not in _OF_THE_JOURNAL}
-            for events, _ in self.journal.read(self.journal.begin())
-            for event in events
-            if event["event_type"] == "task_planned" and event["cycle"] == cycle
-        ]
+        tasks = tasks_of(self.journal, cycle)
         if summary.tasks and not tasks:
             raise NotFound(f"the tasks of cycle {cycle} were pruned from the journal")
-        return sorted(tasks, key=lambda task: -float(task["severity"]))
+        return tasks
 
     # --- folding -----------------------------------------------------------------------------
 

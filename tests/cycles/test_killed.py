@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dino_os.workspace import Workspace
 from engines.journal import verify
+from tests.conftest import environment
 from tests.cycles.duty import ADA, BO, DROPS, PUMP, events, lines, write_duty
 from tests.cycles.receiver import Receiver
 
@@ -29,7 +30,7 @@ def test_killed_at_each_of_its_steps_everything_is_done_once(
     )
     ran = subprocess.run(
         [sys.executable, str(PROGRAM), str(duty)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), "USER": "tester"},
+        env=environment(PYTHONPATH=os.pathsep.join(sys.path)),
         capture_output=True,
         text=True,
         check=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from dino_os.planning.handover import planned_assignments, recalled_assignments
 from dino_os.planning.runs import CycleRuns
 from dino_os.workspace import Workspace
-from tests.conftest import Dino
+from tests.conftest import REPOSITORY, Dino
 from tests.cycles.conftest import Run
 from tests.cycles.duty import ADA, ALERTS, BO, CALLS, PUMP, alert, check, events, lines, write_duty
 from tests.cycles.receiver import Receiver
@@ -89,6 +90,14 @@ def test_the_work_of_a_skill_agent_is_done(duty: Path, dino: Dino) -> None:
     dino("engine", "work", "--once")
     shown = dino("engine", "show", "cycle:1:C-1", "--json").json
     assert "succeeded" in json.dumps(shown)
+
+
+def test_the_example_runs(workspace: Path, dino: Dino) -> None:
+    """From its own folder's files, its outbox in the workspace."""
+    shutil.copytree(REPOSITORY / "examples", workspace / "examples")
+    report = dino("cycle", "run", "examples/fire-duty/cycle.yaml", "--json").json
+    assert (report["counts"]["signals"], report["counts"]["rejected"]) == (39, 4)
+    assert len(lines(workspace / "out" / "assignments.jsonl")) == report["counts"]["assigned"]
 
 
 def test_a_dry_run_changes_nothing(duty: Path, dino: Dino) -> None:

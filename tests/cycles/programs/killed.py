@@ -11,6 +11,7 @@ calls to read.  Prints how many runs there were, and how those that were not kil
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -85,6 +86,7 @@ def in_a_child(folder: Path, moment: int) -> int:
 
 
 def main(folder: Path) -> None:
+    gc.freeze()  # what is here already is not looked at again by every child
     moment, codes = 0, []
     while not codes:
         moment += 1
