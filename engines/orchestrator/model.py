@@ -74,7 +74,6 @@ class CycleSummary:
     unassigned: int
     average_stability: float
     sectors_requiring_attention: tuple[str, ...]
-    reference: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {

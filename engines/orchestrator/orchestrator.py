@@ -15,7 +15,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from engines import checks
@@ -28,7 +27,7 @@ from engines.engine import Engine
 from engines.errors import InvalidInput, NotFound
 from engines.journal import Event, Journal
 from engines.orchestrator.model import CycleSummary, UsageCycleResult
-from engines.orchestrator.recorded import number_of, tasks_of
+from engines.orchestrator.recorded import Effect, effect_of, number_of, tasks_of
 from engines.orchestrator.translation import (
     facts_of,
     refuse_unwritable,
@@ -63,15 +62,6 @@ class _Thresholds(NamedTuple):
         if severity >= _ADVISORY_THRESHOLD:
             return SpaceEventSeverity.ADVISORY
         return SpaceEventSeverity.INFO
-
-
-class _Effect(NamedTuple):
-    """What a signal does to its zone and its sector."""
-
-    severity: float
-    summary: str
-    seen_at: datetime | None
-    cycle: int
 
 
 class DynamicUsageOrchestrator(Engine):
@@ -207,13 +197,7 @@ class DynamicUsageOrchestrator(Engine):
         return self.cycles[-1] if self.cycles else None
 
     def cycle_of(self, reference: str) -> int | None:
-        """The number of the cycle that its caller calls so; None where it was never recorded."""
-        self.refresh()
-        for summary in reversed(self.cycles):
-            if summary.reference == reference:
-                return summary.cycle
-        if len(self.cycles) < _CYCLES_REMEMBERED:
-            return None
+        """The number of the cycle that its caller calls so; None where it is not on record."""
         return number_of(self.journal, reference)
 
     def recall(self, cycle: int) -> list[dict[str, Any]] | None:
@@ -258,7 +242,6 @@ class DynamicUsageOrchestrator(Engine):
                 unassigned=event["unassigned"],
                 average_stability=event["average_stability"],
                 sectors_requiring_attention=tuple(event["sectors_requiring_attention"]),
-                reference=event.get("reference"),
             )
         )
 
@@ -289,7 +272,7 @@ class DynamicUsageOrchestrator(Engine):
 
     def _take_in(self, signals: Sequence[PersonaSignal], cycle: int) -> None:
         for signal in signals:
-            effect = _Effect(signal.severity, signal.summary, signal.timestamp, cycle)
+            effect = Effect(signal.severity, signal.summary, signal.timestamp, cycle)
             self._strain_zone(signal.zone, effect, self._thresholds)
             self._strain_sector(signal.sector, effect, self._thresholds)
         self.zone_registry.close_batch(_batch(cycle))
@@ -299,7 +282,7 @@ class DynamicUsageOrchestrator(Engine):
     def _thresholds(self) -> _Thresholds:
         return _Thresholds(self.alert_threshold, self.critical_threshold)
 
-    def _strain_zone(self, zone: str, effect: _Effect, thresholds: _Thresholds) -> None:
+    def _strain_zone(self, zone: str, effect: Effect, thresholds: _Thresholds) -> None:
         alert = effect.severity >= thresholds.alert
         self.zone_registry.record_event(
             zone,
@@ -311,7 +294,7 @@ class DynamicUsageOrchestrator(Engine):
             timestamp=effect.seen_at,
         )
 
-    def _strain_sector(self, sector: str, effect: _Effect, thresholds: _Thresholds) -> None:
+    def _strain_sector(self, sector: str, effect: Effect, thresholds: _Thresholds) -> None:
         self.space_engine.record_event(
             SpaceEvent(
                 sector_name=sector,
@@ -408,15 +391,9 @@ class DynamicUsageOrchestrator(Engine):
             for event in self._last_signals:
                 if event[place] in known:  # it may have been removed since
                     # By the thresholds of that cycle, which need not be ours.
-                    strain(event[place], _effect(event), self._last_thresholds)
+                    strain(event[place], effect_of(event), self._last_thresholds)
             engine.close_batch(batch)
         return bool(missing)
-
-
-def _effect(event: Event) -> _Effect:
-    seen_at = event["seen_at"]
-    moment = None if seen_at is None else checks.from_epoch(seen_at)
-    return _Effect(event["severity"], event["summary"], moment, event["cycle"])
 
 
 def _batch(cycle: int) -> str:

@@ -1,12 +1,30 @@
-"""Past cycles, read from their journal: for what is asked seldom and not kept in memory."""
+"""Past cycles, as their journal has them: what is asked seldom, and not kept in memory."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from engines.journal import Journal, VolatileJournal
+from engines import checks
+from engines.journal import Event, Journal, VolatileJournal
 
 _OF_THE_JOURNAL = frozenset({"event_type", "parent_hash", "event_hash"})
+
+
+class Effect(NamedTuple):
+    """What a signal does to its zone and its sector."""
+
+    severity: float
+    summary: str
+    seen_at: datetime | None
+    cycle: int
+
+
+def effect_of(event: Event) -> Effect:
+    """As the record of a planned task has it."""
+    seen_at = event["seen_at"]
+    moment = None if seen_at is None else checks.from_epoch(seen_at)
+    return Effect(event["severity"], event["summary"], moment, event["cycle"])
 
 
 def tasks_of(journal: Journal | VolatileJournal, cycle: int) -> list[dict[str, Any]]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from dino_os.workspace import Workspace
 from engines.assign import AgentProfile
-from engines.orchestrator import orchestrator as module
 from engines.personas import PersonaSignal
 from tests.desk import ZONES
 
@@ -25,13 +22,3 @@ def test_a_cycle_is_found_by_its_callers_name(tmp_path: Path) -> None:
     assert [plan(tmp_path, name) for name in ("a", None, "b")] == [1, 2, 3]
     found = Workspace(tmp_path).orchestrator()
     assert [found.cycle_of(name) for name in ("a", "b", "c", "None")] == [1, 3, None, None]
-
-
-def test_a_cycle_is_found_also_where_it_is_long_past(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_CYCLES_REMEMBERED", 2)
-    for name in ("a", "b", "c", "d"):
-        plan(tmp_path, name)
-    found = Workspace(tmp_path).orchestrator()
-    assert [found.cycle_of(name) for name in ("a", "d", "e")] == [1, 4, None]
