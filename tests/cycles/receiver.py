@@ -29,6 +29,7 @@ class Receiver:
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     taken: dict[str, bytes] = field(default_factory=dict)
     released: threading.Event = field(default_factory=threading.Event)
+    asked: threading.Event = field(default_factory=threading.Event)
 
     def next_answer(self) -> Any:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -72,6 +73,7 @@ class Handler(BaseHTTPRequestHandler):
     def _note(self, body: bytes) -> dict[str, str]:
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.receiver.requests.append((self.path, headers, body))
+        self.receiver.asked.set()
         return headers
 
     def _answer(self, answer: Any) -> None:

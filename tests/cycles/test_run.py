@@ -107,20 +107,17 @@ def test_a_dry_run_changes_nothing(duty: Path, dino: Dino) -> None:
     assert contents(duty) == before
     assert (report["recorded"], report["counts"]["assigned"], report["run"]) == (False, 2, "")
     assert report["handed_over"]["tasks"] + report["handed_over"]["deliveries"] == 2
-    assert "dry run: nothing was recorded" in dino("cycle", "run", "--dry-run").out
 
 
 def test_status_shows_sources_last_run_and_outbox(duty: Path, dino: Dino) -> None:
     """And the cycles there were, as ever."""
     write_duty(duty, agents=[{**ADA, "skills": ["pump"], "outbox": "webhook:http://127.0.0.1:9/"}])
-    empty = dino("cycle", "--json").json
-    assert (empty["cycles"], empty["last_run"]) == ([], None)
-    assert empty["configured"]["sources"] == [
-        {"source": "calls", "kind": "file", "where": "calls.csv"}
-    ]
     dino("cycle", "run")
     shown = dino("cycle", "--json").json
     assert [cycle["cycle"] for cycle in shown["cycles"]] == [1]
+    assert shown["configured"]["sources"] == [
+        {"source": "calls", "kind": "file", "where": "calls.csv"}
+    ]
     assert (shown["last_run"]["outcome"], shown["last_run"]["stage"]) == ("ok", "handed_over")
     assert "marks" not in json.dumps(shown["last_run"])
     assert shown["outbox"] == {"queued": 1, "delivered": 0, "given_up": 0}
@@ -128,8 +125,6 @@ def test_status_shows_sources_last_run_and_outbox(duty: Path, dino: Dino) -> Non
     assert "Sources of cycle.yaml" in text
     assert ", cycle 1\n" in text
     assert "outbox: 1 queued, 0 delivered, 0 given up" in text
-    (duty / "cycle.yaml").write_text("sources: []")
-    assert "$.sources" in dino("cycle").out
     (duty / "cycle.yaml").unlink()
     assert "configured: none (cycle.yaml says" in dino("cycle").out
     assert "no such file" in dino("cycle", "run", code=2).err
@@ -145,13 +140,12 @@ def test_what_waits_is_sent_later(duty: Path, dino: Dino, receiver: Receiver) ->
     (waiting,) = dino("cycle", "outbox", "--json").json["deliveries"]
     assert (waiting["delivery"], waiting["attempts"]) == ("cycle:1:C-1", 1)
     assert "answered with status 500" in dino("cycle", "outbox").out
-    assert dino("cycle", "deliver", "--json").json["waiting"] == 1  # it is not due yet
+    assert len(receiver.requests) == 1
     receiver.answers = [200]
     assert dino("cycle", "resend", "cycle:1:C-1").out == "cycle:1:C-1 is due now\n"
     assert dino("cycle", "deliver").out == "outbox: 1 delivered, 0 waiting\n"
     assert dino("cycle", "resend", "cycle:1:C-1", "--json").json["queued"] is False
     assert "no delivery 'x'" in dino("cycle", "resend", "x", code=2).err
-    assert dino("cycle", "outbox").out == "nothing waits, nothing was given up\n"
     assert len(dino("cycle", "outbox", "--all", "--json").json["deliveries"]) == 2
     assert len(receiver.taken) == 1
 
@@ -161,11 +155,10 @@ def test_alerts_come_in_by_standard_input(duty: Path, dino: Dino) -> None:
     (duty / "payload.json").write_text(json.dumps({"version": "4", "alerts": [alert("a")]}))
     report = dino("cycle", "run", "--alertmanager", "payload.json", "--json").json
     assert [a["task_id"] for a in report["assignments"]] == ["a"]
-    again = dino("cycle", "run", "--alertmanager", "payload.json")
-    assert again.out.startswith("duty: nothing new")
     (duty / "payload.json").write_text("{}")
-    left_out = dino("cycle", "run", "--alertmanager", "payload.json", "--json").json["sources"]
-    assert "not what Alertmanager sends" in left_out[0]["reason"]
+    left_out = dino("cycle", "run", "--alertmanager", "payload.json").out
+    assert left_out.startswith("duty: nothing new")
+    assert "not what Alertmanager sends" in left_out
 
 
 def test_signals_without_agents_are_refused_before_anything_is_recorded(
@@ -187,8 +180,7 @@ def hanging(duty: Path, receiver: Receiver, started: Started) -> Popen[str]:
     web = {"name": "web", "http": {"url": receiver.url, "timeout": "30s"}, "map": "map.yaml"}
     write_duty(duty, sources=[web, CALLS])
     process = started("cycle", "run", "--json")
-    while not receiver.requests:
-        assert process.poll() is None
+    assert receiver.asked.wait(60)
     return process
 
 
@@ -247,7 +239,9 @@ def test_the_next_run_says_what_became_of_one_that_crashed(
 ) -> None:
     """It is completed as it was meant, although the file says another thing by now."""
     crash(stage)
-    assert "under way, or the next run completes it" in dino("cycle").out
+    left = Workspace(duty).cycle_runs.open
+    assert left is not None
+    assert left.as_dict()["outcome"] is None
     other = {**BO, "skills": ["pump"], "outbox": "bus:elsewhere"}
     write_duty(duty, agents=[other])
     said = dino("cycle", "run").out.splitlines()[0]
