@@ -101,6 +101,14 @@ class Security(Struct, forbid_unknown_fields=True, frozen=True):
     rate_limit: RateLimit = RateLimit()
 
 
+class OutboxSettings(Struct, forbid_unknown_fields=True, frozen=True):
+    """How long what is handed out waits for its receiver."""
+
+    timeout_s: Annotated[float, Meta(gt=0)] = 10.0
+    attempts: Positive = 12
+    keep_s: Annotated[float, Meta(gt=0)] = 7 * 86400.0
+
+
 class Planning(Struct, forbid_unknown_fields=True, frozen=True):
     """How plan-cycle judges and remembers."""
 
@@ -113,6 +121,8 @@ class Planning(Struct, forbid_unknown_fields=True, frozen=True):
     sector_history: Positive = 256
     state_history: Positive = 60
     state_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.15
+    cycle: str = "cycle.yaml"
+    outbox: OutboxSettings = OutboxSettings()
 
 
 class HttpPayments(Struct, forbid_unknown_fields=True, frozen=True):

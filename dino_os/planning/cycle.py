@@ -20,7 +20,7 @@ from dino_os.planning.sources import columns_of, reader_for
 from dino_os.workspace import Workspace
 from engines.checks import did_you_mean, rfc3339
 from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
-from engines.personas import Escalation, PersonaSignal, RejectedRow, Row
+from engines.personas import Escalation, PersonaSignal, RejectedRow, Row, SignalMap
 from engines.zone import Zone
 
 Watch = Callable[[Iterable[Any], str], Iterable[Any]]
@@ -74,12 +74,40 @@ def run_cycle(workspace: Workspace, scenario: Scenario, watch: Watch | None = No
         JournalBroken: A journal does not verify; nothing is decided on it.
     """
     began = time.monotonic()
-    options = scenario.options
-    orchestrator = workspace.orchestrator(
-        alert_threshold=options.alert_threshold, critical_threshold=options.critical_threshold
-    )
+    orchestrator = orchestrator_for(workspace, scenario)
     signals, rejected = _signals(workspace, scenario, orchestrator, watch or _unwatched)
     _refuse_unfit(scenario, signals, orchestrator)
+    result, escalations = plan_signals(workspace, scenario, orchestrator, signals)
+    return Report(
+        scenario=scenario.name,
+        result=result,
+        signals=len(signals),
+        rejected=tuple(rejected),
+        escalations=tuple(escalations),
+        source=scenario.signals.file,
+        duration_s=time.monotonic() - began,
+        recorded=not workspace.rehearsal,
+    )
+
+
+def orchestrator_for(workspace: Workspace, scenario: Scenario) -> DynamicUsageOrchestrator:
+    """The workspace's orchestrator, with the scenario's thresholds where it has some."""
+    options = scenario.options
+    return workspace.orchestrator(
+        alert_threshold=options.alert_threshold, critical_threshold=options.critical_threshold
+    )
+
+
+def plan_signals(
+    workspace: Workspace,
+    scenario: Scenario,
+    orchestrator: DynamicUsageOrchestrator,
+    signals: Sequence[PersonaSignal],
+    *,
+    reference: str | None = None,
+) -> tuple[UsageCycleResult, Sequence[Escalation]]:
+    """Plan *signals*, which fit, on the scenario's places; *reference* names the cycle."""
+    options = scenario.options
     if scenario.zones:
         orchestrator.register_zones(scenario.zones)
     with workspace.sectors.deciding():
@@ -97,17 +125,9 @@ def run_cycle(workspace: Workspace, scenario: Scenario, watch: Watch | None = No
         min_skill_match=planning.min_skill_match
         if options.min_skill_match is None
         else options.min_skill_match,
+        reference=reference,
     )
-    return Report(
-        scenario=scenario.name,
-        result=result,
-        signals=len(weighed),
-        rejected=tuple(rejected),
-        escalations=tuple(escalations),
-        source=scenario.signals.file,
-        duration_s=time.monotonic() - began,
-        recorded=not workspace.rehearsal,
-    )
+    return result, escalations
 
 
 def _signals(
@@ -119,30 +139,40 @@ def _signals(
     source = scenario.signals
     if source.file is None or source.map is None:
         return source.ready, []
-    zones = _known_zones(scenario, orchestrator)
+    rows = watch(_rows(source, source.file, workspace), f"reading {source.file.name}")
+    made, refused = read_signals(rows, source.map, scenario, orchestrator)
+    signals, twins = _without_twins(made)
+    return signals, sorted([*refused, *twins], key=lambda row: row.line)
+
+
+def read_signals(
+    rows: Iterable[tuple[int, Row]],
+    signal_map: SignalMap,
+    scenario: Scenario,
+    orchestrator: DynamicUsageOrchestrator,
+) -> tuple[Sequence[PersonaSignal], list[RejectedRow]]:
+    """What *rows* say through their map, and those that say nothing, with the reason."""
+    zones = known_zones(scenario, orchestrator)
     personas = orchestrator.load_persona_chain()
-    rows = _rows(source, source.file, workspace)
     seen: Any = personas["research"].run(
         {
-            "rows": watch(rows, f"reading {source.file.name}"),
-            "map": source.map,
+            "rows": rows,
+            "map": signal_map,
             "zones": zones,
-            "sectors": _known_sectors(scenario, orchestrator),
+            "sectors": known_sectors(scenario, orchestrator),
             "locate": _Locator(zones.values()),
         }
     )
-    made: Any = personas["execution"].run({"observations": seen.observations, "map": source.map})
-    signals, twins = _without_twins(made.signals)
-    rejected = [*seen.rejected, *made.rejected, *twins]
-    return signals, sorted(rejected, key=lambda row: row.line)
+    made: Any = personas["execution"].run({"observations": seen.observations, "map": signal_map})
+    return made.signals, [*seen.rejected, *made.rejected]
 
 
-def _known_zones(scenario: Scenario, orchestrator: DynamicUsageOrchestrator) -> dict[str, Zone]:
+def known_zones(scenario: Scenario, orchestrator: DynamicUsageOrchestrator) -> dict[str, Zone]:
     registered = orchestrator.zone_registry.list_zones()
     return {zone.name: zone for zone in (*registered, *scenario.zones)}
 
 
-def _known_sectors(scenario: Scenario, orchestrator: DynamicUsageOrchestrator) -> set[str]:
+def known_sectors(scenario: Scenario, orchestrator: DynamicUsageOrchestrator) -> set[str]:
     return {sector.name for sector in (*orchestrator.space_engine.sectors, *scenario.sectors)}
 
 
@@ -182,7 +212,7 @@ def _refuse_unfit(
             "there are signals but no agents to answer them",
             hint="name them with --agents, or allow a plan without assignments: --allow-unassigned",
         )
-    zones, sectors = _known_zones(scenario, orchestrator), _known_sectors(scenario, orchestrator)
+    zones, sectors = known_zones(scenario, orchestrator), known_sectors(scenario, orchestrator)
     taken: set[str] = set()
     for signal in signals:
         where = f"signal {signal.summary!r}"

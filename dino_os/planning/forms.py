@@ -7,13 +7,16 @@ Numbers are held to their scales here, where a line can be named; the engines cl
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import datetime
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field, structs, to_builtins
 
 from dino_os.errors import InvalidInput
+from dino_os.outbox.addresses import Address
 from dino_os.planning.sources import as_text
 from dino_os.typed_files import Step
 from engines.assign import AgentProfile
@@ -37,6 +40,22 @@ Words = list[Name]
 Metadata = dict[str | int | float | bool, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """
+    Where an agent's work is handed over.
+
+    Attributes:
+        skill: Of a skill-agent: what is run for each assignment.
+        params: For it, the same each time.
+        outbox: Of another; None where nothing is said.
+    """
+
+    skill: str | None = None
+    params: Mapping[str, Any] = dataclass_field(default_factory=dict)
+    outbox: Address | None = None
+
+
 class Misfit(InvalidInput):
     """What was built from a form says no; *path* leads from the form to the part that it means."""
 
@@ -45,17 +64,19 @@ class Misfit(InvalidInput):
         super().__init__(message)
 
 
-class _Form(Struct, forbid_unknown_fields=True, kw_only=True):
+class Form(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A part of a file; what it does not know is an error."""
+
     def given(self) -> dict[str, Any]:
         """The fields that the file has."""
         fields = {name: value for name, value in structs.asdict(self).items() if value is not UNSET}
         if fields.get("metadata"):
-            with _at("metadata"):
-                fields["metadata"] = _as_json(fields["metadata"])
+            with at("metadata"):
+                fields["metadata"] = as_json(fields["metadata"])
         return fields
 
 
-class BoundaryForm(_Form):
+class BoundaryForm(Form):
     min_x: float
     max_x: float
     min_y: float
@@ -65,7 +86,7 @@ class BoundaryForm(_Form):
     coordinate_system: Name = "cartesian"
 
 
-class ZoneForm(_Form):
+class ZoneForm(Form):
     name: Name
     boundary: BoundaryForm
     capacity: Annotated[int, Meta(ge=0)] = 1
@@ -77,7 +98,7 @@ class ZoneForm(_Form):
         return Zone(**{**self.given(), "boundary": self.boundary.given(), "tags": tuple(self.tags)})
 
 
-class BodyForm(_Form):
+class BodyForm(Form):
     name: Name
     kind: Name
     mass_kg: NotNegative = 0.0
@@ -87,7 +108,7 @@ class BodyForm(_Form):
     tags: Words = []
 
 
-class RouteForm(_Form):
+class RouteForm(Form):
     identifier: Name
     origin: Name
     destination: Name
@@ -96,7 +117,7 @@ class RouteForm(_Form):
     stability: Share = 1.0
 
 
-class SectorForm(_Form):
+class SectorForm(Form):
     name: Name
     bodies: list[BodyForm] = []
     routes: list[RouteForm] = []
@@ -115,12 +136,27 @@ class SectorForm(_Form):
         )
 
 
-class AgentForm(_Form):
+class OutboxForm(Form):
+    """An address where more than the address is to be said."""
+
+    webhook: Name
+    key: Name | None = None
+
+    def build(self) -> Address:
+        return Address.parse(f"webhook:{self.webhook}", self.key)
+
+
+class AgentForm(Form):
+    """An agent with a `skill` is a program; another is somebody with an `outbox`, or without."""
+
     name: Name
     skills: Annotated[Words, Meta(min_length=1)]
     available_hours: NotNegative
     focus_areas: Words = []
     confidence: Share = 0.5
+    skill: Name | None = None
+    params: Metadata | None = None
+    outbox: Name | OutboxForm | None = None
 
     def build(self) -> AgentProfile:
         return AgentProfile(
@@ -131,8 +167,26 @@ class AgentForm(_Form):
             self.confidence,
         )
 
+    def build_desk(self) -> Desk:
+        """Where what this agent is to do is handed over."""
+        if self.skill and self.outbox:
+            raise Misfit(("outbox",), "a skill-agent's work becomes a task; it has no outbox")
+        if self.params is not None and not self.skill:
+            raise Misfit(("params",), "params belong to a skill")
+        with at("params"):
+            params = as_json(self.params or {})
+        return Desk(self.skill, params, build_address(self.outbox, "outbox"))
 
-class SignalForm(_Form):
+
+def build_address(form: str | OutboxForm | None, *path: Step) -> Address | None:
+    """The address that an `outbox:` names."""
+    if form is None:
+        return None
+    with at(*path):
+        return Address.parse(form) if isinstance(form, str) else form.build()
+
+
+class SignalForm(Form):
     summary: Name
     zone: Name
     sector: Name
@@ -148,7 +202,7 @@ class SignalForm(_Form):
         return PersonaSignal(**{**self.given(), "required_skills": tuple(self.required_skills)})
 
 
-class RuleForm(_Form):
+class RuleForm(Form):
     column: Name | None = None
     value: Any = None
     table: dict[str | int | float | bool, Any] = {}
@@ -166,7 +220,7 @@ class RuleForm(_Form):
         )
 
 
-class TimeForm(_Form):
+class TimeForm(Form):
     column: Name
     format: Name | None = None
     timezone: Name = "UTC"
@@ -175,7 +229,7 @@ class TimeForm(_Form):
         return TimeRule(self.column, self.format, self.timezone)
 
 
-class PositionForm(_Form):
+class PositionForm(Form):
     x: Name | None = None
     y: Name | None = None
     column: Name | None = None
@@ -185,7 +239,7 @@ class PositionForm(_Form):
         return PositionRule(self.x, self.y, self.column, self.pattern)
 
 
-class MapForm(_Form):
+class MapForm(Form):
     """A bare text stands for the column of that name."""
 
     summary: Name
@@ -200,7 +254,7 @@ class MapForm(_Form):
     severity_scale: Positive = 1.0
 
     def build(self) -> SignalMap:
-        with _at("summary"):
+        with at("summary"):
             template_parts(self.summary)
         return SignalMap(
             summary=self.summary,
@@ -216,28 +270,28 @@ class MapForm(_Form):
         )
 
 
-class ZonesFile(_Form):
+class ZonesFile(Form):
     zones: list[ZoneForm]
 
 
-class SectorsFile(_Form):
+class SectorsFile(Form):
     sectors: list[SectorForm]
 
 
-class AgentsFile(_Form):
+class AgentsFile(Form):
     agents: list[AgentForm]
 
 
-class SignalsFile(_Form):
+class SignalsFile(Form):
     signals: list[SignalForm]
 
 
-class SignalSource(_Form):
+class SignalSource(Form):
     file: Name
     map: Name | None = None
 
 
-class Options(_Form):
+class Options(Form):
     limit: Annotated[int, Meta(ge=0)] | None = None
     allow_unassigned: bool = False
     horizon: Annotated[int, Meta(ge=0)] | None = None
@@ -246,7 +300,7 @@ class Options(_Form):
     critical_threshold: Share | None = None
 
 
-class ScenarioForm(_Form):
+class ScenarioForm(Form):
     """Each part stands in the file itself, or in another that is named."""
 
     name: Name = "scenario"
@@ -257,7 +311,7 @@ class ScenarioForm(_Form):
     options: Options = field(default_factory=Options)
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """YAML knows more than a journal: dates become text, and so do keys that are none."""
     try:
         plain = to_builtins(value, str_keys=True)
@@ -268,7 +322,8 @@ def _as_json(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _at(*path: Step) -> Iterator[None]:
+def at(*path: Step) -> Iterator[None]:
+    """Errors of what is built within are those of the part at *path*."""
     try:
         yield
     except InvalidInput as error:
@@ -277,7 +332,7 @@ def _at(*path: Step) -> Iterator[None]:
 
 def _built(form: Any, *path: Step) -> Any:
     """What *form*, which stands at *path* of the one around it, builds."""
-    with _at(*path):
+    with at(*path):
         return form.build() if form else None
 
 

@@ -11,6 +11,7 @@ from dino_os.errors import InvalidInput
 from dino_os.planning.forms import (
     AgentForm,
     AgentsFile,
+    Desk,
     MapForm,
     Options,
     ScenarioForm,
@@ -66,17 +67,17 @@ def load_scenario(path: Path) -> Scenario:
     zones = (
         load_zones(beside / form.zones)
         if isinstance(form.zones, str)
-        else _build_all(form.zones, document, ("zones",))
+        else build_all(form.zones, document, ("zones",))
     )
     sectors = (
         load_sectors(beside / form.sectors)
         if isinstance(form.sectors, str)
-        else _build_all(form.sectors, document, ("sectors",))
+        else build_all(form.sectors, document, ("sectors",))
     )
     agents = (
         load_agents(beside / form.agents)
         if isinstance(form.agents, str)
-        else _build_all(form.agents, document, ("agents",))
+        else build_all(form.agents, document, ("agents",))
     )
     return Scenario(
         name=form.name,
@@ -103,10 +104,24 @@ def load_agents(path: Path) -> list[AgentProfile]:
     return _load_list(path, "agents", AgentsFile, AgentForm)
 
 
+def load_staff(path: Path) -> list[tuple[AgentProfile, Desk]]:
+    """As `load_agents`, each with where what is assigned to it is handed over."""
+    return build_staff(*_list_in(path, "agents", AgentsFile, AgentForm))
+
+
+def build_staff(
+    forms: Sequence[AgentForm], document: Document, path: tuple[Step, ...]
+) -> list[tuple[AgentProfile, Desk]]:
+    """As `load_staff`, from *forms* that stand at *path* of *document*."""
+    agents = build_all(forms, document, path)
+    desks = [build(form.build_desk, document, (*path, index)) for index, form in enumerate(forms)]
+    return list(zip(agents, desks, strict=True))
+
+
 def load_map(path: Path) -> SignalMap:
     """A map from a YAML file."""
     form, document = load(path, MapForm)
-    return _build(form.build, document, ())
+    return build(form.build, document, ())
 
 
 def signals_from(file: Path, map_file: Path | None) -> Signals:
@@ -129,7 +144,7 @@ def signals_from(file: Path, map_file: Path | None) -> Signals:
 
 def _signals(form: ScenarioForm, document: Document, beside: Path) -> Signals:
     if isinstance(form.signals, list):
-        return Signals(ready=tuple(_build_all(form.signals, document, ("signals",))))
+        return Signals(ready=tuple(build_all(form.signals, document, ("signals",))))
     if isinstance(form.signals, str):
         return signals_from(beside / form.signals, None)
     map_name = form.signals.map
@@ -152,16 +167,24 @@ def _json_lines_signals(path: Path) -> list[PersonaSignal]:
 
 
 def _load_list(path: Path, key: str, file_form: Any, item_form: Any) -> list[Any]:
+    return build_all(*_list_in(path, key, file_form, item_form))
+
+
+def _list_in(
+    path: Path, key: str, file_form: Any, item_form: Any
+) -> tuple[list[Any], Document, tuple[Step, ...]]:
+    """The forms in a file: a list, bare or under *key*."""
     document = Document(read_text(path), str(path))
     if isinstance(document.data, list):
-        return _build_all(document.convert(list[item_form]), document, ())
+        return document.convert(list[item_form]), document, ()
     if document.data is None:
         raise InvalidInput(f"{path}: the file is empty")
-    return _build_all(getattr(document.convert(file_form), key), document, (key,))
+    return getattr(document.convert(file_form), key), document, (key,)
 
 
-def _build_all(forms: Sequence[Any], document: Document, path: tuple[Step, ...]) -> list[Any]:
-    built = [_build(form.build, document, (*path, index)) for index, form in enumerate(forms)]
+def build_all(forms: Sequence[Any], document: Document, path: tuple[Step, ...]) -> list[Any]:
+    """What *forms*, which stand at *path*, build; no two of one name."""
+    built = [build(form.build, document, (*path, index)) for index, form in enumerate(forms)]
     first: dict[str, int] = {}
     for index, item in enumerate(built):
         name = getattr(item, "name", None)
@@ -176,9 +199,10 @@ def _build_all(forms: Sequence[Any], document: Document, path: tuple[Step, ...])
     return built
 
 
-def _build(build: Callable[[], T], document: Document, path: tuple[Step, ...]) -> T:
+def build(make: Callable[[], T], document: Document, path: tuple[Step, ...]) -> T:
+    """What *make* makes of the form at *path*, its errors told with file and line."""
     try:
-        return build()
+        return make()
     except InvalidInput as error:
         raise document.error((*path, *getattr(error, "path", ())), error.message) from None
 

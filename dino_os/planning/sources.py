@@ -150,6 +150,19 @@ def as_row(record: Mapping[str, Any]) -> dict[str, str]:
     return {str(key): as_text(value) for key, value in record.items()}
 
 
+def refuse_halves(row: Row) -> None:
+    """
+    Let through a record whose text can be written down.
+
+    Raises:
+        InvalidInput: It holds half a surrogate pair, as JSON can spell it.
+    """
+    try:
+        "".join(part for item in row.items() for part in item).encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("holds half a surrogate pair, which is no text") from None
+
+
 def as_text(value: Any) -> str:
     """A JSON value as a record has it: text."""
     if value is None:

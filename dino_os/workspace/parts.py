@@ -11,6 +11,8 @@ from dino_os.workspace.engines import Engines
 if TYPE_CHECKING:
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
+    from dino_os.outbox import Outbox
+    from dino_os.planning.runs import CycleRuns
     from dino_os.scheduler.jobs import Jobs
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_log import SecurityLog
@@ -42,6 +44,20 @@ class Parts(Engines):
         from dino_os.scheduler.jobs import Jobs  # noqa: PLC0415
 
         return Jobs(journal=self.journal("scheduler"))
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        from dino_os.outbox import Limits, Outbox  # noqa: PLC0415
+
+        settings = self.config.settings.planning.outbox
+        limits = Limits(attempts=settings.attempts, keep_s=settings.keep_s)
+        return Outbox(self.journal("outbox"), limits=limits)
+
+    @cached_property
+    def cycle_runs(self) -> CycleRuns:
+        from dino_os.planning.runs import CycleRuns  # noqa: PLC0415
+
+        return CycleRuns(self.journal("cycle_runs"))
 
     @cached_property
     def security_log(self) -> SecurityLog:
@@ -82,6 +98,8 @@ class Parts(Engines):
             "cycles": self.orchestrator,
             "orders": lambda: self.orders,
             "sandbox_payments": lambda: self.sandbox_payments,
+            "cycle_runs": lambda: self.cycle_runs,
+            "outbox": lambda: self.outbox,
             "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,

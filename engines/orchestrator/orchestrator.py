@@ -15,7 +15,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from engines import checks
@@ -28,6 +27,7 @@ from engines.engine import Engine
 from engines.errors import InvalidInput, NotFound
 from engines.journal import Event, Journal
 from engines.orchestrator.model import CycleSummary, UsageCycleResult
+from engines.orchestrator.recorded import Effect, effect_of, number_of, tasks_of
 from engines.orchestrator.translation import (
     facts_of,
     refuse_unwritable,
@@ -46,7 +46,6 @@ from engines.zone import DynamicZoneRegistry, Zone, ZoneEventType
 
 _ADVISORY_THRESHOLD = 0.35
 _CYCLES_REMEMBERED = 1000
-_OF_THE_JOURNAL = frozenset({"event_type", "parent_hash", "event_hash"})
 
 
 class _Thresholds(NamedTuple):
@@ -63,15 +62,6 @@ class _Thresholds(NamedTuple):
         if severity >= _ADVISORY_THRESHOLD:
             return SpaceEventSeverity.ADVISORY
         return SpaceEventSeverity.INFO
-
-
-class _Effect(NamedTuple):
-    """What a signal does to its zone and its sector."""
-
-    severity: float
-    summary: str
-    seen_at: datetime | None
-    cycle: int
 
 
 class DynamicUsageOrchestrator(Engine):
@@ -139,6 +129,7 @@ class DynamicUsageOrchestrator(Engine):
         allow_unassigned: bool = False,
         horizon: int = 5,
         min_skill_match: float = 0.0,
+        reference: str | None = None,
     ) -> UsageCycleResult:
         """
         Take the signals in and plan who answers them.
@@ -150,6 +141,7 @@ class DynamicUsageOrchestrator(Engine):
             allow_unassigned: Whether a cycle without agents is meant.
             horizon: How many of a sector's last events its stability is judged by.
             min_skill_match: As in `DynamicAssignEngine.decide`.
+            reference: What the caller calls this cycle; `cycle_of` finds it by that.
 
         Raises:
             InvalidInput: There are signals but no agents, or two tasks of one name.
@@ -184,8 +176,13 @@ class DynamicUsageOrchestrator(Engine):
                     cycle=number,
                     planned_at=checks.from_epoch(self.clock()),
                 )
-                self._record_cycle(result, plan, facts, agents)
+                self._record_cycle(result, plan, facts, agents, reference)
         return result
+
+    def catch_up(self) -> None:
+        """Bring zones and sectors up to the last cycle, where a crash came between the journals."""
+        with self._deciding_everywhere():
+            pass
 
     def load_persona_chain(self, *, force: bool = False) -> Mapping[str, Persona]:
         """The personas research, execution and risk; with *force* the default ones, made anew."""
@@ -199,6 +196,10 @@ class DynamicUsageOrchestrator(Engine):
     def last_cycle(self) -> CycleSummary | None:
         return self.cycles[-1] if self.cycles else None
 
+    def cycle_of(self, reference: str) -> int | None:
+        """The number of the cycle that its caller calls so; None where it is not on record."""
+        return number_of(self.journal, reference)
+
     def recall(self, cycle: int) -> list[dict[str, Any]] | None:
         """
         The tasks of a past cycle as they were recorded, each with its agent or the cause that
@@ -210,15 +211,10 @@ class DynamicUsageOrchestrator(Engine):
         summary = next((s for s in self.cycles if s.cycle == cycle), None)
         if summary is None:
             return None
-        tasks = [
-            {key: value for key, value in event.items() if key not in _OF_THE_JOURNAL}
-            for events, _ in self.journal.read(self.journal.begin())
-            for event in events
-            if event["event_type"] == "task_planned" and event["cycle"] == cycle
-        ]
+        tasks = tasks_of(self.journal, cycle)
         if summary.tasks and not tasks:
             raise NotFound(f"the tasks of cycle {cycle} were pruned from the journal")
-        return sorted(tasks, key=lambda task: -float(task["severity"]))
+        return tasks
 
     # --- folding -----------------------------------------------------------------------------
 
@@ -276,7 +272,7 @@ class DynamicUsageOrchestrator(Engine):
 
     def _take_in(self, signals: Sequence[PersonaSignal], cycle: int) -> None:
         for signal in signals:
-            effect = _Effect(signal.severity, signal.summary, signal.timestamp, cycle)
+            effect = Effect(signal.severity, signal.summary, signal.timestamp, cycle)
             self._strain_zone(signal.zone, effect, self._thresholds)
             self._strain_sector(signal.sector, effect, self._thresholds)
         self.zone_registry.close_batch(_batch(cycle))
@@ -286,7 +282,7 @@ class DynamicUsageOrchestrator(Engine):
     def _thresholds(self) -> _Thresholds:
         return _Thresholds(self.alert_threshold, self.critical_threshold)
 
-    def _strain_zone(self, zone: str, effect: _Effect, thresholds: _Thresholds) -> None:
+    def _strain_zone(self, zone: str, effect: Effect, thresholds: _Thresholds) -> None:
         alert = effect.severity >= thresholds.alert
         self.zone_registry.record_event(
             zone,
@@ -298,7 +294,7 @@ class DynamicUsageOrchestrator(Engine):
             timestamp=effect.seen_at,
         )
 
-    def _strain_sector(self, sector: str, effect: _Effect, thresholds: _Thresholds) -> None:
+    def _strain_sector(self, sector: str, effect: Effect, thresholds: _Thresholds) -> None:
         self.space_engine.record_event(
             SpaceEvent(
                 sector_name=sector,
@@ -321,6 +317,7 @@ class DynamicUsageOrchestrator(Engine):
         plan: AssignmentPlan,
         facts: Sequence[Mapping[str, Any]],
         agents: Sequence[AgentProfile],
+        reference: str | None,
     ) -> None:
         self.record(
             "cycle_started",
@@ -358,6 +355,7 @@ class DynamicUsageOrchestrator(Engine):
             unassigned=len(plan.unassigned),
             average_stability=overview.average_stability,
             sectors_requiring_attention=list(overview.sectors_requiring_attention),
+            **({} if reference is None else {"reference": reference}),
         )
 
     @contextlib.contextmanager
@@ -393,15 +391,9 @@ class DynamicUsageOrchestrator(Engine):
             for event in self._last_signals:
                 if event[place] in known:  # it may have been removed since
                     # By the thresholds of that cycle, which need not be ours.
-                    strain(event[place], _effect(event), self._last_thresholds)
+                    strain(event[place], effect_of(event), self._last_thresholds)
             engine.close_batch(batch)
         return bool(missing)
-
-
-def _effect(event: Event) -> _Effect:
-    seen_at = event["seen_at"]
-    moment = None if seen_at is None else checks.from_epoch(seen_at)
-    return _Effect(event["severity"], event["summary"], moment, event["cycle"])
 
 
 def _batch(cycle: int) -> str:

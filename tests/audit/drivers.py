@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from dino_os.outbox import Address, Draft
 from dino_os.workspace import Workspace
 from engines.assign import AgentProfile, AssignableTask
 from engines.audit import Checkpoint, ForkFound, Note, SignerKey
@@ -192,6 +193,48 @@ def _failed_run(number: int) -> Step:
     return step
 
 
+def cycle_runs() -> Iterator[Step]:
+    facts = {"name": MARK, "file": "cycle.yaml", "started_by": "ada"}
+    desks = {"Ada": {"skill": None, "params": {}, "outbox": {"kind": "bus", "target": "a"}}}
+    marks = {
+        "content": {"in/a.csv": "ab", "in/b.csv": "cd"},
+        "web": {"etag": '"1"', "url": "http://x/"},
+        "alerts": {"f": [1.5, False]},
+        "identifiers": ["C-1"],
+    }
+    source = {"source": "calls", "kind": "glob", "outcome": "read", "marks": marks}
+    none = {**source, "marks": {"alerts": {"f": [1.5, True]}}}
+    yield lambda w: w.cycle_runs.start("1", desks=desks, sources=[source], **facts)
+    yield lambda w: w.cycle_runs.undone("1", "it crashed")
+    yield lambda w: w.cycle_runs.start("2", desks=desks, sources=[source], **facts)
+    yield lambda w: w.cycle_runs.planned("2", 1)
+    yield lambda w: w.cycle_runs.submitted("2", 1, [{"task": "C-1", "reason": MARK}])
+    yield lambda w: w.cycle_runs.queued("2", 1, 2)
+    yield lambda w: w.cycle_runs.handed_over("2")
+    yield lambda w: w.cycle_runs.moved({"calls": ["in/a.csv"]})
+    yield lambda w: w.cycle_runs.idle("3", sources=[none], **facts)
+    yield lambda w: w.cycle_runs.start("4", desks=desks, sources=[source], **facts)
+
+
+def outbox() -> Iterator[Step]:
+    def draft(id_: str, to: str, key: str | None = None) -> Draft:
+        return Draft(id_, f"key-{id_}", Address.parse(to, key), {"summary": MARK})
+
+    bus = [draft(name, "bus:duty") for name in "abcd"]
+    hook = draft("e", "webhook:http://x.example/", "key")
+    yield lambda w: w.outbox.queue(bus, batch="cycle:1")
+    yield lambda w: w.outbox.queue([hook], batch="cycle:2")
+    yield lambda w: w.outbox.begin(["a", "b"], {"seq": 7})
+    yield lambda w: w.outbox.delivered(["a"])
+    yield lambda w: w.outbox.failed(["e", "c"], "offline", answered=False)
+    yield lambda w: w.outbox.failed(["e", "b"], MARK, answered=True, after_s=9.0)
+    for _ in range(12):
+        yield lambda w: w.outbox.failed(["d"], MARK, answered=True)
+    yield lambda w: w.outbox.resend("d")
+    for _ in range(12):
+        yield lambda w: w.outbox.failed(["b"], MARK, answered=True)
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -199,6 +242,8 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "assignments": assignments,
     "entities": entities,
     "cycles": cycles,
+    "cycle_runs": cycle_runs,
+    "outbox": outbox,
     "checkpoints": checkpoints,
     "witness": witness,
     "orders": lambda: order_driver.orders(MARK),

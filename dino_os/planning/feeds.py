@@ -1,0 +1,337 @@
+"""
+Reads the sources of a cycle: what each gives, what of it is new, what is to be remembered.
+
+A source that cannot be read is left out of the cycle, with the reason, unless it is required.
+Nothing is recorded here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dino_os.errors import DinoError, InvalidInput
+from dino_os.planning import alertmanager
+from dino_os.planning.cycle_file import Cycle, Source
+from dino_os.planning.runs import Memory
+from dino_os.planning.scenario import Signals, check_columns, signals_from
+from dino_os.planning.sources import as_row, columns_of, reader_for, refuse_halves
+from dino_os.planning.web import fetch
+from dino_os.typed_files import read_bytes
+from engines.personas import PersonaSignal, RejectedRow, Row
+
+if TYPE_CHECKING:
+    from dino_os.hookspecs import SignalReader
+
+RunSkill = Callable[[str, Mapping[str, Any]], Any]
+_GLOB_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """
+    Records that came together: those of one file, of one answer.
+
+    Attributes:
+        label: What they are called where one of them is rejected.
+        rows: To be read through the source's map, where it has one.
+        ready: Signals as they are, by line, where it has none.
+    """
+
+    label: str
+    rows: Sequence[tuple[int, Row]] = ()
+    ready: Sequence[tuple[int, PersonaSignal]] = ()
+    rejected: Sequence[RejectedRow] = ()
+
+    @property
+    def records(self) -> int:
+        return len(self.rows) + len(self.ready) + len(self.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A file that was counted: as it is remembered, where it lies, its hash, where it is to go."""
+
+    name: str
+    file: Path
+    digest: str
+    folder: Path
+
+
+@dataclass(slots=True)
+class Feed:
+    """
+    What one source gave.
+
+    Attributes:
+        outcome: read, unchanged or skipped.
+        marks: What is to be remembered once the cycle is planned.
+        moves: Files that are then to be moved.
+        counts: repeated and resolved alerts, records that were known.
+        problems: Files of it that could not be read.
+    """
+
+    source: Source
+    outcome: str = "read"
+    reason: str = ""
+    pieces: list[Piece] = field(default_factory=list)
+    marks: dict[str, Any] = field(default_factory=dict)
+    moves: list[Move] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """
+    What sources are read with.
+
+    Attributes:
+        readers: By a file's ending, what plugins bring.
+        skill: Runs one and returns its result.
+        secret: Name of a key → its value.
+        payload: Of alerts, given besides those that lie in files.
+    """
+
+    readers: Mapping[str, SignalReader]
+    skill: RunSkill
+    secret: Callable[[str], str]
+    payload: str | None = None
+
+
+def read_source(cycle: Cycle, source: Source, memory: Memory, access: Access) -> Feed:
+    """
+    Read one source.
+
+    Raises:
+        DinoError: It cannot be read, and is required.
+    """
+    feed = Feed(source)
+    try:
+        _READERS[source.kind](cycle, feed, memory, access)
+    except DinoError as error:
+        if source.required:
+            raise
+        return Feed(source, "skipped", error.message)
+    if feed.problems and not feed.pieces:
+        feed.outcome, feed.reason = "skipped", "; ".join(feed.problems)
+    elif not feed.pieces:
+        feed.outcome = "unchanged"
+    return feed
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def _read_file(cycle: Cycle, feed: Feed, memory: Memory, access: Access) -> None:
+    _take_file(feed, cycle, cycle.folder / feed.source.where, memory, access)
+
+
+def _read_glob(cycle: Cycle, feed: Feed, memory: Memory, access: Access) -> None:
+    for path in _matching(cycle.folder, feed.source.where):
+        _try_file(feed, partial(_take_file, feed, cycle, path, memory, access))
+
+
+def _try_file(feed: Feed, take: Callable[[], None]) -> None:
+    """One file of several that cannot be read holds the others up only where all are required."""
+    try:
+        take()
+    except DinoError as error:
+        if feed.source.required:
+            raise
+        feed.problems.append(error.message)
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    absolute = Path(pattern).is_absolute()
+    base, what = (Path("/"), pattern.lstrip("/")) if absolute else (folder, pattern)
+    try:
+        found = sorted(path for path in base.glob(what) if path.is_file())
+    except (ValueError, NotImplementedError, IndexError) as error:
+        raise InvalidInput(f"{pattern}: not a pattern: {error}") from None
+    if len(found) > _GLOB_LIMIT:
+        raise InvalidInput(f"{pattern}: more than {_GLOB_LIMIT:,} files")
+    return found
+
+
+def _take_file(feed: Feed, cycle: Cycle, path: Path, memory: Memory, access: Access) -> None:
+    source = feed.source
+    digest = _digest_of(path)
+    name = _name_of(path, cycle.folder)
+    if source.done in {"remember", "move"} and memory.content.get(name) == digest:
+        _note_move(feed, cycle, path, digest)  # one that a crash kept from being moved
+        return
+    piece = _piece_of(source, path, access)
+    if _digest_of(path) != digest:
+        raise InvalidInput(f"{path}: was changed while it was read")
+    _note_content(feed, name, digest)
+    _note_move(feed, cycle, path, digest)
+    feed.pieces.append(piece)
+
+
+def _piece_of(source: Source, path: Path, access: Access) -> Piece:
+    if source.map is None:
+        ready = signals_from(path, None).ready
+        return Piece(path.name, ready=list(enumerate(ready, start=1)))
+    rows = list(reader_for(path, access.readers)(path))
+    if columns := columns_of(path, rows):
+        check_columns(Signals(file=path, map=source.map, map_file=source.map_file), columns)
+    return Piece(path.name, rows=rows)
+
+
+def _digest_of(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise InvalidInput(f"{path}: not a regular file")
+    return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
+def _name_of(path: Path, folder: Path) -> str:
+    """As it is remembered: the same wherever the command is typed."""
+    path, folder = path.resolve(), folder.resolve()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+def _note_content(feed: Feed, name: str, digest: str) -> None:
+    if feed.source.done in {"remember", "move"}:
+        feed.marks.setdefault("content", {})[name] = digest
+
+
+def _note_move(feed: Feed, cycle: Cycle, path: Path, digest: str) -> None:
+    if feed.source.move_to:
+        folder = cycle.folder / feed.source.move_to
+        feed.moves.append(Move(_name_of(path, cycle.folder), path, digest, folder))
+
+
+# --- alerts ------------------------------------------------------------------------------------
+
+
+def _read_alerts(cycle: Cycle, feed: Feed, memory: Memory, access: Access) -> None:
+    source = feed.source
+    pieces: list[tuple[str, list[alertmanager.Alert]]] = []
+    rejected: dict[str, list[RejectedRow]] = {}
+
+    def add(label: str, found: tuple[list[alertmanager.Alert], list[RejectedRow]]) -> None:
+        pieces.append((label, found[0]))
+        rejected[label] = found[1]
+
+    def take(path: Path) -> None:
+        digest, name = _digest_of(path), _name_of(path, cycle.folder)
+        if memory.content.get(name) != digest:
+            add(path.name, alertmanager.read_file(path))
+            _note_content(feed, name, digest)
+        _note_move(feed, cycle, path, digest)
+
+    if access.payload is not None:
+        add("-", alertmanager.read_payload(access.payload, "standard input"))
+    for path in _alert_files(cycle.folder / source.where, given=access.payload is not None):
+        _try_file(feed, partial(take, path))
+    found = alertmanager.news((a for _, alerts in pieces for a in alerts), memory.alerts)
+    feed.counts = {"repeated": found.repeated, "resolved": found.resolved}
+    feed.marks["alerts"] = {f: list(age) for f, age in found.marks.items()}
+    new = set(map(id, found.firing))
+    for label, alerts in pieces:
+        rows = [(alert.line, alert.row) for alert in alerts if id(alert) in new]
+        if rows or rejected[label]:
+            feed.pieces.append(Piece(label, rows=rows, rejected=rejected[label]))
+
+
+def _alert_files(path: Path, *, given: bool) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+    elif path.exists() or not given:
+        yield path
+
+
+# --- skills and addresses ----------------------------------------------------------------------
+
+
+def _read_skill(cycle: Cycle, feed: Feed, memory: Memory, access: Access) -> None:
+    del cycle
+    source = feed.source
+    result = access.skill(source.where, source.params)
+    _take_data(feed, memory, result, f"skill {source.where!r}", lambda index: index + 1)
+
+
+def _read_web(cycle: Cycle, feed: Feed, memory: Memory, access: Access) -> None:
+    del cycle
+    source = feed.source
+    page = fetch(source, memory.web if source.done != "keep" else {}, access.secret)
+    if page is None:
+        return
+    if source.done == "remember" and memory.content.get("") == page.digest:
+        feed.marks["web"] = page.validators
+        return
+    if page.is_json:
+        data, line_of = page.data(source.within)
+        _take_data(feed, memory, data, page.label, line_of)
+    else:
+        rows = page.rows(access.readers)
+        feed.pieces.append(Piece(page.label, rows=rows))
+    feed.marks["web"] = page.validators
+    _note_content(feed, "", page.digest)
+
+
+def _take_data(
+    feed: Feed, memory: Memory, data: Any, label: str, line_of: Callable[[int], int]
+) -> None:
+    """Take a list of records that is data already."""
+    source = feed.source
+    records = _within(data, source.within, label) if source.kind == "skill" else data
+    if not isinstance(records, list):
+        raise InvalidInput(f"{label}: expected a list of records, found {records!r:.60}")
+    digest = hashlib.sha256(repr(records).encode("utf-8", "surrogatepass")).hexdigest()
+    if source.kind == "skill":
+        if source.done == "remember" and memory.content.get("") == digest:
+            return
+        _note_content(feed, "", digest)
+    rows: list[tuple[int, Row]] = []
+    ready: list[tuple[int, PersonaSignal]] = []
+    rejected: list[RejectedRow] = []
+    for index, record in enumerate(records):
+        line = line_of(index)
+        try:
+            if source.map is None:
+                ready.append((line, _ready(record)))
+            else:
+                rows.append((line, _row(record)))
+        except InvalidInput as error:
+            rejected.append(RejectedRow(line, error.message))
+    if records:
+        feed.pieces.append(Piece(label, rows=rows, ready=ready, rejected=rejected))
+
+
+def _within(data: Any, steps: Sequence[str], label: str) -> Any:
+    for step in steps:
+        if not isinstance(data, dict) or step not in data:
+            raise InvalidInput(f"{label}: there is no {'.'.join(steps)!r} in it")
+        data = data[step]
+    return data
+
+
+def _row(record: Any) -> Row:
+    if not isinstance(record, dict):
+        raise InvalidInput(f"expected a mapping, found {record!r:.60}")
+    row = as_row(record)
+    refuse_halves(row)
+    return row
+
+
+def _ready(record: Any) -> PersonaSignal:
+    from dino_os.planning.forms import SignalForm  # noqa: PLC0415  only where there is no map
+    from dino_os.typed_files import convert, show_path  # noqa: PLC0415
+
+    form = convert(record, SignalForm, lambda at, what: InvalidInput(f"{show_path(at)}: {what}"))
+    return form.build()
+
+
+_READERS: Mapping[str, Callable[[Cycle, Feed, Memory, Access], None]] = {
+    "file": _read_file,
+    "glob": _read_glob,
+    "alertmanager": _read_alerts,
+    "skill": _read_skill,
+    "http": _read_web,
+}

@@ -1,0 +1,174 @@
+"""
+One HTTP request, with an end to everything: to its time, to its size, and to where it goes.
+
+A redirect is not followed: what is sent along (keys, signatures) is meant for the address that was
+named.  Proxies are not used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from dino_os.errors import DinoError, InvalidInput
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
+
+_BLOCK = 65536
+_MULTIPLE_CHOICES = 300
+_OK = 200
+_header_name = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_unwelcome = re.compile(r"[\x00-\x20\x7f]")
+
+
+class Unreachable(DinoError):
+    """Nobody answered: offline, refused, or not in time."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return _OK <= self.status < _MULTIPLE_CHOICES
+
+
+def checked_url(url: str) -> SplitResult:
+    """
+    The parts of *url*.
+
+    Raises:
+        InvalidInput: It is no address of the web, or has a password in it.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  raises where it is none
+    except ValueError as error:
+        raise InvalidInput(f"not an address: {url!r}: {error}") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or _unwelcome.search(url):
+        raise InvalidInput(f"not an address: {url!r}", hint="for example https://site.example/path")
+    if parts.username is not None or parts.password is not None:
+        # The address is recorded and shown.
+        raise InvalidInput(f"{parts.hostname}: the address holds a name or a password; use a key")
+    return parts
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """
+    *headers*, if a request can have them.
+
+    Raises:
+        InvalidInput: A name or a value cannot be one; the value is not shown.
+    """
+    for name, value in headers.items():
+        if not _header_name(name):
+            raise InvalidInput(f"not a header's name: {name!r}")
+        if not value.isascii() or not value.isprintable():
+            raise InvalidInput(f"the header {name!r} can hold printable ASCII only")
+    return dict(headers)
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    timeout_s: float,
+    most_bytes: int,
+) -> Answer:
+    """
+    Make one request and return the answer, whatever its status.
+
+    Args:
+        timeout_s: For all of it, from the first packet to the last byte.
+        most_bytes: Of the answer's body.
+
+    Raises:
+        Unreachable: No answer, not all of it in time, or more of it than *most_bytes*.
+        InvalidInput: The address or a header cannot be one.
+    """
+    from http.client import HTTPException  # noqa: PLC0415  the network, on first use
+
+    parts, headers = checked_url(url), checked_headers(headers)
+    where = f"{parts.scheme}://{parts.netloc}"
+    connection = _connection(parts, timeout_s)
+    deadline = time.monotonic() + timeout_s
+    try:
+        connection.connect()
+        with _cut_off(connection.sock, deadline):
+            target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+            connection.request(method, target, body, {"Connection": "close", **headers})
+            answer = connection.getresponse()
+            content = _body(answer, where, most_bytes)
+    except (OSError, HTTPException, ValueError) as error:
+        late = time.monotonic() >= deadline or isinstance(error, TimeoutError)
+        why = f"no answer within {timeout_s:g} s" if late else _reason(error)
+        raise Unreachable(f"{where}: {why}") from None
+    finally:
+        connection.close()
+    return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, content)
+
+
+@contextlib.contextmanager
+def _cut_off(sock: socket.socket, deadline: float) -> Iterator[None]:
+    """End what is read from *sock* at the *deadline*, however it drips in."""
+
+    def cut() -> None:
+        # Not the method of a TLS socket, which is not made for a second thread.
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    watch = threading.Timer(max(deadline - time.monotonic(), 0), cut)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+def _body(answer: HTTPResponse, where: str, most_bytes: int) -> bytes:
+    content = bytearray()
+    while block := answer.read(min(_BLOCK, most_bytes + 1 - len(content))):
+        content += block
+        if len(content) > most_bytes:
+            raise Unreachable(f"{where}: the answer has more than {most_bytes:,} bytes")
+    if answer.length:
+        raise OSError(errno.EPIPE, "the answer was cut off")
+    return bytes(content)
+
+
+def _connection(parts: SplitResult, timeout_s: float) -> HTTPConnection:
+    from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
+
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=timeout_s)
+
+
+def _reason(error: Exception) -> str:
+    """Why, without what the other side said, which may be anything."""
+    from http.client import HTTPException  # noqa: PLC0415
+    from ssl import SSLError  # noqa: PLC0415
+
+    if isinstance(error, SSLError):
+        return f"no trust: {error.reason or 'TLS'}"
+    if isinstance(error, OSError) and not isinstance(error, HTTPException):
+        return error.strerror or type(error).__name__
+    return f"not an answer of the web ({type(error).__name__})"

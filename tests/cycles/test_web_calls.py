@@ -1,0 +1,93 @@
+"""A call has an end: in time, in size, and at the address that was named."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from dino_os.errors import InvalidInput
+from dino_os.web_calls import Answer, Unreachable, call
+from tests.cycles.receiver import Receiver
+
+
+def get(url: str, **more: Any) -> Answer:
+    options = {"headers": {}, "timeout_s": 10.0, "most_bytes": 1000, **more}
+    return call("GET", url, **options)
+
+
+def test_an_answer_is_handed_out_whatever_its_status(receiver: Receiver) -> None:
+    receiver.answers = [200, 404]
+    receiver.headers = {"X-Tide": "high"}
+    found = get(f"{receiver.url}/a?b=c#d", headers={"X-Who": "me"})
+    assert (found.status, found.ok, found.body, found.headers["x-tide"]) == (
+        200,
+        True,
+        b"ok",
+        "high",
+    )
+    path, headers, _ = receiver.requests[0]
+    assert (path, headers["x-who"], headers["connection"]) == ("/a?b=c", "me", "close")
+    assert not get(receiver.url).ok
+
+
+def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
+    """What was sent along was meant for the address that was named."""
+    receiver.answers = [302]
+    receiver.headers = {"Location": f"{receiver.url}/elsewhere"}
+    assert get(receiver.url).status == 302
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("drop", "not an answer of the web"),
+        ("cut", "the answer was cut off"),
+        ("hang", "no answer within 0.2 s"),
+        ("drip", "no answer within 0.2 s"),
+    ],
+)
+def test_what_is_no_whole_answer_in_time_is_none(
+    receiver: Receiver, answer: str, said: str
+) -> None:
+    """Also where each byte comes in time, and all of them never do."""
+    receiver.answers = [answer]
+    with pytest.raises(Unreachable, match=said) as caught:
+        get(receiver.url, timeout_s=0.2 if "within" in said else 10, most_bytes=10**6)
+    assert caught.value.exit_code == 4
+
+
+def test_more_than_was_asked_for_is_not_read(receiver: Receiver) -> None:
+    receiver.body = b"x" * 1001
+    with pytest.raises(Unreachable, match="more than 1,000 bytes"):
+        get(receiver.url)
+    receiver.body = b"x" * 1000
+    assert len(get(receiver.url).body) == 1000
+
+
+def test_nobody_there_is_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(Unreachable, match="refused"):
+        get(f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "x", "ftp://a/b", "http://", "http://a:b", "http:///x", "http://a b", "http://a/\n"),
+        *("http://me:secret@a/", "http://me@a/"),
+    ],
+)
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        get(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("header", [{"a b": "x"}, {"": "x"}, {"a": "x\r\ny: z"}, {"a": "ü"}])
+def test_a_header_cannot_smuggle_another(header: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput):
+        get("http://127.0.0.1:9/", headers=header)
