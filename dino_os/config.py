@@ -101,6 +101,12 @@ class Security(Struct, forbid_unknown_fields=True, frozen=True):
     rate_limit: RateLimit = RateLimit()
 
 
+class Scheduler(Struct, forbid_unknown_fields=True, frozen=True):
+    """What shall run when."""
+
+    max_jobs: Positive = 1000
+
+
 class Planning(Struct, forbid_unknown_fields=True, frozen=True):
     """How plan-cycle judges and remembers."""
 
@@ -122,6 +128,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     memory: Memory = Memory()
     security: Security = Security()
     sandbox: Sandbox = Sandbox()
+    scheduler: Scheduler = Scheduler()
     planning: Planning = Planning()
 
 

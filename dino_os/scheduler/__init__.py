@@ -25,8 +25,13 @@ class Job:
         func: A skill's name, or a function as "module:name".
         trigger: In its canonical form; a cron job's names its time zone.
         next_run: None while it is paused, and where it will not run again.
+        last_run: When the last run began that is over.
         status: scheduled, paused or running.
         params: What it is called with.
+        policies: What was said about missed times, overlap and how it runs; else the defaults hold.
+        last_outcome: How that run ended: ok, error, timeout, …
+        paused_until: When a pause ends by itself.
+        counts: How often each outcome came, and "skipped:REASON".
     """
 
     id: str
@@ -37,14 +42,19 @@ class Job:
     last_run: datetime | None
     status: str
     params: dict[str, Any] = field(default_factory=dict)
+    policies: dict[str, Any] = field(default_factory=dict)
+    last_outcome: str | None = None
+    paused_until: datetime | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Scheduler(Face):
     """
     The workspace's jobs.
 
-    It keeps what shall run, and when next; nothing runs them yet.  Where a job is asked for, its id
-    or its name will do; `NotFound` is raised where there is none.
+    It keeps what shall run, and when next.  What is due is run by `dino scheduler start`, by
+    `dino scheduler tick` from cron, or in the background of a program by `start()`.  Where a job is
+    asked for, its id or its name will do; `NotFound` is raised where there is none.
     """
 
     _part = "scheduler"
@@ -62,10 +72,14 @@ class Scheduler(Face):
                 {"kind": "at", "at": "2027-01-15T10:00:00Z"}, or the kind alone and the rest by
                 name: hour=9, minute=0 (also day, month, day_of_week); minutes=5; at="…".
             kw: Also `tz`, the zone of cron and of a time that names none (this machine's, unless
-                told), and `params`, a mapping that it is called with.
+                told); `params`, a mapping that it is called with; `replace=True`, which makes the
+                job of that name what is said here; and the policies: misfire, misfire_limit,
+                grace_s, catchup_window_s, catchup_spread_s, overlap, jitter_s, start_deadline_s,
+                max_attempts, timeout_s, priority (see `dino_os.scheduler.policies`).
 
         Raises:
             InvalidInput: The name is taken, the time never comes, or nobody else could find *func*.
+            SchedulerError: There are as many jobs as there may be.
         """
         path = func if isinstance(func, str) else path_of(func)
         return str(self._call("add_job", name=name, func=path, trigger=trigger, **kw))
@@ -76,23 +90,31 @@ class Scheduler(Face):
 
     def list_jobs(self) -> list[Job]:
         """All jobs, in the order in which they were added."""
-        times = ("next_run", "last_run")
+        times = ("next_run", "last_run", "paused_until")
         return [
-            Job(**{**job, **{name: _as_datetime(job[name]) for name in times}})
+            Job(**{**job, **{name: _as_datetime(job.get(name)) for name in times}})
             for job in self._call("list_jobs")
         ]
 
-    def pause(self, job_id: str) -> bool:
-        """Have a job not run until it is resumed; False where it was paused already."""
-        return bool(self._call("pause", job_id=job_id))
-
-    def resume(self, job_id: str) -> bool:
+    def pause(self, job_id: str, until: datetime | str | None = None) -> bool:
         """
-        Go on with a paused job at its next time; False where it was not paused.
+        Have a job not run until it is resumed, or until then; False where it was so already.
 
-        Times of cron and intervals that passed meanwhile are skipped; an `at` that did is due now.
+        Its history stays.  Raises InvalidInput where *until* is past.
         """
-        return bool(self._call("resume", job_id=job_id))
+        moment = until.astimezone().isoformat() if isinstance(until, datetime) else until
+        return bool(self._call("pause", job_id=job_id, **_said(until=moment)))
+
+    def resume(self, job_id: str, *, skip_missed: bool | None = None) -> bool:
+        """
+        Go on with a paused job; False where it was not paused.
+
+        Args:
+            skip_missed: Whether times that passed meanwhile are skipped (True), or left to the
+                job's misfire policy (False).  Unless told, those of cron and intervals are skipped,
+                and an `at` that passed is due now.
+        """
+        return bool(self._call("resume", job_id=job_id, **_said(skip_missed=skip_missed)))
 
     def run_now(self, job_id: str) -> bool:
         """
@@ -110,6 +132,20 @@ class Scheduler(Face):
     def running_jobs(self) -> int:
         """How many of them are running."""
         return int(self._call("running_jobs"))
+
+    def history(self, job_id: str, limit: int = 20) -> list[dict[str, Any]]:
+        """
+        What became of its last due times, latest first.
+
+        Each is recorded, submitted, ended (with its outcome) or skipped (with the reason, and for
+        how many in a row).  The journal has all of them.
+        """
+        return list(self._call("history", job_id=job_id, limit=limit))
+
+    def next_runs(self, job_id: str, count: int = 5) -> list[datetime]:
+        """Its next due times, in the zone of its trigger."""
+        found = self._call("next_runs", job_id=job_id, count=count)
+        return [datetime.fromisoformat(text) for text in found]
 
 
 def path_of(func: Callable[..., Any]) -> str:
@@ -134,6 +170,10 @@ def path_of(func: Callable[..., Any]) -> str:
             hint="define it at the top of a module that can be imported, or make it a skill",
         )
     return f"{module}:{name}"
+
+
+def _said(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _as_datetime(text: str | None) -> datetime | None:

@@ -41,7 +41,10 @@ class Parts(Engines):
     def jobs(self) -> Jobs:
         from dino_os.scheduler.jobs import Jobs  # noqa: PLC0415
 
-        return Jobs(journal=self.journal("scheduler"))
+        return Jobs(
+            journal=self.journal("scheduler"),
+            max_jobs=self.config.settings.scheduler.max_jobs,
+        )
 
     @cached_property
     def security_log(self) -> SecurityLog:
