@@ -26,6 +26,7 @@ dino = Front(
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
         "state": ("state:state", "Named states, blended from noisy signals."),
         "cycle": ("cycle:cycle", "Past planning cycles and their decisions."),
+        "scheduler": ("scheduler:scheduler", "What shall run when, and what became of it."),
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
         "audit": ("__init__:audit", "Checkpoints, proofs, witnesses: all that `audit` does."),
         "keys": ("keys:keys", "Secrets that skills use: set, get, rotate, delete."),
