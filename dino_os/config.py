@@ -121,6 +121,37 @@ class Planning(Struct, forbid_unknown_fields=True, frozen=True):
     state_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.15
 
 
+class Pool(Struct, forbid_unknown_fields=True, frozen=True):
+    """How large a pool is at first, and between what it moves by itself."""
+
+    capacity: Count
+    least: Count
+    most: Positive
+
+
+class Scaling(Struct, forbid_unknown_fields=True, frozen=True):
+    """When pools move: the percentage in use that is aimed at, and how steady they are kept."""
+
+    target: Annotated[float, Meta(gt=0, le=100)] = 60.0
+    tolerance: Share = 0.1
+    stabilisation_s: Seconds = 300.0
+    every_s: Seconds = 15.0
+
+
+class Resources(Struct, forbid_unknown_fields=True, frozen=True):
+    """Pools, and how tasks are run."""
+
+    compute: Pool = Pool(10, 1, 20)
+    storage: Pool = Pool(100, 10, 200)
+    network: Pool = Pool(20, 2, 40)
+    database: Pool = Pool(5, 1, 10)
+    scaling: Scaling = Scaling()
+    ageing_s: Seconds = 300.0
+    timeout_s: Annotated[float, Meta(gt=0)] = 3600.0
+    skill_limits: dict[str, Positive] = {}
+    functions: list[str] = []
+
+
 class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     """All sections."""
 
@@ -130,6 +161,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     sandbox: Sandbox = Sandbox()
     scheduler: Scheduler = Scheduler()
     planning: Planning = Planning()
+    resources: Resources = Resources()
 
 
 class Config:

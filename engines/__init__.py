@@ -39,6 +39,14 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
         "prime_dynamic_start_agents",
         "reset_dynamic_start_agents",
     ),
+    "engines.resource_engine": (
+        "ResourceEngine",
+        "ResourcePool",
+        "ResourceType",
+        "Task",
+        "TaskPriority",
+        "TaskState",
+    ),
     "engines.space": (
         "BodyKind",
         "CelestialBody",

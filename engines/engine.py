@@ -49,6 +49,9 @@ class Engine(ABC):
 
     _appliers: ClassVar[dict[str, str]] = {}
 
+    snapshot_every = 0
+    """Behind how many events a state is worth saving, where it is a large one."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._appliers = {
@@ -118,6 +121,9 @@ class Engine(ABC):
         event = self.journal.stage(event_type, payload)
         self._apply(event)
         return event
+
+    def restored(self) -> None:  # noqa: B027  few derive anything
+        """Set again what is derived from state that came from a snapshot."""
 
     def fold_settings(self) -> tuple[Any, ...]:
         """The settings on which the folded state depends: with others a snapshot is of no use."""
@@ -200,12 +206,13 @@ class Engine(ABC):
         ):
             return False
         vars(self).update(found.state)
+        self.restored()
         self._folded_to = found.position
         self._saved_at = found.position.seq
         return True
 
     def _save_if_due(self) -> None:
-        if self._folded_to.seq - self._saved_at >= _SNAPSHOT_EVERY:
+        if self._folded_to.seq - self._saved_at >= max(self.snapshot_every, _SNAPSHOT_EVERY):
             self._saved_at = self._folded_to.seq  # where it cannot be saved, not again at once
             with contextlib.suppress(OSError, TypeError):  # without a snapshot it is as good
                 self.save_snapshot()

@@ -3,7 +3,8 @@ Snapshots: the folded state of an engine beside its journal, so that opening nee
 
 An index: it can be deleted, and it is passed over where its journal does not hold the line that it
 stands for, or where another version or other settings of the engine made it.  Values are written as
-JSON that names their types; reading makes plain data of known types and runs no code of theirs.
+JSON that names their types; reading makes plain data of known types and runs no code of theirs.  A
+large state takes itself apart: `to_plain() -> JSON` and `from_plain(JSON)`.
 """
 
 from __future__ import annotations
@@ -130,6 +131,8 @@ def _dismantle(value: Any) -> tuple[str, Any]:
         if type(value) is kind.type:
             return name, _pack(kind.apart(value))
     name = f"{type(value).__module__}:{type(value).__qualname__}"
+    if hasattr(value, "to_plain"):
+        return name, value.to_plain()
     if isinstance(value, Enum):
         return name, _pack(value.value)
     if isinstance(value, tuple):
@@ -146,8 +149,13 @@ def _unpack(packed: Any) -> Any:
         return packed
     if "" not in packed:
         return {key: _unpack(item) for key, item in packed.items()}
-    name, content = packed[""], _unpack(packed["="])
-    return _KINDS[name].again(content) if name in _KINDS else _rebuild(_known_type(name), content)
+    name = packed[""]
+    if name in _KINDS:
+        return _KINDS[name].again(_unpack(packed["="]))
+    cls = _known_type(name)
+    if hasattr(cls, "from_plain"):
+        return cls.from_plain(packed["="])
+    return _rebuild(cls, _unpack(packed["="]))
 
 
 def _known_type(kind: str) -> type:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.orchestrator import DynamicUsageOrchestrator
+    from engines.resource_engine import ResourceEngine
     from engines.space import DynamicSpaceEngine
     from engines.state import DynamicStateEngine
     from engines.zone import DynamicZoneRegistry
@@ -69,6 +70,30 @@ class Engines(Folder):
             alert_threshold=alert,
             critical_threshold=critical,
             journal=self.journal("cycles"),
+        )
+
+    @cached_property
+    def resources(self) -> ResourceEngine:
+        from engines.resource_engine import (  # noqa: PLC0415
+            PoolLimits,
+            ResourceEngine,
+            ResourceType,
+            ScalingRule,
+        )
+
+        settings = self.config.settings.resources
+        scaling = settings.scaling
+        return ResourceEngine(
+            journal=self.journal("engine_state"),
+            limits={
+                kind: PoolLimits(pool.capacity, pool.least, pool.most)
+                for kind in ResourceType
+                if (pool := getattr(settings, kind.value))
+            },
+            ageing_s=settings.ageing_s,
+            scaling=ScalingRule(
+                scaling.target, scaling.tolerance, scaling.stabilisation_s, scaling.every_s
+            ),
         )
 
     @cached_property

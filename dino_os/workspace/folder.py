@@ -6,27 +6,23 @@ Owns paths and identity; knows of no engine.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from uuid import uuid4
 
 from dino_os.config import Config
 from dino_os.errors import NotFound
 from dino_os.keys_folder import keys_folder
 from engines.checks import did_you_mean
-from engines.durable import create_file, make_folder
+from engines.home import identity, workspace_root
 
 if TYPE_CHECKING:
     from dino_os.plugins import Plugins
     from dino_os.security_gateway.master_key import AskPassphrase
     from engines.journal import Journal, SetAside
-
-_HOME = "DINO_HOME"
 
 
 class Folder:
@@ -48,13 +44,7 @@ class Folder:
     @classmethod
     def find(cls, start: Path | None = None) -> Self:
         """`$DINO_HOME`, else the nearest folder up with a config.yaml, else *start*."""
-        if home := os.environ.get(_HOME):
-            return cls(Path(home))
-        here = (start or Path.cwd()).resolve()
-        for folder in (here, *here.parents):
-            if (folder / "config.yaml").is_file():
-                return cls(folder)
-        return cls(here)
+        return cls(workspace_root(start))
 
     @property
     def memory(self) -> Path:
@@ -144,13 +134,7 @@ class Folder:
 
     def identity(self) -> str:
         """What tells this workspace from every other; made when its first journal is."""
-        file = self.memory / "workspace-id"
-        with contextlib.suppress(FileNotFoundError):
-            return file.read_text().strip()
-        make_folder(self.memory)
-        with contextlib.suppress(FileExistsError):  # the first to name it wins
-            create_file(file, f"{uuid4().hex}\n".encode())
-        return file.read_text().strip()
+        return identity(self.memory)
 
 
 def who() -> str:

@@ -82,6 +82,7 @@ class Parts(Engines):
             "states": lambda: self.states,
             "assignments": lambda: self.assignments,
             "cycles": self.orchestrator,
+            "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
             "scheduler": lambda: self.jobs,

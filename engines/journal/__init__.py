@@ -2,6 +2,7 @@
 
 from engines.journal.checked import OnProgress
 from engines.journal.group import Draft
+from engines.journal.head import boot_id
 from engines.journal.journal import Journal
 from engines.journal.line import Event
 from engines.journal.reader import Block, Fault
@@ -31,6 +32,7 @@ __all__ = [
     "SetAside",
     "Since",
     "VolatileJournal",
+    "boot_id",
     "files_of",
     "verify",
 ]

@@ -13,6 +13,7 @@ from engines.audit import Checkpoint, ForkFound, Note, SignerKey
 from engines.journal import RecordedJournal
 from engines.merkle import leaf_hash
 from engines.personas import PersonaSignal
+from tests.audit import queue_driver
 from tests.desk import ZONES
 
 Step = Callable[[Workspace], Any]
@@ -170,6 +171,7 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "cycles": cycles,
     "checkpoints": checkpoints,
     "witness": witness,
+    "engine_state": lambda: queue_driver.steps(MARK),
     "scheduler": scheduler,
     "security_log": security_log,
 }

@@ -1,0 +1,46 @@
+"""The resource engine: a durable priority queue whose tasks run in worker processes."""
+
+from engines.resource_engine.crew import Crew
+from engines.resource_engine.engine import ResourceEngine
+from engines.resource_engine.model import (
+    FINISHED,
+    OK_OUTCOMES,
+    OUTCOMES,
+    Ended,
+    Lease,
+    ResourceType,
+    Task,
+    TaskPriority,
+    TaskState,
+)
+from engines.resource_engine.pool import PoolLimits, ResourcePool
+from engines.resource_engine.scaling import ScalingRule
+from engines.resource_engine.worker import Fatal, RetryLater, Run, calling, die_with, failure, serve
+from engines.resource_engine.workers import Launch, Workers, forking
+
+__all__ = [
+    "FINISHED",
+    "OK_OUTCOMES",
+    "OUTCOMES",
+    "Crew",
+    "Ended",
+    "Fatal",
+    "Launch",
+    "Lease",
+    "PoolLimits",
+    "ResourceEngine",
+    "ResourcePool",
+    "ResourceType",
+    "RetryLater",
+    "Run",
+    "ScalingRule",
+    "Task",
+    "TaskPriority",
+    "TaskState",
+    "Workers",
+    "calling",
+    "die_with",
+    "failure",
+    "forking",
+    "serve",
+]

@@ -1,0 +1,352 @@
+"""
+A durable priority queue whose tasks run in worker processes, within what the pools admit.
+
+Its state is a fold over `engine_state.jsonl`.  Any number of processes submit, claim and look; each
+decision is made under the journal's lock after catching up with the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engines import checks
+from engines.errors import InvalidInput, NotFound
+from engines.home import own_journal
+from engines.journal import Journal
+from engines.resource_engine import health
+from engines.resource_engine.claims import Claims
+from engines.resource_engine.model import FINISHED, ResourceType, Task, TaskState
+from engines.resource_engine.pool import ResourcePool
+from engines.resource_engine.rows import from_row, to_row
+from engines.resource_engine.running import Running
+from engines.resource_engine.scaling import Autoscaler, ScalingRule
+from engines.resource_engine.sessions import Now, why_lost
+
+_Needs = Mapping[ResourceType, int] | Mapping[str, int]
+
+
+class ResourceEngine(Running, Claims):
+    """
+    Submits tasks and knows what became of them.
+
+    Args:
+        state_log_path: The journal's file; None is the workspace's own.
+        journal: Instead of a file, where one is open already.
+        clock: Seconds since the epoch; `monotonic`: of a clock that is not set.
+        limits: Pool → how large it is and may become.
+        ageing_s: How much longer a task has to wait to pass one of the next priority.
+        rng: Draws the waits between attempts.
+        scaling: When pools move.
+        probe: Measures the machine.
+    """
+
+    def __init__(
+        self,
+        state_log_path: str | Path | None = None,
+        *,
+        journal: Journal | None = None,
+        scaling: ScalingRule | None = None,
+        probe: health.Probe = health.machine,
+        **settings: Any,
+    ) -> None:
+        self._scaling = scaling or ScalingRule()
+        self._autoscaler = Autoscaler(self._scaling)
+        self._probe = probe
+        super().__init__(journal or own_journal("engine_state", state_log_path), **settings)
+
+    @property
+    def sessions_known(self) -> list[str]:
+        """Names of the sessions that have joined and not left, as far as was read."""
+        return [*self._sessions]
+
+    def known(self, task_id: str) -> Task | None:
+        """As `task`, without looking whether others wrote since."""
+        return self._table.tasks.get(task_id)
+
+    # --- submitting --------------------------------------------------------------------------
+
+    def submit_task(self, task: Task) -> bool:
+        """
+        Put *task* into the queue; False where its id or key is known, and nothing is recorded then.
+
+        Raises:
+            InvalidInput: It names tasks that there are not, or more than a pool may ever hold.
+        """
+        with self.deciding():
+            if self._table.known(task):
+                return False
+            self._submit(task)
+        return True
+
+    def submit_tasks(self, tasks: Iterable[Task]) -> list[str]:
+        """
+        Submit all of them or none; those that are known already are left as they are.
+
+        Returns:
+            For each its id, or that of the task that has its key.
+
+        Raises:
+            InvalidInput: As `submit_task`.
+        """
+        ids = []
+        with self.deciding():
+            for task in tasks:
+                known = self._table.known(task)
+                if known is None:
+                    self._submit(task)
+                ids.append(known or task.task_id)
+        return ids
+
+    def cancel(self, task_id: str, reason: str = "cancelled") -> bool:
+        """
+        Have a task not run, or stop it; what waits for it is cancelled too.
+
+        Returns:
+            False where it has ended already; a dead letter is given up.
+
+        Raises:
+            NotFound: There is none.
+        """
+        with self.deciding():
+            task = self._find(task_id)
+            if task.state in {TaskState.SUCCEEDED, TaskState.CANCELLED} or task.cancelling:
+                return False
+            if task.state is TaskState.RUNNING:
+                self.record("task_cancel_requested", task_id=task_id, reason=reason)
+            else:
+                self._cancel(task, reason)
+        return True
+
+    def retry(self, task_id: str) -> bool:
+        """
+        Put a dead letter back into the queue, its attempts counted anew; False where it is none.
+
+        Raises:
+            NotFound: There is no such task.
+        """
+        with self.deciding():
+            if self._find(task_id).state is not TaskState.DEAD:
+                return False
+            self.record("task_requeued", task_id=task_id)
+        return True
+
+    def reserve(self, holder: str, needs: _Needs) -> bool:
+        """Keep amounts of pools for *holder*; False where they have no room, or it has some."""
+        wanted = {
+            ResourceType(pool).value: checks.whole(checks.at_least(n, 1, "an amount"), "an amount")
+            for pool, n in needs.items()
+        }
+        with self.deciding():
+            room = all(self.pools[ResourceType(p)].free >= n for p, n in wanted.items())
+            if holder in self._reserved or not room:
+                return False
+            self.record("resources_reserved", holder=holder, needs=wanted)
+        return True
+
+    def release(self, holder: str) -> bool:
+        """Give back what *holder* has; False where it has nothing."""
+        with self.deciding():
+            if holder not in self._reserved:
+                return False
+            self.record("resources_released", holder=holder)
+        return True
+
+    def drain(self) -> int:
+        """Have those who work now finish what they run, take no more, and leave; how many."""
+        with self.deciding():
+            self.record("drain_requested")
+            return len(self._sessions)
+
+    def upkeep(self, name: str) -> None:
+        """What a session does every few seconds: size the pools, judge the health."""
+        values = self._measured()
+        now = self._now()
+        with self.deciding():
+            if name in self._sessions and now.clock - self._scaled_at >= self._scaling.every_s:
+                self._scale(now)
+            self._judge(values)
+
+    # --- queries -----------------------------------------------------------------------------
+
+    def task(self, task_id: str) -> Task | None:
+        """One that is not finished, or among the last 10,000 that are."""
+        self.refresh()
+        return self._table.tasks.get(task_id)
+
+    def recall(self, task_id: str) -> Task | None:
+        """The same, of any age: the journal is asked for those that are not remembered."""
+        if found := self.task(task_id):
+            return found
+        from engines.resource_engine.history import recall  # noqa: PLC0415  seldom
+
+        return recall(self.journal, task_id)
+
+    def tasks(
+        self,
+        *,
+        state: TaskState | str | None = None,
+        batch: str | None = None,
+        source: str | None = None,
+    ) -> list[Task]:
+        """Those that are remembered, in the order in which they were submitted."""
+        self.refresh()
+        wanted = TaskState(state) if state is not None else None
+        return [
+            task
+            for task in self._table.tasks.values()
+            if wanted in {None, task.state}
+            and batch in {None, task.batch}
+            and source in {None, task.source}
+        ]
+
+    def depth(self) -> dict[str, int]:
+        """How many tasks are in each state that is not the end."""
+        counts = dict.fromkeys((s.value for s in TaskState if s not in FINISHED), 0)
+        for task in self._table.tasks.values():
+            if task.state not in FINISHED:
+                counts[task.state.value] += 1
+        return counts
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Who works: name, pid, since when, how many leases, and why it is lost if it is."""
+        self.refresh()
+        now = self._now()
+        return [
+            {
+                "session": session.name,
+                "pid": session.pid,
+                "joined": session.joined,
+                "slots": session.slots,
+                "leases": len(self._holds(session.name)),
+                "lost": self._why_lost(session.name, now),
+            }
+            for session in self._sessions.values()
+        ]
+
+    def is_healthy(self) -> bool:
+        """Whether every check passes now."""
+        return all(check["healthy"] for check in self._health().values())
+
+    def get_status(self) -> dict[str, Any]:
+        self.refresh()
+        depth, totals = self.depth(), self.totals()
+        checked = self._health()
+        alive = [one for one in self.sessions() if not one["lost"]]
+        since = min((one["joined"] for one in alive), default=None)
+        return {
+            "running": bool(alive),
+            "uptime": self.clock() - since if since is not None else 0.0,
+            "tasks_processed": totals["succeeded"],
+            "tasks_queued": depth["queued"] + depth["waiting"] + depth["delayed"],
+            "tasks_running": depth["running"],
+            "tasks_retrying": self._retrying(),
+            "tasks_failed": totals["dead"],
+            "tasks_cancelled": totals["cancelled"],
+            "total_errors": totals["errors"],
+            "workers": len(alive),
+            "health_checks": checked,
+            "healthy": all(check["healthy"] for check in checked.values()),
+            "pools": {kind.value: pool.get_stats() for kind, pool in self._shown_pools()},
+        }
+
+    # --- below the face ----------------------------------------------------------------------
+
+    def _submit(self, task: Task) -> None:
+        now = self.clock()
+        unmet = tuple(one for one in task.after if self._is_unmet(task, one))
+        for pool, amount in task.needs.items():
+            most = max(self.limits[pool].most, self.pools[pool].capacity)
+            if amount > most:
+                raise InvalidInput(
+                    f"task {task.task_id!r} needs {amount} of {pool.value}, "
+                    f"which never has more than {most}"
+                )
+        row = to_row(task)
+        fresh = from_row(row)  # what it came to elsewhere is nothing to this queue
+        fresh.attempts, fresh.outcome, fresh.error, fresh.result = 0, None, None, None
+        fresh.started_at, fresh.finished_at, fresh.lease, fresh.cancelling = None, None, None, False
+        fresh.created_at, fresh.unmet, fresh.next_retry = now, unmet, task.not_before
+        late = task.not_before is not None and task.not_before > now
+        fresh.state = TaskState.DELAYED if late else TaskState.QUEUED
+        if unmet:
+            fresh.state, fresh.next_retry = TaskState.WAITING, None
+        self.record("task_submitted", **to_row(fresh))
+
+    def _is_unmet(self, task: Task, other: str) -> bool:
+        found = self._table.tasks.get(other)
+        if found is None or found.state is TaskState.CANCELLED:
+            close = checks.did_you_mean(other, self._table.tasks) if found is None else ""
+            what = "is cancelled" if found else f"is not there{close}"
+            raise InvalidInput(
+                f"task {task.task_id!r} waits for {other!r}, which {what}",
+                hint="submit first what others wait for",
+            )
+        return found.state is not TaskState.SUCCEEDED
+
+    def _find(self, task_id: str) -> Task:
+        found = self._table.tasks.get(task_id)
+        if found is None:
+            close = checks.did_you_mean(task_id, self._table.tasks)
+            raise NotFound(f"no task {task_id!r}{close}", hint="`dino engine list` shows them")
+        return found
+
+    def _retrying(self) -> int:
+        tasks = self._table.tasks.values()
+        return sum(task.state is TaskState.DELAYED and task.attempts > 0 for task in tasks)
+
+    def _why_lost(self, name: str, now: Now) -> str | None:
+        return (
+            why_lost(self._sessions[name], now, self._files)
+            if self._holds(name)
+            else ("its processes have ended" if self._files.is_free(name) else None)
+        )
+
+    def _shown_pools(self) -> Iterator[tuple[ResourceType, ResourcePool]]:
+        waiting = self._wanted()
+        for kind, pool in self.pools.items():
+            pool.waiting = waiting.get(kind, 0)
+            yield kind, pool
+
+    def _wanted(self) -> Mapping[ResourceType, int]:
+        self.ready.order(self.clock())
+        return self.ready.waiting()
+
+    def _scale(self, now: Now) -> None:
+        fixed = any(session.slots for session in self._sessions.values())
+        for kind, pool in self._shown_pools():
+            if kind is ResourceType.COMPUTE and fixed:
+                continue  # there are as many workers as somebody said
+            if advice := self._autoscaler.advise(pool, pool.waiting, now.mono):
+                self.record(
+                    "pool_scaled",
+                    pool=kind.value,
+                    capacity=advice.capacity,
+                    was=pool.capacity,
+                    reason=advice.reason,
+                )
+
+    def _measured(self) -> dict[str, float]:
+        path = getattr(self.journal, "path", None)
+        values = dict(self._probe(path.parent if path else Path.cwd()))
+        depth = self.depth()
+        recent = len(self._recent)
+        return values | {
+            "queue_depth": float(depth["queued"] + depth["running"]),
+            "error_rate": 100.0 * (recent - sum(self._recent)) / recent if recent else 0.0,
+        }
+
+    def _health(self) -> dict[str, dict[str, Any]]:
+        return health.judged(self._measured(), self._unhealthy)
+
+    def _judge(self, values: Mapping[str, float]) -> None:
+        for check, found in health.judged(values, self._unhealthy).items():
+            if found["healthy"] == (check in self._unhealthy):
+                self.record(
+                    "health_changed",
+                    check=check,
+                    healthy=found["healthy"],
+                    value=found["value"],
+                    threshold=found["threshold"],
+                )

@@ -1,0 +1,32 @@
+"""What became of a task that is no longer remembered: the journal is asked."""
+
+from __future__ import annotations
+
+from engines.journal import Event, Journal, VolatileJournal
+from engines.resource_engine.model import Task
+from engines.resource_engine.state import ResourceState
+
+
+def recall(journal: Journal | VolatileJournal, task_id: str) -> Task | None:
+    """The task as it was left, from its own lines; None where it has none."""
+    found: _One | None = None
+    for events, _ in journal.read(journal.begin()):
+        for event in events:
+            mine = event.get("task_id") == task_id or task_id in event.get("tasks", ())
+            if not mine:
+                continue
+            found = found or _One()
+            found.fold(event)
+    return found.task(task_id) if found else None
+
+
+class _One(ResourceState):
+    """The fold of one task's lines; what others hold is not in it."""
+
+    def fold(self, event: Event) -> None:
+        if event["event_type"] == "lease_granted":
+            return
+        self._apply(event)
+
+    def task(self, task_id: str) -> Task | None:
+        return self._table.tasks.get(task_id)

@@ -1,0 +1,242 @@
+"""
+What the resource engine deals in: tasks, what they need, and how an attempt at one ended.
+
+Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields
+from enum import Enum, IntEnum, StrEnum
+from typing import Any, NamedTuple
+
+from engines import checks
+from engines.errors import InvalidInput
+
+_LONGEST_BACKOFF_S = 300.0
+_LONGEST_ID = 200
+
+
+class ResourceType(Enum):
+    """What there is only so much of."""
+
+    COMPUTE = "compute"
+    STORAGE = "storage"
+    NETWORK = "network"
+    DATABASE = "database"
+
+
+class TaskPriority(IntEnum):
+    """How urgent; waiting makes up for a lower one (see `ResourceEngine`)."""
+
+    CRITICAL = 0
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
+class TaskState(StrEnum):
+    """
+    Where a task is.
+
+    waiting: for others to succeed; delayed: for a time; dead: it failed for good, see `retry`.
+    """
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    DELAYED = "delayed"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+FINISHED = frozenset({TaskState.SUCCEEDED, TaskState.DEAD, TaskState.CANCELLED})
+
+OK_OUTCOMES = frozenset({"ok", "ok_no_action"})
+OUTCOMES = OK_OUTCOMES | {"error", "timeout", "cancelled", "denied", "blocked", "delivery_failed"}
+
+
+@dataclass(slots=True)
+class Task:
+    """
+    Something that is to be done once.
+
+    Args:
+        task_id: No other task has it.
+        resource_type: The pool it is admitted to, with `resource_amount`; `needs` names several.
+        payload: {"skill": NAME, "params": {…}}, {"call": NAME, "params": {…}} for a function that
+            was registered by name, or None: nothing to do, it joins others.
+        max_attempts: How often it is tried at most.
+        timeout_s: How long an attempt may take; the worker's own limit where None.
+        at_most_once: A worker that is lost with it has failed it for good.
+        key: A second task with the same one is not taken.
+        after: Ids of tasks that must have succeeded first.
+        batch: What it is part of.
+        source: Who wants it, as "job:ID".
+        not_before: It does not start earlier.
+        start_by: Later it does not start at all.
+        limits: Group → how many tasks of that group may run at once.
+        needs: Pool → amount, instead of the one.
+
+    Attributes:
+        attempts: How often it was tried.
+        next_retry: When it is tried again, while it is delayed.
+        outcome: Of the last attempt: one of OUTCOMES.
+        error: message and type of what went wrong last.
+        lease: What the attempt under way is known by.
+        unmet: Those of `after` that have not succeeded yet.
+    """
+
+    task_id: str
+    priority: TaskPriority = TaskPriority.NORMAL
+    resource_type: ResourceType = ResourceType.COMPUTE
+    resource_amount: int = 1
+    payload: Any = None
+    _: KW_ONLY
+    max_attempts: int = 3
+    timeout_s: float | None = None
+    at_most_once: bool = False
+    key: str | None = None
+    after: tuple[str, ...] = ()
+    batch: str | None = None
+    source: str | None = None
+    not_before: float | None = None
+    start_by: float | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    needs: Mapping[ResourceType, int] = field(default_factory=dict)
+    state: TaskState = TaskState.QUEUED
+    attempts: int = 0
+    next_retry: float | None = None
+    created_at: float = field(default_factory=time.time)
+    started_at: float | None = None
+    finished_at: float | None = None
+    outcome: str | None = None
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+    lease: int | None = None
+    cancelling: bool = False
+    unmet: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.task_id = checks.name(self.task_id, "a task's id")
+        if len(self.task_id) > _LONGEST_ID or not self.task_id.isprintable():
+            raise InvalidInput(f"not a task's id: {self.task_id[:40]!r}")
+        self.priority = TaskPriority(self.priority)
+        self.resource_type = ResourceType(self.resource_type)
+        given = self.needs or {self.resource_type: self.resource_amount}
+        self.needs = {
+            ResourceType(pool): _positive(amount, f"task {self.task_id!r}: {pool}")
+            for pool, amount in given.items()
+        }
+        self.max_attempts = _positive(self.max_attempts, "max_attempts")
+        self.limits = {
+            group: _positive(most, f"limit {group!r}") for group, most in self.limits.items()
+        }
+        self.after = tuple(self.after)
+        if self.timeout_s is not None and checks.finite(self.timeout_s, "timeout_s") <= 0:
+            raise InvalidInput(f"timeout_s must be more than 0, found {self.timeout_s!r}")
+        check_payload(self.payload)
+
+    @property
+    def does(self) -> str:
+        """What it runs: "skill:NAME", "call:NAME", or "" for nothing."""
+        kind = kind_of(self.payload)
+        return f"{kind}:{self.payload[kind]}" if kind else ""
+
+    def should_retry(self) -> bool:
+        """Whether it may be tried once more."""
+        return self.attempts < self.max_attempts
+
+    def calculate_backoff(self) -> float:
+        """
+        The longest wait before the next attempt, in seconds: 2^attempts, at most 300.
+
+        What is waited is drawn evenly from 0 to this ("full jitter": M. Brooker, "Exponential
+        Backoff and Jitter", AWS Architecture Blog, 2015).
+        """
+        return float(min(_LONGEST_BACKOFF_S, 2.0 ** min(self.attempts, 16)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        del found["resource_type"], found["resource_amount"], found["unmet"], found["lease"]
+        return found | {
+            "priority": self.priority.name.lower(),
+            "state": self.state.value,
+            "after": list(self.after),
+            "limits": dict(self.limits),
+            "needs": {pool.value: amount for pool, amount in self.needs.items()},
+            "error": dict(self.error) if self.error else None,
+        }
+
+
+class Ended(NamedTuple):
+    """
+    How one attempt ended.
+
+    Attributes:
+        lease: Under which it ran: a later one makes it void.
+        outcome: One of OUTCOMES.
+        retry_after_s: What the work itself asks for, instead of the backoff.
+        final: Whether trying again is pointless.
+        lost: Whether it was the worker that ended, and not the task.
+    """
+
+    task_id: str
+    lease: int
+    outcome: str
+    result: Any = None
+    error: Mapping[str, Any] | None = None
+    duration_s: float = 0.0
+    retry_after_s: float | None = None
+    final: bool = False
+    lost: bool = False
+
+
+class Lease(NamedTuple):
+    """Tasks that one worker process runs one after the other, and what they hold meanwhile."""
+
+    number: int
+    tasks: tuple[Task, ...]
+
+
+def kind_of(payload: Any) -> str:
+    """Whether *payload* names a "skill" or a "call", or is nothing to do."""
+    if payload is None:
+        return ""
+    return "skill" if "skill" in payload else "call"
+
+
+def check_payload(payload: Any) -> None:
+    """
+    Refuse what no worker could run.
+
+    Raises:
+        InvalidInput: It names neither a skill nor a function, or both.
+    """
+    if payload is None:
+        return
+    named = [kind for kind in ("skill", "call") if kind in payload] if _is_map(payload) else []
+    if len(named) != 1 or set(payload) - {*named, "params"}:
+        raise InvalidInput(
+            f"not something to run: {payload!r:.100}",
+            hint='a payload is {"skill": NAME, "params": {…}}, {"call": NAME, "params": {…}}, '
+            "or None",
+        )
+    checks.name(payload[named[0]], "what a task runs")
+    if not _is_map(payload.get("params", {})):
+        raise InvalidInput(f"params must be a mapping, found {payload['params']!r:.100}")
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _positive(value: Any, what: str) -> int:
+    number = checks.whole(value, what)
+    if number < 1:
+        raise InvalidInput(f"{what} must be at least 1, found {value!r}")
+    return number

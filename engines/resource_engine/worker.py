@@ -1,0 +1,179 @@
+"""
+The far end: a process that runs the tasks it is handed, one after the other.
+
+Frames are a length and JSON.  A signal to stop ends the task under way and then the process; what
+else it was handed goes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from engines.errors import DinoError
+
+Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""
+Runs one task: task_id, payload, attempt, key, timeout_s in; outcome, and as it fits result, error,
+retry_after_s and final, out.
+"""
+
+_LENGTH = struct.Struct(">I")
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+_LONGEST_MESSAGE = 2000
+
+
+class Stopped(BaseException):
+    """This process was told to stop what it runs."""
+
+
+class RetryLater(Exception):
+    """
+    Raised by a function or skill that is to be tried again, after so many seconds.
+
+    Args:
+        seconds: From now.
+    """
+
+    def __init__(self, seconds: float, message: str = "") -> None:
+        super().__init__(message or f"try again in {seconds:g} s")
+        self.retry_after_s = float(seconds)
+
+
+class Fatal(Exception):
+    """Raised by a function or skill that failed in a way that trying again cannot mend."""
+
+    final = True
+
+
+def serve(sock: socket.socket, run: Run) -> None:
+    """Run what comes until the other end is closed, or a signal stops it."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(Stopped, ConnectionError):
+        for message in frames(sock):
+            for task in message["tasks"]:
+                began = time.monotonic()
+                ended, stopped = _ended(run, task)
+                took = time.monotonic() - began
+                sock.sendall(frame({"task_id": task["task_id"], "duration_s": took, **ended}))
+                if stopped:
+                    return
+
+
+def _ended(run: Run, task: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """How the task ended, and whether it was stopped."""
+    try:
+        return run(task), False
+    except Stopped:
+        return {"outcome": "cancelled", "error": {"message": "it was stopped"}}, True
+    except (Exception, SystemExit) as error:  # noqa: BLE001  it is that task's
+        return failure(error), False
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """What went wrong, as an outcome."""
+    message = str(error)[:_LONGEST_MESSAGE] or type(error).__name__
+    found: dict[str, Any] = {
+        "outcome": "error",
+        "error": {"message": message, "type": type(error).__name__},
+    }
+    if where := _where(error):
+        found["error"]["where"] = where
+    after = getattr(error, "retry_after_s", None)
+    if isinstance(after, int | float):
+        found["retry_after_s"] = float(after)
+    if getattr(error, "final", False) is True:
+        found["final"] = True
+    return found
+
+
+def _where(error: BaseException) -> str | None:
+    """The innermost place, unless it is our own complaint."""
+    trace = error.__traceback__
+    if trace is None or isinstance(error, DinoError):
+        return None
+    while trace.tb_next:
+        trace = trace.tb_next
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119
+
+
+def calling(functions: Mapping[str, Callable[..., Any]]) -> Run:
+    """A `Run` for functions by name; what has nothing to run succeeds."""
+
+    def run(task: Mapping[str, Any]) -> Mapping[str, Any]:
+        payload = task["payload"]
+        if payload is None:
+            return {"outcome": "ok_no_action"}
+        name = payload.get("call")
+        if name not in functions:
+            return {
+                "outcome": "error",
+                "error": {"message": f"no function is registered as {name!r}"},
+                "final": True,
+            }
+        return {"outcome": "ok", "result": functions[name](**payload.get("params", {}))}
+
+    return run
+
+
+def frame(message: Mapping[str, Any]) -> bytes:
+    """
+    *message* as it travels; what is not JSON becomes the task's failure.
+
+    The reader checks nothing: both ends are ours.
+    """
+    try:
+        body = orjson.dumps(message)
+    except TypeError as error:
+        body = orjson.dumps(
+            {
+                "task_id": message["task_id"],
+                "duration_s": message["duration_s"],
+                "outcome": "error",
+                "error": {"message": f"its result is not JSON: {error}", "type": "TypeError"},
+            }
+        )
+    return _LENGTH.pack(len(body)) + body
+
+
+def frames(sock: socket.socket) -> Iterator[Any]:
+    """What comes, until the other end is closed."""
+    buffer = bytearray()
+    while data := sock.recv(1 << 16):
+        buffer += data
+        yield from whole(buffer)
+
+
+def whole(buffer: bytearray) -> Iterator[Any]:
+    """The whole frames at the beginning of *buffer*, which they leave."""
+    while len(buffer) >= _LENGTH.size:
+        (length,) = _LENGTH.unpack_from(buffer)
+        end = _LENGTH.size + length
+        if len(buffer) < end:
+            return
+        body = bytes(buffer[_LENGTH.size : end])
+        del buffer[:end]
+        yield orjson.loads(body)
+
+
+def die_with(parent: int) -> None:
+    """End when the process *parent* does, however that ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _stop(*_: object) -> None:
+    raise Stopped

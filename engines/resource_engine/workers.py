@@ -1,0 +1,322 @@
+"""
+Worker processes from the near end: started when there is work, spoken to, stopped, replaced.
+
+A task that takes too long, or is cancelled, is asked to end by SIGTERM and ended by SIGKILL soon
+after, with everything its process started; the others that were handed over with it go back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from engines.resource_engine.model import Ended, Lease, Task
+from engines.resource_engine.worker import Run, die_with, frame, serve, whole
+
+Launch = Callable[[socket.socket], int]
+"""Starts a process that serves the socket's other end, and says its id."""
+
+GRACE_S = 5.0
+_READ = 1 << 18
+_TASKS_BEFORE_RENEWAL = 10_000  # what leaks in a process goes with it
+
+
+@dataclass(slots=True)
+class _Worker:
+    """
+    One process.
+
+    Attributes:
+        left: Tasks of its lease that have not ended; the first is under way.
+        stopping: The outcome for which it was told to stop, and `stopped` the task.
+        deadline: When it is told to stop, or, once it was, ended; monotonic.
+    """
+
+    pid: int
+    sock: socket.socket
+    buffer: bytearray = field(default_factory=bytearray)
+    lease: int = -1
+    left: list[Task] = field(default_factory=list)
+    stopping: str | None = None
+    stopped: Task | None = None
+    deadline: float | None = None
+    served: int = 0
+
+
+class Workers:
+    """
+    The worker processes of one session.
+
+    Args:
+        launch: Starts one.
+        timeout_s: For tasks that name no limit of their own: none holds a worker for ever.
+    """
+
+    def __init__(self, launch: Launch, *, timeout_s: float = 3600.0) -> None:
+        self._launch = launch
+        self._timeout_s = timeout_s
+        self._busy: dict[int, _Worker] = {}
+        self._idle: list[_Worker] = []
+        self.returned: dict[int, list[str]] = {}
+
+    # --- what the session does ---------------------------------------------------------------
+
+    @property
+    def busy(self) -> int:
+        return len(self._busy)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of all of them."""
+        return [worker.pid for worker in (*self._busy.values(), *self._idle)]
+
+    def sockets(self) -> Iterator[socket.socket]:
+        """What to wait for: one can be read where something ended."""
+        for worker in self._busy.values():
+            yield worker.sock
+
+    def start(self, lease: Lease) -> None:
+        """
+        Have a worker run the tasks of *lease*.
+
+        Raises:
+            OSError: No process can be started.
+        """
+        worker = self._rested() or self._new()
+        worker.lease, worker.left = lease.number, [*lease.tasks]
+        worker.served += len(lease.tasks)
+        self._busy[worker.sock.fileno()] = worker
+        self._set_deadline(worker)
+        with contextlib.suppress(OSError):  # it has ended: that is found when it is read from
+            worker.sock.settimeout(None)
+            worker.sock.sendall(frame({"tasks": [_told(task) for task in lease.tasks]}))
+        worker.sock.settimeout(0)
+
+    def stop(self, task_id: str) -> None:
+        """Have the task not go on, or not begin."""
+        for worker in self._busy.values():
+            if worker.left and worker.left[0].task_id == task_id and not worker.stopping:
+                self._tell_to_stop(worker, "cancelled")
+
+    def collect(self) -> list[Ended]:
+        """What ended since; see `returned` for what never began."""
+        ended: list[Ended] = []
+        for worker in [*self._busy.values()]:
+            ended += self._read(worker)
+            if worker.sock.fileno() >= 0 and worker.deadline is not None:
+                self._keep_to_time(worker)
+        return ended
+
+    def take_returned(self) -> dict[int, list[str]]:
+        """Lease → tasks that were handed over and never began."""
+        found, self.returned = self.returned, {}
+        return found
+
+    def next_deadline(self) -> float | None:
+        """Monotonic."""
+        return min((w.deadline for w in self._busy.values() if w.deadline), default=None)
+
+    def close(self) -> None:
+        """End all of them, busy ones too."""
+        workers = [*self._busy.values(), *self._idle]
+        for worker in workers:
+            _hang_up(worker.sock)  # an idle one ends by itself then
+        for worker in self._busy.values():
+            _signal(worker.pid, signal.SIGTERM)
+        until = time.monotonic() + GRACE_S
+        for worker in workers:
+            _wait(worker.pid, until)
+        self._busy.clear()
+        self._idle.clear()
+
+    # --- one worker --------------------------------------------------------------------------
+
+    def _rested(self) -> _Worker | None:
+        while self._idle:
+            worker = self._idle.pop()
+            if os.waitpid(worker.pid, os.WNOHANG)[0] == 0:
+                return worker
+            worker.sock.close()  # it ended while it had nothing to do
+        return None
+
+    def _new(self) -> _Worker:
+        near, far = socket.socketpair()
+        with far:
+            try:
+                pid = self._launch(far)
+            except BaseException:
+                near.close()
+                raise
+        return _Worker(pid, near)
+
+    def _read(self, worker: _Worker) -> list[Ended]:
+        try:
+            data = worker.sock.recv(_READ)
+        except BlockingIOError:
+            return []
+        except ConnectionError:
+            data = b""
+        if not data:
+            return self._ended(worker)
+        worker.buffer += data
+        found = [self._take(worker, message) for message in whole(worker.buffer)]
+        return [ended for ended in found if ended]
+
+    def _take(self, worker: _Worker, message: dict[str, Any]) -> Ended | None:
+        task = worker.left[0]
+        outcome, error = message["outcome"], message.get("error")
+        if worker.stopping and outcome == "cancelled":
+            if worker.stopped is not task:
+                return None  # the signal came a moment late; the process ends, and it goes back
+            outcome, error = worker.stopping, self._why_stopped(worker, task) or error
+        del worker.left[0]
+        if not worker.stopping:  # else it ends now; that is found when it is read from
+            if worker.left:
+                self._set_deadline(worker)
+            else:
+                self._rest(worker)
+        return Ended(
+            task.task_id,
+            worker.lease,
+            outcome,
+            message.get("result"),
+            error,
+            message["duration_s"],
+            message.get("retry_after_s"),
+            message.get("final", False),
+        )
+
+    def _rest(self, worker: _Worker) -> None:
+        del self._busy[worker.sock.fileno()]
+        worker.deadline = None
+        if worker.served < _TASKS_BEFORE_RENEWAL:
+            self._idle.append(worker)
+        else:
+            _hang_up(worker.sock)
+            _wait(worker.pid, time.monotonic() + GRACE_S)
+
+    def _ended(self, worker: _Worker) -> list[Ended]:
+        """The process is gone: with the task under way, and without having begun the others."""
+        del self._busy[worker.sock.fileno()]
+        worker.sock.close()
+        code = _wait(worker.pid, time.monotonic() + GRACE_S)
+        begun = worker.left[0] if worker.left else None
+        if worker.stopping and begun is not worker.stopped:
+            begun = None  # it was stopped for another's sake
+        if back := [task.task_id for task in worker.left if task is not begun]:
+            self.returned.setdefault(worker.lease, []).extend(back)
+        if begun is None:
+            return []
+        error = self._why_stopped(worker, begun) or {
+            "message": f"its worker {_how(code)}",
+            "type": "WorkerLost",
+        }
+        lost = worker.stopping is None
+        return [
+            Ended(begun.task_id, worker.lease, worker.stopping or "error", None, error, lost=lost)
+        ]
+
+    def _why_stopped(self, worker: _Worker, task: Task) -> dict[str, str] | None:
+        if worker.stopping == "timeout":
+            return {"message": f"it was stopped after {self._limit(task):g} s", "type": "Timeout"}
+        return {"message": "it was stopped"} if worker.stopping else None
+
+    def _limit(self, task: Task) -> float:
+        return task.timeout_s or self._timeout_s
+
+    def _set_deadline(self, worker: _Worker) -> None:
+        worker.deadline = time.monotonic() + self._limit(worker.left[0])
+
+    def _keep_to_time(self, worker: _Worker) -> None:
+        if worker.deadline is None or time.monotonic() < worker.deadline:
+            return
+        if worker.stopping:
+            _signal(worker.pid, signal.SIGKILL)
+            worker.deadline = time.monotonic() + GRACE_S
+        else:
+            self._tell_to_stop(worker, "timeout")
+
+    @staticmethod
+    def _tell_to_stop(worker: _Worker, outcome: str) -> None:
+        worker.stopping, worker.stopped = outcome, worker.left[0]
+        worker.deadline = time.monotonic() + GRACE_S
+        _signal(worker.pid, signal.SIGTERM)
+
+
+def forking(run: Run, inherit: Callable[[], None] = lambda: None) -> Launch:
+    """Workers that are forks of this process: for functions that live in it."""
+
+    def launch(far: socket.socket) -> int:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            os.setsid()
+            die_with(parent)
+            inherit()
+            serve(far, run)
+            code = 0
+        finally:
+            os._exit(code)
+
+    return launch
+
+
+def _told(task: Task) -> dict[str, Any]:
+    return {
+        "task_id": task.task_id,
+        "payload": task.payload,
+        "attempt": task.attempts,
+        "key": task.key or task.task_id,
+        "timeout_s": task.timeout_s,
+    }
+
+
+def _how(code: int | None) -> str:
+    if code is None:
+        return "is gone"
+    if code < 0:
+        names = {one.value: one.name for one in signal.Signals}
+        return f"was killed by {names.get(-code, f'signal {-code}')}"
+    return f"exited with code {code}"
+
+
+def _hang_up(sock: socket.socket) -> None:
+    """Closing alone would not do: workers that were forked later have a copy."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
+
+
+def _signal(pid: int, number: int) -> None:
+    """Asking is its own affair; ended is everything that it started too."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+    if number == signal.SIGKILL:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, number)
+
+
+def _wait(pid: int, until: float) -> int | None:
+    """Its exit code, negative for the signal; it is killed where it outlives *until*."""
+    pause = 0.0005
+    while True:
+        try:
+            done, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > until:
+            _signal(pid, signal.SIGKILL)
+            until = time.monotonic() + GRACE_S
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
