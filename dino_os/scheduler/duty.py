@@ -18,11 +18,8 @@ from dino_os.scheduler.ledger import Ended, Wanted
 from dino_os.scheduler.model import RECORDED, SUBMITTED
 
 if TYPE_CHECKING:
-    from engines.resource_engine import ResourceEngine, Task
-
     from dino_os.workspace import Workspace
-
-_DONE = {"succeeded", "dead", "cancelled"}
+    from engines.resource_engine import ResourceEngine, Task
 
 
 class SchedulerDuty:
@@ -83,10 +80,12 @@ class SchedulerDuty:
         return any(self._end_of(task_id) for task_id in self._jobs.open_tasks(SUBMITTED))
 
     def _end_of(self, task_id: str) -> Ended | None:
-        task = self._tasks.task(task_id) or self._tasks.recall(task_id)
+        from engines.resource_engine import FINISHED  # noqa: PLC0415  known by then
+
+        task = self._tasks.recall(task_id)
         if task is None:
             return Ended("error", reason="the resource engine does not know its task any more")
-        if str(task.state) not in _DONE:
+        if task.state not in FINISHED:
             return None
         error = task.error or {}
         reason = error.get("message") or error.get("type")

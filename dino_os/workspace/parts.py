@@ -44,7 +44,12 @@ class Parts(Engines):
         return Jobs(
             journal=self.journal("scheduler"),
             max_jobs=self.config.settings.scheduler.max_jobs,
+            is_running=self._is_running,
         )
+
+    def _is_running(self, task_id: str) -> bool:
+        task = self.resources.task(task_id)
+        return task is not None and task.state == "running"
 
     @cached_property
     def security_log(self) -> SecurityLog:

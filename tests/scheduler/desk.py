@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 from dino_os.scheduler.duty import SchedulerDuty
 from dino_os.scheduler.jobs import Jobs
 from engines.journal import Journal, RecordedJournal
-from tests.scheduler import fake
+from engines.resource_engine import FINISHED, Ended, ResourceEngine, Task
 
-fake.install()
+
+class Killed(BaseException):
+    """What no code can do anything about."""
 
 
 class Desk:
@@ -28,7 +31,8 @@ class Desk:
         self.folder, self.clock = folder, clock
         more = {"new_id": new_id} if new_id else {}
         self.jobs = Jobs(journal=Journal(folder / "scheduler.jsonl"), clock=clock, **more)
-        self.tasks = fake.FakeResources(Journal(folder / "engine_state.jsonl"), clock=clock)
+        self.tasks = ResourceEngine(journal=Journal(folder / "engine_state.jsonl"), clock=clock)
+        self._session: str | None = None
         self.steady = 0.0
         workspace: Any = SimpleNamespace(memory=folder, jobs=self.jobs, resources=self.tasks)
         self.duty = SchedulerDuty(workspace, clock=lambda: self.steady)
@@ -46,13 +50,46 @@ class Desk:
         self.steady += max(self.clock.now - before, 0.0)
         return self.duty.turn()
 
-    def end(self, outcome: str = "ok") -> None:
-        """End every task that is under way."""
-        for task in self.under_way():
-            self.tasks.end(task.task_id, outcome, "succeeded" if outcome == "ok" else "dead")
+    def crash(self, when: str) -> None:
+        """Take a turn that is killed *when*: before it has submitted, or after."""
+        submit = self.tasks.submit_tasks
 
-    def under_way(self) -> list[Any]:
-        return [task for task in self.tasks.tasks() if task.outcome is None]
+        def submit_and_die(tasks: Any) -> list[str]:
+            if when == "after":
+                submit(tasks)
+            raise Killed
+
+        with contextlib.suppress(Killed):
+            self.tasks.submit_tasks = submit_and_die  # type: ignore[method-assign]
+            self.duty.turn()
+        self.tasks.submit_tasks = submit  # type: ignore[method-assign]
+
+    def finish_all(self) -> None:
+        """End also what is delayed, or had begun."""
+        for task in self.under_way():
+            if task.lease is not None:
+                self.finish({task.task_id: task.lease})
+        while waiting := [task.not_before or 0.0 for task in self.under_way()]:
+            self.clock.now = max(self.clock.now, *waiting)
+            self.end()
+
+    def begin(self) -> dict[str, int]:
+        """Begin every task that may begin now: their ids, and the leases they run under."""
+        self._session = self._session or self.tasks.join(slots=100)
+        found = self.tasks.exchange(self._session, room=100)
+        return {task.task_id: lease.number for lease in found.leases for task in lease.tasks}
+
+    def end(self, outcome: str = "ok") -> None:
+        """Run every task that may run, also those that become free to, to that end."""
+        while begun := self.begin():
+            self.finish(begun, outcome)
+
+    def finish(self, begun: dict[str, int], outcome: str = "ok") -> None:
+        ended = [Ended(task_id, lease, outcome, final=True) for task_id, lease in begun.items()]
+        self.tasks.exchange(self._session or "", ended=ended)
+
+    def under_way(self) -> list[Task]:
+        return [task for task in self.tasks.tasks() if task.state not in FINISHED]
 
     @property
     def runs(self) -> list[str]:
