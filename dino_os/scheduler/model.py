@@ -94,10 +94,14 @@ class StoredJob:
 
     @property
     def wake(self) -> float | None:
-        """When something is to be decided about it."""
+        """When something is to be decided about it; 0 where somebody asked for it now."""
         if self.paused:
             return self.paused_until
-        return min((t for t in (self.next_run, self.requested) if t is not None), default=None)
+        return self.next_run if self.requested is None else 0.0
+
+    def _next(self) -> float | None:
+        times = [time for time in (self.next_run, self.requested) if time is not None]
+        return min(times, default=None)
 
     def open_ones(self) -> list[Occurrence]:
         return [found for found in self.occurrences.values() if found.is_open]
@@ -126,7 +130,7 @@ class StoredJob:
             "trigger": dict(self.trigger),
             "params": dict(self.params),
             "policies": self.policies.as_dict(),
-            "next_run": None if self.paused else as_time(self.wake),
+            "next_run": None if self.paused else as_time(self._next()),
             "last_run": as_time(self.last_run),
             "last_outcome": self.last_outcome,
             "paused_until": as_time(self.paused_until),
