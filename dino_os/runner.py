@@ -146,6 +146,7 @@ class Runner:
         *,
         timeout_s: float | None = None,
         on_output: OnOutput | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Run:
         """
         Run *skill* with *params* (validated already) and return how it ended; never raises for
@@ -154,6 +155,7 @@ class Runner:
         Args:
             timeout_s: Instead of the skill's own limit.
             on_output: Given what the skill prints, as it comes.
+            environment: Variables that it finds besides its own.
 
         Raises:
             Denied: It asks for what it was not granted; it did not run.
@@ -181,7 +183,7 @@ class Runner:
         try:
             ended = sandbox.run(
                 policy,
-                _job(skill, sources, params),
+                _job(skill, sources, params) | {"environment": dict(environment or {})},
                 on_output=shown.take,
                 on_call=broker.answer,
                 on_egress=egress.take,

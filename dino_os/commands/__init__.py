@@ -22,6 +22,7 @@ dino = Front(
         "grants": ("grants:grants", "Show what is granted."),
         "sandbox": ("sandbox:sandbox", "What holds unknown code here."),
         "status": ("status:status", "Show what this workspace holds and whether it is sound."),
+        "engine": ("engine:engine", "Tasks and the workers that run them."),
         "zone": ("zone:zone", "Places: how full they are, what happens in them."),
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
         "state": ("state:state", "Named states, blended from noisy signals."),
@@ -43,6 +44,7 @@ execute = Front(
     example="execute status",
     commands={
         "status": ("status:status", "Show what this workspace holds and whether it is sound."),
+        "engine": ("engine:engine", "Tasks and the workers that run them."),
         "zone": ("zone:zone", "Places: how full they are, what happens in them."),
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
         "state": ("state:state", "Named states, blended from noisy signals."),

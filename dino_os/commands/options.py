@@ -42,6 +42,12 @@ def show(command: F) -> F:
     )(command)
 
 
+def watching(command: F) -> F:
+    return click.option("--watch", is_flag=True, help="Look again each second, until Ctrl-C.")(
+        command
+    )
+
+
 def horizon(command: F) -> F:
     return click.option(
         "--horizon",

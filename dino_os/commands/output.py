@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _PIPE_WIDTH = 10_000  # nothing is cut or wrapped where a program reads
 _QUIET_S = 2.0
+_WATCH_S = 1.0
 _unprintable = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -84,6 +85,23 @@ def table(
     else:
         for line in console.render_lines(drawn, pad=False):
             click.echo("".join(segment.text for segment in line).rstrip())
+
+
+def live(look: Callable[[], T], render: Callable[[T], None], *, watch: bool, as_json: bool) -> None:
+    """Show what *look* finds, with *watch* anew each second until Ctrl-C; as JSON one a line."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            found = look()
+            if watch and sys.stdout.isatty() and not as_json:
+                click.clear()
+            if as_json:
+                emit_json(found)
+            else:
+                render(found)
+            if not watch:
+                return
+            sys.stdout.flush()
+            time.sleep(_WATCH_S)
 
 
 def first_of(items: Sequence[T], count: int) -> tuple[Sequence[T], int]:

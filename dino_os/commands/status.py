@@ -107,6 +107,13 @@ def _cycles(workspace: Workspace) -> dict[str, Any]:
     }
 
 
+def _tasks(workspace: Workspace) -> dict[str, Any]:
+    resources = workspace.resources
+    totals = resources.totals()
+    waiting = {state: count for state, count in resources.depth().items() if count}
+    return {**waiting, "done": totals["succeeded"], "dead": totals["dead"]}
+
+
 def _journals(workspace: Workspace) -> dict[str, Any]:
     from engines.errors import JournalBroken  # noqa: PLC0415
     from engines.journal import verify  # noqa: PLC0415
@@ -133,4 +140,5 @@ _PARTS: dict[str, Callable[[Workspace], dict[str, Any]]] = {
     "zones": _zones,
     "sectors": _sectors,
     "states": _states,
+    "tasks": _tasks,
 }

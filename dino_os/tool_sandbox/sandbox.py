@@ -27,6 +27,7 @@ _USUAL = (
     *("dino_os.security_gateway", "dino_os.tool_sandbox.inside.skill"),
 )
 _LONGEST_TOLD = 1 << 16
+_LONGEST_WAIT_S = 366 * 86_400
 _STOPPED = {
     "timeout": "it was stopped after {limits.timeout_s:g} s",
     "memory": "it used more than its {limits.memory_bytes:,} bytes of memory",
@@ -109,7 +110,8 @@ class Sandbox:
 
         Args:
             functions: Of this process, by the kind of job that calls them; it runs in a fork.
-            job: kind (skill, python, shell, file, http) and what that kind needs.
+            job: kind (skill, python, shell, file, http) and what that kind needs; `environment`
+                of its own is added to what it finds.
             on_output: Given what it prints, as it comes.
             on_call: Answers its calls to the broker.
             on_egress: Told of each connection that it asked for.
@@ -121,7 +123,7 @@ class Sandbox:
         keeper = Forked(policy, self.walls, functions) if functions else self._keeper(policy)
         try:
             home = f"{keeper.scratch}/{next(self._homes)}"
-            own = {"HOME": home, "TMPDIR": home}
+            own = {**job.get("environment", {}), "HOME": home, "TMPDIR": home}
             whole = {"folder": str(policy.folder), **job, "home": home, "environment": own}
             with keeper.serving(self._private_hosts, on_egress):
                 ended = run(keeper, whole, policy.limits, on_output=on_output, on_call=on_call)
@@ -224,7 +226,10 @@ def _told(error: object) -> dict[str, Any]:
     lines = said.get("trace")
     if isinstance(lines, list) and all(isinstance(line, str) for line in lines):
         found["trace"] = lines
-    flags = {name: said.get(name) is True for name in ("denied", "memory")}
+    after = said.get("retry_after_s")
+    if isinstance(after, int | float) and 0 <= after <= _LONGEST_WAIT_S:
+        found["retry_after_s"] = after
+    flags = {name: said.get(name) is True for name in ("denied", "memory", "final")}
     return {"message": "it does not say why", **found, **flags}
 
 

@@ -1,5 +1,6 @@
 """The resource engine: a durable priority queue whose tasks run in worker processes."""
 
+from engines.again import Fatal, RetryLater
 from engines.resource_engine.crew import Crew
 from engines.resource_engine.engine import ResourceEngine
 from engines.resource_engine.model import (
@@ -15,7 +16,7 @@ from engines.resource_engine.model import (
 )
 from engines.resource_engine.pool import PoolLimits, ResourcePool
 from engines.resource_engine.scaling import ScalingRule
-from engines.resource_engine.worker import Fatal, RetryLater, Run, calling, die_with, failure, serve
+from engines.resource_engine.worker import Run, calling, die_with, failure, serve
 from engines.resource_engine.workers import Launch, Workers, forking
 
 __all__ = [

@@ -61,6 +61,10 @@ class ResourceEngine(Running, Claims):
         """Names of the sessions that have joined and not left, as far as was read."""
         return [*self._sessions]
 
+    def lock_fd(self, session: str) -> int | None:
+        """What its worker processes inherit, to show that it lives."""
+        return self._files.fd(session)
+
     def known(self, task_id: str) -> Task | None:
         """As `task`, without looking whether others wrote since."""
         return self._table.tasks.get(task_id)
@@ -200,6 +204,11 @@ class ResourceEngine(Running, Claims):
             and batch in {None, task.batch}
             and source in {None, task.source}
         ]
+
+    def batch_progress(self, name: str) -> dict[str, Any] | None:
+        """How many tasks a batch has and how many ended how; None where there is none."""
+        self.refresh()
+        return self.batch(name)
 
     def depth(self) -> dict[str, int]:
         """How many tasks are in each state that is not the end."""

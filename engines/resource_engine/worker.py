@@ -37,25 +37,6 @@ class Stopped(BaseException):
     """This process was told to stop what it runs."""
 
 
-class RetryLater(Exception):
-    """
-    Raised by a function or skill that is to be tried again, after so many seconds.
-
-    Args:
-        seconds: From now.
-    """
-
-    def __init__(self, seconds: float, message: str = "") -> None:
-        super().__init__(message or f"try again in {seconds:g} s")
-        self.retry_after_s = float(seconds)
-
-
-class Fatal(Exception):
-    """Raised by a function or skill that failed in a way that trying again cannot mend."""
-
-    final = True
-
-
 def serve(sock: socket.socket, run: Run) -> None:
     """Run what comes until the other end is closed, or a signal stops it."""
     signal.signal(signal.SIGTERM, _stop)

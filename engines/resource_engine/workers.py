@@ -228,7 +228,10 @@ class Workers:
         return {"message": "it was stopped"} if worker.stopping else None
 
     def _limit(self, task: Task) -> float:
-        return task.timeout_s or self._timeout_s
+        if task.timeout_s is None:
+            return self._timeout_s
+        # Whatever confines a skill stops it in time; this is for where that fails.
+        return task.timeout_s + (2 * GRACE_S if task.does.startswith("skill:") else 0.0)
 
     def _set_deadline(self, worker: _Worker) -> None:
         worker.deadline = time.monotonic() + self._limit(worker.left[0])

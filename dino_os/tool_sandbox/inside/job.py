@@ -103,6 +103,8 @@ def describe(error: BaseException, file: str) -> dict[str, Any]:
         "trace": [_plain(line) for line in trace],
         "denied": isinstance(error, PermissionError | errors.Denied),
         "memory": isinstance(error, MemoryError),
+        "retry_after_s": getattr(error, "retry_after_s", None),
+        "final": getattr(error, "final", False) is True,
     }
 
 

@@ -1,0 +1,260 @@
+"""
+The one foreground loop: runs tasks in worker processes, and between them whatever else falls due.
+
+Single-threaded.  It waits for its workers, for changes of the journals, for the next time that
+something is due, and for signals: the first lets what runs come to its end, the second stops it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Protocol
+
+from dino_os.errors import DinoError
+from dino_os.upkeep import after_writing
+from dino_os.work.wake import LOOK_EVERY_S, Wake
+from engines.durable import make_folder
+from engines.errors import JournalBusy
+from engines.resource_engine import Crew
+
+if TYPE_CHECKING:
+    from dino_os.workspace import Workspace
+
+_LONGEST_WAIT_S = 15.0  # a clock that is set is noticed then
+_UPKEEP_S = 60.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Duty(Protocol):
+    """
+    What a service does besides running tasks.
+
+    Attributes:
+        watches: Journals whose change means that it wants a turn.
+    """
+
+    watches: Sequence[Path]
+
+    def turn(self) -> float | None:
+        """
+        Do what is due, without waiting for anything.
+
+        Returns:
+            When it wants its next turn, in seconds since the epoch; None: when something changed.
+        """
+
+
+class Service:
+    """
+    Runs the tasks of *workspace*.
+
+    Args:
+        duties: What else there is to do.
+        workers: How many worker processes, whatever size the compute pool is; 0 for none.
+        grace_s: How long what runs may go on once it is told to end.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        duties: Sequence[Duty] = (),
+        *,
+        workers: int | None = None,
+        grace_s: float = 30.0,
+    ) -> None:
+        self._workspace = workspace
+        self._duties = [_Turns(duty) for duty in duties]
+        self._workers = workers
+        self._grace_s = grace_s
+        self._crew: Crew | None = None
+        self._ending_since: float | None = None
+        self._kept = time.monotonic()
+        self._bell, self._rings = socket.socketpair()
+        for end in (self._bell, self._rings):
+            end.settimeout(0)
+
+    def end(self) -> None:
+        """Have `run` end, from any thread or signal: softly at first, at once the second time."""
+        first = self._ending_since is None
+        self._ending_since = time.monotonic() if first else -math.inf
+        with contextlib.suppress(OSError):
+            self._rings.send(b"x")
+
+    def run(self, *, once: bool = False, on_turn: Callable[[], None] = lambda: None) -> int:
+        """
+        Work until a signal, `end()`, or `dino engine drain`; with *once* until nothing is left now.
+
+        Args:
+            on_turn: Called after each turn.
+
+        Returns:
+            How many attempts at tasks ended.
+
+        Raises:
+            DinoError: The record cannot be read or written.
+        """
+        make_folder(self._workspace.memory)
+        with self._watching() as wake, self._hearing_signals():
+            try:
+                while not self._turn(wake, once=once):
+                    on_turn()
+                    self._wait(wake)
+            finally:
+                self._close()
+        return self._crew.ended if self._crew else 0
+
+    # --- a turn ------------------------------------------------------------------------------
+
+    def _turn(self, wake: Wake, *, once: bool) -> bool:
+        """Do what there is to do; whether that was all."""
+        changed = wake.changed()
+        ending = self._ending_since is not None
+        try:
+            if not ending:
+                self._take_turns(changed, all_of_them=wake.fd is None)
+            moved = self._work(claim=not ending)
+        except JournalBusy as error:
+            print(f"dino: {error.message}; trying again", file=sys.stderr)  # noqa: T201
+            return False
+        self._keep_up()
+        busy = self._crew.busy if self._crew else 0
+        if ending:
+            return not busy or time.monotonic() - (self._ending_since or 0.0) > self._grace_s
+        if self._crew and self._crew.leaving:
+            return not busy
+        return once and not busy and not moved
+
+    def _take_turns(self, changed: set[str], *, all_of_them: bool) -> None:
+        now = time.time()
+        for turns in self._duties:
+            if all_of_them or turns.is_due(now, changed):
+                turns.take()
+
+    def _work(self, *, claim: bool) -> int:
+        if self._workers == 0:
+            return 0
+        if self._crew is None:
+            self._crew = self._hire()
+        before = self._crew.ended
+        moved = self._crew.turn(claim=claim)
+        if self._crew.ended > before:
+            for turns in self._duties:  # they may have waited for one of these
+                turns.at = 0.0
+        return moved
+
+    def _hire(self) -> Crew:
+        resources = self._workspace.resources
+        functions = set(self._workspace.config.settings.resources.functions)
+
+        def runs(does: str) -> bool:
+            kind, _, name = does.partition(":")
+            return kind == "skill" or name in functions
+
+        def launch(far: socket.socket) -> int:
+            return _launch(far, resources.lock_fd(crew.name), self._workspace.root)
+
+        crew = Crew(
+            resources,
+            launch,
+            runs=runs,
+            slots=self._workers,
+            timeout_s=self._workspace.config.settings.resources.timeout_s,
+        )
+        return crew
+
+    def _keep_up(self) -> None:
+        if time.monotonic() - self._kept > _UPKEEP_S:
+            self._kept = time.monotonic()
+            after_writing(self._workspace)
+
+    # --- waiting -----------------------------------------------------------------------------
+
+    def _wait(self, wake: Wake) -> None:
+        """Until something happens or falls due."""
+        until = [_LONGEST_WAIT_S]
+        until += [turns.at - time.time() for turns in self._duties if turns.at is not None]
+        if self._crew:
+            until.append(self._crew.wake_at() - time.monotonic())
+        if self._ending_since is not None:
+            until.append(self._ending_since + self._grace_s - time.monotonic())
+        if wake.fd is None:
+            until.append(LOOK_EVERY_S)
+        heard = [self._bell, *(self._crew.sockets() if self._crew else ())]
+        watched: list[socket.socket | int] = [*heard, *([wake.fd] if wake.fd is not None else [])]
+        select.select(watched, [], [], max(min(until), 0.0))
+        with contextlib.suppress(BlockingIOError):
+            self._bell.recv(64)
+
+    @contextlib.contextmanager
+    def _watching(self) -> Iterator[Wake]:
+        wake = Wake(self._workspace.memory)
+        try:
+            yield wake
+        finally:
+            wake.close()
+
+    @contextlib.contextmanager
+    def _hearing_signals(self) -> Iterator[None]:
+        """In the main thread; elsewhere whoever owns it calls `end`."""
+
+        def heard(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            self.end()
+
+        try:
+            before = {number: signal.signal(number, heard) for number in _SIGNALS}
+        except ValueError:
+            before = {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _close(self) -> None:
+        if self._crew:
+            with contextlib.suppress(DinoError):  # the lock of its session tells the others
+                self._crew.close()
+        self._bell.close()
+        self._rings.close()
+
+
+class _Turns:
+    """A duty, and when its next turn is."""
+
+    def __init__(self, duty: Duty) -> None:
+        self._duty = duty
+        self._names = {path.name for path in duty.watches}
+        self.at: float | None = 0.0
+
+    def is_due(self, now: float, changed: set[str]) -> bool:
+        return (self.at is not None and now >= self.at) or not self._names.isdisjoint(changed)
+
+    def take(self) -> None:
+        self.at = self._duty.turn()
+
+
+def _launch(far: socket.socket, lock: int | None, root: Path) -> int:
+    """Start a worker that holds the session's lock too: it is not lost before they all are."""
+    arguments = ["-m", "dino_os.work.worker", str(far.fileno()), str(os.getpid()), str(root)]
+    inherited = (far.fileno(),) if lock is None else (far.fileno(), lock)
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        pass_fds=inherited,
+        start_new_session=True,
+    )
+    process.returncode = 0  # it is waited for by the crew, and by nobody else
+    return process.pid
