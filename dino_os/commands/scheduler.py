@@ -295,4 +295,9 @@ def _bound(workspace: Workspace, skill: str, params: dict[str, Any]) -> dict[str
 
     if ":" not in skill:
         bind(workspace.plugins.skills().find(skill), params)
+    elif skill not in workspace.config.settings.resources.functions:
+        click.echo(
+            f"dino: no worker runs {skill!r} as long as resources.functions does not name it",
+            err=True,
+        )
     return params

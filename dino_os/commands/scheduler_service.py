@@ -53,17 +53,12 @@ def start(workspace: Workspace, no_work: bool, workers: int | None, as_json: boo
     `dino scheduler unit` prints what systemd needs to run it.
     """
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
-    from dino_os.scheduler.serving import Serving, until_told  # noqa: PLC0415
+    from dino_os.scheduler.serving import Serving  # noqa: PLC0415
+    from dino_os.work.service import Service  # noqa: PLC0415
 
-    duty = SchedulerDuty(workspace)
     with Serving(workspace.memory).held():
         click.echo(f"dino: scheduler serves {workspace.root}", err=True)
-        if no_work:
-            until_told(duty.turn)
-        else:
-            from dino_os.work.service import Service  # noqa: PLC0415
-
-            Service(workspace, [duty], workers).run()
+        Service(workspace, [SchedulerDuty(workspace)], workers=0 if no_work else workers).run()
     output.answer({"stopped": True}, "the scheduler was stopped", as_json=as_json)
 
 

@@ -14,9 +14,8 @@ import os
 import signal
 import struct
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from dino_os.errors import SchedulerError
@@ -31,7 +30,6 @@ else:
     _ASKED = _FLOCK.pack(0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
 
 _POLL_S = 0.05
-_LOOK_S = 1.0
 
 
 class Serving:
@@ -106,19 +104,3 @@ class Serving:
 def _holder(fd: int) -> int | None:
     found = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, _ASKED))
     return None if found[_KIND] == fcntl.F_UNLCK else int(found[_PID])
-
-
-def until_told(turn: Callable[[], float | None], stopped: threading.Event | None = None) -> None:
-    """
-    Take turns until *stopped* is set, or where None is given until a signal says so.
-
-    What others write is seen within a second.
-    """
-    if stopped is None:
-        stopped = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
-    while not stopped.is_set():
-        wake = turn()
-        wait = _LOOK_S if wake is None else wake - time.time()
-        stopped.wait(min(max(wait, _POLL_S), _LOOK_S))
