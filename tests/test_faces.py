@@ -74,7 +74,7 @@ CALLS: list[tuple[type[Face], str, tuple[Any, ...], dict[str, Any], Any]] = [
     (Scheduler, "history", ("7", 3), {"job_id": "7", "limit": 3}, [{"due": WHEN}]),
     (Scheduler, "next_runs", ("7", 1), {"job_id": "7", "count": 1}, [WHEN]),
 ]
-STAY_INSIDE = {"subscribe", "unsubscribe"}
+STAY_INSIDE = {"subscribe", "unsubscribe", "start", "stop"}
 FACES: list[type[Face]] = [MemoryLayer, MessageBus, Scheduler]
 
 

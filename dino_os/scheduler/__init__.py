@@ -6,14 +6,19 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
+from dino_os import inside
 from dino_os.errors import InvalidInput, SchedulerError
 from dino_os.face import Face
 from dino_os.skill import MARK
 
 __all__ = ["Job", "Scheduler", "SchedulerError"]
+
+# Workspace → functions that this program gave itself, as "module:name": those it may import.
+_given: dict[Path, set[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,39 @@ class Scheduler(Face):
             SchedulerError: There are as many jobs as there may be.
         """
         path = func if isinstance(func, str) else path_of(func)
-        return str(self._call("add_job", name=name, func=path, trigger=trigger, **kw))
+        job_id = str(self._call("add_job", name=name, func=path, trigger=trigger, **kw))
+        if not isinstance(func, str) and ":" in path and inside.connection() is None:
+            _given.setdefault(self._workspace().root, set()).add(path)
+        return job_id
+
+    def start(self) -> None:
+        """
+        Run what is due in the background of this program, until `stop` or its end.
+
+        Skills run in their sandbox, functions that this program gave to `add_job` in processes that
+        import them; a function that was only named runs where the settings name it
+        (`resources.functions`).  Nothing where it is running already.
+
+        Raises:
+            SchedulerError: This is a skill, whose program it is not.
+        """
+        from dino_os.scheduler import background  # noqa: PLC0415
+
+        _refuse_inside()
+        workspace = self._workspace()
+        background.start(workspace, _given.setdefault(workspace.root, set()))
+
+    def stop(self) -> bool:
+        """
+        End what `start` began, once what runs has ended; False where nothing was.
+
+        Raises:
+            DinoError: It had ended already, of this: the record could not be read or written.
+        """
+        from dino_os.scheduler import background  # noqa: PLC0415
+
+        _refuse_inside()
+        return background.stop(self._workspace().root)
 
     def remove_job(self, job_id: str) -> bool:
         """Forget a job."""
@@ -146,6 +183,11 @@ class Scheduler(Face):
         """Its next due times, in the zone of its trigger."""
         found = self._call("next_runs", job_id=job_id, count=count)
         return [datetime.fromisoformat(text) for text in found]
+
+
+def _refuse_inside() -> None:
+    if inside.connection() is not None:
+        raise SchedulerError("a skill adds jobs; it is not what serves them")
 
 
 def path_of(func: Callable[..., Any]) -> str:

@@ -38,7 +38,11 @@ class SchedulerDuty:
         self._clock = clock
         self.submitted: list[str] = []  # in the last turn
         self._seen: tuple[float, float] | None = None
-        self.watches: Sequence[Path] = (workspace.memory / "scheduler.jsonl",)
+        memory = workspace.memory
+        self.watches: Sequence[Path] = (
+            memory / "scheduler.jsonl",
+            memory / "engine_state.jsonl",  # whoever runs the tasks
+        )
 
     @property
     def _tasks(self) -> ResourceEngine:
@@ -50,8 +54,8 @@ class SchedulerDuty:
         self.submitted = []
         jobs.refresh()
         self._look_at_the_clock()
-        now = jobs.clock()
-        if self._is_due(now) or jobs.open_tasks(RECORDED) or self._has_ended():
+        ended = self._has_ended()
+        if ended or self._is_due(jobs.clock()) or jobs.open_tasks(RECORDED):
             with jobs.deciding():
                 jobs.settle(self._end_of)
                 jobs.decide_due()
@@ -77,12 +81,15 @@ class SchedulerDuty:
 
     def _has_ended(self) -> bool:
         """Whether any of the submitted tasks is done."""
-        return any(self._end_of(task_id) for task_id in self._jobs.open_tasks(SUBMITTED))
+        submitted = self._jobs.open_tasks(SUBMITTED)
+        if submitted:
+            self._tasks.refresh()  # once for all of them
+        return any(self._end_of(task_id) for task_id in submitted)
 
     def _end_of(self, task_id: str) -> Ended | None:
         from engines.resource_engine import FINISHED  # noqa: PLC0415  known by then
 
-        task = self._tasks.recall(task_id)
+        task = self._tasks.known(task_id) or self._tasks.recall(task_id)
         if task is None:
             return Ended("error", reason="the resource engine does not know its task any more")
         if task.state not in FINISHED:
