@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +33,6 @@ class Desk:
         more = {"new_id": new_id} if new_id else {}
         self.jobs = Jobs(journal=Journal(folder / "scheduler.jsonl"), clock=clock, **more)
         self.tasks = ResourceEngine(journal=Journal(folder / "engine_state.jsonl"), clock=clock)
-        self._session: str | None = None
         self.steady = 0.0
         workspace: Any = SimpleNamespace(memory=folder, jobs=self.jobs, resources=self.tasks)
         self.duty = SchedulerDuty(workspace, clock=lambda: self.steady)
@@ -73,10 +73,14 @@ class Desk:
             self.clock.now = max(self.clock.now, *waiting)
             self.end()
 
+    @cached_property
+    def session(self) -> str:
+        """Who runs the tasks."""
+        return self.tasks.join(slots=100)
+
     def begin(self) -> dict[str, int]:
         """Begin every task that may begin now: their ids, and the leases they run under."""
-        self._session = self._session or self.tasks.join(slots=100)
-        found = self.tasks.exchange(self._session, room=100)
+        found = self.tasks.exchange(self.session, room=100)
         return {task.task_id: lease.number for lease in found.leases for task in lease.tasks}
 
     def end(self, outcome: str = "ok") -> None:
@@ -86,7 +90,7 @@ class Desk:
 
     def finish(self, begun: dict[str, int], outcome: str = "ok") -> None:
         ended = [Ended(task_id, lease, outcome, final=True) for task_id, lease in begun.items()]
-        self.tasks.exchange(self._session or "", ended=ended)
+        self.tasks.exchange(self.session, ended=ended)
 
     def under_way(self) -> list[Task]:
         return [task for task in self.tasks.tasks() if task.state not in FINISHED]
