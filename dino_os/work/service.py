@@ -235,7 +235,8 @@ class _Turns:
 
     def __init__(self, duty: Duty) -> None:
         self._duty = duty
-        self._names = {path.name for path in duty.watches}
+        # What was written counts once the head says so, which is a moment behind the lines.
+        self._names = {path.with_suffix(".head").name for path in duty.watches}
         self.at: float | None = 0.0
 
     def is_due(self, now: float, changed: set[str]) -> bool:
