@@ -58,7 +58,6 @@ class Crew:
         self._next_look = 0.0
         self._next_upkeep = 0.0
         self.name = engine.join(slots=slots)
-        self._seen = -1  # where the journal ended when it was last asked
         self.leaving = False
         self._claimed = False  # whether the last exchange asked for all that there was room for
         self.ended = 0
@@ -97,7 +96,7 @@ class Crew:
         self._collect()
         now = time.monotonic()
         claim = claim and not self.leaving
-        changed = bool(self._owed or self._returned) or self._somebody_wrote()
+        changed = bool(self._owed or self._returned) or self._others_wrote()
         changed = changed or (claim and not self._claimed)
         if now >= self._next_upkeep:
             self._engine.upkeep(self.name)
@@ -136,7 +135,6 @@ class Crew:
             self._begin_again()
             return 0
         self._claimed = claim
-        self._seen = self._engine.journal.end.offset
         count = len(self._owed) + len(found.leases)
         self.ended += len(self._owed) - found.void
         self._owed, self._returned = [], {}
@@ -170,8 +168,7 @@ class Crew:
         # A clock that is set must not make a delayed task wait for long.
         return now + min(wait, _LOOK_S if others else BEAT_S)
 
-    def _somebody_wrote(self) -> bool:
-        """Since the last exchange; also this very process, which may submit tasks between them."""
+    def _others_wrote(self) -> bool:
         path = getattr(self._engine.journal, "path", None)
         if path is None:
             return True
@@ -179,7 +176,7 @@ class Crew:
             size = os.stat(path).st_size  # noqa: PTH116  asked for every few milliseconds
         except OSError:
             return False
-        return size != self._seen
+        return size != self._engine.journal.end.offset
 
     def _learn(self, ended: Ended) -> None:
         task = self._engine.known(ended.task_id)
