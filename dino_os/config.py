@@ -152,6 +152,20 @@ class Resources(Struct, forbid_unknown_fields=True, frozen=True):
     functions: list[str] = []
 
 
+class Entities(Struct, forbid_unknown_fields=True, frozen=True):
+    """How much failure an entity is allowed that says nothing else, and how to look for a route."""
+
+    max_failures: Positive = 3
+    within_s: Seconds = 300.0
+    backoff_s: Seconds = 1.0
+    backoff_most_s: Seconds = 300.0
+    max_corrections: Positive = 5
+    corrections_within_s: Seconds = 3600.0
+    probe_s: Annotated[float, Meta(gt=0)] = 5.0
+    probe_most_s: Annotated[float, Meta(gt=0)] = 300.0
+    probe_timeout_s: Annotated[float, Meta(gt=0)] = 3.0
+
+
 class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     """All sections."""
 
@@ -162,6 +176,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     scheduler: Scheduler = Scheduler()
     planning: Planning = Planning()
     resources: Resources = Resources()
+    entities: Entities = Entities()
 
 
 class Config:

@@ -16,6 +16,8 @@ DinoError
 ├── MemoryLayerError       the memory store                       exit 1
 ├── MessageBusError        the message bus                        exit 1
 ├── SchedulerError         the scheduler                          exit 1
+├── EntityError            an entity is in no state for it        exit 1
+│   └── ResourcesTaken     what it needs is not free              exit 4
 └── SkillFailed            a skill ran and did not succeed        exit 1
     └── SkillTimedOut      it was stopped at its time limit       exit 124
 """
@@ -28,11 +30,13 @@ __all__ = [
     "ConfigError",
     "Denied",
     "DinoError",
+    "EntityError",
     "InvalidInput",
     "MemoryLayerError",
     "MessageBusError",
     "NotConfined",
     "NotFound",
+    "ResourcesTaken",
     "SandboxError",
     "SchedulerError",
     "SecurityError",
@@ -85,6 +89,16 @@ class MessageBusError(DinoError):
 
 class SchedulerError(DinoError):
     """The scheduler."""
+
+
+class EntityError(DinoError):
+    """An entity is in a state in which that cannot be done."""
+
+
+class ResourcesTaken(EntityError):
+    """What an entity needs is not free now."""
+
+    exit_code = 4
 
 
 class SkillFailed(DinoError):

@@ -24,6 +24,13 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
         "UnassignedTask",
     ),
     "engines.engine": ("Engine",),
+    "engines.entity_manager": (
+        "Entity",
+        "EntityManager",
+        "EntityState",
+        "EntityType",
+        "RestartLimits",
+    ),
     "engines.errors": ("DinoError", "InvalidInput", "JournalBroken"),
     "engines.journal": ("Journal",),
     "engines.orchestrator": (

@@ -11,11 +11,13 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from engines.durable import create_file, make_folder
-from engines.journal import Journal
+
+if TYPE_CHECKING:
+    from engines.journal import Journal
 
 _VARIABLE = "DINO_HOME"
 
@@ -43,6 +45,8 @@ def own_journal(
     name: str, path: str | Path | None = None, *, clock: Callable[[], float] | None = None
 ) -> Journal:
     """The journal at *path*, or the workspace's own of that name."""
+    from engines.journal import Journal  # noqa: PLC0415  who asks where the workspace is needs none
+
     given: dict[str, Any] = {"clock": clock} if clock else {}
     if path is not None:
         return Journal(path, **given)

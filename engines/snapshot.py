@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum
 from importlib import import_module
@@ -66,12 +67,25 @@ class SnapshotFile:
 
         Whose it must be is asked only where there is something: to say it costs reading code.
         """
-        with contextlib.suppress(Exception):  # whatever it is, it is not what was saved
+        # Whatever it is, where that fails it is not what was saved.
+        with contextlib.suppress(Exception), _without_collection():
             form = orjson.loads(self.path.read_bytes())
             if form["format"] == _FORMAT and (maker is None or form["maker"] == maker()):
                 state = {name: _unpack(value) for name, value in form["state"].items()}
                 return Snapshot(_position(form["position"]), state)
         return None
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Making a large state sets off searches for garbage, of which there is none: half the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def read_position(path: Path) -> Position | None:

@@ -10,6 +10,7 @@ from dino_os.workspace.folder import Folder
 if TYPE_CHECKING:
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
+    from engines.entity_manager import EntityManager
     from engines.orchestrator import DynamicUsageOrchestrator
     from engines.resource_engine import ResourceEngine
     from engines.space import DynamicSpaceEngine
@@ -54,6 +55,19 @@ class Engines(Folder):
         from engines.assign import DynamicAssignEngine  # noqa: PLC0415
 
         return DynamicAssignEngine(journal=self.journal("assignments"))
+
+    @cached_property
+    def entities(self) -> EntityManager:
+        from dino_os.entities.pools import LatePools  # noqa: PLC0415
+        from engines.entity_manager import EntityManager, RestartLimits  # noqa: PLC0415
+
+        settings = self.config.settings.entities
+        limits = {name: getattr(settings, name) for name in RestartLimits.__slots__}
+        return EntityManager(
+            journal=self.journal("entities"),
+            resource_engine=LatePools(lambda: self.resources),
+            limits=RestartLimits(**limits),
+        )
 
     def orchestrator(
         self, *, alert_threshold: float | None = None, critical_threshold: float | None = None

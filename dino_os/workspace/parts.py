@@ -86,6 +86,7 @@ class Parts(Engines):
             "sectors": lambda: self.sectors,
             "states": lambda: self.states,
             "assignments": lambda: self.assignments,
+            "entities": lambda: self.entities,
             "cycles": self.orchestrator,
             "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,

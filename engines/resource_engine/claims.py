@@ -72,7 +72,7 @@ class Claims(ResourceState):
     ) -> None:
         self._monotonic = monotonic
         self._rng = rng or random.Random()  # noqa: S311  it spreads load, and hides nothing
-        self._refused: Counter[ResourceType] = Counter()
+        self._refused: Counter[str] = Counter()
         self._looked_at: dict[str, float] = {}
         super().__init__(*args, **settings)
         path = getattr(self.journal, "path", None)
@@ -91,6 +91,7 @@ class Claims(ResourceState):
             Its name, with which it claims.
         """
         name = uuid4().hex
+        self._files.sweep()
         self._files.hold(name)
         now = self._now()
         with self.deciding():
@@ -136,14 +137,17 @@ class Claims(ResourceState):
             void = sum(not self._end(one) for one in ended)
             for lease, tasks in (returned or {}).items():
                 self._return(lease, tasks)
-            self._give_up_lost(name, now)
+            given_up = self._give_up_lost(name, now)
             leave = session.joined_seq < self._drained
             leases = [] if leave else self._grant(name, room, now.clock, size, runs)
             if self._must_tell(session, now):
-                refused = {pool.value: count for pool, count in self._refused.items()}
-                self.record("session_alive", session=name, refused=refused, **_alive(now))
+                self.record(
+                    "session_alive", session=name, refused=dict(self._refused), **_alive(now)
+                )
                 self._refused.clear()
             stop = self._to_stop(name)
+        for lost in given_up:  # not before that is durable: the file is what tells
+            self._files.drop(lost)
         return Exchange(leases, stop, leave, void)
 
     # --- below the face ----------------------------------------------------------------------
@@ -200,8 +204,9 @@ class Claims(ResourceState):
 
     # --- what was lost -----------------------------------------------------------------------
 
-    def _give_up_lost(self, own: str, now: Now) -> None:
-        """Give what lost sessions hold to others."""
+    def _give_up_lost(self, own: str, now: Now) -> list[str]:
+        """Give what lost sessions hold to others; which they were."""
+        lost = []
         for session in [*self._sessions.values()]:
             looked = self._looked_at.get(session.name, 0.0)
             if session.name == own or now.mono - looked < _LOOK_AROUND_S:
@@ -212,8 +217,9 @@ class Claims(ResourceState):
             if why and (holds or self._files.is_free(session.name)):
                 self._lose(session, why)
                 self.record("session_lost", session=session.name, why=why)
-                self._files.drop(session.name)
                 self._looked_at.pop(session.name)
+                lost.append(session.name)
+        return lost
 
     def _lose(self, session: Session, why: str) -> None:
         for number in self._holds(session.name):
@@ -268,7 +274,7 @@ class Claims(ResourceState):
         """
         granted: list[Lease] = []
         order = self.ready.order(now) if room > 0 else []
-        kept: set[ResourceType] = set()
+        kept: set[str] = set()
         while order and len(granted) < room:
             kind = heapq.heappop(order).kind
             head = self.ready.head(kind)
@@ -289,9 +295,10 @@ class Claims(ResourceState):
                 heapq.heappush(order, place)
         return granted
 
-    def _has_room(self, kind: Kind, kept: set[ResourceType]) -> bool:
+    def _has_room(self, kind: Kind, kept: set[str]) -> bool:
         return all(
-            pool not in kept and self.pools[pool].free >= amount for pool, amount in kind.needs
+            pool not in kept and self.pools[ResourceType(pool)].free >= amount
+            for pool, amount in kind.needs
         )
 
     def _lease(self, session: str, kind: Kind, most: int, now: float) -> Lease:

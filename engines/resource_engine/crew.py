@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engines.resource_engine.engine import ResourceEngine
 
 _HANDFUL_S = 0.01  # tasks are handed over together that take no longer than this
-_LARGEST_HANDFUL = 64
+_LARGEST_HANDFUL = 256
 _NEWEST = 0.2  # weight of the last duration
 _LOOK_S = 1.0
 
@@ -48,7 +48,7 @@ class Crew:
         slots: int | None = None,
         timeout_s: float = 3600.0,
     ) -> None:
-        self._engine = engine
+        self.engine = engine
         self._runs = runs
         self._slots = slots
         self._workers = Workers(launch, timeout_s=timeout_s)
@@ -58,6 +58,7 @@ class Crew:
         self._next_look = 0.0
         self._next_upkeep = 0.0
         self.name = engine.join(slots=slots)
+        self._seen = -1  # where the journal ended when it was last asked
         self.leaving = False
         self._claimed = False  # whether the last exchange asked for all that there was room for
         self.ended = 0
@@ -96,10 +97,10 @@ class Crew:
         self._collect()
         now = time.monotonic()
         claim = claim and not self.leaving
-        changed = bool(self._owed or self._returned) or self._others_wrote()
+        changed = bool(self._owed or self._returned) or self._somebody_wrote()
         changed = changed or (claim and not self._claimed)
         if now >= self._next_upkeep:
-            self._engine.upkeep(self.name)
+            self.engine.upkeep(self.name)
             self._next_upkeep = now + BEAT_S
         elif not changed and now < self._next_look:
             return 0
@@ -108,7 +109,7 @@ class Crew:
     def close(self) -> None:
         """End the workers, say what they had, and leave."""
         self._workers.close()
-        self._engine.leave(self.name)
+        self.engine.leave(self.name)
 
     # --- below the face ----------------------------------------------------------------------
 
@@ -120,10 +121,10 @@ class Crew:
             self._returned.setdefault(lease, []).extend(tasks)
 
     def _exchange(self, *, claim: bool) -> int:
-        slots = self._slots or self._engine.pools[ResourceType.COMPUTE].capacity
+        slots = self._slots or self.engine.pools[ResourceType.COMPUTE].capacity
         room = max(slots - self.busy, 0) if claim else 0
         try:
-            found = self._engine.exchange(
+            found = self.engine.exchange(
                 self.name,
                 ended=self._owed,
                 returned=self._returned,
@@ -135,6 +136,7 @@ class Crew:
             self._begin_again()
             return 0
         self._claimed = claim
+        self._seen = self.engine.journal.end.offset
         count = len(self._owed) + len(found.leases)
         self.ended += len(self._owed) - found.void
         self._owed, self._returned = [], {}
@@ -157,29 +159,30 @@ class Crew:
         """It was given up as lost: what it runs is void, and it joins anew."""
         self._workers.close()
         self._owed, self._returned = [], {}
-        self.name = self._engine.join(slots=self._slots)
+        self.name = self.engine.join(slots=self._slots)
 
     def _look_again(self) -> float:
         """Others may be lost at any time, and a task's time may come."""
         now = time.monotonic()
-        delayed = self._engine.ready.next_delayed()
-        wait = math.inf if delayed is None else max(delayed - self._engine.clock(), 0.0)
-        others = len(self._engine.sessions_known) > 1
+        delayed = self.engine.ready.next_delayed()
+        wait = math.inf if delayed is None else max(delayed - self.engine.clock(), 0.0)
+        others = len(self.engine.sessions_known) > 1
         # A clock that is set must not make a delayed task wait for long.
         return now + min(wait, _LOOK_S if others else BEAT_S)
 
-    def _others_wrote(self) -> bool:
-        path = getattr(self._engine.journal, "path", None)
+    def _somebody_wrote(self) -> bool:
+        """Since the last exchange; also this very process, which may submit tasks between them."""
+        path = getattr(self.engine.journal, "path", None)
         if path is None:
             return True
         try:
             size = os.stat(path).st_size  # noqa: PTH116  asked for every few milliseconds
         except OSError:
             return False
-        return size != self._engine.journal.end.offset
+        return size != self._seen
 
     def _learn(self, ended: Ended) -> None:
-        task = self._engine.known(ended.task_id)
+        task = self.engine.known(ended.task_id)
         if task is not None and ended.duration_s:
             last = self._took.get(task.does, ended.duration_s)
             self._took[task.does] = last + _NEWEST * (ended.duration_s - last)

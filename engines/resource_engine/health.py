@@ -7,6 +7,7 @@ does not flap.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ THRESHOLDS: Mapping[str, float] = {
 }
 _GOOD_AGAIN = 0.9
 _A_MOMENT_S = 0.05
+_read_before: set[int] = set()
 
 Probe = Callable[[Path], Mapping[str, float]]
 
@@ -28,9 +30,11 @@ def machine(folder: Path) -> dict[str, float]:
     """CPU, memory and the disk of *folder* in percent, as the system counts them now."""
     import psutil  # noqa: PLC0415  where somebody asks
 
+    # It takes two readings: the first of a process waits a moment, others look back to the last.
+    interval = None if _read_before else _A_MOMENT_S
+    _read_before.add(os.getpid())
     return {
-        # Two readings are needed; the first call of a process has none to compare with.
-        "cpu": psutil.cpu_percent(interval=_A_MOMENT_S),
+        "cpu": psutil.cpu_percent(interval=interval),
         "memory": psutil.virtual_memory().percent,
         "disk": psutil.disk_usage(str(folder)).percent,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -17,22 +18,27 @@ from engines.resource_engine.model import ResourceType, Task, TaskPriority, Task
 Row = dict[str, Any]
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
+_NAMES = [one.name for one in dataclasses.fields(Task)]
 _USUAL: dict[str, Any] = {
     one.name: None if one.default is dataclasses.MISSING else one.default
     for one in dataclasses.fields(Task)
 } | {"limits": _NOTHING, "created_at": 0.0}
 _DERIVED = {"resource_type", "resource_amount", "needs", "priority", "state"}
-_PLAIN = [(name, value) for name, value in _USUAL.items() if name not in _DERIVED]
+_PLAIN = [name for name in _NAMES if name not in _DERIVED]
+_plain_of = attrgetter(*_PLAIN)
 _PRIORITIES = {priority.value: priority for priority in TaskPriority}
 _STATES = {state.value: state for state in TaskState}
 _COMPUTE_1 = {"compute": 1}
+_SET = [(name, getattr(Task, name).__set__, _USUAL[name]) for name in _PLAIN]
 
 
 def to_row(task: Task) -> Row:
-    row = {name: value for name, usual in _PLAIN if (value := getattr(task, name)) != usual}
-    for name in ("after", "unmet"):
-        if name in row:
-            row[name] = list(row[name])
+    """All that is not as usual."""
+    row = {
+        name: value
+        for name, value in zip(_PLAIN, _plain_of(task), strict=True)
+        if value != _USUAL[name]
+    }
     if "limits" in row:
         row["limits"] = dict(task.limits)
     if task.priority is not TaskPriority.NORMAL:
@@ -47,15 +53,14 @@ def to_row(task: Task) -> Row:
 
 def from_row(row: Mapping[str, Any]) -> Task:
     task: Task = object.__new__(Task)
-    for name, usual in _PLAIN:
-        setattr(task, name, row.get(name, usual))
+    for name, put, usual in _SET:
+        put(task, row.get(name, usual))
     if task.after:
         task.after, task.unmet = tuple(task.after), tuple(task.unmet)
     task.priority = _PRIORITIES[row.get("priority", 2)]
     task.state = _STATES[row.get("state", "queued")]
-    needs = _needs(tuple(row.get("needs", _COMPUTE_1).items()))
-    task.needs = needs
-    task.resource_type, task.resource_amount = next(iter(needs.items()))
+    task.needs = _needs(tuple(row.get("needs", _COMPUTE_1).items()))
+    task.resource_type, task.resource_amount = next(iter(task.needs.items()))
     return task
 
 

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import functools
 import os
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from engines.resource_engine.state import Session
 
 LEASE_S = 60.0
 BEAT_S = 15.0
+_ABANDONED_S = 7 * 86_400.0  # long after whatever it stood for has been given up
 
 
 this_boot = functools.cache(boot_id)
@@ -50,6 +52,15 @@ class LockFiles:
         fd = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._held[name] = fd
+
+    def sweep(self) -> None:
+        """Remove what those left behind who ended before anybody knew them."""
+        if self._folder is None:
+            return
+        with contextlib.suppress(OSError):
+            for file in [*self._folder.iterdir()]:
+                if time.time() - file.stat().st_mtime > _ABANDONED_S and self.is_free(file.name):
+                    file.unlink()
 
     def fd(self, name: str) -> int | None:
         """What a worker process is to inherit."""

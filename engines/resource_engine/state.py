@@ -46,7 +46,7 @@ class Held:
     """What a lease holds: tasks that run one after the other, and amounts of pools."""
 
     session: str
-    tasks: list[str]
+    tasks: dict[str, None]
     needs: dict[str, int]
     limits: tuple[str, ...]
 
@@ -141,7 +141,7 @@ class ResourceState(Engine):
         tasks = [self._table.tasks[task_id] for task_id in event["tasks"]]
         first = tasks[0]
         needs = {pool.value: amount for pool, amount in first.needs.items()}
-        held = Held(event["session"], list(event["tasks"]), needs, tuple(first.limits))
+        held = Held(event["session"], dict.fromkeys(event["tasks"]), needs, tuple(first.limits))
         self._leases[number] = held
         self._take(needs)
         self._running_in.update(held.limits)
@@ -278,7 +278,7 @@ class ResourceState(Engine):
         if task.lease is None:
             return
         held = self._leases[task.lease]
-        held.tasks.remove(task.task_id)
+        del held.tasks[task.task_id]
         if not held.tasks:
             del self._leases[task.lease]
             self._give(held.needs)

@@ -91,8 +91,10 @@ class TaskTable:
         rows, table.keys, done, dead = plain
         table._done.extend(done)
         table._dead.extend(dead)
-        for row in rows:
-            task = table.tasks[row["task_id"]] = from_row(row)
+        rows.reverse()
+        while rows:  # each makes room for the next
+            task = from_row(rows.pop())
+            table.tasks[task.task_id] = task
             for other in task.unmet:
                 table._dependents.setdefault(other, []).append(task.task_id)
         return table
@@ -102,12 +104,13 @@ class Kind(NamedTuple):
     """What tasks must have in common to be admitted, or not, for the same reason."""
 
     does: str
-    needs: tuple[tuple[ResourceType, int], ...]
+    needs: tuple[tuple[str, int], ...]
     limits: tuple[tuple[str, int], ...]
 
     @classmethod
     def of(cls, task: Task) -> Kind:
-        return cls(task.does, tuple(task.needs.items()), tuple(task.limits.items()))
+        needs = tuple((pool.value, amount) for pool, amount in task.needs.items())
+        return cls(task.does, needs, tuple(task.limits.items()))
 
 
 class _Entry(NamedTuple):
@@ -190,13 +193,14 @@ class ReadyQueue:
         """How much of each resource is asked for by tasks that could start."""
         found: dict[ResourceType, int] = {}
         for kind, entries in self._ready.items():
-            for pool, amount in kind.needs:
+            for name, amount in kind.needs:
+                pool = ResourceType(name)
                 found[pool] = found.get(pool, 0) + amount * len(entries)
         return found
 
     def _wake(self) -> None:
         """Let those start whose time has come."""
-        while (due := self.next_delayed()) is not None and due <= self._now:
+        while self.next_delayed() is not None and self._is_due(self._delayed[0].task):
             self._make_ready(heapq.heappop(self._delayed).task)
 
     def _make_ready(self, task: Task) -> None:
@@ -216,9 +220,13 @@ class ReadyQueue:
         return None
 
     def _could_start(self, task: Task) -> bool:
-        if task.state is TaskState.DELAYED:
-            return (task.next_retry or 0.0) <= self._now
-        return task.state is TaskState.QUEUED
+        return task.state is TaskState.QUEUED or (
+            task.state is TaskState.DELAYED and self._is_due(task)
+        )
+
+    def _is_due(self, task: Task) -> bool:
+        # Where its last attempt is yet to come the clock was set back, and nobody knows how far.
+        return (task.next_retry or 0.0) <= self._now or (task.started_at or 0.0) > self._now
 
 
 def _is_delayed(entry: _Entry) -> bool:

@@ -31,6 +31,7 @@ retry_after_s and final, out.
 _LENGTH = struct.Struct(">I")
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _LONGEST_MESSAGE = 2000
+_QUIET_S = 0.002
 
 
 class Stopped(BaseException):
@@ -43,13 +44,27 @@ def serve(sock: socket.socket, run: Run) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(Stopped, ConnectionError):
         for message in frames(sock):
-            for task in message["tasks"]:
-                began = time.monotonic()
-                ended, stopped = _ended(run, task)
-                took = time.monotonic() - began
-                sock.sendall(frame({"task_id": task["task_id"], "duration_s": took, **ended}))
-                if stopped:
-                    return
+            if not _serve(sock, run, message["tasks"]):
+                return
+
+
+def _serve(sock: socket.socket, run: Run, tasks: list[dict[str, Any]]) -> bool:
+    """Run these and say how they ended; whether none was stopped."""
+    said, began = bytearray(), time.monotonic()
+    flushed = began
+    for number, task in enumerate(tasks, start=1):
+        ended, stopped = _ended(run, task)
+        now = time.monotonic()
+        said += frame({"task_id": task["task_id"], "duration_s": now - began, **ended})
+        began = now
+        # What takes next to no time is not worth a message each.
+        if number == len(tasks) or stopped or now - flushed > _QUIET_S:
+            sock.sendall(said)
+            said.clear()
+            flushed = now
+        if stopped:
+            return False
+    return True
 
 
 def _ended(run: Run, task: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:

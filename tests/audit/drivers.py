@@ -11,6 +11,7 @@ from dino_os.scheduler.ledger import Ended
 from dino_os.workspace import Workspace
 from engines.assign import AgentProfile, AssignableTask
 from engines.audit import Checkpoint, ForkFound, Note, SignerKey
+from engines.entity_manager import RestartLimits
 from engines.journal import RecordedJournal
 from engines.merkle import leaf_hash
 from engines.personas import PersonaSignal
@@ -180,11 +181,40 @@ def security_log() -> Iterator[Step]:
     yield lambda w: w.security_log.revoke_skill("tides", by="ada")
 
 
+def entities() -> Iterator[Step]:
+    limits = RestartLimits(max_failures=1, max_corrections=1)
+    work = {"skill": MARK, "every_s": 5, "params": {"": ["ü", None]}, "limits": limits}
+    yield lambda w: w.entities.spawn("tide", "worker", {"storage": 1}, **work)
+    yield lambda w: w.entities.spawn("clerk", "analyzer", skill="s", channel=MARK, position=3)
+    yield lambda w: w.entities.spawn("ended", "monitor")
+    yield lambda w: (w.entities.awaken("tide"), w.entities.awaken("clerk", position=4))
+    yield lambda w: w.entities.plan_run("clerk", message=7)
+    yield lambda w: w.entities.offline_adapt("clerk", reason=MARK)
+    yield lambda w: (w.entities.back_online("clerk"), w.entities.retry_run("clerk", 1))
+    for number in (1, 2):  # the second is one too many
+        yield _failed_run(number)
+    yield lambda w: w.entities.set_health("clerk", 12.5)
+    yield lambda w: w.entities.end_run("clerk", 1, "ok")
+    yield lambda w: w.entities.deactivate("ended")
+    yield lambda w: w.entities.alert_sent(1)
+    yield lambda w: (w.entities.reconcile(), w.entities.heartbeats(["clerk"], at_least_s=-1))
+
+
+def _failed_run(number: int) -> Step:
+    def step(workspace: Workspace) -> None:
+        workspace.entities.plan_run("tide")
+        workspace.entities.end_run("tide", number, "error", error=MARK)
+        workspace.entities.recover("tide")
+
+    return step
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
     "states": states,
     "assignments": assignments,
+    "entities": entities,
     "cycles": cycles,
     "checkpoints": checkpoints,
     "witness": witness,

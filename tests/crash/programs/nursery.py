@@ -21,7 +21,7 @@ from importlib import import_module
 
 from engines.errors import DinoError
 
-MODULES = ("tests.crash.programs.lives", "tests.crash.programs.operations")
+MODULES = tuple(f"tests.crash.programs.{name}" for name in ("lives", "operations", "queue_lives"))
 
 
 def live(module: str, function: str, *args: str, said: str, stopped: bool) -> None:
