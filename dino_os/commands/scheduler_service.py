@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 from typing import Any
 
 import click
@@ -107,9 +107,19 @@ def unit(workspace: Workspace, users_own: bool, as_json: bool) -> None:
         workspace.root,
         door,
         export.variables(door, "systemd"),
-        user=None if users_own else getpass.getuser(),
+        user=None if users_own else _user(),
     )
     _print({"unit": text}, text.rstrip("\n"), as_json=as_json)
+
+
+def _user() -> str:
+    """Whose process this is, whatever the environment says."""
+    import pwd  # noqa: PLC0415
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def _print(document: dict[str, Any], text: str, *, as_json: bool) -> None:
