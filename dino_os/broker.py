@@ -49,6 +49,8 @@ _CALLS: Mapping[str, Mapping[str, str]] = {
         "list_jobs": "schedule_read",
         "job_count": "schedule_read",
         "running_jobs": "schedule_read",
+        "history": "schedule_read",
+        "next_runs": "schedule_read",
     },
     "tools": {"execute": "tool_sandbox", "list_tools": ""},
 }

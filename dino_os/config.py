@@ -109,6 +109,12 @@ class OutboxSettings(Struct, forbid_unknown_fields=True, frozen=True):
     keep_s: Annotated[float, Meta(gt=0)] = 7 * 86400.0
 
 
+class Scheduler(Struct, forbid_unknown_fields=True, frozen=True):
+    """What shall run when."""
+
+    max_jobs: Positive = 1000
+
+
 class Planning(Struct, forbid_unknown_fields=True, frozen=True):
     """How plan-cycle judges and remembers."""
 
@@ -198,6 +204,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     memory: Memory = Memory()
     security: Security = Security()
     sandbox: Sandbox = Sandbox()
+    scheduler: Scheduler = Scheduler()
     planning: Planning = Planning()
     orders: Orders = Orders()
     resources: Resources = Resources()

@@ -30,6 +30,7 @@ dino = Front(
         "orders": ("orders:orders", "Orders: create, pay, fulfil, refund."),
         "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
         "cycle": ("cycle:cycle", "Planning cycles: run what is configured; past decisions."),
+        "scheduler": ("scheduler:scheduler", "What shall run when, and what became of it."),
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
         "audit": ("__init__:audit", "Checkpoints, proofs, witnesses: all that `audit` does."),
         "keys": ("keys:keys", "Secrets that skills use: set, get, rotate, delete."),

@@ -175,11 +175,7 @@ def run(workspace: Workspace, once: bool, as_json: bool) -> None:
     from dino_os.entities import EntityDuty  # noqa: PLC0415
     from dino_os.work.service import Service  # noqa: PLC0415
 
-    duty = EntityDuty(workspace)
-    Service(workspace, [duty]).run(once=once)
-    if once and duty.finish():  # what came back from being offline
-        Service(workspace, [duty]).run(once=True)
-        duty.finish()
+    Service(workspace, [EntityDuty(workspace)]).run(once=once)
     workspace.entities.refresh()
     output.answer(summary(workspace), "the entities are left to themselves", as_json=as_json)
 

@@ -66,3 +66,25 @@ def example(*lines: str) -> str:
 def file_argument(name: str, **more: Any) -> Callable[[F], F]:
     """A file to read; whether it is there is said by whoever reads it."""
     return click.argument(name, type=click.Path(path_type=Path), **more)
+
+
+def json_object(text: str | None, what: str) -> dict[str, Any]:
+    """
+    What an option gave as one JSON object; an empty one where it was not given.
+
+    Raises:
+        InvalidInput: It is something else.
+    """
+    import json  # noqa: PLC0415  for the commands that take one
+
+    from engines.errors import InvalidInput  # noqa: PLC0415
+
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(f"{what}: not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise InvalidInput(f"{what}: expected a JSON object, found {text:.60}")
+    return found

@@ -22,6 +22,7 @@ from dino_os.entities.offline import Offline
 from dino_os.entities.routes import Dial, Target, dial, targets_of
 from dino_os.entities.settling import Settling
 from dino_os.errors import InvalidInput
+from dino_os.work.duty import Duty
 from engines.entity_manager import HEARTBEAT_LIMIT_S, Entity, EntityState, Run, Work
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _HEARTBEAT_S = HEARTBEAT_LIMIT_S / 3
 
 
-class EntityDuty:
+class EntityDuty(Duty):
     """
     The entities of *workspace*, as a duty of a service.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dino_os.orders.desk import OrderDesk
 from dino_os.orders.tasks import ask_task, task_queue
+from dino_os.work.duty import Duty
 from engines.orders import Answer, Order, Outcome, Transfer
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _PATIENCE_S = 30.0
 _AGAIN_S = 5.0
 
 
-class OrdersDuty:
+class OrdersDuty(Duty):
     """
     The duty of *workspace*'s orders.
 

@@ -6,14 +6,19 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
+from dino_os import inside
 from dino_os.errors import InvalidInput, SchedulerError
 from dino_os.face import Face
 from dino_os.skill import MARK
 
 __all__ = ["Job", "Scheduler", "SchedulerError"]
+
+# Workspace → functions that this program gave itself, as "module:name": those it may import.
+_given: dict[Path, set[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +30,13 @@ class Job:
         func: A skill's name, or a function as "module:name".
         trigger: In its canonical form; a cron job's names its time zone.
         next_run: None while it is paused, and where it will not run again.
+        last_run: When the last run began that is over.
         status: scheduled, paused or running.
         params: What it is called with.
+        policies: What was said about missed times, overlap and how it runs; else the defaults hold.
+        last_outcome: How that run ended: ok, error, timeout, …
+        paused_until: When a pause ends by itself.
+        counts: How often each outcome came, and "skipped:REASON".
     """
 
     id: str
@@ -37,14 +47,19 @@ class Job:
     last_run: datetime | None
     status: str
     params: dict[str, Any] = field(default_factory=dict)
+    policies: dict[str, Any] = field(default_factory=dict)
+    last_outcome: str | None = None
+    paused_until: datetime | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Scheduler(Face):
     """
     The workspace's jobs.
 
-    It keeps what shall run, and when next; nothing runs them yet.  Where a job is asked for, its id
-    or its name will do; `NotFound` is raised where there is none.
+    It keeps what shall run, and when next.  What is due is run by `dino scheduler start`, by
+    `dino scheduler tick` from cron, or in the background of a program by `start()`.  Where a job is
+    asked for, its id or its name will do; `NotFound` is raised where there is none.
     """
 
     _part = "scheduler"
@@ -62,13 +77,49 @@ class Scheduler(Face):
                 {"kind": "at", "at": "2027-01-15T10:00:00Z"}, or the kind alone and the rest by
                 name: hour=9, minute=0 (also day, month, day_of_week); minutes=5; at="…".
             kw: Also `tz`, the zone of cron and of a time that names none (this machine's, unless
-                told), and `params`, a mapping that it is called with.
+                told); `params`, a mapping that it is called with; `replace=True`, which makes the
+                job of that name what is said here; and the policies: misfire, misfire_limit,
+                grace_s, catchup_window_s, catchup_spread_s, overlap, jitter_s, start_deadline_s,
+                max_attempts, timeout_s, priority (see `dino_os.scheduler.policies`).
 
         Raises:
             InvalidInput: The name is taken, the time never comes, or nobody else could find *func*.
+            SchedulerError: There are as many jobs as there may be.
         """
         path = func if isinstance(func, str) else path_of(func)
-        return str(self._call("add_job", name=name, func=path, trigger=trigger, **kw))
+        job_id = str(self._call("add_job", name=name, func=path, trigger=trigger, **kw))
+        if not isinstance(func, str) and ":" in path and inside.connection() is None:
+            _given.setdefault(self._workspace().root, set()).add(path)
+        return job_id
+
+    def start(self) -> None:
+        """
+        Run what is due in the background of this program, until `stop` or its end.
+
+        Skills run in their sandbox, functions that this program gave to `add_job` in processes that
+        import them; a function that was only named runs where the settings name it
+        (`resources.functions`).  Nothing where it is running already.
+
+        Raises:
+            SchedulerError: This is a skill, whose program it is not.
+        """
+        from dino_os.scheduler import background  # noqa: PLC0415
+
+        _refuse_inside()
+        workspace = self._workspace()
+        background.start(workspace, _given.setdefault(workspace.root, set()))
+
+    def stop(self) -> bool:
+        """
+        End what `start` began, once what runs has ended; False where nothing was.
+
+        Raises:
+            DinoError: It had ended already, of this: the record could not be read or written.
+        """
+        from dino_os.scheduler import background  # noqa: PLC0415
+
+        _refuse_inside()
+        return background.stop(self._workspace().root)
 
     def remove_job(self, job_id: str) -> bool:
         """Forget a job."""
@@ -76,23 +127,31 @@ class Scheduler(Face):
 
     def list_jobs(self) -> list[Job]:
         """All jobs, in the order in which they were added."""
-        times = ("next_run", "last_run")
+        times = ("next_run", "last_run", "paused_until")
         return [
-            Job(**{**job, **{name: _as_datetime(job[name]) for name in times}})
+            Job(**{**job, **{name: _as_datetime(job.get(name)) for name in times}})
             for job in self._call("list_jobs")
         ]
 
-    def pause(self, job_id: str) -> bool:
-        """Have a job not run until it is resumed; False where it was paused already."""
-        return bool(self._call("pause", job_id=job_id))
-
-    def resume(self, job_id: str) -> bool:
+    def pause(self, job_id: str, until: datetime | str | None = None) -> bool:
         """
-        Go on with a paused job at its next time; False where it was not paused.
+        Have a job not run until it is resumed, or until then; False where it was so already.
 
-        Times of cron and intervals that passed meanwhile are skipped; an `at` that did is due now.
+        Its history stays.  Raises InvalidInput where *until* is past.
         """
-        return bool(self._call("resume", job_id=job_id))
+        moment = until.astimezone().isoformat() if isinstance(until, datetime) else until
+        return bool(self._call("pause", job_id=job_id, **_said(until=moment)))
+
+    def resume(self, job_id: str, *, skip_missed: bool | None = None) -> bool:
+        """
+        Go on with a paused job; False where it was not paused.
+
+        Args:
+            skip_missed: Whether times that passed meanwhile are skipped (True), or left to the
+                job's misfire policy (False).  Unless told, those of cron and intervals are skipped,
+                and an `at` that passed is due now.
+        """
+        return bool(self._call("resume", job_id=job_id, **_said(skip_missed=skip_missed)))
 
     def run_now(self, job_id: str) -> bool:
         """
@@ -110,6 +169,25 @@ class Scheduler(Face):
     def running_jobs(self) -> int:
         """How many of them are running."""
         return int(self._call("running_jobs"))
+
+    def history(self, job_id: str, limit: int = 20) -> list[dict[str, Any]]:
+        """
+        What became of its last due times, latest first.
+
+        Each is recorded, submitted, ended (with its outcome) or skipped (with the reason, and for
+        how many in a row).  The journal has all of them.
+        """
+        return list(self._call("history", job_id=job_id, limit=limit))
+
+    def next_runs(self, job_id: str, count: int = 5) -> list[datetime]:
+        """Its next due times, in the zone of its trigger."""
+        found = self._call("next_runs", job_id=job_id, count=count)
+        return [datetime.fromisoformat(text) for text in found]
+
+
+def _refuse_inside() -> None:
+    if inside.connection() is not None:
+        raise SchedulerError("a skill adds jobs; it is not what serves them")
 
 
 def path_of(func: Callable[..., Any]) -> str:
@@ -134,6 +212,10 @@ def path_of(func: Callable[..., Any]) -> str:
             hint="define it at the top of a module that can be imported, or make it a skill",
         )
     return f"{module}:{name}"
+
+
+def _said(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _as_datetime(text: str | None) -> datetime | None:

@@ -1,9 +1,7 @@
 """
-The table of jobs: what shall run, when next, and whether it is paused.
+The scheduler as its users call it: what shall run, when next, and whether it is paused.
 
-Its state is a fold over `scheduler.jsonl`.  When a job is due next is decided by commands and
-recorded, so that folding needs neither a clock nor the data of time zones, which changes.  Takes
-and gives JSON values only.  The loop that runs what is due is not here.
+Takes and gives JSON values only.  The turns in which what is due is submitted are `duty.py`'s.
 """
 
 from __future__ import annotations
@@ -12,47 +10,38 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar
 from uuid import uuid4
 
-from dino_os.errors import InvalidInput, NotFound, SchedulerError
+from dino_os.errors import InvalidInput, SchedulerError
 from dino_os.json_value import to_text
-from dino_os.scheduler.triggers import next_time, read_trigger
+from dino_os.scheduler.due import just_after
+from dino_os.scheduler.ledger import Ledger
+from dino_os.scheduler.model import SUBMITTED, StoredJob
+from dino_os.scheduler.policies import NAMES, Policies
+from dino_os.scheduler.triggers import Trigger, next_time, read_moment, read_trigger, zone_of
 from engines import checks
-from engines.engine import Engine
-from engines.journal import Event, Journal
+from engines.journal import Journal
 
 _PARAMS_LIMIT = 2**16
 _LONGEST_NAME = 200
+_MOST_SHOWN = 1000
 _is_path = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?").fullmatch
 
 
-@dataclass(slots=True)
-class _Job:
-    id: str
-    name: str
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What somebody said about a job, checked."""
+
     func: str
-    trigger: dict[str, Any]
+    trigger: Trigger
     params: dict[str, Any]
-    added: float
-    next_run: float | None
-    last_run: float | None = None
-    status: str = "scheduled"
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "name": self.name,
-            "func": self.func,
-            "trigger": dict(self.trigger),
-            "params": dict(self.params),
-            "next_run": _as_time(self.next_run),
-            "last_run": _as_time(self.last_run),
-            "status": self.status,
-        }
+    policies: Policies
 
 
-class Jobs(Engine):
+class Jobs(Ledger):
     """
     The jobs of a workspace.
 
@@ -60,12 +49,15 @@ class Jobs(Engine):
         journal: Where events go and state comes from; None keeps them in memory.
         clock: Seconds since the epoch.
         new_id: Makes the ids of jobs.
+        max_jobs: One more is refused.
+        is_running: Whether that task runs at this moment; None takes each for running that was
+            submitted and has not ended.
     """
 
     CALLS: ClassVar = frozenset(
         {
             *("add_job", "remove_job", "list_jobs", "pause", "resume", "run_now"),
-            *("job_count", "running_jobs"),
+            *("job_count", "running_jobs", "history", "next_runs"),
         }
     )
 
@@ -75,12 +67,13 @@ class Jobs(Engine):
         journal: Journal | None = None,
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = lambda: uuid4().hex[:12],
+        max_jobs: int = 1000,
+        is_running: Callable[[str], bool] | None = None,
     ) -> None:
         self._new_id = new_id
+        self._max_jobs = max_jobs
+        self._is_running = is_running or (lambda _: True)
         super().__init__(journal, clock=clock)
-
-    def reset(self) -> None:
-        self._jobs: dict[str, _Job] = {}
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -90,81 +83,70 @@ class Jobs(Engine):
         func: str,
         trigger: Any,
         params: Mapping[str, Any] | None = None,
+        *,
+        replace: bool = False,
         **options: Any,
     ) -> str:
-        name = checks.name(name, "a job's name")
-        if len(name) > _LONGEST_NAME or not name.isprintable():
-            raise InvalidInput(f"not a job's name: {name[:40]!r}…")
-        if not (isinstance(func, str) and _is_path(func)):
-            raise InvalidInput(
-                f"a job runs a skill or a function, found {func!r}",
-                hint='name a skill, or a function as "module:name"',
-            )
-        given = checks.mapping(params, "params")
-        to_text(given, "params", _PARAMS_LIMIT)
-        read = read_trigger(trigger, options)
+        name = _checked_name(name)
+        said = _read(func, trigger, params, options)
         with self.deciding():
-            now = self.clock()
-            if twin := self._named(name):
+            twin = self._named(name)
+            if twin is None:
+                return self._add(name, said)
+            if not replace:
                 raise InvalidInput(
-                    f"there is a job named {name!r} already, {twin.id}", hint="remove it first"
+                    f"there is a job named {name!r} already, {twin.id}",
+                    hint="remove it first, or replace it",
                 )
-            due = next_time(read, after=now, since=now)
-            if due is None:
-                raise InvalidInput(f"{read['at']} is past", hint="name a time to come")
-            job_id = self._new_id()
-            if job_id in self._jobs:
-                raise SchedulerError(f"the new id {job_id!r} is taken; try again")
-            self.record(
-                "job_added",
-                job_id=job_id,
-                name=name,
-                func=func,
-                trigger=read,
-                params=given,
-                added=now,
-                next_run=due,
-            )
-        return job_id
+            self._change(twin, said)
+            return twin.id
 
     def remove_job(self, job_id: str) -> bool:
         with self.deciding():
             self.record("job_removed", job_id=self._find(job_id).id)
         return True
 
-    def pause(self, job_id: str) -> bool:
+    def pause(self, job_id: str, until: str | None = None) -> bool:
         with self.deciding():
             job = self._find(job_id)
-            if job.status == "paused":
+            moment = None if until is None else read_moment(until)
+            if moment is not None and moment <= self.clock():
+                raise InvalidInput(f"{until} is past", hint="name a time to come")
+            if job.paused and job.paused_until == moment:
                 return False
-            self.record("job_paused", job_id=job.id)
+            more = {} if moment is None else {"until": moment}
+            self.record("job_paused", job_id=job.id, **more)
         return True
 
-    def resume(self, job_id: str) -> bool:
+    def resume(self, job_id: str, *, skip_missed: bool | None = None) -> bool:
         with self.deciding():
             job = self._find(job_id)
-            if job.status != "paused":
+            if not job.paused:
                 return False
-            due = next_time(job.trigger, after=self.clock(), since=job.added)
-            if due is None and job.last_run is None:
-                # Its one time came while it was paused: late is better than silently never.
-                due = self.clock()
-            self.record("job_resumed", job_id=job.id, next_run=due)
+            self._resume(job, self.clock(), skip_missed=skip_missed)
         return True
 
     def run_now(self, job_id: str) -> bool:
         with self.deciding():
             job = self._find(job_id)
-            if job.status == "paused":
+            if job.paused:
                 raise InvalidInput(f"the job {job.name!r} is paused", hint="resume it first")
-            self.record("job_run_requested", job_id=job.id, next_run=self.clock())
+            if job.requested is None:
+                due = self.clock()
+                while due in job.occurrences:
+                    due = round(due + 0.001, 3)
+                self.record("job_run_requested", job_id=job.id, next_run=due)
         return True
 
     # --- queries -----------------------------------------------------------------------------
 
     def list_jobs(self) -> list[dict[str, Any]]:
         self.refresh()
-        return [job.as_dict() for job in self._jobs.values()]
+        running = self._running()
+        return [
+            job.as_dict() | ({"status": "running"} if job.id in running and not job.paused else {})
+            for job in self._jobs.values()
+        ]
 
     def job_count(self) -> int:
         self.refresh()
@@ -172,49 +154,99 @@ class Jobs(Engine):
 
     def running_jobs(self) -> int:
         self.refresh()
-        return sum(job.status == "running" for job in self._jobs.values())
+        return len(self._running())
 
-    # --- folding -----------------------------------------------------------------------------
+    def history(self, job_id: str, limit: int = 20) -> list[dict[str, Any]]:
+        self.refresh()
+        found = list(self._find(job_id).occurrences.values())
+        return [one.as_dict() for one in islice(reversed(found), checks.whole(limit, "limit"))]
 
-    def apply_job_added(self, event: Event) -> None:
-        job_id = event["job_id"]
-        self._jobs[job_id] = _Job(
-            job_id,
-            event["name"],
-            event["func"],
-            event["trigger"],
-            event["params"],
-            event["added"],
-            event["next_run"],
-        )
-
-    def apply_job_removed(self, event: Event) -> None:
-        del self._jobs[event["job_id"]]
-
-    def apply_job_paused(self, event: Event) -> None:
-        job = self._jobs[event["job_id"]]
-        job.status, job.next_run = "paused", None
-
-    def apply_job_resumed(self, event: Event) -> None:
-        job = self._jobs[event["job_id"]]
-        job.status, job.next_run = "scheduled", event["next_run"]
-
-    def apply_job_run_requested(self, event: Event) -> None:
-        self._jobs[event["job_id"]].next_run = event["next_run"]
+    def next_runs(self, job_id: str, count: int = 5) -> list[str]:
+        self.refresh()
+        job, now = self._find(job_id), self.clock()
+        zone = zone_of(job.trigger)
+        decided_to = now if job.next_run is None else max(now, job.next_run - 0.001)
+        wanted = min(max(checks.whole(count, "count"), 0), _MOST_SHOWN)
+        times = islice(job.times.all_after(decided_to), wanted) if job.next_run else ()
+        return [datetime.fromtimestamp(time, zone).isoformat() for time in times]
 
     # --- below the face ----------------------------------------------------------------------
 
-    def _find(self, job_id: str) -> _Job:
-        """The job of that id, or of that name."""
-        job = self._jobs.get(job_id) if isinstance(job_id, str) else None
-        if found := job or self._named(job_id):
-            return found
-        known = [*self._jobs, *(job.name for job in self._jobs.values())]
-        raise NotFound(f"no job {job_id!r}{checks.did_you_mean(job_id, known)}")
+    def _add(self, name: str, said: _Said) -> str:
+        if len(self._jobs) >= self._max_jobs:
+            raise SchedulerError(
+                f"there are {len(self._jobs)} jobs, as many as there may be",
+                hint="remove some, or raise the setting scheduler.max_jobs",
+            )
+        now = self.clock()
+        due = _next_or_refuse(said.trigger, now, now)
+        job_id = self._new_id()
+        if job_id in self._jobs:
+            raise SchedulerError(f"the new id {job_id!r} is taken; try again")
+        more = {"policies": kept} if (kept := said.policies.as_dict()) else {}
+        self.record(
+            "job_added",
+            job_id=job_id,
+            name=name,
+            func=said.func,
+            trigger=said.trigger,
+            params=said.params,
+            added=now,
+            next_run=due,
+            **more,
+        )
+        return job_id
 
-    def _named(self, name: str) -> _Job | None:
-        return next((job for job in self._jobs.values() if job.name == name), None)
+    def _change(self, job: StoredJob, said: _Said) -> None:
+        """Make *job* what was said; a new trigger counts from now, and what had come is skipped."""
+        if _Said(job.func, job.trigger, job.params, job.policies) == said:
+            return
+        now, added, due = self.clock(), job.added, job.next_run
+        if said.trigger != job.trigger:
+            # Times up to the one before its next are decided, whatever the clock says now.
+            decided_to = now if due is None or due <= now else job.times.before(due, now)
+            added, due = now, _next_or_refuse(said.trigger, decided_to, now)
+            if job.next_run is not None and job.next_run <= now:
+                self._skip(job, job.times.row(job.next_run, just_after(now), "changed"), due)
+        self.record(
+            "job_changed",
+            job_id=job.id,
+            func=said.func,
+            trigger=said.trigger,
+            params=said.params,
+            policies=said.policies.as_dict(),
+            added=added,
+            next_run=due,
+        )
+
+    def _running(self) -> set[str]:
+        """The jobs of which a task runs."""
+        tasks = self.open_tasks(SUBMITTED)
+        return {self._open[task_id][0] for task_id in tasks if self._is_running(task_id)}
 
 
-def _as_time(seconds: float | None) -> str | None:
-    return None if seconds is None else checks.rfc3339(checks.from_epoch(seconds))
+def _read(func: Any, trigger: Any, params: Any, options: Mapping[str, Any]) -> _Said:
+    if not (isinstance(func, str) and _is_path(func)):
+        raise InvalidInput(
+            f"a job runs a skill or a function, found {func!r}",
+            hint='name a skill, or a function as "module:name"',
+        )
+    given = checks.mapping(params, "params")
+    to_text(given, "params", _PARAMS_LIMIT)
+    policies = Policies.read({name: options[name] for name in options if name in NAMES})
+    when = {name: options[name] for name in options if name not in NAMES}
+    return _Said(func, read_trigger(trigger, when), given, policies)
+
+
+def _checked_name(said: Any) -> str:
+    name = checks.name(said, "a job's name")
+    if len(name) > _LONGEST_NAME or not name.isprintable():
+        raise InvalidInput(f"not a job's name: {name[:40]!r}…")
+    return name
+
+
+def _next_or_refuse(trigger: Trigger, after: float, since: float) -> float:
+    due = next_time(trigger, after=after, since=since)
+    if due is None:
+        raise InvalidInput(f"{trigger['at']} is past", hint="name a time to come")
+    return due

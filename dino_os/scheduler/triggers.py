@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, tzinfo
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,22 @@ def next_time(trigger: Trigger, *, after: float, since: float) -> float | None:
     Args:
         since: From where intervals are counted.
     """
+    return next(times_after(trigger, after=after, since=since), None)
+
+
+def times_after(trigger: Trigger, *, after: float, since: float) -> Iterator[float]:
+    """As `next_time`: that moment and all that follow, without end where there is none."""
     if trigger["kind"] == "interval":
         every, since_ms = trigger["everyMs"], round(since * 1000)
         passed = (round(after * 1000) - since_ms) // every
-        return float((since_ms + (max(passed, 0) + 1) * every) / 1000)
-    if trigger["kind"] == "at":
+        for step in count(max(passed, 0) + 1):
+            yield float((since_ms + step * every) / 1000)
+    elif trigger["kind"] == "at":
         moment = _moment(trigger["at"]).timestamp()
-        return moment if moment > after else None
-    return _next_of_cron(trigger["expr"], _zone(trigger["tz"]), after)
+        if moment > after:
+            yield moment
+    else:
+        yield from _times_of_cron(trigger["expr"], _zone(trigger["tz"]), after)
 
 
 # --- cron ----------------------------------------------------------------------------------------
@@ -100,7 +109,7 @@ def _read_cron(said: dict[str, Any]) -> Trigger:
             hint="minute, hour, day of the month, month, day of the week",
         )
     tz = _zone_said(said)
-    _next_of_cron(expr, _zone(tz), 0.0)
+    next(_times_of_cron(expr, _zone(tz), 0.0))
     return {"expr": expr, "tz": tz}
 
 
@@ -128,18 +137,21 @@ def _check_weekdays(value: object) -> None:
         )
 
 
-def _next_of_cron(expr: str, zone: tzinfo, after: float) -> float:
+def _times_of_cron(expr: str, zone: tzinfo, after: float) -> Iterator[float]:
     from cronsim import CronSim  # noqa: PLC0415  where there is a cron job only
 
+    last = after
     try:
         for moment in CronSim(expr, datetime.fromtimestamp(after, zone)):
             # In the second pass of an hour that comes twice, fixed times are those of the first.
-            if moment.timestamp() > after:
-                return moment.timestamp()
+            if moment.timestamp() > last:
+                last = moment.timestamp()
+                yield last
     except Exception as error:  # noqa: BLE001  some expressions trip its parser itself
         what = f": {error}" if str(error) else ""
         raise InvalidInput(f"not a cron expression: {expr!r}{what}") from None
-    raise InvalidInput(f"the cron expression {expr!r} names no day within 50 years")
+    if last == after:
+        raise InvalidInput(f"the cron expression {expr!r} names no day within 50 years")
 
 
 # --- intervals and moments -----------------------------------------------------------------------
@@ -171,6 +183,16 @@ def _read_at(said: dict[str, Any]) -> Trigger:
     elif said.get("tz") is not None:
         raise InvalidInput(f"{said['at']} says its own zone; tz is one too many")
     return {"at": checks.rfc3339(checks.utc(moment))}
+
+
+def read_moment(text: object) -> float:
+    """
+    A moment as people write it, in seconds since the epoch; without a zone it is this machine's.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    return _moment(_read_at({"at": text})["at"]).timestamp()
 
 
 def _moment(text: str) -> datetime:
@@ -210,6 +232,11 @@ def local_zone(
             "this machine does not name its time zone", hint='say which: tz="Europe/Berlin"'
         ) from None
     return name
+
+
+def zone_of(trigger: Trigger) -> tzinfo:
+    """In whose time people read when it is due."""
+    return _zone(trigger.get("tz") or "UTC")
 
 
 def _zone_said(said: Mapping[str, Any]) -> str:

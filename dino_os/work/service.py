@@ -19,11 +19,13 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dino_os.errors import DinoError
 from dino_os.orders.tasks import ASK_PROVIDER
+from dino_os.outbox.duty import SEND
 from dino_os.upkeep import after_writing
+from dino_os.work.duty import Duty
 from dino_os.work.wake import LOOK_EVERY_S, Wake
 from engines.durable import make_folder
 from engines.errors import JournalBusy
@@ -35,25 +37,6 @@ if TYPE_CHECKING:
 _LONGEST_WAIT_S = 15.0  # a clock that is set is noticed then
 _UPKEEP_S = 60.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Duty(Protocol):
-    """
-    What a service does besides running tasks.
-
-    Attributes:
-        watches: Journals whose change means that it wants a turn.
-    """
-
-    watches: Sequence[Path]
-
-    def turn(self) -> float | None:
-        """
-        Do what is due, without waiting for anything.
-
-        Returns:
-            When it wants its next turn, in seconds since the epoch; None: when something changed.
-        """
 
 
 class Service:
@@ -138,7 +121,14 @@ class Service:
             return not busy or time.monotonic() - (self._ending_since or 0.0) > self._grace_s
         if self._crew and self._crew.leaving:
             return not busy
-        return once and not busy and not moved
+        return once and not busy and not moved and not self._finish()
+
+    def _finish(self) -> bool:
+        """Whether there is more to do after all."""
+        more = [turns for turns in self._duties if turns.finish()]
+        for turns in more:
+            turns.at = 0.0
+        return bool(more)
 
     def _take_turns(self, changed: set[str], *, all_of_them: bool) -> None:
         now = time.time()
@@ -160,7 +150,7 @@ class Service:
 
     def _hire(self) -> Crew:
         resources = self._workspace.resources
-        named = {ASK_PROVIDER, *self._workspace.config.settings.resources.functions}
+        named = {ASK_PROVIDER, SEND, *self._workspace.config.settings.resources.functions}
 
         def runs(does: str) -> bool:
             # No other is ever handed to a worker, which imports what it is told to.
@@ -241,14 +231,21 @@ class _Turns:
 
     def __init__(self, duty: Duty) -> None:
         self._duty = duty
-        self._names = {path.name for path in duty.watches}
+        # What was written counts once the head says so, which is a moment behind the lines.
+        self._names = {path.with_suffix(".head").name for path in duty.watches}
         self.at: float | None = 0.0
 
     def is_due(self, now: float, changed: set[str]) -> bool:
         return (self.at is not None and now >= self.at) or not self._names.isdisjoint(changed)
 
     def take(self) -> None:
-        self.at = self._duty.turn()
+        self.at = self._duty.turn() if self._has_begun() else None
+
+    def finish(self) -> bool:
+        return self._has_begun() and self._duty.finish()
+
+    def _has_begun(self) -> bool:
+        return not self._duty.watches or self._duty.watches[0].exists()
 
 
 def _launch(far: socket.socket, lock: int | None, root: Path) -> int:

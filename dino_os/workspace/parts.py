@@ -43,7 +43,15 @@ class Parts(Engines):
     def jobs(self) -> Jobs:
         from dino_os.scheduler.jobs import Jobs  # noqa: PLC0415
 
-        return Jobs(journal=self.journal("scheduler"))
+        return Jobs(
+            journal=self.journal("scheduler"),
+            max_jobs=self.config.settings.scheduler.max_jobs,
+            is_running=self._is_running,
+        )
+
+    def _is_running(self, task_id: str) -> bool:
+        task = self.resources.task(task_id)
+        return task is not None and task.state == "running"
 
     @cached_property
     def outbox(self) -> Outbox:

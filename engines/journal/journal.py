@@ -104,6 +104,11 @@ class Journal(RecordedJournal):
         """Behind the last event this object committed or, when locked, found."""
         return self._end
 
+    def moved_on(self) -> bool:
+        """Whether another object has written since this one knew the end; asked for cheaply."""
+        live = self._live
+        return live is None or live.end != self._end.offset or not live.is_at(self.path)
+
     # --- writing -----------------------------------------------------------------------------
 
     def append(self, event_type: str, payload: Mapping[str, Any] | None = None) -> Event:

@@ -8,7 +8,6 @@ journal and for `wake_at`.
 from __future__ import annotations
 
 import math
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -172,14 +171,8 @@ class Crew:
 
     def _somebody_wrote(self) -> bool:
         """Since the last exchange; also this very process, which may submit tasks between them."""
-        path = getattr(self.engine.journal, "path", None)
-        if path is None:
-            return True
-        try:
-            size = os.stat(path).st_size  # noqa: PTH116  asked for every few milliseconds
-        except OSError:
-            return False
-        return size != self._seen
+        journal = self.engine.journal
+        return self._seen != journal.end.offset or journal.moved_on()
 
     def _learn(self, ended: Ended) -> None:
         task = self.engine.known(ended.task_id)

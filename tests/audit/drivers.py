@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from dino_os.outbox import Address, Draft
+from dino_os.scheduler.ledger import Ended
 from dino_os.workspace import Workspace
 from engines.assign import AgentProfile, AssignableTask
 from engines.audit import Checkpoint, ForkFound, Note, SignerKey
@@ -139,16 +140,32 @@ def witness() -> Iterator[Step]:
 
 
 def scheduler() -> Iterator[Step]:
+    hourly = {"overlap": "cancel_other", "jitter_s": 9, "misfire": "fire_all", "priority": "low"}
     yield lambda w: w.jobs.add_job("tide", "hello", "interval", minutes=5)
     yield lambda w: w.jobs.add_job(
-        MARK, "a.b:c", "cron", hour=9, tz="Europe/Berlin", params={"n": 1}
+        MARK, "a.b:c", "cron", hour=9, tz="Europe/Berlin", params={"n": 1}, **hourly
     )
     yield lambda w: w.jobs.add_job("once", "hello", "at", at="2999-01-15T10:00:00Z")
     yield lambda w: w.jobs.pause("tide")
-    yield lambda w: w.jobs.pause(MARK)
+    yield lambda w: w.jobs.pause(MARK, until="2999-01-15T10:00:00Z")
     yield lambda w: w.jobs.resume("tide")
     yield lambda w: w.jobs.run_now("once")
+    yield lambda w: w.jobs.decide_due()
+    yield lambda w: w.jobs.submit(lambda wanted: {one.task_id: None for one in wanted})
+    yield lambda w: w.jobs.settle(lambda _: Ended("error", 1.5, 2.5, "it says no"))
+    for policy in ("queue_all", "skip"):
+        yield _change("once", overlap=policy)
+        yield lambda w: w.jobs.run_now("once")
+        yield lambda w: w.jobs.decide_due()
+    yield lambda w: w.jobs.resume(MARK, skip_missed=True)
+    yield lambda w: w.jobs.note_jump(-301.5)
     yield lambda w: w.jobs.remove_job("once")
+    yield lambda w: w.jobs.submit(lambda wanted: {one.task_id: None for one in wanted})
+
+
+def _change(name: str, **policies: Any) -> Step:
+    at = "2999-01-15T10:00:00Z"
+    return lambda w: w.jobs.add_job(name, "hello", "at", at=at, replace=True, **policies)
 
 
 def security_log() -> Iterator[Step]:

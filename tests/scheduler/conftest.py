@@ -1,4 +1,4 @@
-"""A table of jobs whose clock is set by the test."""
+"""A table of jobs whose clock is set by the test, and the turns of a scheduler over it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from dino_os.scheduler.jobs import Jobs
 from engines.journal import Journal
+from tests.scheduler.desk import Desk
 
 
 class Clock:
@@ -44,3 +45,8 @@ def opened(journal: Path, clock: Clock) -> Callable[[], Jobs]:
 @pytest.fixture
 def jobs(opened: Callable[[], Jobs]) -> Jobs:
     return opened()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Clock) -> Desk:
+    return Desk(tmp_path, clock)

@@ -1,0 +1,143 @@
+"""What the scheduler keeps of a job and of its due times: plain data, folded and snapshotted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dino_os.scheduler.due import Times
+from dino_os.scheduler.policies import Policies
+from engines import checks
+
+RECORDED, SUBMITTED, ENDED, SKIPPED = "recorded", "submitted", "ended", "skipped"
+_REMEMBERED = 20
+
+
+@dataclass(slots=True)
+class Occurrence:
+    """
+    A due time and what became of it, or a row of those that were skipped for one reason.
+
+    Attributes:
+        state: recorded (it will run), submitted (as a task), ended or skipped.
+        outcome: How the task ended, in the words of the resource engine.
+        reason: Why it was skipped, or could not be submitted.
+        cancels: Tasks that are cancelled before this one is submitted.
+    """
+
+    due: float
+    state: str
+    task_id: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    last: float | None = None
+    count: int = 1
+    more: bool = False
+    why: str = "due"
+    not_before: float | None = None
+    cancels: list[str] = field(default_factory=list)
+    started: float | None = None
+    finished: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in {RECORDED, SUBMITTED}
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "due": as_time(self.due),
+            "last": as_time(self.last),
+            "count": self.count,
+            "more": self.more,
+            "state": self.state,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "why": self.why,
+            "task_id": self.task_id,
+            "started": as_time(self.started),
+            "finished": as_time(self.finished),
+        }
+
+
+@dataclass(slots=True)
+class StoredJob:
+    """
+    A job.
+
+    Attributes:
+        added: From where its interval is counted.
+        next_run: The earliest of its due times that is not decided yet, paused or not.
+        requested: When somebody asked for a run beside those.
+        occurrences: The last of its due times, by time; those that are not done are all there.
+        counts: How often each came: an outcome's word, or skipped for a reason.
+    """
+
+    id: str
+    name: str
+    func: str
+    trigger: dict[str, Any]
+    params: dict[str, Any]
+    policies: Policies
+    added: float
+    next_run: float | None
+    requested: float | None = None
+    last_run: float | None = None
+    last_outcome: str | None = None
+    paused: bool = False
+    paused_until: float | None = None
+    occurrences: dict[float, Occurrence] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def times(self) -> Times:
+        return Times(self.trigger, self.added)
+
+    @property
+    def wake(self) -> float | None:
+        """When something is to be decided about it; 0 where somebody asked for it now."""
+        if self.paused:
+            return self.paused_until
+        return self.next_run if self.requested is None else 0.0
+
+    def _next(self) -> float | None:
+        times = [time for time in (self.next_run, self.requested) if time is not None]
+        return min(times, default=None)
+
+    def open_ones(self) -> list[Occurrence]:
+        return [found for found in self.occurrences.values() if found.is_open]
+
+    def task_id(self, due: float) -> str:
+        return f"job:{self.id}@{as_time(due)}"
+
+    def remember(self, found: Occurrence) -> None:
+        """Keep *found*, and forget the earliest of too many that are done."""
+        self.occurrences[found.due] = found
+        if found.state == SKIPPED:
+            self.count(f"skipped:{found.reason}", found.count)
+        spare = len(self.occurrences) - _REMEMBERED
+        done = [due for due, known in self.occurrences.items() if not known.is_open]
+        for due in done[: max(spare, 0)]:
+            del self.occurrences[due]
+
+    def count(self, word: str, more: int = 1) -> None:
+        self.counts[word] = self.counts.get(word, 0) + more
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "func": self.func,
+            "trigger": dict(self.trigger),
+            "params": dict(self.params),
+            "policies": self.policies.as_dict(),
+            "next_run": None if self.paused else as_time(self._next()),
+            "last_run": as_time(self.last_run),
+            "last_outcome": self.last_outcome,
+            "paused_until": as_time(self.paused_until),
+            "counts": dict(self.counts),
+            "status": "paused" if self.paused else "scheduled",
+        }
+
+
+def as_time(seconds: float | None) -> str | None:
+    return None if seconds is None else checks.rfc3339(checks.from_epoch(seconds))

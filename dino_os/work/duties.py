@@ -1,0 +1,24 @@
+"""All that a workspace's service looks after, each made when the service is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dino_os.work.duty import Duty
+    from dino_os.workspace import Workspace
+
+
+def duties_of(workspace: Workspace) -> list[Duty]:
+    """Jobs, entities, orders and deliveries."""
+    from dino_os.entities import EntityDuty  # noqa: PLC0415
+    from dino_os.orders import OrdersDuty  # noqa: PLC0415
+    from dino_os.outbox.duty import DeliveryDuty  # noqa: PLC0415
+    from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
+
+    return [
+        SchedulerDuty(workspace),
+        EntityDuty(workspace),
+        OrdersDuty(workspace),
+        DeliveryDuty(workspace),
+    ]
