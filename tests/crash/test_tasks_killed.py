@@ -1,4 +1,4 @@
-"""`kill -9` of workers and of who submits, five hundred times while ten thousand tasks run."""
+"""`kill -9` of workers, schedulers and who submits, 500 times while ten thousand tasks run."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from dino_os.scheduler.duty import SchedulerDuty
+from dino_os.workspace import Workspace
 from engines.journal import Journal, verify
 from engines.resource_engine import ResourceEngine, TaskState
 from tests.crash.nursery import Life, Nursery
-from tests.crash.programs.queue_lives import TASKS
+from tests.crash.programs.queue_lives import LOOK, TASKS
 
 CHUNKS, KILLS = 10, 50
 ENDS = {"task_succeeded", "task_cancelled"}
@@ -25,12 +28,27 @@ class Shift:
     """A queue, those who work on it, and how they are killed."""
 
     def __init__(self, folder: Path, nursery: Nursery, chance: random.Random) -> None:
-        self.path = folder / "engine_state.jsonl"
-        self._notes = folder / "notes"
+        (folder / "config.yaml").touch()
+        self.workspace = Workspace(folder)
+        self.path = folder / "memory" / "engine_state.jsonl"
+        self._notes = folder / "memory" / "notes"
+        self._jobs = [
+            self.workspace.jobs.add_job(
+                name,
+                LOOK,
+                "interval",
+                everyMs=every_ms,
+                misfire="fire_all",
+                misfire_limit=1000,
+                overlap="allow",
+            )
+            for name, every_ms in (("tide", 40), ("wind", 70))
+        ]
         self._nursery = nursery
         self._chance = chance
         self._workers = [self._start("work", 2), self._start("work", 1)]
         self._submitter = self._start("submit")
+        self._schedulers = [self._start("schedule"), self._start("schedule")]
         self.killed: Counter[str] = Counter()
 
     def _start(self, what: str, *args: object) -> Life:
@@ -38,10 +56,14 @@ class Shift:
 
     def kill_somebody(self) -> None:
         """And have another take the place."""
-        what = self._chance.choices(("session", "worker", "submitter"), (4, 3, 2))[0]
+        what = self._chance.choices(("session", "worker", "submitter", "scheduler"), (4, 3, 2, 3))[
+            0
+        ]
         place = self._chance.randrange(2)
         if what == "submitter":
             self._submitter = self._replaced(self._submitter)
+        elif what == "scheduler":
+            self._schedulers[place] = self._replaced(self._schedulers[place])
         elif what == "session":
             self._workers[place] = self._replaced(self._workers[place])
         elif below := children(self._workers[place].pid):
@@ -58,12 +80,19 @@ class Shift:
     def finish(self) -> None:
         """Let the rest be done: by those who still live and one more."""
         assert self._submitter.wait() == 0
+        for job in self._jobs:
+            self.workspace.jobs.pause(job)
+        for life in self._schedulers:
+            life.kill()
+            life.wait()
+        SchedulerDuty(self.workspace).turn()
         last = self._start("work_off")
         assert last.wait() == 0
         assert last.said[-1]["end"] == "done", last.said[-1]
         for life in self._workers:
             life.kill()
             life.wait()
+        SchedulerDuty(self.workspace).turn()
 
     def check(self) -> None:
         report = verify(self.path)
@@ -74,12 +103,27 @@ class Shift:
             e["task_id"] for e in events if e["event_type"] == "task_failed" and not e["retry_at"]
         ]
         ended.update(dead)
-        assert ended == Counter(f"t-{number}" for number in range(TASKS))
+        dues = self._check_due_times()
+        assert ended == Counter([*(f"t-{number}" for number in range(TASKS)), *dues])
         engine = ResourceEngine(self.path)
         assert {task.state for task in engine.tasks()} <= {TaskState.SUCCEEDED, TaskState.DEAD}
         assert all(pool.allocated == 0 for pool in engine.pools.values())
         assert not engine._leases
         assert +engine._running_in == Counter()
+
+    def _check_due_times(self) -> list[str]:
+        """None was lost, none decided twice, and each ended once; the ids of their tasks."""
+        events = list(Journal(self.path.with_name("scheduler.jsonl")).events())
+        recorded = [e for e in events if e["event_type"] == "occurrence_recorded"]
+        over = Counter(e["task_id"] for e in events if e["event_type"] == "occurrence_ended")
+        for job, every in zip(self._jobs, (0.04, 0.07), strict=True):
+            dues = [e["due"] for e in recorded if e["job_id"] == job]
+            assert len(dues) > KILLS / 10
+            steps = [round(after - before, 3) for before, after in pairwise(dues)]
+            assert steps == [every] * len(steps)
+        assert not [e for e in events if e["event_type"] == "occurrences_skipped"]
+        assert over == Counter(e["task_id"] for e in recorded)
+        return [e["task_id"] for e in recorded]
 
     def check_never_twice_at_once(self) -> None:
         """Who was taken for lost and ran on would note an end after another's begin."""

@@ -1,5 +1,5 @@
 """
-Those who share a queue until they are killed: one who submits, sessions that work.
+Those who share a queue until they are killed: one who submits, sessions that work, schedulers.
 
 Each task notes in a file when it begins and ends, as its worker sees it.
 """
@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from dino_os.scheduler.duty import SchedulerDuty
+from dino_os.workspace import Workspace
 from engines.again import RetryLater
 from engines.resource_engine import (
     Crew,
@@ -26,6 +28,7 @@ from engines.resource_engine import (
 Say, Gate = Callable[..., None], Callable[[], None]
 
 TASKS = 1000
+LOOK = "station:look"
 _PARTS = (1, 1, 2, 7, 40)
 
 
@@ -69,6 +72,16 @@ def work(path: str, slots: str, say: Say, gate: Gate) -> None:
         _turn(crew)
 
 
+def schedule(path: str, say: Say, gate: Gate) -> None:
+    """Submit what falls due until killed."""
+    del gate
+    duty = SchedulerDuty(Workspace(Path(path).parent.parent))
+    say(serving=True)
+    while True:
+        due = duty.turn()
+        time.sleep(min(max((due or 0.0) - time.time(), 0.0), 0.01))
+
+
 def work_off(path: str, say: Say, gate: Gate) -> None:
     """Work until nothing is left."""
     del gate
@@ -82,7 +95,7 @@ def work_off(path: str, say: Say, gate: Gate) -> None:
 
 def _crew(path: str, slots: str) -> Crew:
     notes = Path(path).with_name("notes")
-    functions = {"work": lambda number: _work(notes, number)}
+    functions = {"work": lambda number: _work(notes, number), LOOK: _look}
     return Crew(
         ResourceEngine(path), forking(calling(functions)), runs=lambda _: True, slots=int(slots)
     )
@@ -93,6 +106,10 @@ def _turn(crew: Crew) -> int:
     if not moved:
         select.select([*crew.sockets()], [], [], 0.005)
     return moved or crew.busy
+
+
+def _look() -> str:
+    return "the gauge is at 2.4 m"
 
 
 def _work(notes: Path, number: int) -> int:
