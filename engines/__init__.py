@@ -26,6 +26,7 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
     "engines.engine": ("Engine",),
     "engines.errors": ("DinoError", "InvalidInput", "JournalBroken"),
     "engines.journal": ("Journal",),
+    "engines.metrics": ("Gauge", "Meter", "MetricsCollector"),
     "engines.orchestrator": (
         "CycleSummary",
         "DynamicUsageOrchestrator",

@@ -10,6 +10,7 @@ from dino_os.workspace.folder import Folder
 if TYPE_CHECKING:
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
+    from engines.metrics import MetricsCollector
     from engines.orchestrator import DynamicUsageOrchestrator
     from engines.resource_engine import ResourceEngine
     from engines.space import DynamicSpaceEngine
@@ -95,6 +96,16 @@ class Engines(Folder):
                 scaling.target, scaling.tolerance, scaling.stabilisation_s, scaling.every_s
             ),
         )
+
+    def metrics(self, window_s: float | None = None) -> MetricsCollector:
+        """What the journals and the engines have to show, of the last *window_s* seconds or all."""
+        from engines.metrics import MetricsCollector  # noqa: PLC0415
+
+        kept = None if self.rehearsal else self.memory / "metrics"
+        found = MetricsCollector(self.memory, kept=kept, window_s=window_s)
+        if (self.memory / "engine_state.jsonl").exists():
+            found.integrate(resource_engine=self.resources)
+        return found
 
     @cached_property
     def checkpoints(self) -> CheckpointLog:
