@@ -23,7 +23,7 @@ from engines.errors import JournalError
 from engines.metrics import live
 from engines.metrics.bus import BusFold
 from engines.metrics.entities import EntityFold
-from engines.metrics.families import Family, by, gauges
+from engines.metrics.families import Family, by, counters, gauges
 from engines.metrics.fold import JournalFold
 from engines.metrics.history import HOUR, MINUTE
 from engines.metrics.journals import JournalSize, journal_families, journals_in, size_of
@@ -87,9 +87,10 @@ class MetricsCollector:
         latent_cache: live.TellsStats | None = None,
     ) -> None:
         """Measure these engines too; what was handed in before stays where nothing is given."""
-        self._engine = resource_engine or self._engine
-        self._nav = nav_mesh or self._nav
-        self._cache = latent_cache or self._cache
+        # Not `or`: a cache without entries may be False.
+        self._engine = self._engine if resource_engine is None else resource_engine
+        self._nav = self._nav if nav_mesh is None else nav_mesh
+        self._cache = self._cache if latent_cache is None else latent_cache
 
     def update_all(self) -> None:
         """
@@ -161,6 +162,10 @@ class MetricsCollector:
         yield gauges("dino_gauge_target_ratio", "What they should reach.", by("gauge", targets))
         for fold in self._there():
             yield from fold.families(self.updated_at)
+        unread = {fold.journal_name: fold.unread for fold in self._there()}
+        yield counters(
+            "dino_metrics_unread_lines_total", "Lines not understood.", by("journal", unread)
+        )
         if self._engine_status:
             yield from live.engine_families(self._engine_status)
         if self._nav_status:

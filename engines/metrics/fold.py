@@ -68,6 +68,11 @@ class JournalFold(Engine):
         return ()
 
     @property
+    def unread(self) -> int:
+        """How many lines were not as this version knows them; they are not counted."""
+        return self.totals["unread"]
+
+    @property
     def empty(self) -> bool:
         """Whether the journal has no line."""
         return self._folded_to.seq == 0
@@ -91,10 +96,22 @@ class JournalFold(Engine):
             self.names[name] = None
         return name
 
+    def look(self, event: Event) -> None:
+        """What is counted of events of every type."""
+
     def save_snapshot(self) -> None:
         if path := self.journal.snapshot_path:
             make_folder(path.parent)
         super().save_snapshot()
+
+    def _apply(self, event: Event) -> None:
+        try:
+            super()._apply(event)
+            self.look(event)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            # Whoever wrote it is another engine, of another version perhaps: that is no reason to
+            # show nothing.  `unread` says so.
+            self.totals["unread"] += 1
 
     def _restore(self) -> None:
         path = self.journal.snapshot_path

@@ -27,8 +27,7 @@ class SecurityFold(JournalFold):
         super().reset()
         self.results: dict[str, int] = {}
 
-    def _apply(self, event: Event) -> None:
-        super()._apply(event)
+    def look(self, event: Event) -> None:
         if "entity" not in event:
             return
         result = event.get("result", "ok")
@@ -37,7 +36,7 @@ class SecurityFold(JournalFold):
         self.tally(event, "decisions")
         if result == "rate_limited":  # too often is not yet without a right
             self.tally(event, "rate_limited")
-        elif result in _REFUSED:
+        elif result == "denied" or event["event_type"] == "unlock_failed":
             self.tally(event, "breaches_blocked", _attempts(event))
 
     def families(self, now: float) -> Iterable[Family]:
