@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dino_os.workspace.folder import Folder
+from engines.errors import JournalError
 
 if TYPE_CHECKING:
     from engines.assign import DynamicAssignEngine
@@ -103,8 +105,10 @@ class Engines(Folder):
 
         kept = None if self.rehearsal else self.memory / "metrics"
         found = MetricsCollector(self.memory, kept=kept, window_s=window_s)
-        if (self.memory / "engine_state.jsonl").exists():
-            found.integrate(resource_engine=self.resources)
+        # One that does not stand is named when the collector reads it itself.
+        with contextlib.suppress(JournalError):
+            if (self.memory / "engine_state.jsonl").exists():
+                found.integrate(resource_engine=self.resources)
         return found
 
     @cached_property

@@ -149,7 +149,8 @@ class Meter:
             early = sum(count for at, count in track.points if begin <= at < middle)
             late = sum(count for at, count in track.points if middle <= at <= now)
             older, newer = older + early, newer + late
-            rate += (early + late) * self.interval_s / (now - begin)
+            # What was seen for less than an interval is not made more of.
+            rate += (early + late) * self.interval_s / max(now - begin, self.interval_s)
         self.value = rate
         self.trend = _trend(older, newer) if self.measured else None
 
