@@ -58,9 +58,9 @@ class EntityFold(JournalFold):
 
     def families(self, now: float) -> Iterable[Family]:
         del now
-        yield gauges(
-            "dino_entities", "Entities, by state.", by("state", Counter(self.states.values()))
-        )
+        states = Counter(dict.fromkeys(self.moves, 0))  # one that none is in now is 0
+        states.update(self.states.values())
+        yield gauges("dino_entities", "Entities, by state.", by("state", states))
         yield counters(
             "dino_entity_transitions_total",
             "Changes of state, by the new one.",

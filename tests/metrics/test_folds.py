@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from dino_os.auditing import Auditing
 from dino_os.retention import prune_journal
 from dino_os.workspace import Workspace
 from engines import engine as engine_module
-from engines.metrics import MetricsCollector
+from engines.metrics import MetricsCollector, live
 from engines.metrics.collector import FOLDS
 from engines.metrics.entities import EntityFold
 from engines.metrics.fold import JournalFold
@@ -22,6 +23,7 @@ from engines.metrics.history import History
 from engines.metrics.security import SecurityFold
 from engines.metrics.tasks import TaskFold
 from tests.audit.drivers import DRIVERS
+from tests.conftest import REPOSITORY
 from tests.metrics.desk import NOON, Clock, Queue, Series, exposed, series, write
 
 Line = tuple[float, str, Mapping[str, Any]]
@@ -125,6 +127,7 @@ def test_entities_are_counted_by_where_they_are_now(memory: Path) -> None:
     )
     assert found[series("dino_entities", state="active")] == 1
     assert found[series("dino_entities", state="hibernating")] == 1
+    assert found[series("dino_entities", state="awakening")] == 0
     assert found[series("dino_entity_transitions_total", state="active")] == 2
     assert collector.counts()["entities"] == {
         "spawned": 2,
@@ -187,6 +190,25 @@ def test_journals_tell_their_lines_and_bytes(memory: Path, queue: Queue) -> None
     assert found[series("dino_journal_lines_total", journal="engine_state")] == 2
     assert found[series("dino_journal_size_bytes", journal="engine_state")] == path.stat().st_size
     assert found[series("dino_journal_broken", journal="engine_state")] == 0
+
+
+def test_the_docs_name_every_series_and_no_other(memory: Path) -> None:
+    """As `docs/metrics.md` has them in its table."""
+    folds = [kind(memory / f"{kind.journal_name}.jsonl") for kind in FOLDS]
+    shown = [family for fold in folds for family in fold.families(NOON)]
+    collector = MetricsCollector(memory)
+    shown += [*collector.families(), *live.engine_families({}), *live.gate_families({})]
+    shown += live.cache_families(NoCache())
+    table = (REPOSITORY / "docs" / "metrics.md").read_text().partition("| series |")[2]
+    named = re.findall(r"`(dino_\w+)`", table.partition("\n\n")[0])
+    assert sorted(named) == sorted(family.name for family in shown)
+
+
+class NoCache:
+    """One that tells nothing."""
+
+    def get_stats(self) -> Mapping[str, Any]:
+        return {}
 
 
 # --- what is not as it should be -----------------------------------------------------------------
