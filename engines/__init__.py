@@ -33,6 +33,7 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     "engines.errors": ("DinoError", "InvalidInput", "JournalBroken"),
     "engines.journal": ("Journal",),
+    "engines.metrics": ("Gauge", "Meter", "MetricsCollector"),
     "engines.orchestrator": (
         "CycleSummary",
         "DynamicUsageOrchestrator",

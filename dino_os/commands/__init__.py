@@ -23,6 +23,7 @@ dino = Front(
         "sandbox": ("sandbox:sandbox", "What holds unknown code here."),
         "status": ("status:status", "Show what this workspace holds and whether it is sound."),
         "engine": ("engine:engine", "Tasks and the workers that run them."),
+        "metrics": ("metrics:metrics", "Gauges, rates and counts; for Prometheus too."),
         "zone": ("zone:zone", "Places: how full they are, what happens in them."),
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
         "state": ("state:state", "Named states, blended from noisy signals."),
@@ -48,6 +49,7 @@ execute = Front(
     commands={
         "status": ("status:status", "Show what this workspace holds and whether it is sound."),
         "engine": ("engine:engine", "Tasks and the workers that run them."),
+        "metrics": ("metrics:metrics", "Gauges, rates and counts; for Prometheus too."),
         "zone": ("zone:zone", "Places: how full they are, what happens in them."),
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
         "state": ("state:state", "Named states, blended from noisy signals."),

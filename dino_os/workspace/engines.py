@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dino_os.workspace.folder import Folder
+from engines.errors import JournalError
 
 if TYPE_CHECKING:
     from dino_os.payments.sandbox import SandboxLedger
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.entity_manager import EntityManager
+    from engines.metrics import MetricsCollector
     from engines.orchestrator import DynamicUsageOrchestrator
     from engines.orders import Orders
     from engines.resource_engine import ResourceEngine
@@ -123,6 +126,18 @@ class Engines(Folder):
                 scaling.target, scaling.tolerance, scaling.stabilisation_s, scaling.every_s
             ),
         )
+
+    def metrics(self, window_s: float | None = None) -> MetricsCollector:
+        """What the journals and the engines have to show, of the last *window_s* seconds or all."""
+        from engines.metrics import MetricsCollector  # noqa: PLC0415
+
+        kept = None if self.rehearsal else self.memory / "metrics"
+        found = MetricsCollector(self.memory, kept=kept, window_s=window_s)
+        # One that does not stand is named when the collector reads it itself.
+        with contextlib.suppress(JournalError):
+            if (self.memory / "engine_state.jsonl").exists():
+                found.integrate(resource_engine=self.resources)
+        return found
 
     @cached_property
     def checkpoints(self) -> CheckpointLog:

@@ -36,8 +36,13 @@ def machine(folder: Path) -> dict[str, float]:
     return {
         "cpu": psutil.cpu_percent(interval=interval),
         "memory": psutil.virtual_memory().percent,
-        "disk": psutil.disk_usage(str(folder)).percent,
+        "disk": psutil.disk_usage(str(_there(folder))).percent,
     }
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest above it where there is none yet: the same disk."""
+    return next(one for one in (folder, *folder.parents) if one.exists())
 
 
 def is_bad(check: str, value: float, *, was_bad: bool) -> bool:
