@@ -112,8 +112,8 @@ FILES = [
     ("agents.yaml", agent(name="Ada"), "$.agents[1].name: 'Ada' is taken already, by line 2"),
     (
         "agents.yaml",
-        agent(skill=["x"]),
-        "$.agents[1].skill: no such setting (did you mean 'skills'",
+        agent(skils=["x"]),
+        X,
     ),
     ("agents.yaml", "agents: []\n", "there are signals but no agents to answer them"),
     ("zones.yaml", zone(metadata=nested(300)), "$.zones[1].metadata: nested more than 254 deep"),
