@@ -113,7 +113,7 @@ FILES = [
     (
         "agents.yaml",
         agent(skils=["x"]),
-        X,
+        "$.agents[1].skils: no such setting (did you mean 'skills'",
     ),
     ("agents.yaml", "agents: []\n", "there are signals but no agents to answer them"),
     ("zones.yaml", zone(metadata=nested(300)), "$.zones[1].metadata: nested more than 254 deep"),
