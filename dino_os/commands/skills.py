@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +19,13 @@ from dino_os.plugins import SkillTable, places
 from dino_os.skill_index import Parameter, Skill
 from dino_os.units import seconds
 from dino_os.workspace import Workspace
+from engines.checks import from_epoch, rfc3339
 
-_OWN_OPTIONS = frozenset({"params", "json", "timeout", "trace", "help"})
+if TYPE_CHECKING:
+    from dino_os.run_once import Once
+    from dino_os.runner import Run
+
+_OWN_OPTIONS = frozenset({"params", "json", "timeout", "trace", "once_per", "key", "help"})
 
 
 @click.command("list", epilog=options.example("dino list", "dino list --json"))
@@ -106,6 +111,12 @@ def _command_for(skill: Skill) -> click.Command:
     own = [
         click.Option(["--params"], metavar="JSON", help="All parameters as one JSON object."),
         click.Option(["--timeout"], metavar="TIME", help="Stop it after, for example, 30s or 5m."),
+        click.Option(
+            ["--once-per"],
+            metavar="TIME",
+            help="Not if it ended well less than, for example, 24h ago; for cron.",
+        ),
+        click.Option(["--key"], help="What --once-per goes by.  [default: skill and parameters]"),
         click.Option(["--trace"], is_flag=True, help="Where it fails, show the skill's traceback."),
         click.Option(["--json", "as_json"], is_flag=True, help="One JSON document on stdout."),
     ]
@@ -136,6 +147,8 @@ class _Call:
         ctx: click.Context,
         params: str | None,
         timeout: str | None,
+        once_per: str | None,
+        key: str | None,
         trace: bool,
         as_json: bool,
         **given: Any,
@@ -151,6 +164,30 @@ class _Call:
         arguments = bind(skill, arguments)
         timeout_s = seconds(timeout, "--timeout") if timeout else None
         workspace = open_workspace(ctx)
+        if once_per is None:
+            if key is not None:
+                raise click.UsageError("--key goes with --once-per")
+            self._run(workspace, arguments, timeout_s, trace=trace, as_json=as_json)
+            return
+        once = _once(workspace, skill, arguments, key, seconds(once_per, "--once-per"))
+        with once.turn() as last:
+            if last is not None:
+                _say_skipped(once.key, last, as_json=as_json)
+                return
+            run = self._run(workspace, arguments, timeout_s, trace=trace, as_json=as_json)
+            once.count(run.run_id)
+
+    def _run(
+        self,
+        workspace: Workspace,
+        arguments: dict[str, Any],
+        timeout_s: float | None,
+        *,
+        trace: bool,
+        as_json: bool,
+    ) -> Run:
+        """Run it and show what came of it; raises where that was nothing good."""
+        skill = self._skill
         _ask_first(workspace, skill)
         if "keys" in skill.permissions:
             open_vault(workspace)
@@ -171,6 +208,26 @@ class _Call:
                 else json.dumps(result, ensure_ascii=False, indent=2)
             )
             output.say(text)
+        return finished
+
+
+def _once(
+    workspace: Workspace,
+    skill: Skill,
+    arguments: dict[str, Any],
+    key: str | None,
+    within_s: float,
+) -> Once:
+    from dino_os.run_once import Once  # noqa: PLC0415
+
+    named = key or f"{skill.name} {json.dumps(arguments, sort_keys=True)}"
+    return Once(workspace.run_ledger, workspace.memory, named, within_s, by=workspace.operator)
+
+
+def _say_skipped(key: str, last: float, *, as_json: bool) -> None:
+    when = rfc3339(from_epoch(round(last)))
+    document = {"outcome": "ok_no_action", "key": key, "last_run": when}
+    output.answer(document, f"not run: it ended well at {when}", as_json=as_json)
 
 
 def _ask_first(workspace: Workspace, skill: Skill) -> None:

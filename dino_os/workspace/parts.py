@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dino_os.message_bus.bus import Bus
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
+    from dino_os.run_once import RunLedger
     from dino_os.scheduler.jobs import Jobs
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_log import SecurityLog
@@ -94,6 +95,12 @@ class Parts(Engines):
             record_access=settings.audit_log,
         )
 
+    @cached_property
+    def run_ledger(self) -> RunLedger:
+        from dino_os.run_once import RunLedger  # noqa: PLC0415
+
+        return RunLedger(self.journal("runs"))
+
     @property
     def engines(self) -> Mapping[str, Callable[[], Engine]]:
         """Journal → the engine whose state is folded from it."""
@@ -112,5 +119,6 @@ class Parts(Engines):
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
             "scheduler": lambda: self.jobs,
+            "runs": lambda: self.run_ledger,
             "security_log": lambda: self.security_log,
         }

@@ -201,6 +201,15 @@ def entities() -> Iterator[Step]:
     yield lambda w: (w.entities.reconcile(), w.entities.heartbeats(["clerk"], at_least_s=-1))
 
 
+def runs() -> Iterator[Step]:
+    for number in range(3):
+        yield _counted(MARK if number else "report", number)
+
+
+def _counted(key: str, number: int) -> Step:
+    return lambda w: w.run_ledger.note(key, f"run-{number}")
+
+
 def _failed_run(number: int) -> Step:
     def step(workspace: Workspace) -> None:
         workspace.entities.plan_run("tide")
@@ -267,5 +276,6 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "sandbox_payments": lambda: order_driver.sandbox_payments(MARK),
     "engine_state": lambda: queue_driver.steps(MARK),
     "scheduler": scheduler,
+    "runs": runs,
     "security_log": security_log,
 }
