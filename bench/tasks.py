@@ -31,6 +31,8 @@ RAMP = 0.05  # of them; from then on time is taken
 SINGLES = 500
 LATENCIES = 200
 MANY = 100_000
+JOBS = 1_000
+SETTLED_S, IDLE_S = 3.0, 30.0
 ROUNDS = 3
 WORKERS = 2
 
@@ -56,6 +58,7 @@ def main() -> None:
     throughput(Path(where))
     latency(Path(where))
     many(Path(where))
+    idle(Path(where))
 
 
 # --- throughput ----------------------------------------------------------------------------------
@@ -221,6 +224,44 @@ def look(folder: Path) -> tuple[float, float]:
     )
     seconds, size = map(float, done.stdout.split())
     return seconds, size
+
+
+# --- a thousand jobs -----------------------------------------------------------------------------
+
+
+def idle(where: Path) -> None:
+    """What a service costs that has jobs to watch and nothing to do."""
+    with folder_in(where) as folder:
+        jobs = workspace_in(folder).jobs
+        with jobs.deciding():
+            for number in range(JOBS):
+                expr = f"{number % 60} {number % 24} 1 1 *"
+                jobs.add_job(f"j-{number}", "hello", {"kind": "cron", "expr": expr, "tz": "UTC"})
+        process = subprocess.Popen(
+            [*dino(), "scheduler", "start"],
+            cwd=folder,
+            env=environment(folder),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stderr
+        process.stderr.readline()
+        time.sleep(SETTLED_S)
+        before = cpu_s(process.pid)
+        time.sleep(IDLE_S)
+        share = 100 * (cpu_s(process.pid) - before) / IDLE_S
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    print(
+        f"{JOBS:,} jobs scheduled, none due   {share:.2f} % of a processor over {IDLE_S:g} s   "
+        f"{verdict(share, 1, at_least=False)}"
+    )
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of the process and of the children it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 # --- what they share -----------------------------------------------------------------------------
