@@ -28,11 +28,12 @@ def machine(folder: Path) -> dict[str, float]:
     """CPU, memory and the disk of *folder* in percent, as the system counts them now."""
     import psutil  # noqa: PLC0415  where somebody asks
 
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     return {
         # Two readings are needed; the first call of a process has none to compare with.
         "cpu": psutil.cpu_percent(interval=_A_MOMENT_S),
         "memory": psutil.virtual_memory().percent,
-        "disk": psutil.disk_usage(str(folder)).percent,
+        "disk": psutil.disk_usage(str(there)).percent,
     }
 
 
