@@ -56,6 +56,7 @@ class Crew:
         self._owed: list[Ended] = []
         self._returned: dict[int, list[str]] = {}
         self._next_look = 0.0
+        self._claims_from = 0.0
         self._next_upkeep = 0.0
         self.name = engine.join(slots=slots)
         self.leaving = False
@@ -95,7 +96,7 @@ class Crew:
         """
         self._collect()
         now = time.monotonic()
-        claim = claim and not self.leaving
+        claim = claim and not self.leaving and now >= self._claims_from
         changed = bool(self._owed or self._returned) or self._others_wrote()
         changed = changed or (claim and not self._claimed)
         if now >= self._next_upkeep:
@@ -151,12 +152,13 @@ class Crew:
             self._workers.start(lease)
         except OSError:  # no process can be started now: others may
             self._returned[lease.number] = [task.task_id for task in lease.tasks]
-            self._next_look = time.monotonic() + _LOOK_S
+            self._claims_from = self._next_look = time.monotonic() + _LOOK_S
 
     def _begin_again(self) -> None:
         """It was given up as lost: what it runs is void, and it joins anew."""
         self._workers.close()
         self._owed, self._returned = [], {}
+        self._engine.leave(self.name)
         self.name = self._engine.join(slots=self._slots)
 
     def _look_again(self) -> float:
