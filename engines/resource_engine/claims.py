@@ -139,7 +139,7 @@ class Claims(ResourceState):
                 self._return(lease, tasks)
             self._give_up_lost(name, now)
             leave = session.joined_seq < self._drained
-            leases = [] if leave else self._grant(name, room, now.clock, size, runs)
+            leases = [] if leave else self._grant(name, room, self.clock(), size, runs)
             if self._must_tell(session, now):
                 refused = {pool.value: count for pool, count in self._refused.items()}
                 self.record("session_alive", session=name, refused=refused, **_alive(now))
