@@ -59,6 +59,7 @@ class Crew:
         self._claims_from = 0.0
         self._next_upkeep = 0.0
         self.name = engine.join(slots=slots)
+        self._seen = engine.journal.end  # behind the last exchange
         self.leaving = False
         self._claimed = False  # whether the last exchange asked for all that there was room for
         self.ended = 0
@@ -97,7 +98,7 @@ class Crew:
         self._collect()
         now = time.monotonic()
         claim = claim and not self.leaving and now >= self._claims_from
-        changed = bool(self._owed or self._returned) or self._others_wrote()
+        changed = bool(self._owed or self._returned) or self._was_written()
         changed = changed or (claim and not self._claimed)
         if now >= self._next_upkeep:
             self._engine.upkeep(self.name)
@@ -136,6 +137,7 @@ class Crew:
             self._begin_again()
             return 0
         self._claimed = claim
+        self._seen = self._engine.journal.end
         count = len(self._owed) + len(found.leases)
         self.ended += len(self._owed) - found.void
         self._owed, self._returned = [], {}
@@ -170,7 +172,10 @@ class Crew:
         # A clock that is set must not make a delayed task wait for long.
         return now + min(wait, _LOOK_S if others else BEAT_S)
 
-    def _others_wrote(self) -> bool:
+    def _was_written(self) -> bool:
+        """Whether there is more than at the last exchange: by others, or by this process."""
+        if self._engine.journal.end != self._seen:
+            return True
         path = getattr(self._engine.journal, "path", None)
         if path is None:
             return True
@@ -178,7 +183,7 @@ class Crew:
             size = os.stat(path).st_size  # noqa: PTH116  asked for every few milliseconds
         except OSError:
             return False
-        return size != self._engine.journal.end.offset
+        return size != self._seen.offset
 
     def _learn(self, ended: Ended) -> None:
         task = self._engine.known(ended.task_id)
