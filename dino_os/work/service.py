@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _LONGEST_WAIT_S = 15.0  # a clock that is set is noticed then
 _UPKEEP_S = 60.0
+_ERRORS = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -132,9 +133,11 @@ class Service:
 
     def _take_turns(self, changed: set[str], *, all_of_them: bool) -> None:
         now = time.time()
-        for turns in self._duties:
-            if all_of_them or turns.is_due(now, changed):
-                turns.take()
+        due = [t for t in self._duties if all_of_them or t.is_due(now, changed)]
+        for turns in due:
+            turns.at = 0.0  # also where one before it, or it itself, cannot take its turn now
+        for turns in due:
+            turns.take()
 
     def _work(self, *, claim: bool) -> int:
         if self._workers == 0:
@@ -255,6 +258,7 @@ def _launch(far: socket.socket, lock: int | None, root: Path) -> int:
     process = subprocess.Popen(
         [sys.executable, *arguments],
         stdin=subprocess.DEVNULL,
+        stdout=_ERRORS,  # what functions print is no part of this command's answer
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         pass_fds=inherited,
         start_new_session=True,

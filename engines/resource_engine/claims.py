@@ -8,6 +8,7 @@ is lost: what comes in under it later is refused, so that each task ends once in
 from __future__ import annotations
 
 import heapq
+import math
 import os
 import random
 import time
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from engines.checks import finite
 from engines.errors import InvalidInput, NotFound
 from engines.resource_engine.model import (
     OK_OUTCOMES,
@@ -32,6 +32,7 @@ from engines.resource_engine.table import Kind
 
 _AFTER_A_LOSS = 3  # attempts that a task has at least, where it was its worker that failed
 _LOOK_AROUND_S = 1.0
+_LONGEST_WAIT_S = 365 * 86400.0  # that work may ask for
 _RETRIED = frozenset({"error", "timeout", "delivery_failed"})
 
 
@@ -139,7 +140,7 @@ class Claims(ResourceState):
                 self._return(lease, tasks)
             given_up = self._give_up_lost(name, now)
             leave = session.joined_seq < self._drained
-            leases = [] if leave else self._grant(name, room, now.clock, size, runs)
+            leases = [] if leave else self._grant(name, room, self.clock(), size, runs)
             if self._must_tell(session, now):
                 self.record(
                     "session_alive", session=name, refused=dict(self._refused), **_alive(now)
@@ -183,8 +184,9 @@ class Claims(ResourceState):
         return True
 
     def _next_try(self, task: Task, ended: Ended) -> float:
-        if ended.retry_after_s is not None:
-            return self.clock() + max(finite(ended.retry_after_s, "retry_after_s"), 0.0)
+        after = ended.retry_after_s
+        if after is not None and not math.isnan(after):
+            return self.clock() + min(max(after, 0.0), _LONGEST_WAIT_S)
         return self.clock() + self._rng.uniform(0.0, task.calculate_backoff())
 
     def _cancel(self, task: Task, reason: str) -> None:
@@ -198,9 +200,12 @@ class Claims(ResourceState):
 
     def _return(self, lease: int, tasks: Iterable[str]) -> None:
         held = self._leases.get(lease)
-        left = [one for one in tasks if held and one in held.tasks]
-        if left:
-            self.record("tasks_returned", tasks=left)
+        left = [self._table.tasks[one] for one in tasks if held and one in held.tasks]
+        if back := [task.task_id for task in left if not task.cancelling]:
+            self.record("tasks_returned", tasks=back)
+        for task in left:
+            if task.cancelling:
+                self._cancel(task, "it was stopped")
 
     # --- what was lost -----------------------------------------------------------------------
 
@@ -286,7 +291,7 @@ class Claims(ResourceState):
                 continue
             elif not self._has_room(kind, kept):
                 self._refused.update(pool for pool, _ in kind.needs)
-                if now - head.created_at > self._ageing_s:
+                if now - head.created_at > self._ageing_s and self._fits(kind):
                     kept.update(pool for pool, _ in kind.needs)
                 continue
             else:
@@ -294,6 +299,10 @@ class Claims(ResourceState):
             if place := self.ready.place(kind):
                 heapq.heappush(order, place)
         return granted
+
+    def _fits(self, kind: Kind) -> bool:
+        """Whether it could start if nothing else ran: room is kept for nothing that could not."""
+        return all(self.pools[ResourceType(pool)].capacity >= amount for pool, amount in kind.needs)
 
     def _has_room(self, kind: Kind, kept: set[str]) -> bool:
         return all(

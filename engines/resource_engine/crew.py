@@ -55,9 +55,10 @@ class Crew:
         self._owed: list[Ended] = []
         self._returned: dict[int, list[str]] = {}
         self._next_look = 0.0
+        self._claims_from = 0.0
         self._next_upkeep = 0.0
         self.name = engine.join(slots=slots)
-        self._seen = -1  # where the journal ended when it was last asked
+        self._seen = engine.journal.end  # behind the last exchange
         self.leaving = False
         self._claimed = False  # whether the last exchange asked for all that there was room for
         self.ended = 0
@@ -95,8 +96,8 @@ class Crew:
         """
         self._collect()
         now = time.monotonic()
-        claim = claim and not self.leaving
-        changed = bool(self._owed or self._returned) or self._somebody_wrote()
+        claim = claim and not self.leaving and now >= self._claims_from
+        changed = bool(self._owed or self._returned) or self._was_written()
         changed = changed or (claim and not self._claimed)
         if now >= self._next_upkeep:
             self.engine.upkeep(self.name)
@@ -106,7 +107,10 @@ class Crew:
         return self._exchange(claim=claim)
 
     def close(self) -> None:
-        """End the workers, say what they had, and leave."""
+        """Take in what ended, end the workers, give back what they had, and leave."""
+        self._collect()
+        if self._owed:
+            self._exchange(claim=False)
         self._workers.close()
         self.engine.leave(self.name)
 
@@ -135,7 +139,7 @@ class Crew:
             self._begin_again()
             return 0
         self._claimed = claim
-        self._seen = self.engine.journal.end.offset
+        self._seen = self.engine.journal.end
         count = len(self._owed) + len(found.leases)
         self.ended += len(self._owed) - found.void
         self._owed, self._returned = [], {}
@@ -152,12 +156,13 @@ class Crew:
             self._workers.start(lease)
         except OSError:  # no process can be started now: others may
             self._returned[lease.number] = [task.task_id for task in lease.tasks]
-            self._next_look = time.monotonic() + _LOOK_S
+            self._claims_from = self._next_look = time.monotonic() + _LOOK_S
 
     def _begin_again(self) -> None:
         """It was given up as lost: what it runs is void, and it joins anew."""
         self._workers.close()
         self._owed, self._returned = [], {}
+        self.engine.leave(self.name)
         self.name = self.engine.join(slots=self._slots)
 
     def _look_again(self) -> float:
@@ -169,10 +174,10 @@ class Crew:
         # A clock that is set must not make a delayed task wait for long.
         return now + min(wait, _LOOK_S if others else BEAT_S)
 
-    def _somebody_wrote(self) -> bool:
-        """Since the last exchange; also this very process, which may submit tasks between them."""
+    def _was_written(self) -> bool:
+        """Whether there is more than at the last exchange: by others, or by this process."""
         journal = self.engine.journal
-        return self._seen != journal.end.offset or journal.moved_on()
+        return self._seen != journal.end or journal.moved_on()
 
     def _learn(self, ended: Ended) -> None:
         task = self.engine.known(ended.task_id)

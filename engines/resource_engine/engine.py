@@ -54,7 +54,9 @@ class ResourceEngine(Running, Claims):
         self._scaling = scaling or ScalingRule()
         self._autoscaler = Autoscaler(self._scaling)
         self._probe = probe
-        super().__init__(journal or own_journal("engine_state", state_log_path), **settings)
+        clock = settings.get("clock")
+        journal = journal or own_journal("engine_state", state_log_path, clock=clock)
+        super().__init__(journal, **settings)
 
     @property
     def sessions_known(self) -> list[str]:
@@ -139,7 +141,7 @@ class ResourceEngine(Running, Claims):
     def reserve(self, holder: str, needs: _Needs) -> bool:
         """Keep amounts of pools for *holder*; False where they have no room, or it has some."""
         wanted = {
-            ResourceType(pool).value: checks.whole(checks.at_least(n, 1, "an amount"), "an amount")
+            _pool(pool).value: checks.whole(checks.at_least(n, 1, "an amount"), "an amount")
             for pool, n in needs.items()
         }
         with self.deciding():
@@ -168,7 +170,7 @@ class ResourceEngine(Running, Claims):
         values = self._measured()
         now = self._now()
         with self.deciding():
-            if name in self._sessions and now.clock - self._scaled_at >= self._scaling.every_s:
+            if name in self._sessions and not self._scaled_lately(now):
                 self._scale(now)
             self._judge(values)
 
@@ -236,6 +238,7 @@ class ResourceEngine(Running, Claims):
 
     def is_healthy(self) -> bool:
         """Whether every check passes now."""
+        self.refresh()
         return all(check["healthy"] for check in self._health().values())
 
     def get_status(self) -> dict[str, Any]:
@@ -322,6 +325,9 @@ class ResourceEngine(Running, Claims):
         self.ready.order(self.clock())
         return self.ready.waiting()
 
+    def _scaled_lately(self, now: Now) -> bool:
+        return 0.0 <= now.clock - self._scaled_at < self._scaling.every_s
+
     def _scale(self, now: Now) -> None:
         fixed = any(session.slots for session in self._sessions.values())
         for kind, pool in self._shown_pools():
@@ -359,3 +365,14 @@ class ResourceEngine(Running, Claims):
                     value=found["value"],
                     threshold=found["threshold"],
                 )
+
+
+def _pool(name: ResourceType | str) -> ResourceType:
+    try:
+        return ResourceType(name)
+    except ValueError:
+        known = [kind.value for kind in ResourceType]
+        close = checks.did_you_mean(str(name), known)
+        raise InvalidInput(
+            f"no pool {name!r}{close}", hint=f"there are {', '.join(known)}"
+        ) from None

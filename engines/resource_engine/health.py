@@ -42,7 +42,7 @@ def machine(folder: Path) -> dict[str, float]:
 
 def _there(folder: Path) -> Path:
     """The folder, or the nearest above it where there is none yet: the same disk."""
-    return next(one for one in (folder, *folder.parents) if one.exists())
+    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
 
 
 def is_bad(check: str, value: float, *, was_bad: bool) -> bool:

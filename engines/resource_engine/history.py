@@ -12,11 +12,11 @@ def recall(journal: Journal | VolatileJournal, task_id: str) -> Task | None:
     found: _One | None = None
     for events, _ in journal.read(journal.begin()):
         for event in events:
-            mine = event.get("task_id") == task_id or task_id in event.get("tasks", ())
-            if not mine:
-                continue
-            found = found or _One()
-            found.fold(event)
+            if event.get("task_id") == task_id:
+                found = found or _One()
+                found.fold(event)
+            elif found and task_id in event.get("tasks", ()):
+                found.fold({**event, "tasks": [task_id]})  # the others are not known here
     return found.task(task_id) if found else None
 
 
@@ -24,8 +24,6 @@ class _One(ResourceState):
     """The fold of one task's lines; what others hold is not in it."""
 
     def fold(self, event: Event) -> None:
-        if event["event_type"] == "lease_granted":
-            return
         self._apply(event)
 
     def task(self, task_id: str) -> Task | None:

@@ -135,7 +135,14 @@ class Task:
         self.limits = {
             group: _positive(most, f"limit {group!r}") for group, most in self.limits.items()
         }
-        self.after = tuple(self.after)
+        if isinstance(self.after, str):
+            raise InvalidInput(f"after must be a list of ids, found the text {self.after!r}")
+        self.after = tuple(dict.fromkeys(self.after))
+        for name in ("key", "batch", "source"):
+            if getattr(self, name) is not None:
+                checks.name(getattr(self, name), name)
+        for name in ("not_before", "start_by"):
+            _check_time(getattr(self, name), name)
         if self.timeout_s is not None and checks.finite(self.timeout_s, "timeout_s") <= 0:
             raise InvalidInput(f"timeout_s must be more than 0, found {self.timeout_s!r}")
         check_payload(self.payload)
@@ -233,6 +240,16 @@ def check_payload(payload: Any) -> None:
 
 def _is_map(value: object) -> bool:
     return isinstance(value, Mapping)
+
+
+def _check_time(value: Any, what: str) -> None:
+    if value is None:
+        return
+    try:
+        checks.from_epoch(checks.finite(value, what))
+    except (OverflowError, ValueError, OSError) as error:
+        told = error.message if isinstance(error, InvalidInput) else "it is beyond all calendars"
+        raise InvalidInput(f"{what}: {told}") from None
 
 
 def _positive(value: Any, what: str) -> int:

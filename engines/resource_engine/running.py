@@ -13,6 +13,8 @@ from engines.resource_engine.crew import Crew
 from engines.resource_engine.worker import calling
 from engines.resource_engine.workers import forking
 
+_LOOK_S = 0.2  # others may have cancelled what runs
+
 if TYPE_CHECKING:
     from engines.resource_engine.engine import ResourceEngine
 
@@ -70,7 +72,7 @@ class Running:
         claim = True
         while crew.turn(claim=claim) or crew.busy:
             claim = False  # one round: what it brings about is the next one's
-            wait = max(crew.wake_at() - time.monotonic(), 0.0)
+            wait = min(max(crew.wake_at() - time.monotonic(), 0.0), _LOOK_S)
             if crew.busy:
                 select.select([*crew.sockets()], [], [], wait)
         return crew.ended - before

@@ -61,14 +61,15 @@ class Autoscaler:
         steady = abs(ratio - 1.0) <= self._rule.tolerance
         desired = pool.capacity if steady else math.ceil(pool.capacity * ratio)
         window.append((now, max(desired, 1)))
-        while window[0][0] < now - self._rule.stabilisation_s:
+        since = now - self._rule.stabilisation_s
+        while len(window) > 1 and window[1][0] <= since:  # what held at its beginning counts
             window.popleft()
         if used > UP_ABOVE and waiting > 0:
             most = math.ceil(pool.capacity * _MOST_AT_ONCE)
             wanted = min(max(desired, pool.capacity + 1), most)
             why = f"{used:.0f} % in use and {waiting} waiting"
-        elif used < DOWN_BELOW and now - window[0][0] >= self._rule.stabilisation_s * 0.9:
-            wanted = max(size for _, size in window)
+        elif used < DOWN_BELOW and window[0][0] <= since:
+            wanted = min(max(size for _, size in window), pool.capacity)
             why = f"{used:.0f} % in use, never more needed in {self._rule.stabilisation_s:g} s"
         else:
             return None

@@ -188,9 +188,7 @@ class ResourceState(Engine):
 
     def apply_task_requeued(self, event: Event) -> None:
         task = self._table.tasks[event["task_id"]]
-        self._counts["dead"] -= 1
-        if task.batch in self._batches:
-            self._batches[task.batch].ended["dead"] -= 1
+        self._revive(task)
         task.attempts, task.finished_at, task.start_by = 0, None, None
         self._delay(task, None)
 
@@ -254,9 +252,7 @@ class ResourceState(Engine):
 
     def _finish(self, task: Task, state: TaskState, event: Event) -> None:
         if task.state is TaskState.DEAD:  # given up
-            self._counts["dead"] -= 1
-            if task.batch in self._batches:
-                self._batches[task.batch].ended["dead"] -= 1
+            self._revive(task)
         self._leave_lease(task)
         for freed in self._table.finish(task, state, event["timestamp"]):
             self._requeue(freed)
@@ -264,6 +260,13 @@ class ResourceState(Engine):
         if task.batch in self._batches:
             ended = self._batches[task.batch].ended
             ended[state.value] = ended.get(state.value, 0) + 1
+
+    def _revive(self, task: Task) -> None:
+        """It is no dead letter any more; its batch may be a later one of that name."""
+        self._counts["dead"] -= 1
+        batch = self._batches.get(task.batch or "")
+        if batch and batch.ended.get("dead"):
+            batch.ended["dead"] -= 1
 
     def _delay(self, task: Task, until: float | None) -> None:
         task.state = TaskState.QUEUED if until is None else TaskState.DELAYED

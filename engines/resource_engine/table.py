@@ -175,10 +175,12 @@ class ReadyQueue:
 
     def take(self, kind: Kind, most: int) -> list[Task]:
         """The first *most* of that kind, which are then no longer here."""
-        taken: list[Task] = []
-        while len(taken) < most and self._head(kind):
-            taken.append(heapq.heappop(self._ready[kind]).task)
-        return taken
+        taken: dict[str, Task] = {}
+        while len(taken) < most and (head := self._head(kind)):
+            heapq.heappop(self._ready[kind])
+            # Where others had it meanwhile and gave it back, it is here twice.
+            taken[head.task.task_id] = head.task
+        return [*taken.values()]
 
     def next_delayed(self) -> float | None:
         """When the first delayed task is due."""
@@ -193,9 +195,10 @@ class ReadyQueue:
         """How much of each resource is asked for by tasks that could start."""
         found: dict[ResourceType, int] = {}
         for kind, entries in self._ready.items():
+            count = len({e.task.task_id for e in entries if self._could_start(e.task)})
             for name, amount in kind.needs:
                 pool = ResourceType(name)
-                found[pool] = found.get(pool, 0) + amount * len(entries)
+                found[pool] = found.get(pool, 0) + amount * count
         return found
 
     def _wake(self) -> None:
@@ -215,7 +218,9 @@ class ReadyQueue:
             # What was taken, cancelled or put off since is passed over when its turn comes.
             if self._could_start(entries[0].task):
                 return entries[0]
-            heapq.heappop(entries)
+            task = heapq.heappop(entries).task
+            if task.state is TaskState.DELAYED:  # the clock was set back
+                self.put(task)
         self._ready.pop(kind, None)
         return None
 

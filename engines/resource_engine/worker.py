@@ -42,6 +42,8 @@ def serve(sock: socket.socket, run: Run) -> None:
     """Run what comes until the other end is closed, or a signal stops it."""
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A child that kept it open would hide from the other end that this process has ended.
+    os.register_at_fork(after_in_child=sock.close)
     with contextlib.suppress(Stopped, ConnectionError):
         for message in frames(sock):
             if not _serve(sock, run, message["tasks"]):
@@ -73,7 +75,7 @@ def _ended(run: Run, task: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
         return run(task), False
     except Stopped:
         return {"outcome": "cancelled", "error": {"message": "it was stopped"}}, True
-    except (Exception, SystemExit) as error:  # noqa: BLE001  it is that task's
+    except BaseException as error:  # noqa: BLE001  it is that task's
         return failure(error), False
 
 

@@ -304,12 +304,17 @@ def _signal(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
     if number == signal.SIGKILL:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, number)
+        _end_group(pid)
+
+
+def _end_group(pid: int) -> None:
+    """End what a worker started and left."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _wait(pid: int, until: float) -> int | None:
-    """Its exit code, negative for the signal; it is killed where it outlives *until*."""
+    """Its exit code, negative for the signal; killed where it outlives *until*."""
     pause = 0.0005
     while True:
         try:
@@ -317,6 +322,7 @@ def _wait(pid: int, until: float) -> int | None:
         except ChildProcessError:
             return None
         if done:
+            _end_group(pid)
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() > until:
             _signal(pid, signal.SIGKILL)
