@@ -36,6 +36,7 @@ OUTCOMES = ["ok", "ok_no_action", "error", "timeout", "cancelled", "denied", "bl
 
 which = st.integers(0, 30)
 pools = st.dictionaries(st.sampled_from([*SIZES]), st.just(1), min_size=1, max_size=2)
+alike = st.sampled_from([{"storage": 1}, {"compute": 1}])
 big = st.sampled_from([{"compute": 3}, {"compute": 2, "database": 1}, {"storage": 4}])
 
 
@@ -114,7 +115,7 @@ class Queue(RuleBasedStateMachine):
         assert self.engines[engine].submit_task(new) is fresh
         assert len(self.read()) == fresh or self.told.seq < 10
 
-    @rule(engine=st.integers(0, 1), size=st.integers(2, 5), needs=pools)
+    @rule(engine=st.integers(0, 1), size=st.integers(2, 5), needs=alike)
     def submit_alike(self, engine: int, size: int, needs: dict[Any, int]) -> None:
         """Tasks of one kind, so that there is something to hand over together."""
         first = len(self.referee.tasks)
@@ -262,6 +263,19 @@ class Queue(RuleBasedStateMachine):
             assert name in stopped or one.attempts == count - 1
 
     @precondition(lambda self: self.hands)
+    @rule(number=which, size=st.integers(2, 5))
+    def a_worker_dies(self, number: int, size: int) -> None:
+        """With the first of what it was just handed; the others go back."""
+        hand = self.hands[number % len(self.hands)]
+        found = self.exchange(hand, room=1, size=lambda task, count: size)
+        if found is None or not found.leases:
+            return
+        (lease,) = found.leases
+        first, *rest = (task.task_id for task in lease.tasks)
+        ended = [Ended(first, lease.number, "error", lost=True)]
+        self.exchange(hand, ended=ended, returned={lease.number: rest})
+
+    @precondition(lambda self: self.hands)
     @rule(number=which)
     def leave(self, number: int) -> None:
         hand = self.hands.pop(number % len(self.hands))
@@ -315,4 +329,4 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestQueue.settings = settings(max_examples=90, stateful_step_count=40, deadline=None)
