@@ -133,7 +133,10 @@ class Engine(ABC):
         """Whether the journal on disk verifies from its first byte to its last."""
         from engines.journal import verify  # noqa: PLC0415  auditing is not part of starting up
 
-        return not isinstance(self.journal, Journal) or verify(self.journal.path).ok
+        try:
+            return not isinstance(self.journal, Journal) or verify(self.journal.path).ok
+        except FileNotFoundError:  # nothing was ever recorded
+            return True
 
     def _apply(self, event: Event) -> None:
         # Types without a method are the journal's own, or a newer version's: not this fold's.

@@ -21,7 +21,7 @@ from dino_os.arguments import bind
 from dino_os.errors import Denied, InvalidInput, NotConfined
 from dino_os.upkeep import after_writing
 from dino_os.workspace import Workspace
-from engines.resource_engine import calling, die_with, failure, serve
+from engines.resource_engine import calling, die_with, failure, kind_of, serve
 
 if TYPE_CHECKING:
     from dino_os.runner import Run
@@ -39,7 +39,7 @@ class Work:
 
     def __call__(self, task: Mapping[str, Any]) -> Mapping[str, Any]:
         payload = task["payload"]
-        if payload is None or "call" in payload:
+        if kind_of(payload) != "skill":
             return calling(_functions(payload))(task)
         try:
             return self._run(task, payload)
@@ -84,9 +84,9 @@ def _told(run: Run) -> dict[str, Any]:
     return told
 
 
-def _functions(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+def _functions(payload: Any) -> dict[str, Any]:
     """The one that is called, by its name."""
-    return {} if payload is None else {payload["call"]: _imported(payload["call"])}
+    return {payload["call"]: _imported(payload["call"])} if kind_of(payload) else {}
 
 
 @functools.cache

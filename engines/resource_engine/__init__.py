@@ -13,6 +13,7 @@ from engines.resource_engine.model import (
     Task,
     TaskPriority,
     TaskState,
+    kind_of,
 )
 from engines.resource_engine.pool import PoolLimits, ResourcePool
 from engines.resource_engine.scaling import ScalingRule
@@ -43,5 +44,6 @@ __all__ = [
     "die_with",
     "failure",
     "forking",
+    "kind_of",
     "serve",
 ]

@@ -228,8 +228,9 @@ class Claims(ResourceState):
 
     def _lose(self, session: Session, why: str) -> None:
         for number in self._holds(session.name):
-            for task_id in [*self._leases[number].tasks]:
-                self._lost(self._table.tasks[task_id], f"its worker was lost: {why}")
+            first, *rest = self._leases[number].tasks
+            self._return(number, rest)  # they run one after the other: these had not begun
+            self._lost(self._table.tasks[first], f"its worker was lost: {why}")
 
     def _lost(self, task: Task, why: str) -> None:
         if task.cancelling:

@@ -24,6 +24,7 @@ from engines.resource_engine.running import Running
 from engines.resource_engine.scaling import Autoscaler, ScalingRule
 from engines.resource_engine.sessions import Now, why_lost
 
+_GOOD = TaskState.SUCCEEDED
 _Needs = Mapping[ResourceType, int] | Mapping[str, int]
 
 
@@ -288,14 +289,15 @@ class ResourceEngine(Running, Claims):
 
     def _is_unmet(self, task: Task, other: str) -> bool:
         found = self._table.tasks.get(other)
-        if found is None or found.state is TaskState.CANCELLED:
-            close = checks.did_you_mean(other, self._table.tasks) if found is None else ""
-            what = "is cancelled" if found else f"is not there{close}"
+        state = found.state if found else self._table.past(other)
+        if state is None or state is TaskState.CANCELLED or (found is None and state != _GOOD):
+            close = checks.did_you_mean(other, self._table.tasks)
+            what = f"is {state}" if state else f"is not there{close}"
             raise InvalidInput(
                 f"task {task.task_id!r} waits for {other!r}, which {what}",
                 hint="submit first what others wait for",
             )
-        return found.state is not TaskState.SUCCEEDED
+        return state is not _GOOD
 
     def _find(self, task_id: str) -> Task:
         found = self._table.tasks.get(task_id)
@@ -330,10 +332,12 @@ class ResourceEngine(Running, Claims):
 
     def _scale(self, now: Now) -> None:
         fixed = any(session.slots for session in self._sessions.values())
-        for kind, pool in self._shown_pools():
+        pools, largest = [*self._shown_pools()], self.ready.largest()
+        for kind, pool in pools:
             if kind is ResourceType.COMPUTE and fixed:
                 continue  # there are as many workers as somebody said
-            if advice := self._autoscaler.advise(pool, pool.waiting, now.mono):
+            most = largest.get(kind, 0)
+            if advice := self._autoscaler.advise(pool, pool.waiting, now.mono, largest=most):
                 self.record(
                     "pool_scaled",
                     pool=kind.value,

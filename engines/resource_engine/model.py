@@ -68,10 +68,10 @@ class Task:
         task_id: No other task has it.
         resource_type: The pool it is admitted to, with `resource_amount`; `needs` names several.
         payload: {"skill": NAME, "params": {…}}, {"call": NAME, "params": {…}} for a function that
-            was registered by name, or None: nothing to do, it joins others.
+            was registered by name; anything else is nothing to do, it joins others.
         max_attempts: How often it is tried at most.
         timeout_s: How long an attempt may take; the worker's own limit where None.
-        at_most_once: A worker that is lost with it has failed it for good.
+        at_most_once: It is not tried again, whatever becomes of it.
         key: A second task with the same one is not taken.
         after: Ids of tasks that must have succeeded first.
         batch: What it is part of.
@@ -155,7 +155,7 @@ class Task:
 
     def should_retry(self) -> bool:
         """Whether it may be tried once more."""
-        return self.attempts < self.max_attempts
+        return self.attempts < (1 if self.at_most_once else self.max_attempts)
 
     def calculate_backoff(self) -> float:
         """
@@ -212,9 +212,9 @@ class Lease(NamedTuple):
 
 def kind_of(payload: Any) -> str:
     """Whether *payload* names a "skill" or a "call", or is nothing to do."""
-    if payload is None:
+    if not isinstance(payload, Mapping):
         return ""
-    return "skill" if "skill" in payload else "call"
+    return next((kind for kind in ("skill", "call") if kind in payload), "")
 
 
 def check_payload(payload: Any) -> None:
@@ -222,18 +222,17 @@ def check_payload(payload: Any) -> None:
     Refuse what no worker could run.
 
     Raises:
-        InvalidInput: It names neither a skill nor a function, or both.
+        InvalidInput: It names both a skill and a function, or its parameters are none.
     """
-    if payload is None:
+    kind = kind_of(payload)
+    if not kind:
         return
-    named = [kind for kind in ("skill", "call") if kind in payload] if _is_map(payload) else []
-    if len(named) != 1 or set(payload) - {*named, "params"}:
+    if set(payload) - {kind, "params"}:
         raise InvalidInput(
             f"not something to run: {payload!r:.100}",
-            hint='a payload is {"skill": NAME, "params": {…}}, {"call": NAME, "params": {…}}, '
-            "or None",
+            hint='a payload is {"skill": NAME, "params": {…}} or {"call": NAME, "params": {…}}',
         )
-    checks.name(payload[named[0]], "what a task runs")
+    checks.name(payload[kind], "what a task runs")
     if not _is_map(payload.get("params", {})):
         raise InvalidInput(f"params must be a mapping, found {payload['params']!r:.100}")
 

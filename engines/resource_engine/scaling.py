@@ -47,13 +47,16 @@ class Autoscaler:
         self._rule = rule
         self._advised: dict[ResourceType, deque[tuple[float, int]]] = {}
 
-    def advise(self, pool: ResourcePool, waiting: int, now: float) -> Advice | None:
+    def advise(
+        self, pool: ResourcePool, waiting: int, now: float, *, largest: int = 0
+    ) -> Advice | None:
         """
         Another capacity for *pool*, or None to leave it.
 
         Args:
             waiting: How much of it is asked for by tasks that could start.
             now: Seconds, of a clock that is not set.
+            largest: The most that one of these tasks asks for.
         """
         window = self._advised.setdefault(pool.resource_type, deque())
         used = pool.get_utilization()
@@ -68,6 +71,8 @@ class Autoscaler:
             most = math.ceil(pool.capacity * _MOST_AT_ONCE)
             wanted = min(max(desired, pool.capacity + 1), most)
             why = f"{used:.0f} % in use and {waiting} waiting"
+        elif largest > pool.capacity:
+            wanted, why = largest, f"a task needs {largest}"
         elif used < DOWN_BELOW and window[0][0] <= since:
             wanted = min(max(size for _, size in window), pool.capacity)
             why = f"{used:.0f} % in use, never more needed in {self._rule.stabilisation_s:g} s"

@@ -17,7 +17,7 @@ from engines.resource_engine.model import FINISHED, ResourceType, Task, TaskStat
 from engines.resource_engine.rows import from_row, to_row
 
 _KEPT = 10_000  # finished tasks, and dead ones; the journal has all
-_KEPT_KEYS = 100_000
+_KEPT_NAMES = 100_000  # ids and keys of what is no longer remembered
 
 
 class TaskTable:
@@ -26,6 +26,7 @@ class TaskTable:
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
         self.keys: dict[str, str] = {}
+        self._past: dict[str, str] = {}
         self._done: deque[str] = deque()
         self._dead: deque[str] = deque()
         self._dependents: dict[str, list[str]] = {}
@@ -39,16 +40,20 @@ class TaskTable:
         self.tasks[task.task_id] = task
         if task.key is not None:
             self.keys[task.key] = task.task_id
-            if len(self.keys) > _KEPT_KEYS:
-                del self.keys[next(iter(self.keys))]
+            _keep_last(self.keys)
         for other in task.unmet:
             self._dependents.setdefault(other, []).append(task.task_id)
 
     def known(self, task: Task) -> str | None:
         """The id under which that task is known already."""
-        if task.task_id in self.tasks:
+        if task.task_id in self.tasks or task.task_id in self._past:
             return task.task_id
         return self.keys.get(task.key) if task.key is not None else None
+
+    def past(self, task_id: str) -> TaskState | None:
+        """How a task ended that is no longer remembered."""
+        found = self._past.get(task_id)
+        return TaskState(found) if found else None
 
     def dependents(self, task_id: str) -> list[Task]:
         """Those that wait for it still."""
@@ -76,19 +81,22 @@ class TaskTable:
     def _drop(self, kept: deque[str], state: TaskState) -> None:
         while len(kept) > _KEPT:
             old = self.tasks.get(kept.popleft())
-            if old and old.state is state:  # else it was tried again since
+            # It may have been tried again since; and what others wait for must not vanish.
+            if old and old.state is state and not self.dependents(old.task_id):
                 del self.tasks[old.task_id]
+                self._past[old.task_id] = state.value
+                _keep_last(self._past)
 
     # --- snapshots ---------------------------------------------------------------------------
 
     def to_plain(self) -> list[Any]:
         rows = [to_row(task) for task in self.tasks.values()]
-        return [rows, self.keys, [*self._done], [*self._dead]]
+        return [rows, self.keys, self._past, [*self._done], [*self._dead]]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Self:
         table = cls()
-        rows, table.keys, done, dead = plain
+        rows, table.keys, table._past, done, dead = plain
         table._done.extend(done)
         table._dead.extend(dead)
         rows.reverse()
@@ -98,6 +106,11 @@ class TaskTable:
             for other in task.unmet:
                 table._dependents.setdefault(other, []).append(task.task_id)
         return table
+
+
+def _keep_last(names: dict[str, str]) -> None:
+    if len(names) > _KEPT_NAMES:
+        del names[next(iter(names))]
 
 
 class Kind(NamedTuple):
@@ -199,6 +212,15 @@ class ReadyQueue:
             for name, amount in kind.needs:
                 pool = ResourceType(name)
                 found[pool] = found.get(pool, 0) + amount * count
+        return found
+
+    def largest(self) -> Mapping[ResourceType, int]:
+        """The most of each resource that one task asks for which could start."""
+        found: dict[ResourceType, int] = {}
+        for kind in self._ready:
+            for name, amount in kind.needs:
+                pool = ResourceType(name)
+                found[pool] = max(found.get(pool, 0), amount)
         return found
 
     def _wake(self) -> None:

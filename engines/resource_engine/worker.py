@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -21,6 +23,7 @@ from typing import Any
 import orjson
 
 from engines.errors import DinoError
+from engines.resource_engine.model import kind_of
 
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """
@@ -31,7 +34,6 @@ retry_after_s and final, out.
 _LENGTH = struct.Struct(">I")
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _LONGEST_MESSAGE = 2000
-_QUIET_S = 0.002
 
 
 class Stopped(BaseException):
@@ -51,22 +53,25 @@ def serve(sock: socket.socket, run: Run) -> None:
 
 
 def _serve(sock: socket.socket, run: Run, tasks: list[dict[str, Any]]) -> bool:
-    """Run these and say how they ended; whether none was stopped."""
-    said, began = bytearray(), time.monotonic()
-    flushed = began
-    for number, task in enumerate(tasks, start=1):
+    """Run these and say of each how it ended; whether none was stopped."""
+    for number, task in enumerate(tasks):
+        # Whatever is said meanwhile is that those not begun are wanted back.
+        if number and select.select([sock], [], [], 0)[0]:
+            return True
+        began = time.monotonic()
         ended, stopped = _ended(run, task)
-        now = time.monotonic()
-        said += frame({"task_id": task["task_id"], "duration_s": now - began, **ended})
-        began = now
-        # What takes next to no time is not worth a message each.
-        if number == len(tasks) or stopped or now - flushed > _QUIET_S:
-            sock.sendall(said)
-            said.clear()
-            flushed = now
+        took = time.monotonic() - began
+        sock.sendall(_answer({"task_id": task["task_id"], "duration_s": took}, ended))
         if stopped:
             return False
     return True
+
+
+def _answer(about: Mapping[str, Any], ended: Mapping[str, Any]) -> bytes:
+    try:
+        return frame({**about, **ended})
+    except TypeError as error:  # a number beyond 64 bits, for example
+        return frame({**about, **failure(TypeError(f"its result is not JSON: {error}"))})
 
 
 def _ended(run: Run, task: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
@@ -81,7 +86,9 @@ def _ended(run: Run, task: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
 
 def failure(error: BaseException) -> dict[str, Any]:
     """What went wrong, as an outcome."""
-    message = str(error)[:_LONGEST_MESSAGE] or type(error).__name__
+    # Half a surrogate pair is in no text that can be sent.
+    message = str(error)[:_LONGEST_MESSAGE].encode(errors="replace").decode()
+    message = message or type(error).__name__
     found: dict[str, Any] = {
         "outcome": "error",
         "error": {"message": message, "type": type(error).__name__},
@@ -111,7 +118,7 @@ def calling(functions: Mapping[str, Callable[..., Any]]) -> Run:
 
     def run(task: Mapping[str, Any]) -> Mapping[str, Any]:
         payload = task["payload"]
-        if payload is None:
+        if not kind_of(payload):
             return {"outcome": "ok_no_action"}
         name = payload.get("call")
         if name not in functions:
@@ -120,28 +127,19 @@ def calling(functions: Mapping[str, Callable[..., Any]]) -> Run:
                 "error": {"message": f"no function is registered as {name!r}"},
                 "final": True,
             }
-        return {"outcome": "ok", "result": functions[name](**payload.get("params", {}))}
+        result = functions[name](**payload.get("params", {}))
+        try:
+            json.dumps(result, allow_nan=False)  # what sends it would make nothing of a NaN
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TypeError(f"its result is not JSON: {error}") from None
+        return {"outcome": "ok", "result": result}
 
     return run
 
 
 def frame(message: Mapping[str, Any]) -> bytes:
-    """
-    *message* as it travels; what is not JSON becomes the task's failure.
-
-    The reader checks nothing: both ends are ours.
-    """
-    try:
-        body = orjson.dumps(message)
-    except TypeError as error:
-        body = orjson.dumps(
-            {
-                "task_id": message["task_id"],
-                "duration_s": message["duration_s"],
-                "outcome": "error",
-                "error": {"message": f"its result is not JSON: {error}", "type": "TypeError"},
-            }
-        )
+    """*message*, which is JSON, as it travels; the reader checks nothing: both ends are ours."""
+    body = orjson.dumps(message)
     return _LENGTH.pack(len(body)) + body
 
 

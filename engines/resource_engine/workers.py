@@ -8,6 +8,7 @@ after, with everything its process started; the others that were handed over wit
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ Launch = Callable[[socket.socket], int]
 
 GRACE_S = 5.0
 _READ = 1 << 18
+_PATIENCE_S = 1.0
 _TASKS_BEFORE_RENEWAL = 10_000  # what leaks in a process goes with it
 
 
@@ -36,6 +38,7 @@ class _Worker:
         left: Tasks of its lease that have not ended; the first is under way.
         stopping: The outcome for which it was told to stop, and `stopped` the task.
         deadline: When it is told to stop, or, once it was, ended; monotonic.
+        patience: When those that it has not begun are given to others.
     """
 
     pid: int
@@ -46,6 +49,7 @@ class _Worker:
     stopping: str | None = None
     stopped: Task | None = None
     deadline: float | None = None
+    patience: float = math.inf
     served: int = 0
 
 
@@ -120,7 +124,8 @@ class Workers:
 
     def next_deadline(self) -> float | None:
         """Monotonic."""
-        return min((w.deadline for w in self._busy.values() if w.deadline), default=None)
+        busy = self._busy.values()
+        return min((min(w.deadline, w.patience) for w in busy if w.deadline), default=None)
 
     def close(self) -> None:
         """End all of them, busy ones too."""
@@ -169,6 +174,8 @@ class Workers:
         return [ended for ended in found if ended]
 
     def _take(self, worker: _Worker, message: dict[str, Any]) -> Ended | None:
+        if not worker.left or message["task_id"] != worker.left[0].task_id:
+            return None  # it had been begun when it was given to others
         task = worker.left[0]
         outcome, error = message["outcome"], message.get("error")
         if worker.stopping and outcome == "cancelled":
@@ -234,9 +241,13 @@ class Workers:
         return task.timeout_s + (2 * GRACE_S if task.does.startswith("skill:") else 0.0)
 
     def _set_deadline(self, worker: _Worker) -> None:
-        worker.deadline = time.monotonic() + self._limit(worker.left[0])
+        now = time.monotonic()
+        worker.deadline = now + self._limit(worker.left[0])
+        worker.patience = now + _PATIENCE_S if len(worker.left) > 1 else math.inf
 
     def _keep_to_time(self, worker: _Worker) -> None:
+        if time.monotonic() > worker.patience and not worker.stopping:
+            self._take_back(worker)
         if worker.deadline is None or time.monotonic() < worker.deadline:
             return
         if worker.stopping:
@@ -244,6 +255,15 @@ class Workers:
             worker.deadline = time.monotonic() + GRACE_S
         else:
             self._tell_to_stop(worker, "timeout")
+
+    def _take_back(self, worker: _Worker) -> None:
+        """What was taken for quick is not: others get what it has not begun."""
+        worker.patience = math.inf
+        with contextlib.suppress(OSError):  # it has ended: that is found when it is read from
+            worker.sock.sendall(frame({"tasks": []}))
+            back = [task.task_id for task in worker.left[1:]]
+            del worker.left[1:]
+            self.returned.setdefault(worker.lease, []).extend(back)
 
     @staticmethod
     def _tell_to_stop(worker: _Worker, outcome: str) -> None:

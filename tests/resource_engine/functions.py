@@ -73,6 +73,10 @@ def bad(how: str) -> Any:  # noqa: C901, PLR0912  a table of ways to go wrong
             raise RetryLater(0.0, "busy")
         case "fatal":
             raise Fatal("broken for good")
+        case "huge":
+            return {"n": 2**70}
+        case "nan":
+            return [float("nan")]
         case "object":
             return object()
         case "deep":

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dino_os.work import service, wake
+from dino_os.work.duty import Duty
 from dino_os.work.service import Service
 from dino_os.workspace import Workspace
 from engines.errors import JournalBusy
@@ -19,10 +20,11 @@ from engines.resource_engine import Task
 from tests.resource_engine.kit import until
 
 
-class Watching:
-    """A duty that notes its turns."""
+class Watching(Duty):
+    """A duty that notes its turns; its journal has begun."""
 
     def __init__(self, file: Path, wants: Callable[[], float | None] = lambda: None) -> None:
+        Journal(file).append("begun")
         self.watches = [file]
         self.turns: list[float] = []
         self.wants = wants
@@ -96,7 +98,7 @@ def test_a_turn_that_could_not_be_taken_is_taken_later(home: Path) -> None:
         serving._take_turns(set(), all_of_them=False)
         first.fails = 1
         with pytest.raises(JournalBusy):
-            serving._take_turns({"a.jsonl", "b.jsonl"}, all_of_them=False)
+            serving._take_turns({"a.head", "b.head"}, all_of_them=False)
         serving._take_turns(set(), all_of_them=False)
     finally:
         serving._close()
@@ -127,6 +129,18 @@ def test_once_takes_what_duties_submit_and_ends(home: Path) -> None:
     assert Service(workspace, [duty], workers=1).run(once=True) == 2
     assert {task.state.value for task in workspace.resources.tasks()} == {"succeeded"}
     assert workspace.resources.sessions() == []
+
+
+def test_a_duty_whose_journal_has_not_begun_has_no_turns(home: Path) -> None:
+    """Nothing is opened for what nobody uses."""
+    duty = Watching(home / "memory" / "mine.jsonl")
+    duty.watches = [home / "memory" / "later.jsonl"]
+    other = Watching(home / "memory" / "other.jsonl")
+    with serving(home, duty, other):
+        until(lambda: other.turns, "a turn of the other's")
+        assert duty.turns == []
+        Journal(duty.watches[0]).append("begun")
+        until(lambda: duty.turns, "a turn, now that there is something")
 
 
 def test_it_is_ended_from_another_thread_while_it_waits(home: Path) -> None:
