@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
-    from engines.resource_engine import Task
+    pass
 
 _CHUNK = 1000
 
@@ -115,17 +114,17 @@ def submit(
         tasks = read_tasks(workspace, file, given)
     else:
         tasks = [task_of(workspace, str(skill), _json(params), given)]
-    before = len(tasks)
-    ids = [one for part in _chunks(tasks) for one in workspace.resources.submit_tasks(part)]
-    known = sum(one != task.task_id for one, task in zip(ids, tasks, strict=True))
+    resources = workspace.resources
+    there = resources.known_of(tasks)
+    ids = resources.submit_tasks(tasks)
     if wait:
         wait_for(workspace, ids, as_json=as_json)
     elif as_json:
         output.emit_json({"task_ids": ids})
     else:
-        output.say(ids[0] if before == 1 else f"{before:,} tasks are in the queue")
-        if known:
-            output.say(f"{output.counted(known, 'task')} had been submitted before")
+        output.say(ids[0] if len(ids) == 1 else f"{len(ids):,} tasks are in the queue")
+        if there:
+            output.say(f"{output.counted(len(there), 'task')} had been submitted before")
 
 
 @engine.command("list", epilog=options.example("dino engine list --state running"))
@@ -296,9 +295,3 @@ def _json(text: str | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InvalidInput(f"--params: expected a JSON object, found {text:.60}")
     return found
-
-
-def _chunks(tasks: list[Task]) -> Iterable[list[Task]]:
-    """Parts that are durable each; what was submitted is passed over when it comes again."""
-    parts = [tasks[at : at + _CHUNK] for at in range(0, len(tasks), _CHUNK)]
-    return output.watch(parts, "submitting")

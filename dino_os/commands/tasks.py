@@ -161,13 +161,15 @@ def wait_for(workspace: Workspace, ids: Sequence[str], *, as_json: bool) -> None
     from dino_os.work.wake import LOOK_EVERY_S, Wake  # noqa: PLC0415
 
     resources = workspace.resources
-    if not any(not one["lost"] for one in resources.sessions()):
+    waiting = dict.fromkeys(ids)
+    if all(one["lost"] for one in resources.sessions()):
         print("dino: nobody works on it yet; `dino engine work` does", file=sys.stderr)  # noqa: T201
     wake = Wake(workspace.memory)
     try:
-        while unfinished := [one for one in ids if not _ended(workspace, one)]:
-            del unfinished
-            wake.wait(LOOK_EVERY_S)
+        while waiting:
+            waiting = {one: None for one in waiting if not _has_ended(workspace, one)}
+            if waiting:
+                wake.wait(LOOK_EVERY_S)
     finally:
         wake.close()
     tasks = [find(workspace, one) for one in ids]
@@ -178,11 +180,15 @@ def wait_for(workspace: Workspace, ids: Sequence[str], *, as_json: bool) -> None
     sys.exit(max(_EXIT.get(task.outcome or "", 1) for task in tasks))
 
 
-def _ended(workspace: Workspace, task_id: str) -> bool:
-    from engines.resource_engine import FINISHED  # noqa: PLC0415
+def _has_ended(workspace: Workspace, task_id: str) -> bool:
+    """Whether it has, or cannot go on as things are: it waits for a dead letter."""
+    from engines.resource_engine import FINISHED, TaskState  # noqa: PLC0415
 
     task = workspace.resources.task(task_id)
-    return task is None or task.state in FINISHED
+    if task is None or task.state in FINISHED:
+        return True
+    others = (workspace.resources.known(one) for one in task.unmet)
+    return any(other is None or other.state is TaskState.DEAD for other in others)
 
 
 def _why(task: Task) -> str:

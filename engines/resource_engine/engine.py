@@ -182,6 +182,11 @@ class ResourceEngine(Running, Claims):
         self.refresh()
         return self._table.tasks.get(task_id)
 
+    def known_of(self, tasks: Iterable[Task]) -> set[str]:
+        """Ids of those of which one of their id, or with their key, was submitted before."""
+        self.refresh()
+        return {task.task_id for task in tasks if self._table.known(task)}
+
     def recall(self, task_id: str) -> Task | None:
         """The same, of any age: the journal is asked for those that are not remembered."""
         if found := self.task(task_id):
