@@ -19,7 +19,6 @@ from uuid import uuid4
 
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.outbox import Sender, Sent
-from dino_os.outbox.sender import secret_of
 from dino_os.planning.cycle import orchestrator_for, plan_signals
 from dino_os.planning.cycle_file import Cycle
 from dino_os.planning.feeds import Access, Feed, read_source
@@ -154,7 +153,7 @@ class ConfiguredCycle:
         self._access = Access(
             workspace.plugins.signal_sources(),
             self._run_skill,
-            lambda name: secret_of(workspace, name),
+            workspace.key,
             payload,
         )
         if payload is not None and not any(s.kind == "alertmanager" for s in cycle.sources):
