@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from dino_os.errors import DinoError
-from engines.checks import from_epoch, rfc3339
+from engines.checks import time_text
 from engines.durable import make_folder
 
 # struct flock: how it is laid out is the system's.
@@ -85,7 +85,7 @@ class Holder:
 
     def __str__(self) -> str:
         who = f"{self.by} (process {self.pid})" if self.pid else self.by
-        since = "" if self.since is None else f" since {rfc3339(from_epoch(self.since))}"
+        since = "" if self.since is None else f" since {time_text(self.since)}"
         return f"{who}{since}"
 
 
@@ -173,7 +173,7 @@ def _told(fd: int, pid: int) -> Holder:
     with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError, OSError):
         found: Any = json.loads(os.pread(fd, _MOST_BYTES, 0))
         since = float(found["since"])
-        rfc3339(from_epoch(since))
+        time_text(since)
         if pid in {0, found["pid"]}:
             return Holder(pid, str(found["by"]), since)
     return Holder(pid)

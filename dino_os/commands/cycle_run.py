@@ -11,7 +11,6 @@ from dino_os.commands import options, output
 from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import InvalidInput
-from dino_os.units import seconds
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -38,7 +37,9 @@ _MOST_PAYLOAD = 16 * 2**20
     metavar="FILE",
     help="A webhook's payload to read besides; - is standard input.",
 )
-@click.option("--wait", metavar="TIME", help="Wait so long for a run under way, for example 30s.")
+@click.option(
+    "--wait", type=options.DURATION, help="Wait so long for a run under way, for example 30s."
+)
 @click.option("--dry-run", is_flag=True, help="Read and plan; record and hand over nothing.")
 @options.show
 @options.as_json
@@ -47,7 +48,7 @@ def run(
     workspace: Workspace,
     file: Path | None,
     payload: Any,
-    wait: str | None,
+    wait: float | None,
     dry_run: bool,
     show: int,
     as_json: bool,
@@ -61,7 +62,6 @@ def run(
     """
     from dino_os.planning.configured import ConfiguredCycle  # noqa: PLC0415  engines, on first use
 
-    wait_s = seconds(wait, "--wait") if wait else 0.0
     if dry_run:
         workspace = Workspace(workspace.root, rehearsal=True)
     text = _text_of(payload) if payload else None
@@ -69,7 +69,7 @@ def run(
     if not dry_run:
         open_for(workspace, cycle)
     found = ConfiguredCycle(workspace, cycle, payload=text, watch=output.watch)
-    report = found.run(wait_s=wait_s)
+    report = found.run(wait_s=wait or 0.0)
     if as_json:
         output.emit_json(report.as_dict())
     else:

@@ -17,7 +17,6 @@ from dino_os.errors import InvalidInput
 from dino_os.grants import Permissions
 from dino_os.plugins import SkillTable, places
 from dino_os.skill_index import Parameter, Skill
-from dino_os.units import seconds
 from dino_os.workspace import Workspace
 
 _OWN_OPTIONS = frozenset({"params", "json", "timeout", "trace", "help"})
@@ -105,7 +104,9 @@ def run() -> None:
 def _command_for(skill: Skill) -> click.Command:
     own = [
         click.Option(["--params"], metavar="JSON", help="All parameters as one JSON object."),
-        click.Option(["--timeout"], metavar="TIME", help="Stop it after, for example, 30s or 5m."),
+        click.Option(
+            ["--timeout"], type=options.DURATION, help="Stop it after, for example, 30s or 5m."
+        ),
         click.Option(["--trace"], is_flag=True, help="Where it fails, show the skill's traceback."),
         click.Option(["--json", "as_json"], is_flag=True, help="One JSON document on stdout."),
     ]
@@ -135,13 +136,13 @@ class _Call:
         self,
         ctx: click.Context,
         params: str | None,
-        timeout: str | None,
+        timeout: float | None,
         trace: bool,
         as_json: bool,
         **given: Any,
     ) -> None:
         skill = self._skill
-        arguments = _params(params)
+        arguments = options.json_object(params, "--params")
         for name, value in given.items():
             if value is None or value == ():
                 continue
@@ -149,13 +150,12 @@ class _Call:
                 raise InvalidInput(f"--{name} is in --params too; name it once")
             arguments[name] = _flat(value) if isinstance(value, tuple) else value
         arguments = bind(skill, arguments)
-        timeout_s = seconds(timeout, "--timeout") if timeout else None
         workspace = open_workspace(ctx)
         _ask_first(workspace, skill)
         if "keys" in skill.permissions:
             open_vault(workspace)
         finished = workspace.runner.run(
-            skill, arguments, timeout_s=timeout_s, on_output=None if as_json else _pass_on
+            skill, arguments, timeout_s=timeout, on_output=None if as_json else _pass_on
         )
         if as_json:
             output.emit_json(finished.as_dict())
@@ -193,18 +193,6 @@ def _pass_on(data: bytes) -> None:
     """What a skill prints, as it comes; it cannot reach the terminal's controls."""
     sys.stdout.write(output.printable(data.decode("utf-8", "replace")))
     sys.stdout.flush()
-
-
-def _params(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        params = json.loads(text)
-    except ValueError as error:
-        raise InvalidInput(f"--params: not JSON: {error}") from None
-    if not isinstance(params, dict):
-        raise InvalidInput(f"--params: expected a JSON object, found {text:.60}")
-    return params
 
 
 class _Value(click.ParamType[Any]):

@@ -65,11 +65,11 @@ class Delivery:
             "to": str(self.to),
             "state": self.state,
             "source": self.source,
-            "queued_at": _as_time(self.queued),
+            "queued_at": checks.time_text(self.queued),
             "attempts": self.attempts,
             "reason": self.reason or None,
-            "due_at": _as_time(self.due) if self.state == "queued" else None,
-            "ended_at": _as_time(self.ended),
+            "due_at": checks.time_text(self.due) if self.state == "queued" else None,
+            "ended_at": checks.time_text(self.ended),
             "payload": self.payload,
         }
 
@@ -343,7 +343,3 @@ def _remember(table: dict[str, Any], name: str, value: Any, most: int) -> None:
     table[name] = value
     if len(table) > most:
         del table[next(iter(table))]
-
-
-def _as_time(seconds: float | None) -> str | None:
-    return None if seconds is None else checks.rfc3339(checks.from_epoch(seconds))

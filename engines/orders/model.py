@@ -142,9 +142,9 @@ class Transfer:
             "reason": self.reason,
             "note": self.note,
             "who": self.who,
-            "asked_at": when(self.asked_at),
-            "ended_at": when(self.ended_at),
-            "next_try": when(self.next_try) if self.is_open else None,
+            "asked_at": checks.time_text(self.asked_at),
+            "ended_at": checks.time_text(self.ended_at),
+            "next_try": checks.time_text(self.next_try) if self.is_open else None,
         }
 
 
@@ -307,10 +307,10 @@ class Order:
             "customer": self.customer,
             "items": [item.as_dict() for item in self.items],
             "key": self.key,
-            "created_at": when(self.created_at),
-            "paid_at": when(self.paid_at),
-            "fulfilled_at": when(self.fulfilled_at),
-            "ended_at": when(self.ended_at),
+            "created_at": checks.time_text(self.created_at),
+            "paid_at": checks.time_text(self.paid_at),
+            "fulfilled_at": checks.time_text(self.fulfilled_at),
+            "ended_at": checks.time_text(self.ended_at),
             **{f"{name}_minor": minor for name, minor in money.items()},
             "payments": [t.as_dict(self.currency) for t in self.payments],
             "refunds": [t.as_dict(self.currency) for t in self.refunds],
@@ -386,7 +386,3 @@ def checked_amount(value: Any, what: str, *, least: int = 1) -> int:
     if not least <= value <= LARGEST:
         raise InvalidInput(f"{what} must be above zero and at most {LARGEST}, found {value}")
     return value
-
-
-def when(seconds: float | None) -> str | None:
-    return None if seconds is None else checks.rfc3339(checks.from_epoch(seconds))
