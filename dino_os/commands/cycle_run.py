@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.plan_cycle import show_assignments
 from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import InvalidInput
@@ -15,8 +16,8 @@ from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
     from dino_os.outbox import Sent
-    from dino_os.planning.configured import CycleReport
     from dino_os.planning.cycle_file import Cycle
+    from dino_os.planning.cycle_report import CycleReport
 
 _MOST_PAYLOAD = 16 * 2**20
 
@@ -118,7 +119,8 @@ def _render(report: CycleReport, show: int) -> None:
         ]
         output.say(", ".join(counts))
     _render_sources(report, show)
-    _render_assignments(report, show)
+    if report.plan:
+        show_assignments(report.plan, show)
     _render_rejected(report, show)
     _render_handed(report)
     kept = "recorded in memory/" if report.recorded else "dry run: nothing was recorded"
@@ -151,20 +153,6 @@ def _render_sources(report: CycleReport, show: int) -> None:
     columns = ("source", "outcome", "signals", "rejected", "why")
     output.table(columns, rows, numbers=("signals", "rejected"))
     output.more(left, "source")
-
-
-def _render_assignments(report: CycleReport, show: int) -> None:
-    if report.plan is None or not report.plan.assignments:
-        return
-    tasks = {task.identifier: task for task in report.plan.tasks}
-    output.heading("\nAssignments")
-    shown, left = output.first_of(report.plan.assignments, show)
-    rows = [
-        (f"{tasks[d.task_id].priority:.2f}", d.agent, tasks[d.task_id].description, d.rationale)
-        for d in shown
-    ]
-    output.table(("priority", "agent", "task", "why"), rows, numbers=("priority",))
-    output.more(left, "assignment")
 
 
 def _render_rejected(report: CycleReport, show: int) -> None:

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from dino_os.errors import DinoError
 from dino_os.outbox.addresses import Address
-from dino_os.outbox.engine import Delivery, Outbox
+from dino_os.outbox.engine import Outbox
+from dino_os.outbox.model import Delivery
 from dino_os.outbox.places import BusPlace, FilePlace, Place
 from dino_os.outbox.webhook import Refused, Unreachable, post
 from dino_os.process_lock import ProcessLock

@@ -15,7 +15,7 @@ import hmac
 import json
 
 from dino_os.errors import DinoError
-from dino_os.outbox.engine import Delivery
+from dino_os.outbox.model import Delivery
 from dino_os.outbox.places import document
 from dino_os.web_calls import Unreachable, call
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from dino_os.errors import InvalidInput
 from dino_os.planning.cycle_file import Source, Web
-from dino_os.planning.sources import reader_for
+from dino_os.planning.sources import reader_for, within
 from dino_os.typed_files import Document
 from dino_os.web_calls import Unreachable, call, fits_header
 from engines.personas import Row
@@ -52,20 +52,16 @@ class Page:
     def is_json(self) -> bool:
         return self.ending == ".json"
 
-    def data(self, within: Sequence[str]) -> tuple[Any, Callable[[int], int]]:
+    def data(self, steps: Sequence[str]) -> tuple[Any, Callable[[int], int]]:
         """
-        What lies *within* the JSON, and the line on which each of its items stands.
+        What *steps* lead to in the JSON, and the line on which each of its items stands.
 
         Raises:
             InvalidInput: It is not JSON, or has nothing there.
         """
         document = Document(self._text(), self.label, is_json=True)
-        data = document.data
-        for step in within:
-            if not isinstance(data, dict) or step not in data:
-                raise InvalidInput(f"{self.label}: there is no {'.'.join(within)!r} in it")
-            data = data[step]
-        return data, lambda index: document.line_of((*within, index)) or index + 1
+        data = within(document.data, steps, self.label)
+        return data, lambda index: document.line_of((*steps, index)) or index + 1
 
     def rows(self, readers: Mapping[str, SignalReader]) -> list[tuple[int, Row]]:
         """
