@@ -2,7 +2,7 @@
 One HTTP request, with an end to everything: to its time, to its size, and to where it goes.
 
 A redirect is not followed: what is sent along (keys, signatures) is meant for the address that was
-named.  Proxies are not used.
+named.  Proxies are not used.  Who gets no answer learns whether the request may have been heard.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -31,9 +32,18 @@ _unwelcome = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Unreachable(DinoError):
-    """Nobody answered: offline, refused, or not in time."""
+    """
+    Nobody answered: offline, refused, or not in time.
+
+    Attributes:
+        heard: Whether there was a connection, so that the request may have arrived all the same.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, *, heard: bool) -> None:
+        self.heard = heard
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,19 @@ class Answer:
     @property
     def ok(self) -> bool:
         return _OK <= self.status < _MULTIPLE_CHOICES
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds of its Retry-After header: a number, or a date (RFC 9110, 10.2.3)."""
+        from email.utils import parsedate_to_datetime  # noqa: PLC0415
+
+        text = self.headers.get("retry-after", "").strip()
+        if text.isascii() and text.isdigit():
+            return float(text[:9])
+        try:
+            return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
+        except (ValueError, TypeError):
+            return None
 
 
 def checked_url(url: str) -> SplitResult:
@@ -69,6 +92,11 @@ def checked_url(url: str) -> SplitResult:
     return parts
 
 
+def fits_header(value: str) -> bool:
+    """Whether *value* can stand in a header: printable ASCII only."""
+    return value.isascii() and value.isprintable()
+
+
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """
     *headers*, if a request can have them.
@@ -79,7 +107,7 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not _header_name(name):
             raise InvalidInput(f"not a header's name: {name!r}")
-        if not value.isascii() or not value.isprintable():
+        if not fits_header(value):
             raise InvalidInput(f"the header {name!r} can hold printable ASCII only")
     return dict(headers)
 
@@ -110,8 +138,10 @@ def call(
     where = f"{parts.scheme}://{parts.netloc}"
     connection = _connection(parts, timeout_s)
     deadline = time.monotonic() + timeout_s
+    heard = False
     try:
         connection.connect()
+        heard = True
         with _cut_off(connection.sock, deadline):
             target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
             connection.request(method, target, body, {"Connection": "close", **headers})
@@ -120,7 +150,7 @@ def call(
     except (OSError, HTTPException, ValueError) as error:
         late = time.monotonic() >= deadline or isinstance(error, TimeoutError)
         why = f"no answer within {timeout_s:g} s" if late else _reason(error)
-        raise Unreachable(f"{where}: {why}") from None
+        raise Unreachable(f"{where}: {why}", heard=heard) from None
     finally:
         connection.close()
     return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, content)
@@ -149,7 +179,7 @@ def _body(answer: HTTPResponse, where: str, most_bytes: int) -> bytes:
     while block := answer.read(min(_BLOCK, most_bytes + 1 - len(content))):
         content += block
         if len(content) > most_bytes:
-            raise Unreachable(f"{where}: the answer has more than {most_bytes:,} bytes")
+            raise Unreachable(f"{where}: the answer has more than {most_bytes:,} bytes", heard=True)
     if answer.length:
         raise OSError(errno.EPIPE, "the answer was cut off")
     return bytes(content)

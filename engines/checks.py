@@ -98,6 +98,11 @@ def rfc3339(value: datetime) -> str:
     return value.isoformat().replace("+00:00", "Z")
 
 
+def time_text(seconds: float | None) -> str | None:
+    """*seconds* since the epoch as RFC 3339; None stays None."""
+    return None if seconds is None else rfc3339(from_epoch(seconds))
+
+
 def built(cls: type[T], data: Any, what: str) -> T:
     """*data* if it is a *cls* already, else one made from the mapping *data*."""
     if isinstance(data, cls):

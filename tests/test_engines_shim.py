@@ -16,6 +16,17 @@ import engines
 REPOSITORY = Path(engines.__file__).parent.parent
 EXPORTS = [(name, home) for home, names in engines._ENGINE_EXPORTS.items() for name in names]
 PROMISED = [
+    "ResourceEngine",
+    "ResourcePool",
+    "ResourceType",
+    "Task",
+    "TaskPriority",
+    "Entity",
+    "EntityManager",
+    "EntityState",
+    "EntityType",
+    "Gauge",
+    "MetricsCollector",
     "AgentProfile",
     "AssignableTask",
     "AssignmentDecision",

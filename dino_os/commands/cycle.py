@@ -11,7 +11,6 @@ from dino_os.commands.cycle_run import load_configured, render_sent, run
 from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.errors import DinoError, NotFound
-from dino_os.units import seconds
 from dino_os.workspace import Workspace
 from engines.checks import from_epoch, rfc3339
 
@@ -92,17 +91,18 @@ def _last(last: Any) -> str:
 
 
 @cycle.command("deliver", epilog=options.example("dino cycle deliver --json"))
-@click.option("--wait", metavar="TIME", help="Wait so long for who is sending, for example 30s.")
+@click.option(
+    "--wait", type=options.DURATION, help="Wait so long for who is sending, for example 30s."
+)
 @options.as_json
 @pass_workspace
-def deliver(workspace: Workspace, wait: str | None, as_json: bool) -> None:
+def deliver(workspace: Workspace, wait: float | None, as_json: bool) -> None:
     """Send what is due in the outbox."""
     from dino_os.outbox import Sender  # noqa: PLC0415
 
     if any(delivery.to.key for delivery in workspace.outbox.waiting()):
         open_vault(workspace)
-    wait_s = seconds(wait, "--wait") if wait else 0.0
-    sent = Sender.of(workspace).send(wait_s=wait_s, watch=output.watch)
+    sent = Sender.of(workspace).send(wait_s=wait or 0.0, watch=output.watch)
     if as_json:
         output.emit_json(sent.as_dict())
     else:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.plan_cycle import show_assignments
 from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import InvalidInput
-from dino_os.units import seconds
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
     from dino_os.outbox import Sent
-    from dino_os.planning.configured import CycleReport
     from dino_os.planning.cycle_file import Cycle
+    from dino_os.planning.cycle_report import CycleReport
 
 _MOST_PAYLOAD = 16 * 2**20
 
@@ -38,7 +38,9 @@ _MOST_PAYLOAD = 16 * 2**20
     metavar="FILE",
     help="A webhook's payload to read besides; - is standard input.",
 )
-@click.option("--wait", metavar="TIME", help="Wait so long for a run under way, for example 30s.")
+@click.option(
+    "--wait", type=options.DURATION, help="Wait so long for a run under way, for example 30s."
+)
 @click.option("--dry-run", is_flag=True, help="Read and plan; record and hand over nothing.")
 @options.show
 @options.as_json
@@ -47,7 +49,7 @@ def run(
     workspace: Workspace,
     file: Path | None,
     payload: Any,
-    wait: str | None,
+    wait: float | None,
     dry_run: bool,
     show: int,
     as_json: bool,
@@ -61,7 +63,6 @@ def run(
     """
     from dino_os.planning.configured import ConfiguredCycle  # noqa: PLC0415  engines, on first use
 
-    wait_s = seconds(wait, "--wait") if wait else 0.0
     if dry_run:
         workspace = Workspace(workspace.root, rehearsal=True)
     text = _text_of(payload) if payload else None
@@ -69,7 +70,7 @@ def run(
     if not dry_run:
         open_for(workspace, cycle)
     found = ConfiguredCycle(workspace, cycle, payload=text, watch=output.watch)
-    report = found.run(wait_s=wait_s)
+    report = found.run(wait_s=wait or 0.0)
     if as_json:
         output.emit_json(report.as_dict())
     else:
@@ -118,7 +119,8 @@ def _render(report: CycleReport, show: int) -> None:
         ]
         output.say(", ".join(counts))
     _render_sources(report, show)
-    _render_assignments(report, show)
+    if report.plan:
+        show_assignments(report.plan, show)
     _render_rejected(report, show)
     _render_handed(report)
     kept = "recorded in memory/" if report.recorded else "dry run: nothing was recorded"
@@ -151,20 +153,6 @@ def _render_sources(report: CycleReport, show: int) -> None:
     columns = ("source", "outcome", "signals", "rejected", "why")
     output.table(columns, rows, numbers=("signals", "rejected"))
     output.more(left, "source")
-
-
-def _render_assignments(report: CycleReport, show: int) -> None:
-    if report.plan is None or not report.plan.assignments:
-        return
-    tasks = {task.identifier: task for task in report.plan.tasks}
-    output.heading("\nAssignments")
-    shown, left = output.first_of(report.plan.assignments, show)
-    rows = [
-        (f"{tasks[d.task_id].priority:.2f}", d.agent, tasks[d.task_id].description, d.rationale)
-        for d in shown
-    ]
-    output.table(("priority", "agent", "task", "why"), rows, numbers=("priority",))
-    output.more(left, "assignment")
 
 
 def _render_rejected(report: CycleReport, show: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ import click
 from dino_os.commands import options, output
 from dino_os.commands.tasks import show_tasks
 from dino_os.commands.workspace import complete, pass_workspace
-from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -113,7 +111,7 @@ def submit(
     if file is not None:
         tasks = read_tasks(workspace, file, given)
     else:
-        tasks = [task_of(workspace, str(skill), _json(params), given)]
+        tasks = [task_of(workspace, str(skill), options.json_object(params, "--params"), given)]
     resources = workspace.resources
     there = resources.known_of(tasks)
     ids = resources.submit_tasks(tasks)
@@ -285,13 +283,3 @@ def _say_changed(
     output.say(f"{output.counted(len(changed), 'task')} {done}")
     for one in left:
         output.say(f"{one}: {otherwise}")
-
-
-def _json(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text) if text is not None else {}
-    except ValueError as error:
-        raise InvalidInput(f"--params: not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise InvalidInput(f"--params: expected a JSON object, found {text:.60}")
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,20 +19,13 @@ from dino_os.commands.entity_shown import (
 )
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import InvalidInput
-from dino_os.units import seconds
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
-    from engines.entity_manager import Entity, RestartLimits
+    from engines.entity_manager import Entity
 
 _TYPES = ("worker", "analyzer", "monitor", "orchestrator")
-_LIMITS = {
-    "max_failures": "max_failures",
-    "within": "within_s",
-    "backoff": "backoff_s",
-    "max_corrections": "max_corrections",
-    "corrections_within": "corrections_within_s",
-}
+_LIMITS = ("max_failures", "within_s", "backoff_s", "max_corrections", "corrections_within_s")
 
 _reason = click.option("--reason", default="", metavar="TEXT", help="For people; is recorded.")
 
@@ -64,17 +56,31 @@ for _command in (list_entities, status, logs, diagram):
 @click.argument("entity_id", metavar="ID")
 @click.option("--type", "kind", type=click.Choice(_TYPES), default="worker", show_default=True)
 @click.option("--skill", metavar="NAME", help="What it runs, with --every or --on.")
-@click.option("--every", metavar="TIME", help="Once in so long, for example 30s or 5m.")
+@click.option(
+    "--every", "every_s", type=options.DURATION, help="Once in so long, for example 30s or 5m."
+)
 @click.option("--on", "channel", metavar="CHANNEL", help="Once for each message of that channel.")
 @click.option("--params", metavar="JSON", help="Parameters of the skill, as one JSON object.")
 @click.option("--needs", multiple=True, metavar="POOL=AMOUNT", help="What it holds while awake.")
 @click.option("--from-now", is_flag=True, help="On awakening leave out messages it slept through.")
 @click.option("--from-start", is_flag=True, help="Begin with the first message there ever was.")
 @click.option("--max-failures", type=click.IntRange(min=1), help="So many failed runs …")
-@click.option("--within", metavar="TIME", help="… in so long make an error correction.")
-@click.option("--backoff", metavar="TIME", help="How long the second of these takes; then twice.")
+@click.option(
+    "--within", "within_s", type=options.DURATION, help="… in so long make an error correction."
+)
+@click.option(
+    "--backoff",
+    "backoff_s",
+    type=options.DURATION,
+    help="How long the second of these takes; then twice.",
+)
 @click.option("--max-corrections", type=click.IntRange(min=1), help="More of them than this …")
-@click.option("--corrections-within", metavar="TIME", help="… in so long, and it hibernates.")
+@click.option(
+    "--corrections-within",
+    "corrections_within_s",
+    type=options.DURATION,
+    help="… in so long, and it hibernates.",
+)
 @click.option("--awake", is_flag=True, help="Awaken it at once.")
 @options.as_json
 @pass_workspace
@@ -83,7 +89,6 @@ def spawn(
     entity_id: str,
     kind: str,
     needs: tuple[str, ...],
-    every: str | None,
     params: str | None,
     awake: bool,
     as_json: bool,
@@ -97,15 +102,14 @@ def spawn(
     """
     from dino_os.entities import operating  # noqa: PLC0415
 
-    limits = _limits(workspace, {name: given.pop(name) for name in _LIMITS})
+    limits = {name: said for name in _LIMITS if (said := given.pop(name)) is not None}
     made = operating.spawn(
         workspace,
         entity_id,
         kind,
         _amounts(needs),
-        params=_object(params),
-        every_s=seconds(every, "--every") if every else None,
-        limits=limits,
+        params=options.json_object(params, "--params"),
+        limits=replace(workspace.entities.limits, **limits),
         **given,
     )
     if awake:
@@ -194,18 +198,6 @@ def _answer(found: Entity, *, as_json: bool) -> None:
     output.answer(shown(found), told, as_json=as_json)
 
 
-def _limits(workspace: Workspace, given: dict[str, Any]) -> RestartLimits:
-    """The settings', but for what was given here."""
-    changed: dict[str, Any] = {
-        _LIMITS[name]: seconds(value, f"--{name.replace('_', '-')}")
-        if isinstance(value, str)
-        else value
-        for name, value in given.items()
-        if value is not None
-    }
-    return replace(workspace.entities.limits, **changed)
-
-
 def _amounts(needs: tuple[str, ...]) -> dict[str, int]:
     found = {}
     for text in needs:
@@ -214,15 +206,3 @@ def _amounts(needs: tuple[str, ...]) -> dict[str, int]:
             raise InvalidInput(f"--needs: expected POOL=AMOUNT, as in compute=1, found {text!r}")
         found[pool] = int(amount)
     return found
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        params = json.loads(text)
-    except ValueError as error:
-        raise InvalidInput(f"--params: not JSON: {error}") from None
-    if not isinstance(params, dict):
-        raise InvalidInput(f"--params: expected a JSON object, found {text:.60}")
-    return params

@@ -68,18 +68,17 @@ _LOCKS = {
     ),
 )
 @_name
-@click.option("--expires", metavar="TIME", help="How long it is good for (90d).")
+@click.option("--expires", type=options.DURATION, help="How long it is good for (90d).")
 @click.option("--meta", multiple=True, metavar="NAME=VALUE", help="Kept beside it, in clear.")
 @options.as_json
 @pass_workspace
 def set_key(
-    workspace: Workspace, name: str, expires: str | None, meta: tuple[str, ...], as_json: bool
+    workspace: Workspace, name: str, expires: float | None, meta: tuple[str, ...], as_json: bool
 ) -> None:
     """Keep a secret; its value is read from standard input, or asked for without showing it."""
     from dino_os.redaction import SHORTEST  # noqa: PLC0415
-    from dino_os.units import seconds  # noqa: PLC0415
 
-    until = time.time() + seconds(expires, "--expires") if expires else None
+    until = time.time() + expires if expires else None
     gateway, metadata = open_vault(workspace), _metadata(meta)
     value = _value(name)
     gateway.set_key(name, value, metadata, until)

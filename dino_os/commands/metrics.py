@@ -27,7 +27,7 @@ _NAME_WIDTH = 13
         "dino metrics --prometheus --out /var/lib/node_exporter/dino.prom",
     )
 )
-@click.option("--since", metavar="TIME", help="Only the last TIME, as 90m, 24h or 7d.")
+@click.option("--since", type=options.DURATION, help="Only the last TIME, as 90m, 24h or 7d.")
 @options.watching
 @click.option("--prometheus", is_flag=True, help="The text format that Prometheus reads.")
 @click.option(
@@ -39,7 +39,7 @@ _NAME_WIDTH = 13
 @pass_workspace
 def metrics(
     workspace: Workspace,
-    since: str | None,
+    since: float | None,
     watch: bool,
     prometheus: bool,
     out: Path | None,
@@ -51,7 +51,7 @@ def metrics(
     Exits 1 where a journal does not stand; the others are shown all the same.
     """
     _check(since, prometheus=prometheus, out=out, more=watch or as_json)
-    found = workspace.metrics(_seconds(since))
+    found = workspace.metrics(since)
     if prometheus:
         found.update_all()
         _expose(found, out)
@@ -61,19 +61,13 @@ def metrics(
         raise problem
 
 
-def _check(since: str | None, *, prometheus: bool, out: Path | None, more: bool) -> None:
+def _check(since: float | None, *, prometheus: bool, out: Path | None, more: bool) -> None:
     if out and not prometheus:
         raise click.UsageError("--out goes with --prometheus")
     if prometheus and more:
         raise click.UsageError("--prometheus goes with neither --json nor --watch")
     if prometheus and since:
         raise click.UsageError("Prometheus counts from the beginning; it knows --since by itself")
-
-
-def _seconds(since: str | None) -> float | None:
-    from dino_os.units import seconds  # noqa: PLC0415
-
-    return None if since is None else seconds(since, "--since")
 
 
 def _look(found: MetricsCollector) -> dict[str, Any]:

@@ -25,6 +25,23 @@ class Within(click.FloatRange):
 SHARE = Within(0, 1)
 
 
+class _Duration(click.ParamType[float]):
+    """A time such as 30s or 5m, in seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        from dino_os.units import seconds  # noqa: PLC0415  for the commands that take one
+
+        del ctx
+        return seconds(value, param.opts[0] if param else "a time")
+
+
+DURATION = _Duration()
+
+
 def as_json(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(
         command

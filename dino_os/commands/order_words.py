@@ -60,11 +60,11 @@ _TOLD_ELSEWHERE = {
 
 def history_step(event: Any) -> dict[str, Any]:
     """An event of an order's journal."""
-    from engines.checks import from_epoch, rfc3339  # noqa: PLC0415
+    from engines.checks import time_text  # noqa: PLC0415
 
     facts = {k: v for k, v in event.items() if k not in _TOLD_ELSEWHERE and v not in (None, "")}
     return {
-        "at": rfc3339(from_epoch(event["at"])),
+        "at": time_text(event["at"]),
         "event": event["event_type"],
         "what": " ".join(f"{name}={value}" for name, value in facts.items()),
         "by": event.get("by", ""),

@@ -17,6 +17,7 @@ from dino_os.workspace import Workspace
 if TYPE_CHECKING:
     from dino_os.planning.cycle import Report
     from dino_os.planning.scenario import Scenario
+    from engines.orchestrator import UsageCycleResult
 
 
 @click.command(
@@ -172,7 +173,7 @@ def _render(report: Report, show: int) -> None:
         f"{len(report.escalations):,} escalated",
     ]
     output.say(", ".join(counts))
-    _render_assignments(report, show)
+    show_assignments(report.result, show)
     _render_unassigned(report, show)
     _render_zones(report, show)
     _render_sectors(report, show)
@@ -181,9 +182,10 @@ def _render(report: Report, show: int) -> None:
     output.say(f"\nplanned in {report.duration_s:.2f} s; {kept}")
 
 
-def _render_assignments(report: Report, show: int) -> None:
-    tasks = {task.identifier: task for task in report.result.tasks}
-    shown, left = output.first_of(report.result.assignments, show)
+def show_assignments(plan: UsageCycleResult, show: int) -> None:
+    """Who gets what, and why."""
+    tasks = {task.identifier: task for task in plan.tasks}
+    shown, left = output.first_of(plan.assignments, show)
     if shown:
         output.heading("\nAssignments")
         rows = [

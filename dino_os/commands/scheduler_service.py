@@ -24,7 +24,7 @@ def tick(workspace: Workspace, submit_only: bool, as_json: bool) -> None:
     `dino scheduler crontab` prints the line.
     """
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
-    from dino_os.scheduler.model import as_time  # noqa: PLC0415
+    from engines.checks import time_text  # noqa: PLC0415
 
     duty = SchedulerDuty(workspace)
     due = duty.turn()
@@ -36,8 +36,8 @@ def tick(workspace: Workspace, submit_only: bool, as_json: bool) -> None:
 
         Service(workspace, duties_of(workspace)).run(once=True)
         due = duty.turn()
-    document = {"submitted": submitted, "worked": works, "next": as_time(due)}
-    told = f"{output.counted(len(submitted), 'run')} submitted; next {as_time(due) or 'never'}"
+    document = {"submitted": submitted, "worked": works, "next": time_text(due)}
+    told = f"{output.counted(len(submitted), 'run')} submitted; next {time_text(due) or 'never'}"
     output.answer(document, told, as_json=as_json)
 
 

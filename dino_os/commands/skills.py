@@ -17,7 +17,6 @@ from dino_os.errors import InvalidInput
 from dino_os.grants import Permissions
 from dino_os.plugins import SkillTable, places
 from dino_os.skill_index import Parameter, Skill
-from dino_os.units import seconds
 from dino_os.workspace import Workspace
 from engines.checks import from_epoch, rfc3339
 
@@ -110,10 +109,12 @@ def run() -> None:
 def _command_for(skill: Skill) -> click.Command:
     own = [
         click.Option(["--params"], metavar="JSON", help="All parameters as one JSON object."),
-        click.Option(["--timeout"], metavar="TIME", help="Stop it after, for example, 30s or 5m."),
+        click.Option(
+            ["--timeout"], type=options.DURATION, help="Stop it after, for example, 30s or 5m."
+        ),
         click.Option(
             ["--once-per"],
-            metavar="TIME",
+            type=options.DURATION,
             help="Not if it ended well less than, for example, 24h ago; for cron.",
         ),
         click.Option(["--key"], help="What --once-per goes by.  [default: skill and parameters]"),
@@ -146,15 +147,15 @@ class _Call:
         self,
         ctx: click.Context,
         params: str | None,
-        timeout: str | None,
-        once_per: str | None,
+        timeout: float | None,
+        once_per: float | None,
         key: str | None,
         trace: bool,
         as_json: bool,
         **given: Any,
     ) -> None:
         skill = self._skill
-        arguments = _params(params)
+        arguments = options.json_object(params, "--params")
         for name, value in given.items():
             if value is None or value == ():
                 continue
@@ -162,19 +163,18 @@ class _Call:
                 raise InvalidInput(f"--{name} is in --params too; name it once")
             arguments[name] = _flat(value) if isinstance(value, tuple) else value
         arguments = bind(skill, arguments)
-        timeout_s = seconds(timeout, "--timeout") if timeout else None
         workspace = open_workspace(ctx)
         if once_per is None:
             if key is not None:
                 raise click.UsageError("--key goes with --once-per")
-            self._run(workspace, arguments, timeout_s, trace=trace, as_json=as_json)
+            self._run(workspace, arguments, timeout, trace=trace, as_json=as_json)
             return
-        once = _once(workspace, skill, arguments, key, seconds(once_per, "--once-per"))
+        once = _once(workspace, skill, arguments, key, once_per)
         with once.turn() as last:
             if last is not None:
                 _say_skipped(once.key, last, as_json=as_json)
                 return
-            run = self._run(workspace, arguments, timeout_s, trace=trace, as_json=as_json)
+            run = self._run(workspace, arguments, timeout, trace=trace, as_json=as_json)
             once.count(run.run_id)
 
     def _run(
@@ -250,18 +250,6 @@ def _pass_on(data: bytes) -> None:
     """What a skill prints, as it comes; it cannot reach the terminal's controls."""
     sys.stdout.write(output.printable(data.decode("utf-8", "replace")))
     sys.stdout.flush()
-
-
-def _params(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        params = json.loads(text)
-    except ValueError as error:
-        raise InvalidInput(f"--params: not JSON: {error}") from None
-    if not isinstance(params, dict):
-        raise InvalidInput(f"--params: expected a JSON object, found {text:.60}")
-    return params
 
 
 class _Value(click.ParamType[Any]):

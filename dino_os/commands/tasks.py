@@ -12,7 +12,7 @@ from dino_os.commands import output
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.units import seconds
 from dino_os.workspace import Workspace
-from engines.checks import did_you_mean, from_epoch, rfc3339
+from engines.checks import did_you_mean, time_text
 
 if TYPE_CHECKING:
     from engines.resource_engine import Task
@@ -127,7 +127,7 @@ def show_tasks(tasks: Sequence[Task], show: int, *, as_json: bool, why: bool = F
             task.does.partition(":")[2] or "nothing",
             task.state.value,
             task.attempts,
-            rfc3339(from_epoch(round(task.created_at))),
+            time_text(round(task.created_at)),
             _why(task),
         )
         for task in shown
@@ -152,7 +152,7 @@ def as_dict(task: Task) -> dict[str, Any]:
     """All of it, with times as text."""
     found = task.as_dict()
     for name in ("created_at", "started_at", "finished_at", "next_retry", "not_before", "start_by"):
-        found[name] = None if found[name] is None else rfc3339(from_epoch(found[name]))
+        found[name] = time_text(found[name])
     return found
 
 

@@ -34,7 +34,7 @@ def send_alerts(manager: EntityManager, bus: Bus) -> None:
                         "alert": alert.number,
                         "entity_id": alert.entity_id,
                         "reason": alert.reason,
-                        "at": checks.rfc3339(checks.from_epoch(alert.at)),
+                        "at": checks.time_text(alert.at),
                     },
                 )
             manager.alert_sent(alert.number)

@@ -151,7 +151,7 @@ class MemoryStore:
                 "key": key,
                 "value": json.loads(text),
                 "score": hits / len(wanted),
-                "created": checks.rfc3339(checks.from_epoch(created)),
+                "created": checks.time_text(created),
             }
             for key, text, created, hits in rows or ()
         ]

@@ -116,5 +116,5 @@ def _as_message(event: Event) -> dict[str, Any]:
         "seq": event["seq"],
         "channel": event["channel"],
         "message": event["message"],
-        "published": checks.rfc3339(checks.from_epoch(event["timestamp"])),
+        "published": checks.time_text(event["timestamp"]),
     }

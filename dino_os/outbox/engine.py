@@ -15,11 +15,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.outbox.addresses import Address
+from dino_os.outbox.model import Delivery, Draft
 from engines import checks
 from engines.engine import Engine
 from engines.journal import Event, Journal
@@ -27,61 +28,6 @@ from engines.journal import Event, Journal
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 3600.0
 _DELIVERED, _GIVEN_UP, _BATCHES = 1000, 10_000, 10_000  # so many of the last are remembered
 _OF_A_REASON = 300
-
-
-@dataclass(slots=True)
-class Delivery:
-    """
-    One thing on its way.
-
-    Attributes:
-        id: What it is called here.
-        key: What it is called everywhere; a receiver that sees it twice takes it once.
-        state: queued, delivered or given_up.
-        attempts: How often it was tried since it was queued.
-        answered: How many of these were answered, with a refusal.
-        due: From when on it is to be tried.
-        begun: Where the place ended when the last attempt began, while its outcome is not known.
-    """
-
-    id: str
-    key: str
-    to: Address
-    payload: dict[str, Any]
-    queued: float
-    due: float
-    source: str = ""
-    state: str = "queued"
-    attempts: int = 0
-    answered: int = 0
-    reason: str = ""
-    ended: float | None = None
-    begun: dict[str, Any] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "delivery": self.id,
-            "key": self.key,
-            "to": str(self.to),
-            "state": self.state,
-            "source": self.source,
-            "queued_at": _as_time(self.queued),
-            "attempts": self.attempts,
-            "reason": self.reason or None,
-            "due_at": _as_time(self.due) if self.state == "queued" else None,
-            "ended_at": _as_time(self.ended),
-            "payload": self.payload,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A delivery to be queued."""
-
-    id: str
-    key: str
-    to: Address
-    payload: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +289,3 @@ def _remember(table: dict[str, Any], name: str, value: Any, most: int) -> None:
     table[name] = value
     if len(table) > most:
         del table[next(iter(table))]
-
-
-def _as_time(seconds: float | None) -> str | None:
-    return None if seconds is None else checks.rfc3339(checks.from_epoch(seconds))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dino_os.errors import InvalidInput
-from dino_os.outbox.engine import Delivery
+from dino_os.outbox.model import Delivery
 from engines.durable import make_folder, sync_data, sync_folder, write_all
 from engines.journal import RecordedJournal
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from dino_os.errors import DinoError, NotFound
+from dino_os.errors import DinoError
 from dino_os.outbox.addresses import Address
-from dino_os.outbox.engine import Delivery, Outbox
+from dino_os.outbox.engine import Outbox
+from dino_os.outbox.model import Delivery
 from dino_os.outbox.places import BusPlace, FilePlace, Place
 from dino_os.outbox.webhook import Refused, Unreachable, post
 from dino_os.process_lock import ProcessLock
@@ -88,7 +89,7 @@ class Sender:
             workspace.outbox,
             _lock(workspace.memory, workspace.operator),
             place=place,
-            secret=lambda name: secret_of(workspace, name),
+            secret=workspace.key,
             timeout_s=workspace.config.settings.planning.outbox.timeout_s,
         )
 
@@ -180,22 +181,6 @@ class Sender:
     ) -> None:
         reason = _reason(error)
         self._failed += self._outbox.failed(ids, reason, answered=answered, after_s=after_s)
-
-
-def secret_of(workspace: Workspace, name: str) -> str:
-    """
-    The value of a key in the vault.
-
-    Raises:
-        NotFound: There is none.
-        DinoError: It is not handed out.
-    """
-    value = workspace.security.get_key(name)
-    if not value:
-        raise NotFound(
-            f"no key {name!r} in the vault", hint=f"`dino keys set {name}` puts it there"
-        )
-    return value
 
 
 def _lock(memory: Path, by: str) -> ProcessLock:

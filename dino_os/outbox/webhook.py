@@ -13,15 +13,14 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
 
 from dino_os.errors import DinoError
-from dino_os.outbox.engine import Delivery
+from dino_os.outbox.model import Delivery
 from dino_os.outbox.places import document
 from dino_os.web_calls import Unreachable, call
 
 _ANSWER_BYTES = 65536
-_LONGEST_WAIT_S = 86400
+_LONGEST_WAIT_S = 86400.0
 _PREFIX = "whsec_"
 _OVERLOADED = frozenset({408, 425, 429})
 _SERVER_FAULT = 500
@@ -70,10 +69,11 @@ def post(delivery: Delivery, *, secret: str | None, now: float, timeout_s: float
     )
     if answer.ok:
         return answer.status
+    asked = answer.retry_after_s
     raise Refused(
         f"answered with status {answer.status}",
         overloaded=answer.status in _OVERLOADED or answer.status >= _SERVER_FAULT,
-        after_s=_retry_after(answer.headers),
+        after_s=None if asked is None else min(asked, _LONGEST_WAIT_S),
     )
 
 
@@ -92,13 +92,6 @@ def _secret_bytes(secret: str) -> bytes:
         except (binascii.Error, ValueError):
             pass
     return secret.encode()
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("retry-after", "")
-    return (
-        float(min(int(text[:9]), _LONGEST_WAIT_S)) if text.isdecimal() and text.isascii() else None
-    )
 
 
 __all__ = ["Refused", "Unreachable", "post", "signature"]

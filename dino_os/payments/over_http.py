@@ -18,33 +18,41 @@ import json
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dino_os.payments.exchange import Lost, NotSent, Reply, Site
+from dino_os.errors import InvalidInput
 from dino_os.payments.model import Charge
 from dino_os.redaction import Redactor
 from dino_os.secret import Secret
+from dino_os.web_calls import Unreachable, call, checked_url
 from engines.orders import Answer, Outcome
 
-_OK, _DECLINED, _LIMITED, _BROKEN = range(200, 300), 402, 429, range(500, 600)
+if TYPE_CHECKING:
+    from dino_os.web_calls import Answer as Reply
+
+_DECLINED, _BROKEN = 402, range(500, 600)
 # Nothing was charged, and the same request would fare no better.
 _REFUSED = {400, 404, 405, 410, 413, 415}
 _STATUSES = {Outcome.CONFIRMED, Outcome.PENDING, Outcome.DECLINED}
 _name = re.compile(r"[A-Za-z0-9._:-]{1,200}").fullmatch
 _PAUSE_S = 0.25
+_MOST_BYTES = 1 << 20
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 class HttpProvider:
     """
-    A `PaymentProvider` behind *site*.
+    A `PaymentProvider` below the address *url*.
 
     Args:
         key: The bearer key.
+        timeout_s: Of each try.
         key_life_s: How long the other side remembers idempotency keys.
         tries: How often a request is sent at most.
         pause: Waits between two tries.
+
+    Raises:
+        InvalidInput: It is no address, or would carry the key in clear over a network.
     """
 
     moves_money = True
@@ -52,15 +60,17 @@ class HttpProvider:
 
     def __init__(
         self,
-        site: Site,
+        url: str,
         key: Secret,
         *,
+        timeout_s: float,
         key_life_s: float,
         tries: int = 3,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.key_life_s = key_life_s
-        self._site = site
+        self._url = _checked_site(url)
+        self._timeout_s = timeout_s
         self._key = key
         self._tries = tries
         self._pause = pause
@@ -103,12 +113,18 @@ class HttpProvider:
             if number:
                 self._pause(_PAUSE_S * 2 ** (number - 1))
             try:
-                reply = self._site.ask(method, path, headers, content)
-            except NotSent as error:
-                last = f"cannot be reached: {error}"
-                continue
-            except Lost as error:
-                heard, last = True, f"its answer got lost: {error}"
+                reply = call(
+                    method,
+                    self._url + path,
+                    headers=headers,
+                    body=content,
+                    timeout_s=self._timeout_s,
+                    most_bytes=_MOST_BYTES,
+                )
+            except Unreachable as error:
+                heard = heard or error.heard
+                what = "its answer got lost" if error.heard else "cannot be reached"
+                last = f"{what}: {error.message}"
                 continue
             if reply.status not in _BROKEN:
                 return self._read(reply, key)
@@ -116,19 +132,14 @@ class HttpProvider:
         return self._unavailable(last, sent=heard)
 
     def _read(self, reply: Reply, key: str | None) -> Answer:
-        if reply.status in _OK:
+        if reply.ok:
             return self._read_body(reply.body, key)
         reason = f"{_said(reply.body)} ({reply.status})".strip()
         if reply.status == _DECLINED:
             return Answer(Outcome.DECLINED, reason=self._redactor.redact(f"declined: {reason}"))
         if reply.status in _REFUSED and key:
             return Answer(Outcome.DECLINED, reason=self._redactor.redact(f"refused: {reason}"))
-        wait = (
-            _retry_after_s(reply)
-            if reply.status == _LIMITED or "retry-after" in reply.headers
-            else None
-        )
-        return self._unavailable(reason, retry_after_s=wait)
+        return self._unavailable(reason, retry_after_s=reply.retry_after_s)
 
     def _read_body(self, body: bytes, key: str | None) -> Answer:
         try:
@@ -168,6 +179,18 @@ def answer_of(form: Any) -> Answer:
     return Answer(Outcome(status), name, amount, currency[:8], text)
 
 
+def _checked_site(url: str) -> str:
+    try:
+        parts = checked_url(url)
+    except InvalidInput as error:
+        raise InvalidInput(f"orders.http.url: {error.message}", hint=error.hint) from None
+    if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
+        raise InvalidInput(
+            f"orders.http.url: {url!r} would send the key in clear", hint="use https"
+        )
+    return parts._replace(path=parts.path.rstrip("/"), query="", fragment="").geturl()
+
+
 def _checked(reference: str) -> str:
     if not _name(reference):
         raise ValueError("not a reference of ours")
@@ -182,14 +205,3 @@ def _said(body: bytes) -> str:
     except (ValueError, AttributeError, RecursionError):
         return ""
     return text[:200] if isinstance(text, str) else ""
-
-
-def _retry_after_s(reply: Reply) -> float | None:
-    """Seconds of a Retry-After header: a number, or a date (RFC 9110, 10.2.3)."""
-    text = reply.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None

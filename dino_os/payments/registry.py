@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.payments.model import PaymentProvider
 from dino_os.secret import Secret
+from dino_os.web_calls import fits_header
 from engines.checks import did_you_mean
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ class Providers:
         return SandboxProvider(self._workspace.sandbox_payments)
 
     def _http(self) -> PaymentProvider:
-        from dino_os.payments.exchange import Site  # noqa: PLC0415
         from dino_os.payments.over_http import HttpProvider  # noqa: PLC0415
 
         settings = self._workspace.config.settings.orders.http
@@ -83,18 +83,18 @@ class Providers:
                 "the provider http has no address",
                 hint="dino config set orders.http.url https://pay.example",
             )
-        site = Site(settings.url, timeout_s=settings.timeout_s)
-        key = self._key("key")
-        return HttpProvider(site, key, key_life_s=settings.key_life_s, tries=settings.tries)
+        return HttpProvider(
+            settings.url,
+            self._key("key"),
+            timeout_s=settings.timeout_s,
+            key_life_s=settings.key_life_s,
+            tries=settings.tries,
+        )
 
     def _key(self, setting: str) -> Secret:
         """The key that `orders.http.SETTING` names."""
         name: str = getattr(self._workspace.config.settings.orders.http, setting)
-        value = self._workspace.security.get_key(name)
-        if not value:
-            raise InvalidInput(
-                f"no key named {name!r} for payments", hint=f"store it: dino keys set {name}"
-            )
-        if not (value.isascii() and value.isprintable()):
+        value = self._workspace.key(name)
+        if not fits_header(value):
             raise InvalidInput(f"the key {name!r} holds what no header can carry")
         return Secret(value)

@@ -63,8 +63,8 @@ def verify(body: bytes, signature: str, key: Secret, *, now: float, tolerance_s:
     macs = [m["mac"] for m in matches if m and m["mac"]]
     if len(times) != 1 or not macs or not all(matches):
         raise Denied("webhook: not a signature", hint="its header reads t=SECONDS,v1=HEX")
-    wanted = hmac.new(key.reveal().encode(), times[0].encode() + b"." + body, hashlib.sha256)
-    good = [hmac.compare_digest(mac, wanted.hexdigest()) for mac in macs]
+    wanted = _mac(times[0], body, key)
+    good = [hmac.compare_digest(mac, wanted) for mac in macs]
     if not any(good):
         raise Denied("webhook: the signature does not fit: another key, or other content")
     if abs(now - int(times[0])) > tolerance_s:
@@ -78,8 +78,7 @@ def verify(body: bytes, signature: str, key: Secret, *, now: float, tolerance_s:
 def sign(body: bytes, key: Secret, *, now: float) -> str:
     """The header of *body*: what the other side does."""
     time = str(int(now))
-    mac = hmac.new(key.reveal().encode(), time.encode() + b"." + body, hashlib.sha256)
-    return f"t={time},v1={mac.hexdigest()}"
+    return f"t={time},v1={_mac(time, body, key)}"
 
 
 def read(body: bytes) -> Notice:
@@ -99,3 +98,7 @@ def read(body: bytes) -> Notice:
     if not isinstance(event_id, str) or (ours is not None and not isinstance(ours, str)):
         raise InvalidInput("webhook: not a notice of a payment: id and reference are texts")
     return Notice(event_id[:200], ours or answer.reference or "", answer)
+
+
+def _mac(time: str, body: bytes, key: Secret) -> str:
+    return hmac.new(key.reveal().encode(), f"{time}.".encode() + body, hashlib.sha256).hexdigest()

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.outbox import Sender, Sent
-from dino_os.outbox.sender import secret_of
 from dino_os.planning.cycle import orchestrator_for, plan_signals
 from dino_os.planning.cycle_file import Cycle
-from dino_os.planning.feeds import Access, Feed, read_source
+from dino_os.planning.cycle_report import CycleReport, HandedOver, Recovered
+from dino_os.planning.feed import Feed
+from dino_os.planning.feeds import Access, read_source
 from dino_os.planning.handover import (
     Work,
     desks_as_data,
@@ -40,93 +40,6 @@ from engines.personas import Escalation
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """What became of a run that had crashed."""
-
-    run: str
-    cycle: int | None
-    how: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"run": self.run, "cycle": self.cycle, "how": self.how}
-
-
-@dataclass(frozen=True, slots=True)
-class HandedOver:
-    """How much of a plan went where."""
-
-    tasks: int = 0
-    refused: Sequence[Mapping[str, str]] = ()
-    deliveries: int = 0
-    without_outbox: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "tasks": self.tasks,
-            "refused": list(self.refused),
-            "deliveries": self.deliveries,
-            "without_outbox": self.without_outbox,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class CycleReport:
-    """
-    What a run came to.
-
-    Attributes:
-        outcome: ok, or ok_no_action where nothing was new.
-        plan: None where nothing was planned.
-        sent: What was sent of all that is due; None where nothing was tried.
-        not_moved: Files that could not be moved, and why.
-    """
-
-    run: str
-    name: str
-    outcome: str
-    recorded: bool
-    intake: Intake
-    plan: UsageCycleResult | None = None
-    escalations: Sequence[Escalation] = ()
-    handed: HandedOver = HandedOver()
-    sent: Sent | None = None
-    moved: int = 0
-    not_moved: Sequence[str] = ()
-    recovered: Recovered | None = None
-    duration_s: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        plan = self.plan.as_dict() if self.plan else {}
-        sources = [
-            {name: value for name, value in source.items() if name != "marks"}
-            for source in self.intake.sources
-        ]
-        return {
-            "run": self.run,
-            "name": self.name,
-            "outcome": self.outcome,
-            "recorded": self.recorded,
-            "cycle": plan.get("cycle"),
-            "recovered": self.recovered.as_dict() if self.recovered else None,
-            "duration_s": round(self.duration_s, 6),
-            "sources": sources,
-            "counts": {
-                "signals": len(self.intake.signals),
-                "rejected": len(self.intake.rejected),
-                "escalated": len(self.escalations),
-                **plan.get("counts", {"tasks": 0, "assigned": 0, "unassigned": 0}),
-            },
-            "handed_over": self.handed.as_dict(),
-            "delivery": self.sent.as_dict() if self.sent else None,
-            "files_moved": self.moved,
-            "files_not_moved": list(self.not_moved),
-            "rejected": [row.as_dict() for row in self.intake.rejected],
-            "assignments": plan.get("assignments", []),
-            "unassigned": plan.get("unassigned", []),
-        }
 
 
 class ConfiguredCycle:
@@ -154,7 +67,7 @@ class ConfiguredCycle:
         self._access = Access(
             workspace.plugins.signal_sources(),
             self._run_skill,
-            lambda name: secret_of(workspace, name),
+            workspace.key,
             payload,
         )
         if payload is not None and not any(s.kind == "alertmanager" for s in cycle.sources):

@@ -8,8 +8,8 @@ Nothing is recorded here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from dino_os.errors import DinoError, InvalidInput
 from dino_os.planning import alertmanager
 from dino_os.planning.cycle_file import Cycle, Source
+from dino_os.planning.feed import Feed, Move, Piece
 from dino_os.planning.runs import Memory
 from dino_os.planning.scenario import Signals, check_columns, signals_from
-from dino_os.planning.sources import as_row, columns_of, reader_for, refuse_halves
+from dino_os.planning.sources import as_row, columns_of, reader_for, refuse_halves, within
 from dino_os.planning.web import fetch
 from dino_os.typed_files import read_bytes
 from engines.personas import PersonaSignal, RejectedRow, Row
@@ -29,60 +30,6 @@ if TYPE_CHECKING:
 
 RunSkill = Callable[[str, Mapping[str, Any]], Any]
 _GLOB_LIMIT = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """
-    Records that came together: those of one file, of one answer.
-
-    Attributes:
-        label: What they are called where one of them is rejected.
-        rows: To be read through the source's map, where it has one.
-        ready: Signals as they are, by line, where it has none.
-    """
-
-    label: str
-    rows: Sequence[tuple[int, Row]] = ()
-    ready: Sequence[tuple[int, PersonaSignal]] = ()
-    rejected: Sequence[RejectedRow] = ()
-
-    @property
-    def records(self) -> int:
-        return len(self.rows) + len(self.ready) + len(self.rejected)
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A file that was counted: as it is remembered, where it lies, its hash, where it is to go."""
-
-    name: str
-    file: Path
-    digest: str
-    folder: Path
-
-
-@dataclass(slots=True)
-class Feed:
-    """
-    What one source gave.
-
-    Attributes:
-        outcome: read, unchanged or skipped.
-        marks: What is to be remembered once the cycle is planned.
-        moves: Files that are then to be moved.
-        counts: repeated and resolved alerts, records that were known.
-        problems: Files of it that could not be read.
-    """
-
-    source: Source
-    outcome: str = "read"
-    reason: str = ""
-    pieces: list[Piece] = field(default_factory=list)
-    marks: dict[str, Any] = field(default_factory=dict)
-    moves: list[Move] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +227,7 @@ def _take_data(
 ) -> None:
     """Take a list of records that is data already."""
     source = feed.source
-    records = _within(data, source.within, label) if source.kind == "skill" else data
+    records = within(data, source.within, label) if source.kind == "skill" else data
     if not isinstance(records, list):
         raise InvalidInput(f"{label}: expected a list of records, found {records!r:.60}")
     digest = hashlib.sha256(repr(records).encode("utf-8", "surrogatepass")).hexdigest()
@@ -302,14 +249,6 @@ def _take_data(
             rejected.append(RejectedRow(line, error.message))
     if records:
         feed.pieces.append(Piece(label, rows=rows, ready=ready, rejected=rejected))
-
-
-def _within(data: Any, steps: Sequence[str], label: str) -> Any:
-    for step in steps:
-        if not isinstance(data, dict) or step not in data:
-            raise InvalidInput(f"{label}: there is no {'.'.join(steps)!r} in it")
-        data = data[step]
-    return data
 
 
 def _row(record: Any) -> Row:

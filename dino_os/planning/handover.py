@@ -19,7 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from dino_os.errors import DinoError, InvalidInput, NotFound
 from dino_os.outbox import Address, Draft
-from dino_os.planning.feeds import Feed, Move
+from dino_os.planning.feed import Feed, Move
 from dino_os.planning.forms import Desk
 from engines.durable import make_folder, replace_file, sync_folder
 from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dino_os.planning.cycle import known_sectors, known_zones, read_signals
-from dino_os.planning.feeds import Feed, Piece
+from dino_os.planning.feed import Feed, Piece
 from dino_os.planning.runs import Memory
 from dino_os.planning.scenario import Scenario
 from engines.checks import did_you_mean

@@ -57,8 +57,8 @@ class CycleRun:
             "name": self.name,
             "file": self.file,
             "by": self.by,
-            "started_at": _as_time(self.started),
-            "ended_at": _as_time(self.ended),
+            "started_at": checks.time_text(self.started),
+            "ended_at": checks.time_text(self.ended),
             "stage": self.stage,
             "outcome": self.outcome or None,
             "cycle": self.cycle,
@@ -248,7 +248,3 @@ def _run(event: Event) -> CycleRun:
         desks=event.get("desks", {}),
         sources=event["sources"],
     )
-
-
-def _as_time(seconds: float | None) -> str | None:
-    return None if seconds is None else checks.rfc3339(checks.from_epoch(seconds))

@@ -150,6 +150,20 @@ def as_row(record: Mapping[str, Any]) -> dict[str, str]:
     return {str(key): as_text(value) for key, value in record.items()}
 
 
+def within(data: Any, steps: Sequence[str], label: str) -> Any:
+    """
+    What *steps* lead to in *data*.
+
+    Raises:
+        InvalidInput: There is nothing.
+    """
+    for step in steps:
+        if not isinstance(data, dict) or step not in data:
+            raise InvalidInput(f"{label}: there is no {'.'.join(steps)!r} in it")
+        data = data[step]
+    return data
+
+
 def refuse_halves(row: Row) -> None:
     """
     Let through a record whose text can be written down.

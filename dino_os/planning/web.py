@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from dino_os.errors import InvalidInput
 from dino_os.planning.cycle_file import Source, Web
-from dino_os.planning.sources import reader_for
+from dino_os.planning.sources import reader_for, within
 from dino_os.typed_files import Document
-from dino_os.web_calls import Unreachable, call
+from dino_os.web_calls import Unreachable, call, fits_header
 from engines.personas import Row
 
 if TYPE_CHECKING:
@@ -52,20 +52,16 @@ class Page:
     def is_json(self) -> bool:
         return self.ending == ".json"
 
-    def data(self, within: Sequence[str]) -> tuple[Any, Callable[[int], int]]:
+    def data(self, steps: Sequence[str]) -> tuple[Any, Callable[[int], int]]:
         """
-        What lies *within* the JSON, and the line on which each of its items stands.
+        What *steps* lead to in the JSON, and the line on which each of its items stands.
 
         Raises:
             InvalidInput: It is not JSON, or has nothing there.
         """
         document = Document(self._text(), self.label, is_json=True)
-        data = document.data
-        for step in within:
-            if not isinstance(data, dict) or step not in data:
-                raise InvalidInput(f"{self.label}: there is no {'.'.join(within)!r} in it")
-            data = data[step]
-        return data, lambda index: document.line_of((*within, index)) or index + 1
+        data = within(document.data, steps, self.label)
+        return data, lambda index: document.line_of((*steps, index)) or index + 1
 
     def rows(self, readers: Mapping[str, SignalReader]) -> list[tuple[int, Row]]:
         """
@@ -115,7 +111,8 @@ def fetch(source: Source, known: Mapping[str, str], secret: Callable[[str], str]
     if not answer.ok:
         to = answer.headers.get("location")
         leads = f", which leads to {_short(to)}" if to else ""
-        raise Unreachable(f"{_short(web.url)}: answered with status {answer.status}{leads}")
+        said = f"{_short(web.url)}: answered with status {answer.status}{leads}"
+        raise Unreachable(said, heard=True)
     validators = {
         name: answer.headers[name] for name in ("etag", "last-modified") if name in answer.headers
     }
@@ -131,12 +128,12 @@ def _asking(web: Web, known: Mapping[str, str]) -> dict[str, str]:
     return {
         header: known[name]
         for name, header in names.items()
-        if name in known and known[name].isascii() and known[name].isprintable()
+        if name in known and fits_header(known[name])
     }
 
 
 def _header(value: str, key: str) -> str:
-    if not value.isascii() or not value.isprintable():
+    if not fits_header(value):
         raise InvalidInput(f"key {key!r} cannot stand in a header: printable ASCII only")
     return value
 

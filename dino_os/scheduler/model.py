@@ -45,8 +45,8 @@ class Occurrence:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "due": as_time(self.due),
-            "last": as_time(self.last),
+            "due": checks.time_text(self.due),
+            "last": checks.time_text(self.last),
             "count": self.count,
             "more": self.more,
             "state": self.state,
@@ -54,8 +54,8 @@ class Occurrence:
             "reason": self.reason,
             "why": self.why,
             "task_id": self.task_id,
-            "started": as_time(self.started),
-            "finished": as_time(self.finished),
+            "started": checks.time_text(self.started),
+            "finished": checks.time_text(self.finished),
         }
 
 
@@ -107,7 +107,7 @@ class StoredJob:
         return [found for found in self.occurrences.values() if found.is_open]
 
     def task_id(self, due: float) -> str:
-        return f"job:{self.id}@{as_time(due)}"
+        return f"job:{self.id}@{checks.time_text(due)}"
 
     def remember(self, found: Occurrence) -> None:
         """Keep *found*, and forget the earliest of too many that are done."""
@@ -130,14 +130,10 @@ class StoredJob:
             "trigger": dict(self.trigger),
             "params": dict(self.params),
             "policies": self.policies.as_dict(),
-            "next_run": None if self.paused else as_time(self._next()),
-            "last_run": as_time(self.last_run),
+            "next_run": None if self.paused else checks.time_text(self._next()),
+            "last_run": checks.time_text(self.last_run),
             "last_outcome": self.last_outcome,
-            "paused_until": as_time(self.paused_until),
+            "paused_until": checks.time_text(self.paused_until),
             "counts": dict(self.counts),
             "status": "paused" if self.paused else "scheduled",
         }
-
-
-def as_time(seconds: float | None) -> str | None:
-    return None if seconds is None else checks.rfc3339(checks.from_epoch(seconds))

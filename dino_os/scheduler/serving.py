@@ -1,33 +1,16 @@
-"""
-Which process serves the scheduler here: it holds a lock, and the kernel says who does.
-
-A number written into a file may be that of a process which ended long ago, or of another one; a
-lock of the kernel's goes with its holder.  It is one that children do not inherit.
-"""
+"""Which process serves the scheduler here, and telling it to end."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import signal
-import struct
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from dino_os.errors import SchedulerError
-from engines.durable import make_folder
-
-# struct flock: how it is laid out is the system's.
-if sys.platform == "linux":
-    _FLOCK, _KIND, _PID = struct.Struct("hhqqi4x"), 0, 4
-    _ASKED = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-else:
-    _FLOCK, _KIND, _PID = struct.Struct("qqihh"), 3, 2
-    _ASKED = _FLOCK.pack(0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
+from dino_os.process_lock import Busy, ProcessLock
 
 _POLL_S = 0.05
 
@@ -36,7 +19,9 @@ class Serving:
     """The lock of the service that works in *folder*."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "scheduler.lock"
+        self._lock = ProcessLock(
+            folder / "scheduler.lock", by="dino scheduler", what="serving the scheduler"
+        )
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -46,32 +31,20 @@ class Serving:
         Raises:
             SchedulerError: There is one already.
         """
-        make_folder(self._file.parent)
-        fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in {errno.EACCES, errno.EAGAIN}:
-                    raise
+                stack.enter_context(self._lock.held())
+            except Busy as busy:
                 raise SchedulerError(
-                    f"the scheduler is running here already, as process {_holder(fd)}",
+                    f"the scheduler is running here already, as process {busy.holder.pid or '?'}",
                     hint="`dino scheduler stop` ends it",
                 ) from None
             yield
-        finally:
-            os.close(fd)
 
     def pid(self) -> int | None:
         """The process that holds it; None where there is none, 0 where it is out of our sight."""
-        try:
-            fd = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        try:
-            return _holder(fd)
-        finally:
-            os.close(fd)
+        holder = self._lock.holder()
+        return None if holder is None else holder.pid
 
     def stop(self, timeout_s: float) -> int | None:
         """
@@ -99,8 +72,3 @@ class Serving:
                 )
             time.sleep(_POLL_S)
         return pid
-
-
-def _holder(fd: int) -> int | None:
-    found = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, _ASKED))
-    return None if found[_KIND] == fcntl.F_UNLCK else int(found[_PID])

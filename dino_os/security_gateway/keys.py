@@ -22,7 +22,7 @@ from dino_os.security_gateway.model import USER
 from dino_os.security_gateway.rotation import Versions, find
 from dino_os.security_gateway.vault import ACTIVE, Content, Vault, Version
 from dino_os.security_log import SecurityLog
-from engines.checks import did_you_mean, from_epoch, rfc3339
+from engines.checks import did_you_mean, time_text
 
 LONGEST = 64 * 1024
 _FRESH_BYTES = 32
@@ -250,7 +250,7 @@ class Keys(Guard):
     def _check_expiry(self, name: str, version: Version) -> None:
         if version.expires is not None and version.expires <= self.log.clock():
             raise SecurityError(
-                f"key {name!r} expired {rfc3339(from_epoch(version.expires))}",
+                f"key {name!r} expired {time_text(version.expires)}",
                 hint=f"`dino keys rotate {name}` or `dino keys set {name}`",
             )
 
@@ -300,7 +300,7 @@ def _version_facts(version: Version) -> dict[str, Any]:
     return {
         "version": version.version,
         "state": version.state,
-        "created": rfc3339(from_epoch(version.created)),
-        "expires": rfc3339(from_epoch(version.expires)) if version.expires else None,
+        "created": time_text(version.created),
+        "expires": time_text(version.expires),
         "metadata": version.metadata,
     }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
+from dino_os.errors import NotFound
 from dino_os.workspace.folder import report_recovery, who
 from dino_os.workspace.parts import Parts
 
@@ -123,6 +124,20 @@ class Workspace(Parts):
             granted=lambda tool: self.granted.get(f"tool:{tool}", Permissions()),
             limits=self.limits,
             functions=self.plugins.tools,
+        )
+
+    def key(self, name: str) -> str:
+        """
+        The value of the key *name* in the vault.
+
+        Raises:
+            NotFound: There is none.
+            DinoError: It is not handed out.
+        """
+        if value := self.security.get_key(name):
+            return value
+        raise NotFound(
+            f"no key {name!r} in the vault", hint=f"`dino keys set {name}` puts it there"
         )
 
     @property

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engines.checks import from_epoch, rfc3339
+from engines.checks import time_text
 from engines.errors import JournalError
 from engines.metrics import live
 from engines.metrics.bus import BusFold
@@ -141,8 +141,8 @@ class MetricsCollector:
         """All of it as JSON."""
         tasks, begins = self.fold(TaskFold), self.begins_at()
         return {
-            "at": rfc3339(from_epoch(self.updated_at)),
-            "since": None if begins is None else rfc3339(from_epoch(begins)),
+            "at": time_text(self.updated_at),
+            "since": time_text(begins),
             "gauges": self.get_all_gauges(),
             "meters": self.get_all_meters(),
             "counters": self.counts(),

@@ -12,16 +12,8 @@ from typing import Any
 
 from engines.engine import Engine
 from engines.journal import Event
-from engines.orders.model import (
-    Fulfilment,
-    FulfilmentState,
-    Item,
-    Kind,
-    Order,
-    OrderNotFound,
-    Transfer,
-    TransferState,
-)
+from engines.orders.model import Fulfilment, FulfilmentState, Item, Order, OrderNotFound
+from engines.orders.transfer import Kind, Transfer, TransferState
 from engines.orders.transitions import Action, OrderState, after
 
 

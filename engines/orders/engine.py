@@ -13,18 +13,9 @@ from uuid import uuid4
 
 from engines.journal import Journal
 from engines.orders import transitions
-from engines.orders.model import (
-    Item,
-    KeyReused,
-    Kind,
-    Order,
-    Transfer,
-    TransferState,
-    checked_amount,
-    checked_key,
-    checked_order,
-)
+from engines.orders.model import Item, KeyReused, Order, checked_amount, checked_key, checked_order
 from engines.orders.money import Money
+from engines.orders.transfer import Kind, Transfer, TransferState
 from engines.orders.transfers import BY_HAND, Transfers, short
 from engines.orders.transitions import Action, OrderState, WrongState
 

@@ -14,8 +14,9 @@ from statistics import median
 from typing import Any
 
 from engines.checks import from_epoch
-from engines.orders.model import Order, Transfer, TransferState
+from engines.orders.model import Order
 from engines.orders.money import decimal
+from engines.orders.transfer import Transfer, TransferState
 
 
 @dataclass(slots=True)

@@ -12,16 +12,9 @@ from typing import Any
 from engines.journal import Event
 from engines.orders import transitions
 from engines.orders.book import OrderBook, of_kind, transfer_key, transfer_of
-from engines.orders.model import (
-    Answer,
-    Kind,
-    Order,
-    Outcome,
-    Transfer,
-    TransferState,
-    checked_reference,
-)
+from engines.orders.model import Order, checked_reference
 from engines.orders.money import Money
+from engines.orders.transfer import Answer, Kind, Outcome, Transfer, TransferState
 from engines.orders.transitions import Action, OrderState, WrongState
 
 BY_HAND = "by-hand"

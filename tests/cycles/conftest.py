@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dino_os.planning.configured import ConfiguredCycle, CycleReport
+from dino_os.planning.configured import ConfiguredCycle
 from dino_os.planning.cycle_file import load_cycle
+from dino_os.planning.cycle_report import CycleReport
 from dino_os.workspace import Workspace
 from tests.cycles.duty import write_duty
 from tests.cycles.receiver import Receiver, serving

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dino_os.errors import DinoError, InvalidInput
-from dino_os.planning.configured import CycleReport
+from dino_os.planning.cycle_report import CycleReport
 from dino_os.web_calls import Unreachable
 from engines.journal import files_of
 from tests.conftest import REPOSITORY, Dino, command, environment

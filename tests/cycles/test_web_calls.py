@@ -56,7 +56,7 @@ def test_what_is_no_whole_answer_in_time_is_none(
     receiver.answers = [answer]
     with pytest.raises(Unreachable, match=said) as caught:
         get(receiver.url, timeout_s=0.2 if "within" in said else 10, most_bytes=10**6)
-    assert caught.value.exit_code == 4
+    assert (caught.value.exit_code, caught.value.heard) == (4, True)
 
 
 def test_more_than_was_asked_for_is_not_read(receiver: Receiver) -> None:
@@ -70,8 +70,26 @@ def test_more_than_was_asked_for_is_not_read(receiver: Receiver) -> None:
 def test_nobody_there_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(Unreachable, match="refused"):
+    with pytest.raises(Unreachable, match="refused") as caught:
         get(f"http://127.0.0.1:{port}")
+    assert not caught.value.heard
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        *((said, None) for said in ("", "soon", "-1", "1.5", "²")),
+    ],
+)
+def test_when_to_come_again_is_a_number_or_a_date(said: str, seconds: float | None) -> None:
+    assert Answer(429, {"retry-after": said}, b"").retry_after_s == seconds
+    assert Answer(429, {}, b"").retry_after_s is None
+    later = Answer(429, {"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}, b"").retry_after_s
+    assert later is not None
+    assert later > 1e9
 
 
 @pytest.mark.parametrize(

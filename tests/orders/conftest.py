@@ -8,7 +8,6 @@ from itertools import count
 import pytest
 
 from dino_os.orders.till import Till
-from dino_os.payments.exchange import Site
 from dino_os.payments.over_http import HttpProvider
 from dino_os.secret import Secret
 from engines.orders import Orders
@@ -54,9 +53,13 @@ def server() -> Iterator[PaymentServer]:
 
 
 def provider_at(server: PaymentServer, *, tries: int = 3, timeout_s: float = 5.0) -> HttpProvider:
-    site = Site(server.url, timeout_s=timeout_s)
     return HttpProvider(
-        site, Secret(KEY), key_life_s=86400.0, tries=tries, pause=lambda seconds: None
+        server.url,
+        Secret(KEY),
+        timeout_s=timeout_s,
+        key_life_s=86400.0,
+        tries=tries,
+        pause=lambda seconds: None,
     )
 
 

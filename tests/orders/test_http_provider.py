@@ -9,7 +9,6 @@ import pytest
 from dino_os.errors import InvalidInput
 from dino_os.orders.till import Till
 from dino_os.payments import Charge
-from dino_os.payments.exchange import Site
 from dino_os.payments.over_http import HttpProvider
 from dino_os.secret import Secret
 from engines.orders import Kind, Orders, OrderState, Outcome, TransferState
@@ -17,6 +16,10 @@ from tests.orders.conftest import Clock, provider_at
 from tests.orders.payment_server import KEY, PaymentServer
 
 CHARGE = Charge("o1", 1250, "EUR", "C-1")
+
+
+def provider_for(url: str) -> HttpProvider:
+    return HttpProvider(url, Secret(KEY), timeout_s=5, key_life_s=1, pause=lambda seconds: None)
 
 
 # --- one request -----------------------------------------------------------------------------------
@@ -92,9 +95,7 @@ def test_without_an_answer_it_may_have_been_heard(server: PaymentServer, fault: 
 
 
 def test_without_a_connection_nothing_was_sent(server: PaymentServer) -> None:
-    nobody = Site("http://127.0.0.1:9", timeout_s=5)
-    provider = HttpProvider(nobody, Secret(KEY), key_life_s=1, pause=lambda seconds: None)
-    answer = provider.charge(CHARGE, "k-1")
+    answer = provider_for("http://127.0.0.1:9").charge(CHARGE, "k-1")
     assert (answer.outcome, answer.sent) == (Outcome.UNAVAILABLE, False)
 
 
@@ -132,8 +133,8 @@ def test_an_answer_that_is_not_one_confirms_nothing(
 )
 def test_an_address_that_would_show_the_key_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput, match=r"orders\.http\.url"):
-        Site(url, timeout_s=1)
-    Site("https://pay.example/base", timeout_s=1)
+        provider_for(url)
+    provider_for("https://pay.example/base")
 
 
 # --- through the till: nothing is charged or given back twice --------------------------------------

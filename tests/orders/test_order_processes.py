@@ -135,7 +135,7 @@ def test_without_a_key_nothing_is_begun(workspace: Path, server: PaymentServer, 
     (workspace / "config.yaml").write_text(f"orders: {{http: {{url: '{server.url}'}}}}\n")
     order = dino("orders", "create", "5", "EUR", "--json").json["id"]
     refused = dino("orders", "pay", order, "--provider", "http", "--json", code=2).error
-    assert refused["hint"] == "store it: dino keys set payments"
+    assert refused["hint"] == "`dino keys set payments` puts it there"
     assert dino("orders", "show", order, "--json").json["payments"] == []
     unknown = dino("orders", "pay", order, "--provider", "htp", "--json", code=2).error
     assert "did you mean 'http'" in unknown["message"]
