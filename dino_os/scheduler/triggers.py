@@ -81,9 +81,12 @@ def times_after(trigger: Trigger, *, after: float, since: float) -> Iterator[flo
     """As `next_time`: that moment and all that follow, without end where there is none."""
     if trigger["kind"] == "interval":
         every, since_ms = trigger["everyMs"], round(since * 1000)
-        passed = (round(after * 1000) - since_ms) // every
-        for step in count(max(passed, 0) + 1):
-            yield float((since_ms + step * every) / 1000)
+        # About there: what is due later in the same millisecond is still to come.
+        passed = int((after * 1000 - since_ms) // every)
+        for step in count(max(passed, 1)):
+            due = float((since_ms + step * every) / 1000)
+            if due > after:
+                yield due
     elif trigger["kind"] == "at":
         moment = _moment(trigger["at"]).timestamp()
         if moment > after:

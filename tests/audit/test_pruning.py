@@ -146,16 +146,16 @@ def test_an_engines_journal_without_a_snapshot_is_not_pruned(
 
 
 def test_a_journal_without_an_engine_needs_no_state(root: Path) -> None:
-    journal = Workspace(root).journal("runs")
+    journal = Workspace(root).journal("bus")
     for number in range(30):
         journal.append("ran", {"n": number, "pad": "x" * 100})
-    Auditing(Workspace(root)).checkpoint(["runs"])
-    done = prune_journal(Workspace(root), "runs", 20)
+    Auditing(Workspace(root)).checkpoint(["bus"])
+    done = prune_journal(Workspace(root), "bus", 20)
     assert done.lines > 0
-    assert not (root / "memory" / "runs.base").exists()
-    assert kinds(Auditing(Workspace(root)).audit(root / "memory" / "runs.jsonl")) == []
+    assert not (root / "memory" / "bus.base").exists()
+    assert kinds(Auditing(Workspace(root)).audit(root / "memory" / "bus.jsonl")) == []
     with pytest.raises(NotFound, match="no journal named"):
-        prune_journal(Workspace(root), "rums", 20)
+        prune_journal(Workspace(root), "buss", 20)
 
 
 def test_a_large_damaged_index_is_mended_before_lines_go(tmp_path: Path, root: Path) -> None:

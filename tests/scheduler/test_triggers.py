@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dino_os.errors import InvalidInput
@@ -342,3 +342,28 @@ def test_the_zone_of_this_machine_has_a_name_here_or_is_an_error() -> None:
         assert not os.environ.get("TZ") or "/" not in os.environ["TZ"]
         return
     assert datetime.now(ZoneInfo(name)).utcoffset() == datetime.now(UTC).astimezone().utcoffset()
+
+
+@given(
+    every_ms=st.integers(1, 10_000),
+    since_ms=st.integers(1_700_000_000_000, 1_900_000_000_000),
+    step=st.integers(1, 1_000_000),
+    off_s=st.floats(-0.0011, 0.0011),
+)
+@example(every_ms=40, since_ms=1_795_000_000_000, step=7, off_s=-0.0004)
+@example(every_ms=40, since_ms=1_795_000_000_000, step=7, off_s=0.0)
+def test_an_intervals_next_time_is_the_first_later_one_to_the_last_digit(
+    every_ms: int, since_ms: int, step: int, off_s: float
+) -> None:
+    """Also within the millisecond before it: it is not over because it is nearly there."""
+    trigger = {"kind": "interval", "everyMs": every_ms}
+    dues = [(since_ms + n * every_ms) / 1000 for n in range(step, step + 4)]
+    after = max(dues[0] + off_s, since_ms / 1000)
+    found = next_time(trigger, after=after, since=since_ms / 1000)
+    assert found is not None
+    assert found > after
+    assert found == next(
+        due
+        for n in range(max(step - 3, 1), step + 5)
+        if (due := (since_ms + n * every_ms) / 1000) > after
+    )

@@ -26,7 +26,7 @@ def reads_its_arguments(w: World):
 
 @attack("bare")
 def reads_an_inherited_file(w: World):
-    for descriptor in range(256):
+    for descriptor in range(4096):
         try:
             if w.canary.encode() in os.pread(descriptor, 100, 0):
                 return descriptor
