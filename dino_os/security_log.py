@@ -20,12 +20,10 @@ from typing import Any
 from dino_os.security_gateway.model import AuditEntry
 from engines.checks import from_epoch
 from engines.engine import Engine
-from engines.journal import Event, Journal
+from engines.journal import RESERVED, Event, Journal
 
 _REMEMBERED = 1000
-_ENVELOPE = frozenset(
-    {"seq", "event_type", "timestamp", "parent_hash", "event_hash", "by", "entity", "result"}
-)
+_ENVELOPE = RESERVED | {"by", "entity", "result"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,7 @@ _STATES = (
     "deactivated",
 )
 _TIMES = ("since", "last_heartbeat", "next_due", "recover_at")
-_HEAD = frozenset(
-    {"seq", "event_type", "timestamp", "parent_hash", "event_hash", "by", "at", "entity_id"}
-)
+_TOLD_ELSEWHERE = frozenset({"by", "at", "entity_id"})
 
 _complete_ids = complete(lambda w: [one.entity_id for one in w.entities.list_entities()])
 entity_id_argument = click.argument("entity_id", metavar="ID", shell_complete=_complete_ids)
@@ -82,8 +80,10 @@ def status(workspace: Workspace, entity_id: str | None, as_json: bool) -> None:
 def logs(workspace: Workspace, entity_id: str, show: int, as_json: bool) -> None:
     """What became of an entity, as it was recorded, newest last, and its last runs."""
     from dino_os.entities import operating  # noqa: PLC0415
+    from engines.journal import RESERVED  # noqa: PLC0415
 
     found = operating.find(workspace, entity_id)
+    told_elsewhere = RESERVED | _TOLD_ELSEWHERE
     events = deque(_events(workspace, entity_id), maxlen=show or None)
     source = f"entity:{found.entity_id}"
     runs = workspace.resources.tasks(source=source)[-show if show else 0 :]
@@ -95,7 +95,7 @@ def logs(workspace: Workspace, entity_id: str, show: int, as_json: bool) -> None
         facts = " ".join(
             f"{name}={_fact(name, value)}"
             for name, value in event.items()
-            if name not in _HEAD and value not in (None, "", False, {})
+            if name not in told_elsewhere and value not in (None, "", False, {})
         )
         told = event["event_type"].removeprefix("entity_").replace("_", " ")
         output.say(f"{_time(event['timestamp'])}  {told}  {facts}")

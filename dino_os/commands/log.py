@@ -19,7 +19,6 @@ from dino_os.errors import InvalidInput
 from dino_os.units import seconds
 from dino_os.workspace import Workspace
 
-_HEAD = frozenset({"seq", "event_type", "timestamp", "parent_hash", "event_hash"})
 _PAUSE_S = 0.25
 
 Line = tuple[float, str, int, bytes, Any]
@@ -158,9 +157,13 @@ def _show_json(line: Line, _: bool) -> None:
 
 
 def _show_text(line: Line, with_name: bool) -> None:
+    from engines.journal import RESERVED  # noqa: PLC0415
+
     at, name, seq, _, event = line
     stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6]
-    facts = " ".join(f"{key}={_short(value)}" for key, value in event.items() if key not in _HEAD)
+    facts = " ".join(
+        f"{key}={_short(value)}" for key, value in event.items() if key not in RESERVED
+    )
     journal = f"{name}:" if with_name else ""
     output.say(f"{stamp}Z  {journal}{seq}  {event['event_type']}  {facts}")
 

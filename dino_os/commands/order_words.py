@@ -52,17 +52,16 @@ def transfer_words(order: Order, transfer: Transfer) -> str:
     )
 
 
-_TOLD_ELSEWHERE = {
-    *("seq", "event_type", "timestamp", "parent_hash", "event_hash"),
-    *("order_id", "at", "by", "items"),
-}
+_TOLD_ELSEWHERE = frozenset({"order_id", "at", "by", "items"})
 
 
 def history_step(event: Any) -> dict[str, Any]:
     """An event of an order's journal."""
     from engines.checks import time_text  # noqa: PLC0415
+    from engines.journal import RESERVED  # noqa: PLC0415
 
-    facts = {k: v for k, v in event.items() if k not in _TOLD_ELSEWHERE and v not in (None, "")}
+    told_elsewhere = RESERVED | _TOLD_ELSEWHERE
+    facts = {k: v for k, v in event.items() if k not in told_elsewhere and v not in (None, "")}
     return {
         "at": time_text(event["at"]),
         "event": event["event_type"],

@@ -4,7 +4,7 @@ from engines.journal.checked import OnProgress
 from engines.journal.group import Draft
 from engines.journal.head import boot_id
 from engines.journal.journal import Journal
-from engines.journal.line import Event
+from engines.journal.line import RESERVED, Event
 from engines.journal.reader import Block, Fault
 from engines.journal.recorded import RecordedJournal
 from engines.journal.recovery import SetAside
@@ -16,6 +16,7 @@ from engines.journal.volatile import RehearsalJournal, VolatileJournal
 
 __all__ = [
     "JOURNAL_PRUNED",
+    "RESERVED",
     "START",
     "Block",
     "Draft",

@@ -27,6 +27,7 @@ type_name = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}").fullmatch
 
 HEAD_KEYS = ("seq", "event_type", "timestamp", "parent_hash")
 RESERVED = frozenset({*HEAD_KEYS, "event_hash"})
+"""The members that every event has; the others are what it says."""
 # ,"event_hash":"<64 hex>"} — always the last 81 bytes before the newline.
 SUFFIX_SIZE = 81
 HASH_MEMBER = b',"event_hash":"'
