@@ -240,11 +240,14 @@ def work(workspace: Workspace, once: bool, workers: int | None, as_json: bool) -
 
     if not (once or as_json):
         output.say("working; Ctrl-C ends it")
-    ended = Service(workspace, workers=workers).run(once=once)
+    service = Service(workspace, workers=workers)
+    ended = service.run(once=once)
     left = workspace.resources.depth()
     waits = ", ".join(f"{count:,} {state}" for state, count in left.items() if count)
     text = f"{output.counted(ended, 'attempt')} ended" + (f"; left: {waits}" if waits else "")
     output.answer({"attempts": ended, "left": left}, text, as_json=as_json)
+    if service.cut_short:
+        raise click.Abort
 
 
 # --- what people see ---------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -29,7 +28,7 @@ from dino_os.work.duty import Duty
 from dino_os.work.wake import LOOK_EVERY_S, Wake
 from engines.durable import make_folder
 from engines.errors import JournalBusy
-from engines.resource_engine import Crew
+from engines.resource_engine import Crew, wait_readable
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
@@ -79,6 +78,11 @@ class Service:
         self._ending_since = time.monotonic() if first else -math.inf
         with contextlib.suppress(OSError):
             self._rings.send(b"x")
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether it was told twice to end: what ran was stopped."""
+        return self._ending_since == -math.inf
 
     def run(self, *, once: bool = False, on_turn: Callable[[], None] = lambda: None) -> int:
         """
@@ -191,7 +195,7 @@ class Service:
             until.append(LOOK_EVERY_S)
         heard = [self._bell, *(self._crew.sockets() if self._crew else ())]
         watched: list[socket.socket | int] = [*heard, *([wake.fd] if wake.fd is not None else [])]
-        select.select(watched, [], [], max(min(until), 0.0))
+        wait_readable(watched, max(min(until), 0.0))
         with contextlib.suppress(BlockingIOError):
             self._bell.recv(64)
 
@@ -253,7 +257,8 @@ class _Turns:
 
 def _launch(far: socket.socket, lock: int | None, root: Path) -> int:
     """Start a worker that holds the session's lock too: it is not lost before they all are."""
-    arguments = ["-m", "dino_os.work.worker", str(far.fileno()), str(os.getpid()), str(root)]
+    # -P: nothing is imported from whatever folder this happens to be, where skills may write.
+    arguments = ["-P", "-m", "dino_os.work.worker", str(far.fileno()), str(os.getpid()), str(root)]
     inherited = (far.fileno(),) if lock is None else (far.fileno(), lock)
     process = subprocess.Popen(
         [sys.executable, *arguments],

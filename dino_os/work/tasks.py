@@ -39,6 +39,7 @@ def skill_task(
     asked: dict[str, Any] = {
         "needs": _needs(skill),
         "max_attempts": 1 + int(skill.options.get("retries", 0)),
+        "timeout_s": skill.timeout_s,
     }
     limits = dict(options.pop("limits", {}))
     if most := workspace.config.settings.resources.skill_limits.get(name):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import struct
 import sys
 import time
 from pathlib import Path
+
+from engines.resource_engine import wait_readable
 
 _MODIFIED, _MOVED_TO, _CREATED = 0x2, 0x80, 0x100
 _HEADER = struct.Struct("iIII")
@@ -52,7 +53,7 @@ class Wake:
         if self.fd is None:
             time.sleep(otherwise_s)
             return
-        select.select([self.fd], [], [], 1.0)
+        wait_readable([self.fd], 1.0)
         self.changed()
 
     def close(self) -> None:

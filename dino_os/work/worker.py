@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dino_os.arguments import bind
-from dino_os.errors import Denied, InvalidInput, NotConfined
+from dino_os.errors import Denied, DinoError, InvalidInput, NotConfined
 from dino_os.upkeep import after_writing
 from dino_os.workspace import Workspace
 from engines.resource_engine import calling, die_with, failure, kind_of, serve
@@ -50,6 +50,10 @@ class Work:
         finally:
             if time.monotonic() - self._kept > _UPKEEP_S:
                 self.close()
+
+    def check(self) -> None:
+        """Refuse to begin where no task could be run: the settings do not stand."""
+        self._workspace.config.get("system")
 
     def close(self) -> None:
         """What is done behind a command that wrote."""
@@ -91,6 +95,9 @@ def _functions(payload: Any) -> dict[str, Any]:
 
 @functools.cache
 def _imported(path: str) -> Any:
+    root = str(Workspace.shared().root)
+    if root not in sys.path:
+        sys.path.append(root)  # where an operator's own functions lie; behind all that is installed
     module, _, name = path.partition(":")
     found: Any = import_module(module)
     for step in name.split("."):
@@ -102,8 +109,11 @@ def main(arguments: list[str]) -> None:
     fd, parent, root = arguments
     die_with(int(parent))
     os.environ |= {"DINO_HOME": root, "DINO_DOOR": "worker"}
-    sys.path.append(root)  # where an operator's own functions lie
     work = Work(Workspace.shared(Path(root)))
+    try:
+        work.check()
+    except DinoError as error:  # it is no task's fault: they go to a worker that can start
+        sys.exit(f"dino: no worker can start: {error.message}")
     with socket.socket(fileno=int(fd)) as sock:
         try:
             serve(sock, work)

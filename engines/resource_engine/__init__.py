@@ -17,7 +17,7 @@ from engines.resource_engine.model import (
 )
 from engines.resource_engine.pool import PoolLimits, ResourcePool
 from engines.resource_engine.scaling import ScalingRule
-from engines.resource_engine.worker import Run, calling, die_with, failure, serve
+from engines.resource_engine.worker import Run, calling, die_with, failure, serve, wait_readable
 from engines.resource_engine.workers import Launch, Workers, forking
 
 __all__ = [
@@ -46,4 +46,5 @@ __all__ = [
     "forking",
     "kind_of",
     "serve",
+    "wait_readable",
 ]

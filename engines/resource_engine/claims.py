@@ -217,9 +217,9 @@ class Claims(ResourceState):
             if session.name == own or now.mono - looked < _LOOK_AROUND_S:
                 continue
             self._looked_at[session.name] = now.mono
-            holds = self._holds(session.name)
-            why = why_lost(session, now, self._files)
-            if why and (holds or self._files.is_free(session.name)):
+            holds = bool(self._holds(session.name))
+            why = why_lost(session, now, self._files, holds=holds)
+            if why:
                 self._lose(session, why)
                 self.record("session_lost", session=session.name, why=why)
                 self._looked_at.pop(session.name)

@@ -25,6 +25,7 @@ _HANDFUL_S = 0.01  # tasks are handed over together that take no longer than thi
 _LARGEST_HANDFUL = 256
 _NEWEST = 0.2  # weight of the last duration
 _LOOK_S = 1.0
+_LONGEST_PAUSE_S = 60.0
 
 
 class Crew:
@@ -122,6 +123,7 @@ class Crew:
             self._learn(ended)
         for lease, tasks in self._workers.take_returned().items():
             self._returned.setdefault(lease, []).extend(tasks)
+            self._be_patient()
 
     def _exchange(self, *, claim: bool) -> int:
         slots = self._slots or self.engine.pools[ResourceType.COMPUTE].capacity
@@ -150,6 +152,12 @@ class Crew:
         for task_id in found.stop:
             self._workers.stop(task_id)
         return count
+
+    def _be_patient(self) -> None:
+        """Where no worker comes so far as to begin, ask for work less and less often."""
+        if failed := self._workers.failed_starts:
+            self._claims_from = time.monotonic() + min(2.0**failed, _LONGEST_PAUSE_S)
+            self._next_look = max(self._next_look, self._claims_from)
 
     def _start(self, lease: Lease) -> None:
         try:

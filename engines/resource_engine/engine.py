@@ -316,11 +316,8 @@ class ResourceEngine(Running, Claims):
         return sum(task.state is TaskState.DELAYED and task.attempts > 0 for task in tasks)
 
     def _why_lost(self, name: str, now: Now) -> str | None:
-        return (
-            why_lost(self._sessions[name], now, self._files)
-            if self._holds(name)
-            else ("its processes have ended" if self._files.is_free(name) else None)
-        )
+        holds = bool(self._holds(name))
+        return why_lost(self._sessions[name], now, self._files, holds=holds)
 
     def _shown_pools(self) -> Iterator[tuple[ResourceType, ResourcePool]]:
         waiting = self._wanted()

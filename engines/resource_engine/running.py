@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from engines.checks import name as checked_name
 from engines.errors import InvalidInput
 from engines.resource_engine.crew import Crew
-from engines.resource_engine.worker import calling
+from engines.resource_engine.worker import calling, wait_readable
 from engines.resource_engine.workers import forking
 
 _LOOK_S = 0.2  # others may have cancelled what runs
@@ -74,5 +73,5 @@ class Running:
             claim = False  # one round: what it brings about is the next one's
             wait = min(max(crew.wake_at() - time.monotonic(), 0.0), _LOOK_S)
             if crew.busy:
-                select.select([*crew.sockets()], [], [], wait)
+                wait_readable(crew.sockets(), wait)
         return crew.ended - before

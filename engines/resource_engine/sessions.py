@@ -74,6 +74,18 @@ class LockFiles:
         with contextlib.suppress(KeyError, OSError):
             os.close(self._held.pop(name))
 
+    def is_gone(self, session: Session) -> bool:
+        """Whether neither its file is there any more nor its process."""
+        if self._folder is None or (self._folder / session.name).exists():
+            return False
+        try:
+            os.kill(session.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:  # another's, but it lives
+            return False
+        return False
+
     def is_free(self, name: str) -> bool:
         """Whether nobody holds it any more; False where that cannot be told."""
         if self._folder is None or name in self._held:
@@ -91,10 +103,17 @@ class LockFiles:
         return True
 
 
-def why_lost(session: Session, now: Now, files: LockFiles) -> str | None:
-    """Why *session* can no longer do anything, or None where it may."""
-    if files.is_free(session.name):
-        return "its processes have ended"
+def why_lost(session: Session, now: Now, files: LockFiles, *, holds: bool) -> str | None:
+    """
+    Why *session* can no longer do anything, or None where it may.
+
+    Args:
+        holds: Whether it has tasks: one that has none gives no sign of life.
+    """
     same_boot = session.boot == now.boot
+    if files.is_free(session.name) or (same_boot and files.is_gone(session)):
+        return "its processes have ended"
     over = now.mono > session.until_mono if same_boot else now.clock > session.until
-    return f"no sign of life for {LEASE_S:g} s" if over else None
+    if over and (holds or not same_boot):
+        return f"no sign of life for {LEASE_S:g} s"
+    return None

@@ -27,6 +27,7 @@ class TaskTable:
         self.tasks: dict[str, Task] = {}
         self.keys: dict[str, str] = {}
         self._past: dict[str, str] = {}
+        self._past_keys: dict[str, str] = {}
         self._done: deque[str] = deque()
         self._dead: deque[str] = deque()
         self._dependents: dict[str, list[str]] = {}
@@ -40,7 +41,6 @@ class TaskTable:
         self.tasks[task.task_id] = task
         if task.key is not None:
             self.keys[task.key] = task.task_id
-            _keep_last(self.keys)
         for other in task.unmet:
             self._dependents.setdefault(other, []).append(task.task_id)
 
@@ -48,7 +48,9 @@ class TaskTable:
         """The id under which that task is known already."""
         if task.task_id in self.tasks or task.task_id in self._past:
             return task.task_id
-        return self.keys.get(task.key) if task.key is not None else None
+        if task.key is None:
+            return None
+        return self.keys.get(task.key) or self._past_keys.get(task.key)
 
     def past(self, task_id: str) -> TaskState | None:
         """How a task ended that is no longer remembered."""
@@ -75,28 +77,35 @@ class TaskTable:
                     other.state = TaskState.DELAYED if other.not_before else TaskState.QUEUED
                     freed.append(other)
             self._dependents.pop(task.task_id, None)
-        self._drop(kept, state)
+        self._drop(kept)
         return freed
 
-    def _drop(self, kept: deque[str], state: TaskState) -> None:
+    def _drop(self, kept: deque[str]) -> None:
+        states = {TaskState.DEAD} if kept is self._dead else FINISHED - {TaskState.DEAD}
         while len(kept) > _KEPT:
             old = self.tasks.get(kept.popleft())
             # It may have been tried again since; and what others wait for must not vanish.
-            if old and old.state is state and not self.dependents(old.task_id):
+            if old and old.state in states and not self.dependents(old.task_id):
                 del self.tasks[old.task_id]
-                self._past[old.task_id] = state.value
+                self._past[old.task_id] = old.state.value
                 _keep_last(self._past)
+                if old.key is not None and old.key in self.keys:
+                    del self.keys[old.key]
+                    self._past_keys[old.key] = old.task_id
+                    _keep_last(self._past_keys)
 
     # --- snapshots ---------------------------------------------------------------------------
 
     def to_plain(self) -> list[Any]:
         rows = [to_row(task) for task in self.tasks.values()]
-        return [rows, self.keys, self._past, [*self._done], [*self._dead]]
+        past = [self._past, self._past_keys]
+        return [rows, self.keys, past, [*self._done], [*self._dead]]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Self:
         table = cls()
-        rows, table.keys, table._past, done, dead = plain
+        rows, table.keys, past, done, dead = plain
+        table._past, table._past_keys = past
         table._done.extend(done)
         table._dead.extend(dead)
         rows.reverse()

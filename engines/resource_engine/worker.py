@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import math
 import os
 import select
 import signal
@@ -17,7 +18,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -47,6 +48,7 @@ def serve(sock: socket.socket, run: Run) -> None:
     # A child that kept it open would hide from the other end that this process has ended.
     os.register_at_fork(after_in_child=sock.close)
     with contextlib.suppress(Stopped, ConnectionError):
+        sock.sendall(frame({"ready": True}))
         for message in frames(sock):
             if not _serve(sock, run, message["tasks"]):
                 return
@@ -56,7 +58,7 @@ def _serve(sock: socket.socket, run: Run, tasks: list[dict[str, Any]]) -> bool:
     """Run these and say of each how it ended; whether none was stopped."""
     for number, task in enumerate(tasks):
         # Whatever is said meanwhile is that those not begun are wanted back.
-        if number and select.select([sock], [], [], 0)[0]:
+        if number and wait_readable([sock], 0.0):
             return True
         began = time.monotonic()
         ended, stopped = _ended(run, task)
@@ -65,6 +67,14 @@ def _serve(sock: socket.socket, run: Run, tasks: list[dict[str, Any]]) -> bool:
         if stopped:
             return False
     return True
+
+
+def wait_readable(files: Iterable[socket.socket | int], timeout_s: float) -> bool:
+    """Wait until one of *files* can be read; of any number, as `select` could not."""
+    poll = select.poll()
+    for file in files:
+        poll.register(file, select.POLLIN)
+    return bool(poll.poll(math.ceil(min(timeout_s, 3600.0) * 1000)))
 
 
 def _answer(about: Mapping[str, Any], ended: Mapping[str, Any]) -> bytes:

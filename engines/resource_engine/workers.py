@@ -35,6 +35,7 @@ class _Worker:
     One process.
 
     Attributes:
+        ready: Whether it came so far as to say so: one that ends before has begun nothing.
         left: Tasks of its lease that have not ended; the first is under way.
         stopping: The outcome for which it was told to stop, and `stopped` the task.
         deadline: When it is told to stop, or, once it was, ended; monotonic.
@@ -44,6 +45,7 @@ class _Worker:
     pid: int
     sock: socket.socket
     buffer: bytearray = field(default_factory=bytearray)
+    ready: bool = False
     lease: int = -1
     left: list[Task] = field(default_factory=list)
     stopping: str | None = None
@@ -68,6 +70,7 @@ class Workers:
         self._busy: dict[int, _Worker] = {}
         self._idle: list[_Worker] = []
         self.returned: dict[int, list[str]] = {}
+        self.failed_starts = 0  # one after the other
 
     # --- what the session does ---------------------------------------------------------------
 
@@ -174,6 +177,9 @@ class Workers:
         return [ended for ended in found if ended]
 
     def _take(self, worker: _Worker, message: dict[str, Any]) -> Ended | None:
+        if "ready" in message:
+            worker.ready, self.failed_starts = True, 0
+            return None
         if not worker.left or message["task_id"] != worker.left[0].task_id:
             return None  # it had been begun when it was given to others
         task = worker.left[0]
@@ -213,7 +219,8 @@ class Workers:
         del self._busy[worker.sock.fileno()]
         worker.sock.close()
         code = _wait(worker.pid, time.monotonic() + GRACE_S)
-        begun = worker.left[0] if worker.left else None
+        begun = worker.left[0] if worker.left and worker.ready else None
+        self.failed_starts += not worker.ready
         if worker.stopping and begun is not worker.stopped:
             begun = None  # it was stopped for another's sake
         if back := [task.task_id for task in worker.left if task is not begun]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engines.errors import InvalidInput, NotFound
-from engines.resource_engine import ResourceEngine, Task, table
+from engines.resource_engine import Ended, ResourceEngine, Task, table
 from tests.resource_engine.conftest import Open
 from tests.resource_engine.kit import Hands, Time, error, events, state, task
 
@@ -213,3 +213,31 @@ def test_what_cancelling_took_out_is_not_waited_for(queue: ResourceEngine) -> No
     for n in (1, 2, 3):
         queue.cancel(f"t{n}")
     assert queue.get_status()["pools"]["compute"]["waiting"] == 2
+
+
+def test_what_ended_long_ago_is_known_by_id_and_key(
+    open_queue: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row is forgotten, its names are not; a key goes with no task that is still to run."""
+    monkeypatch.setattr(table, "_KEPT", 3)
+    monkeypatch.setattr(table, "_KEPT_NAMES", 5)
+    queue = open_queue()
+    queue.submit_task(Task("waits", key="k-waits", not_before=4e9))
+    for number in range(12):
+        queue.submit_task(Task(f"t{number}", key=f"k{number}"))
+        queue.cancel(f"t{number}") if number % 2 else done(queue, f"t{number}")
+    for engine in (queue, open_queue()):
+        assert engine.task("t4") is None
+        assert not engine.submit_task(Task("t4"))
+        assert not engine.submit_task(Task("again", key="k4"))
+        assert not engine.submit_task(Task("again", key="k-waits"))
+        assert engine.submit_task(Task(f"behind-{id(engine)}", after=("t4",)))
+        with pytest.raises(InvalidInput, match="t5', which is cancelled"):
+            engine.submit_task(Task("never", after=("t5",)))
+
+
+def done(queue: ResourceEngine, task_id: str) -> None:
+    name = queue.join()
+    (lease,) = queue.exchange(name, room=1).leases
+    queue.exchange(name, ended=[Ended(task_id, lease.number, "ok")])
+    queue.leave(name)

@@ -14,7 +14,7 @@ import pytest
 
 from engines.resource_engine import ResourceEngine, Task
 from tests.conftest import REPOSITORY, ended_at_last
-from tests.resource_engine.kit import Hands, events, until
+from tests.resource_engine.kit import Hands, Time, engine_on, events, until
 
 # Runs one task that ends as soon as a file is there; then works until that is told to it.
 SESSION = """
@@ -99,3 +99,20 @@ def test_what_a_stopped_session_says_when_it_goes_on_is_void(
     (ended,) = events(path, "task_succeeded")
     assert ended["result"] == "in time"
     assert [e["why"] for e in events(path, "session_lost")] == ["no sign of life for 60 s"]
+
+
+def test_a_session_whose_lock_file_is_gone_with_its_process_is_lost(tmp_path: Path) -> None:
+    """As after the journals alone were restored; one whose process lives is not."""
+    at = Time()
+    engine = engine_on(tmp_path, at)
+    child = os.fork()
+    if not child:
+        engine_on(tmp_path, at).join()
+        os._exit(0)
+    os.waitpid(child, 0)
+    own = engine.join()
+    for file in (tmp_path / "engine_state.sessions").iterdir():
+        file.unlink()
+    lost = {one["session"]: one["lost"] for one in engine.sessions()}
+    assert lost.pop(own) is None
+    assert list(lost.values()) == ["its processes have ended"]
