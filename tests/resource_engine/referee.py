@@ -57,7 +57,7 @@ class Referee:
     """
 
     def __init__(self, capacities: Mapping[str, int], ageing_s: float) -> None:
-        self.capacities = capacities
+        self.capacities = dict(capacities)
         self.ageing_s = ageing_s
         self.now = 0.0
         self.tasks: dict[str, Seen] = {}
@@ -105,6 +105,9 @@ class Referee:
         self.tasks[event["task_id"]] = Seen(
             event, state, not_before=later, start_by=event.get("start_by"), unmet=unmet
         )
+
+    def _pool_scaled(self, event: Mapping[str, Any]) -> None:
+        self.capacities[event["pool"]] = event["capacity"]
 
     def _lease_granted(self, event: Mapping[str, Any]) -> None:
         ids = event["tasks"]
