@@ -7,6 +7,7 @@ order says so, and any process can settle it.  An answer that does not fit confi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from engines.journal import Event
@@ -65,6 +66,7 @@ class Transfers(OrderBook):
         with self.deciding():
             order = self.order(order_id)
             transfer = transfer_of(order, kind, number)
+            answer = _as_known(transfer, answer)
             if not _takes(order, transfer, answer):
                 self._note_contradiction(order, transfer, answer)
             elif doubt := self._doubt(order, transfer, answer):
@@ -188,7 +190,7 @@ class Transfers(OrderBook):
         if answer.outcome in {Outcome.DECLINED, Outcome.UNAVAILABLE}:
             return ""
         said = answer.amount if answer.amount is not None else transfer.amount
-        currency = answer.currency or order.currency
+        currency = (answer.currency or order.currency).upper()
         if (said, currency) != (transfer.amount, order.currency):
             wanted = Money(transfer.amount, order.currency)
             return f"{transfer.provider} speaks of {said} {currency} (minor units), not of {wanted}"
@@ -228,6 +230,18 @@ class Transfers(OrderBook):
             raise WrongState(f"order {order.id} is being cancelled")
 
 
+def _as_known(transfer: Transfer, answer: Answer) -> Answer:
+    """*answer* without what it cannot know: what became of a request before it."""
+    if answer.refused and _maybe_heard_before(transfer):
+        return replace(answer, outcome=Outcome.UNAVAILABLE)
+    return answer
+
+
+def _maybe_heard_before(transfer: Transfer) -> bool:
+    """Whether the provider may have heard of it before it was asked the last time."""
+    return transfer.state is not TransferState.UNSENT and not transfer.asked_once
+
+
 def _takes(order: Order, transfer: Transfer, answer: Answer) -> bool:
     """Whether an answer can still change the transfer."""
     if transfer.state is TransferState.DISPUTED:
@@ -241,8 +255,10 @@ def _state_after(transfer: Transfer, answer: Answer) -> TransferState:
         return TransferState(answer.outcome)
     if transfer.reference:
         return TransferState.PENDING
+    if transfer.state is TransferState.UNSENT:  # it could not even be asked about
+        return TransferState.UNSENT
     # That this asking was not heard says nothing about one before, whose answer got lost.
-    unheard = not answer.sent and transfer.asked_once
+    unheard = not answer.sent and not _maybe_heard_before(transfer)
     return TransferState.UNSENT if unheard else TransferState.ASKED
 
 

@@ -85,6 +85,17 @@ def test_what_was_not_answered_is_asked_again_with_the_same_key(
     assert server.charged == 1250
 
 
+@pytest.mark.parametrize("lost", ["500 after", "drop after"])
+@pytest.mark.parametrize("status", ["400", "404", "415"])
+def test_refused_after_it_may_have_been_heard_is_not_declined(
+    server: PaymentServer, lost: str, status: str
+) -> None:
+    """The first request charged; that the second was turned away takes nothing back."""
+    server.faults = [lost, status]
+    answer = provider_at(server).charge(CHARGE, "k-1")
+    assert (answer.outcome, server.charged) == (Outcome.UNAVAILABLE, 1250)
+
+
 @pytest.mark.parametrize("fault", ["500 after", "drop after", "hang", "drip", "huge"])
 def test_without_an_answer_it_may_have_been_heard(server: PaymentServer, fault: str) -> None:
     """Also where the other side keeps sending for ever."""
@@ -160,6 +171,37 @@ def test_a_lost_answer_is_settled_later_and_charged_once(
     assert (order.state, order.paid, server.charged) == (OrderState.CONFIRMED, 1250, 1250)
     assert len(server.payments) == 1
     assert till.settle(everything=True).asked == []
+
+
+@pytest.mark.parametrize("lost", ["500 after", "drop after"])
+@pytest.mark.parametrize("status", ["400", "404", "415"])
+def test_refused_after_a_lost_answer_it_stays_open_and_is_charged_once(
+    orders: Orders, till: Till, server: PaymentServer, lost: str, status: str
+) -> None:
+    """Were it declined, the order would be paid once more under another key."""
+    server.faults = [lost, status]
+    order_id = begun(orders, till)
+    till.settle(everything=True)
+    assert orders.order(order_id).payments[0].state is TransferState.ASKED
+    till.settle(everything=True)
+    assert orders.order(order_id).state is OrderState.CONFIRMED
+    assert (server.charged, len(server.payments)) == (1250, 1)
+
+
+def test_refused_at_once_it_is_declined(
+    orders: Orders, till: Till, server: PaymentServer
+) -> None:
+    server.faults = ["400"]
+    order_id = begun(orders, till)
+    assert orders.order(order_id).payments[0].state is TransferState.DECLINED
+
+
+def test_a_currency_in_small_letters_is_the_same_one(
+    orders: Orders, till: Till, server: PaymentServer
+) -> None:
+    server.changes = {"currency": "eur"}
+    order = orders.order(begun(orders, till))
+    assert (order.state, order.problems) == (OrderState.CONFIRMED, ())
 
 
 def test_a_pending_payment_is_asked_about_and_not_made_again(

@@ -146,6 +146,15 @@ def test_what_may_have_been_heard_once_is_never_taken_for_unsent(orders: Orders)
         orders.confirm_by_hand(order.id, who="ada")
 
 
+def test_what_could_not_be_asked_about_stays_unsent(orders: Orders) -> None:
+    """Say, because the one who was to ask never began: nobody has heard of it."""
+    order = orders.create(1250, "EUR")
+    orders.want_payment(order.id, "shop", live=True)
+    after = orders.answer(order.id, Kind.PAYMENT, 1, GONE)
+    assert after.payments[0].state is TransferState.UNSENT
+    assert orders.cancel(order.id).state is OrderState.CANCELLED
+
+
 def test_waiting_grows_from_try_to_try_and_heeds_what_the_provider_wants(
     orders: Orders, clock: Clock
 ) -> None:
