@@ -157,20 +157,20 @@ class OrderBook(Engine):
         self._moved(Action.CANCEL, event, ended_at=event["at"], cancelling=None)
 
     def apply_order_refunded(self, event: Event) -> None:
-        self._moved(Action.REFUND, event, ended_at=event["at"])
+        self._moved(Action.REFUND, event, ended_at=event["at"], cancelling=None)
 
     def apply_order_cancelling(self, event: Event) -> None:
         self._put(event, cancelling=event["reason"])
 
     def apply_order_kept(self, event: Event) -> None:
-        self._put(event, cancelling=None)
+        self._put(event, cancelling=None, on_hold=True)
 
     def apply_problem_found(self, event: Event) -> None:
         order = self._orders[event["order_id"]]
         self._put(event, problems=(*order.problems, event["problem"]))
 
     def apply_problems_resolved(self, event: Event) -> None:
-        self._put(event, problems=())
+        self._put(event, problems=(), on_hold=False)
 
     def apply_fulfilment_requested(self, event: Event) -> None:
         self._put(event, fulfilment=Fulfilment(event["task_id"], event["skill"], event["attempt"]))
@@ -193,7 +193,7 @@ class OrderBook(Engine):
 
     def _moved(self, action: Action, event: Event, **changes: Any) -> None:
         state = after(self._orders[event["order_id"]].state, action)
-        self._put(event, state=state, **changes)
+        self._put(event, state=state, on_hold=False, **changes)
 
     def _fulfilment(self, event: Event, state: FulfilmentState) -> None:
         fulfilment = self._orders[event["order_id"]].fulfilment

@@ -172,7 +172,7 @@ class Transfers(OrderBook):
 
     def _after_refund(self, order: Order, refund: Transfer, state: TransferState) -> None:
         if state is TransferState.CONFIRMED and order.refunded == order.paid:
-            if order.cancelling is not None:
+            if order.cancelling is not None and order.state is OrderState.CONFIRMED:
                 self._note("order_cancelled", order.id, reason=order.cancelling)
             else:
                 self._note("order_refunded", order.id)

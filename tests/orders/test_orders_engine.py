@@ -276,7 +276,40 @@ def test_an_order_whose_money_cannot_go_back_is_kept(orders: Orders) -> None:
     orders.cancel(order.id, reason="x")
     kept = orders.answer(order.id, Kind.REFUND, 1, DECLINED)
     assert (kept.state, kept.cancelling, kept.refundable) == ("confirmed", None, 1250)
-    assert kept.wants_fulfilment
+    assert not kept.wants_fulfilment
+    with pytest.raises(WrongState, match="could not be given back"):
+        orders.request_fulfilment(order.id, "pack")
+    assert orders.resolve(order.id, who="ada", note="it is to be delivered").wants_fulfilment
+
+
+def test_kept_with_part_of_its_money_back_it_waits_for_people(orders: Orders) -> None:
+    """One refund of two was declined, the other confirmed: nobody wants it, and it is part paid."""
+    order = paid(orders, 1000)
+    orders.want_refund(order.id, 400)
+    orders.cancel(order.id, reason="x")
+    orders.answer(order.id, Kind.REFUND, 1, DECLINED)
+    kept = orders.answer(order.id, Kind.REFUND, 2, Answer(Outcome.CONFIRMED, "rf_2"))
+    assert (kept.state, kept.refunded, kept.on_hold) == ("confirmed", 600, True)
+    assert not kept.wants_fulfilment
+
+
+def test_what_is_being_cancelled_is_not_fulfilled(orders: Orders) -> None:
+    order = paid(orders)
+    orders.cancel(order.id, reason="x")
+    with pytest.raises(WrongState, match="is being cancelled"):
+        orders.fulfil(order.id, who="ada")
+    back = Answer(Outcome.CONFIRMED, "rf_1")
+    assert orders.answer(order.id, Kind.REFUND, 1, back).state is OrderState.CANCELLED
+
+
+def test_a_record_of_one_that_was_fulfilled_all_the_same_can_be_ended(orders: Orders) -> None:
+    """Such a record may be there from before that was refused: its refund has to end somehow."""
+    order = paid(orders)
+    orders.cancel(order.id, reason="x")
+    with orders.deciding():
+        orders.record("order_fulfilled", order_id=order.id, at=orders.clock())
+    ended = orders.answer(order.id, Kind.REFUND, 1, Answer(Outcome.CONFIRMED, "rf_1"))
+    assert (ended.state, ended.cancelling) == (OrderState.REFUNDED, None)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,13 @@ class Life(RuleBasedStateMachine):
             said = Answer(outcome, name, amount, sent=sent)
             self.orders.answer(order_id, transfer.kind, transfer.number, said)
 
+    @rule(order_id=ids, outcome=st.sampled_from([Outcome.CONFIRMED, Outcome.DECLINED]))
+    def settle(self, order_id: str, outcome: Outcome) -> None:
+        """The last word about all that is open: whatever came before, it can be recorded."""
+        for transfer in self.orders.order(order_id).transfers:
+            if transfer.is_open:
+                self.orders.answer(order_id, transfer.kind, transfer.number, Answer(outcome))
+
     @rule(seconds=st.floats(0, 1e5))
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -124,6 +131,12 @@ class Life(RuleBasedStateMachine):
                 case OrderState.CANCELLED | OrderState.REFUNDED:
                     assert order.paid == order.refunded
                     assert order.open_payment is None
+
+    @invariant()
+    def what_is_being_cancelled_is_not_delivered(self) -> None:
+        for order in self.orders.orders():
+            assert order.cancelling is None or order.state in {"created", "confirmed"}
+            assert not order.on_hold or order.state == "confirmed"
 
     @invariant()
     def orders_move_along_the_table(self) -> None:
