@@ -122,8 +122,14 @@ def confirm(workspace: Workspace, order_id: str, method: str, as_json: bool) -> 
 @options.as_json
 @pass_workspace
 def fulfil(workspace: Workspace, order_id: str, as_json: bool) -> None:
-    """Record that you fulfilled a paid order yourself."""
-    done = workspace.orders.fulfil(order_id, who=workspace.operator)
+    """
+    Record that you fulfilled a paid order yourself.
+
+    The task that would have done it is taken back; while it runs, this is refused.
+    """
+    from dino_os.orders import OrderDesk  # noqa: PLC0415
+
+    done = OrderDesk(workspace).fulfil(order_id, who=workspace.operator)
     output.answer(done.as_dict(), told(done), as_json=as_json)
 
 

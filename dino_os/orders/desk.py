@@ -69,12 +69,26 @@ class OrderDesk:
         self._after(order)
         return self.orders.order(order_id)
 
+    def fulfil(self, order_id: str, *, who: str) -> Order:
+        """
+        Record that *who* fulfilled it; the task that would do it again is taken back.
+
+        Raises:
+            WrongState: It cannot be fulfilled, or its task is doing it right now.
+        """
+        with self.orders.deciding():
+            order = self.orders.fulfil(order_id, who=who)
+            hint = f"its end is the order's; see `dino orders show {order_id}`"
+            self.fulfiller.withdraw(order, f"fulfilled by {who}", hint=hint)
+        return order
+
     def cancel(self, order_id: str, *, reason: str, who: str) -> Order:
         """Cancel it, and give back at once what was paid; what cannot be asked now stays open."""
         with self.orders.deciding():
             order = self.orders.order(order_id)
             if order.state is OrderState.CONFIRMED:
-                self.fulfiller.withdraw(order)
+                hint = f"when it is done: dino orders refund {order_id}"
+                self.fulfiller.withdraw(order, "the order is cancelled", hint=hint)
             order = self.orders.cancel(order_id, reason=reason, who=who)
         self._ask_open(order, Kind.REFUND)
         return self.orders.order(order_id)

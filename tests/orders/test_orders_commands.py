@@ -210,6 +210,46 @@ def test_a_cancelled_order_leaves_no_task(shop: Workspace, dino: Dino) -> None:
     assert shop.resources.tasks(state="queued") == []
 
 
+def test_fulfilled_by_hand_it_is_not_fulfilled_again_by_its_task(
+    shop: Workspace, dino: Dino
+) -> None:
+    order = make(dino)
+    dino("orders", "confirm", order)
+    assert dino("orders", "fulfil", order, "--json").json["state"] == "fulfilled"
+    (task,) = shop.resources.tasks()
+    assert (task.task_id, task.state) == (f"order:{order}:fulfil", "cancelled")
+
+
+def test_while_its_task_runs_an_order_is_not_fulfilled_by_hand(
+    shop: Workspace, dino: Dino
+) -> None:
+    """Nothing is recorded, and the task goes on."""
+    order = make(dino)
+    dino("orders", "confirm", order)
+    session = shop.resources.join(slots=1)
+    assert len(shop.resources.exchange(session, room=1).leases) == 1
+    assert "right now" in dino("orders", "fulfil", order, code=1).err
+    assert dino("orders", "show", order, "--json").json["state"] == "confirmed"
+    assert [(t.state, t.cancelling) for t in shop.resources.tasks()] == [("running", False)]
+
+
+def test_an_order_that_cannot_be_packed_stops_neither_its_payment_nor_others(
+    shop: Workspace, dino: Dino
+) -> None:
+    """Its skill needs more than the pool will ever have."""
+    (shop.root / "skills" / "big.py").write_text(
+        "from dino_os import skill\n"
+        "@skill(needs={'compute': 100000})\n"
+        "def big_pack(order: dict) -> str:\n    return ''\n"
+    )
+    bad, good = make(dino, "--fulfil-with", "big_pack"), make(dino)
+    assert "confirmed, stuck" in dino("orders", "pay", bad).out
+    dino("orders", "pay", good)
+    assert dino("orders", "settle", "--json").json["stuck"] == []
+    assert "never has more than" in dino("orders").out
+    assert [t.task_id for t in shop.resources.tasks()] == [f"order:{good}:fulfil"]
+
+
 def test_the_duty_asks_the_sandbox_itself_and_others_by_a_task(shop: Workspace) -> None:
     """It waits for nobody: one task for each time that a network is to be asked."""
     duty = OrdersDuty(shop)
