@@ -12,7 +12,7 @@ from typing import Any
 
 from engines.journal import Event
 from engines.orders import transitions
-from engines.orders.book import OrderBook, of_kind, transfer_key, transfer_of
+from engines.orders.book import LONGEST_WAIT_S, OrderBook, of_kind, transfer_key, transfer_of
 from engines.orders.model import Order, checked_reference
 from engines.orders.money import Money
 from engines.orders.transfer import Answer, Kind, Outcome, Transfer, TransferState
@@ -21,7 +21,7 @@ from engines.orders.transitions import Action, OrderState, WrongState
 BY_HAND = "by-hand"
 """The provider of what people receive and give back themselves."""
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S, _LONGEST_ASKED_S = 15.0, 3600.0, 86400.0
+_FIRST_WAIT_S, _MOST_GROWN_S = 15.0, 3600.0
 _LONGEST_TEXT = 300
 
 
@@ -263,8 +263,8 @@ def _state_after(transfer: Transfer, answer: Answer) -> TransferState:
 
 
 def _wait_s(tries: int, asked_s: float | None) -> float:
-    own = min(_FIRST_WAIT_S * (1 << min(tries, 20)), _LONGEST_WAIT_S)
-    return max(own, min(asked_s or 0.0, _LONGEST_ASKED_S))
+    own = min(_FIRST_WAIT_S * (1 << min(tries, 20)), _MOST_GROWN_S)
+    return max(own, min(asked_s or 0.0, LONGEST_WAIT_S))
 
 
 def short(text: str) -> str:

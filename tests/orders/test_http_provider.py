@@ -275,6 +275,25 @@ def test_a_key_the_provider_may_have_forgotten_is_not_used_again(
     assert "look it up there" in order.problems[0]
 
 
+@pytest.mark.parametrize(("ahead_s", "disputed"), [(10 * 365 * 86400, True), (5, False)])
+def test_a_key_whose_age_nobody_knows_is_not_used_again(
+    orders: Orders,
+    till: Till,
+    server: PaymentServer,
+    clock: Clock,
+    ahead_s: float,
+    disputed: bool,
+) -> None:
+    """The clock was wrong when it was asked; a step as clocks take them does not count."""
+    clock.now += ahead_s
+    server.faults = ["drop after"]
+    order_id = begun(orders, till)
+    clock.now -= ahead_s
+    till.settle(everything=True)
+    assert (orders.order(order_id).payments[0].state == "disputed") == disputed
+    assert len(server.requests) == 2 - disputed
+
+
 def test_cancelled_while_the_answer_is_lost_the_money_comes_back(
     orders: Orders, till: Till, server: PaymentServer
 ) -> None:

@@ -173,6 +173,21 @@ def test_waiting_grows_from_try_to_try_and_heeds_what_the_provider_wants(
     assert orders.next_due() == clock.now + 7200
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_clock_that_was_wrong_for_a_while_keeps_nobody_waiting_for_years(
+    orders: Orders, clock: Clock, answered: bool
+) -> None:
+    """Ten years ahead, and put right: what was to be asked then is to be asked now."""
+    now = clock.now
+    clock.now += 10 * 365 * 86400
+    order = asked(orders)
+    if answered:
+        orders.answer(order.id, Kind.PAYMENT, 1, GONE)
+    clock.now = now
+    assert [o.id for o, _ in orders.due(patience_s=30)] == [order.id]
+    assert orders.next_due(patience_s=30) == now
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
