@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dino_os.errors import NotFound
+from dino_os.errors import DinoError, NotFound
 from dino_os.orders.fulfilment import Fulfiller, Turn
 from dino_os.orders.till import Settled, Till
 from dino_os.payments import Providers
@@ -54,6 +54,33 @@ class OrderDesk:
         products = [settings.fulfil_products.get(item.product) for item in order.items]
         named = list(dict.fromkeys(skill for skill in products if skill))
         return named or [skill for skill in [settings.fulfilment_skill] if skill]
+
+    def problems(self) -> list[str]:
+        """What is wrong with the settings that name skills: what was paid would be stuck."""
+        settings = self._workspace.config.settings.orders
+        named = {"orders.fulfilment_skill": settings.fulfilment_skill}
+        for product, skill in settings.fulfil_products.items():
+            named[f"orders.fulfil_products.{product}"] = skill
+        found = []
+        for setting, skill in named.items():
+            try:
+                if skill:
+                    self.check_skill(skill)
+            except DinoError as error:
+                found.append(f"{setting}: {error.message}")
+        return found
+
+    def check_skill(self, skill: str) -> None:
+        """
+        See to it that a skill can fulfil orders.
+
+        Raises:
+            UnknownSkill: There is none of that name.
+            InvalidInput: It does not take an order, or needs a pool that there is not.
+        """
+        from dino_os.orders.tasks import skill_task  # noqa: PLC0415
+
+        skill_task(self._workspace, skill, {"order": {}}, task_id="order:check", source="order")
 
     # --- what people ask for -------------------------------------------------------------------
 

@@ -16,7 +16,6 @@ from engines.orders.model import Fulfilment, FulfilmentState, Item, Order, Order
 from engines.orders.transfer import Kind, Transfer, TransferState
 from engines.orders.transitions import Action, OrderState, after
 
-
 LONGEST_WAIT_S = 86400.0
 """No provider is heeded that wants to be left alone for longer."""
 

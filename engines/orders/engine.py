@@ -238,7 +238,6 @@ class Orders(Transfers):
         return self.order(order_id)
 
 
-
 def _item_event(item: Item) -> dict[str, Any]:
     return {
         "product": item.product,

@@ -106,7 +106,7 @@ def revenue_of(orders: Iterable[Order], *, live: bool = True) -> dict[str, Reven
 
 
 def _is_live(order: Order) -> bool:
-    """Whether it moved money: what paid it says so, else the last try; one without is a real one."""
+    """Whether it moved money: as what paid it did, else the last try; one not tried is real."""
     if order.payment:
         return order.payment.live
     return not order.payments or order.payments[-1].live

@@ -31,9 +31,7 @@ class Hall:
             raise UnknownSkill("no skill named 'gone'")
         payload = {"skill": skill, "params": dict(params)}
         amount = 100_000 if skill == "big_pack" else 1
-        return Task(
-            task_id, payload=payload, source=source, max_attempts=1, resource_amount=amount
-        )
+        return Task(task_id, payload=payload, source=source, max_attempts=1, resource_amount=amount)
 
     def paid(self, amount: int = 1250) -> Order:
         order = self.orders.create(amount, "EUR", customer="C-1")

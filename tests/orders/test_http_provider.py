@@ -188,9 +188,7 @@ def test_refused_after_a_lost_answer_it_stays_open_and_is_charged_once(
     assert (server.charged, len(server.payments)) == (1250, 1)
 
 
-def test_refused_at_once_it_is_declined(
-    orders: Orders, till: Till, server: PaymentServer
-) -> None:
+def test_refused_at_once_it_is_declined(orders: Orders, till: Till, server: PaymentServer) -> None:
     server.faults = ["400"]
     order_id = begun(orders, till)
     assert orders.order(order_id).payments[0].state is TransferState.DECLINED
@@ -275,14 +273,9 @@ def test_a_key_the_provider_may_have_forgotten_is_not_used_again(
     assert "look it up there" in order.problems[0]
 
 
-@pytest.mark.parametrize(("ahead_s", "disputed"), [(10 * 365 * 86400, True), (5, False)])
+@pytest.mark.parametrize("ahead_s", [10 * 365 * 86400, 5])
 def test_a_key_whose_age_nobody_knows_is_not_used_again(
-    orders: Orders,
-    till: Till,
-    server: PaymentServer,
-    clock: Clock,
-    ahead_s: float,
-    disputed: bool,
+    orders: Orders, till: Till, server: PaymentServer, clock: Clock, ahead_s: float
 ) -> None:
     """The clock was wrong when it was asked; a step as clocks take them does not count."""
     clock.now += ahead_s
@@ -290,8 +283,9 @@ def test_a_key_whose_age_nobody_knows_is_not_used_again(
     order_id = begun(orders, till)
     clock.now -= ahead_s
     till.settle(everything=True)
-    assert (orders.order(order_id).payments[0].state == "disputed") == disputed
-    assert len(server.requests) == 2 - disputed
+    unknown = ahead_s > 5
+    assert (orders.order(order_id).payments[0].state == "disputed") == unknown
+    assert len(server.requests) == (1 if unknown else 2)
 
 
 def test_cancelled_while_the_answer_is_lost_the_money_comes_back(
