@@ -43,6 +43,17 @@ class Life(RuleBasedStateMachine):
             return self.orders.create(amount, "EUR", key=key).id
         return self.orders.create(amount, "EUR").id
 
+    @rule(target=ids, amount=amounts)
+    def fulfil_while_cancelling(self, amount: int) -> str:
+        """What chance seldom comes upon: the money is on its way back, and somebody delivers."""
+        order_id = self.orders.create(amount, "EUR").id
+        self.orders.want_payment(order_id, "x", live=True)
+        self.orders.answer(order_id, Kind.PAYMENT, 1, Answer(Outcome.CONFIRMED))
+        self.orders.cancel(order_id)
+        with contextlib.suppress(DinoError):
+            self.orders.fulfil(order_id)
+        return order_id
+
     @rule(order_id=ids, by_hand=st.booleans(), provider=st.sampled_from("xy"))
     def pay(self, order_id: str, by_hand: bool, provider: str) -> None:
         with contextlib.suppress(DinoError):
