@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BARS = "▁▂▃▄▅▆▇█"
 _NAME_WIDTH = 13
+_LONGEST_S = 36_500 * 86_400.0  # further back there is no date
 
 
 @click.command(
@@ -62,6 +63,8 @@ def metrics(
 
 
 def _check(since: float | None, *, prometheus: bool, out: Path | None, more: bool) -> None:
+    if since is not None and since > _LONGEST_S:
+        raise click.UsageError("--since goes back 36500d at most; without it, all is counted")
     if out and not prometheus:
         raise click.UsageError("--out goes with --prometheus")
     if prometheus and more:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dino_os.commands import options, output
-from dino_os.commands.order_words import order_argument, skill_names, told, transfer_words
+from dino_os.commands.order_words import (
+    order_argument,
+    skill_names,
+    tell_problems,
+    told,
+    transfer_words,
+)
 from dino_os.commands.workspace import pass_workspace
 from dino_os.workspace import Workspace
 
@@ -54,10 +60,12 @@ def create(
 
     With a key that was used before, the order made with it is shown, and no other is made.
     """
+    from dino_os.orders import OrderDesk  # noqa: PLC0415
     from engines.orders import minor_units  # noqa: PLC0415
 
+    desk = OrderDesk(workspace)
     if fulfil_with:
-        workspace.plugins.skills().find(fulfil_with)
+        desk.check_skill(fulfil_with)
     made = workspace.orders.create(
         minor_units(amount, currency),
         currency,
@@ -67,6 +75,7 @@ def create(
         fulfil_with=fulfil_with,
     )
     output.answer(made.as_dict(), told(made), as_json=as_json)
+    tell_problems(desk.problems())
 
 
 @click.command("order", epilog=options.example("execute order --amount 12.50 --currency EUR"))
@@ -122,8 +131,14 @@ def confirm(workspace: Workspace, order_id: str, method: str, as_json: bool) -> 
 @options.as_json
 @pass_workspace
 def fulfil(workspace: Workspace, order_id: str, as_json: bool) -> None:
-    """Record that you fulfilled a paid order yourself."""
-    done = workspace.orders.fulfil(order_id, who=workspace.operator)
+    """
+    Record that you fulfilled a paid order yourself.
+
+    The task that would have done it is taken back; while it runs, this is refused.
+    """
+    from dino_os.orders import OrderDesk  # noqa: PLC0415
+
+    done = OrderDesk(workspace).fulfil(order_id, who=workspace.operator)
     output.answer(done.as_dict(), told(done), as_json=as_json)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dino_os.commands import output
 from dino_os.commands.workspace import complete
 
 if TYPE_CHECKING:
@@ -33,9 +35,31 @@ def state_words(order: Order) -> str:
     """Its state, as people say it."""
     if order.cancelling is not None:
         return "being cancelled"
+    if order.on_hold:
+        return f"{order.state}, on hold"
     if order.stuck and order.wants_fulfilment:
         return "confirmed, stuck"
     return order.state.value
+
+
+def needs(order: Order) -> list[str]:
+    """What about it waits for somebody, or for a provider; each as a person says it."""
+    found = [*order.problems]
+    if order.stuck and order.fulfilment and order.wants_fulfilment:
+        found.append(f"stuck: {order.fulfilment.reason}")
+    if order.on_hold:
+        found.append(f"on hold: decide, then `dino orders resolve {order.id} NOTE`")
+    if order.cancelling is not None:
+        why = f": {order.cancelling}" if order.cancelling else ""
+        found.append(f"being cancelled{why}")
+    found += [transfer_words(order, refund) for refund in order.refunds if refund.is_open]
+    return found
+
+
+def tell_problems(problems: Sequence[str]) -> None:
+    """On stderr: what is wrong with the settings fails no command."""
+    for problem in problems:
+        click.echo(f"dino: {output.printable(problem)}", err=True)
 
 
 def transfer_words(order: Order, transfer: Transfer) -> str:

@@ -20,8 +20,10 @@ from dino_os.commands.order_moves import (
 )
 from dino_os.commands.order_words import (
     history_step,
+    needs,
     order_argument,
     state_words,
+    tell_problems,
     told,
     transfer_words,
 )
@@ -49,21 +51,25 @@ def orders(ctx: click.Context, as_json: bool) -> None:
 @pass_workspace
 def show_status(workspace: Workspace, as_json: bool) -> None:
     """How many orders are in which state, what they earned, and what needs somebody."""
+    from dino_os.orders import OrderDesk  # noqa: PLC0415
     from engines.orders import revenue_of  # noqa: PLC0415
 
+    problems = OrderDesk(workspace).problems()
     everything = workspace.orders.orders()
     counts = workspace.orders.counts()
     found = revenue_of(everything)
-    needing = [o for o in everything if o.problems or (o.stuck and o.wants_fulfilment)]
+    needing = [(order, what) for order in everything if (what := needs(order))]
     if as_json:
         document = {
             "orders": len(everything),
             **counts,
             "revenue": [_without_days(r.as_dict()) for r in found.values()],
-            "needing_attention": [order.as_dict() for order in needing],
+            "needing_attention": [{**order.as_dict(), "needs": what} for order, what in needing],
+            "problems": problems,
         }
         output.emit_json(document)
         return
+    tell_problems(problems)
     if not everything:
         output.say("no orders yet; `dino orders create` makes one")
         return
@@ -73,10 +79,7 @@ def show_status(workspace: Workspace, as_json: bool) -> None:
     if played := revenue_of(everything, live=False):
         count = sum(revenue.paid for revenue in played.values())
         output.say(f"sandbox: {count} paid there, where no money moves")
-    for order in needing:
-        what = [*order.problems]
-        if order.stuck and order.fulfilment:
-            what.append(f"stuck: {order.fulfilment.reason}")
+    for order, what in needing:
         output.say(f"order {order.id}: {'; '.join(what)}")
 
 
@@ -160,8 +163,7 @@ def settle(workspace: Workspace, everything: bool, as_json: bool) -> None:
     }
     words = [f"{name} {len(found)}" for name, found in document.items()]
     output.answer(document, ", ".join(words), as_json=as_json)
-    for error in settled.errors:
-        click.echo(f"dino: {output.printable(error)}", err=True)
+    tell_problems(settled.errors)
     if settled.errors:
         click.get_current_context().exit(1)
 

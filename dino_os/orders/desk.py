@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dino_os.errors import NotFound
+from dino_os.errors import DinoError, NotFound
 from dino_os.orders.fulfilment import Fulfiller, Turn
 from dino_os.orders.till import Settled, Till
 from dino_os.payments import Providers
@@ -55,6 +55,33 @@ class OrderDesk:
         named = list(dict.fromkeys(skill for skill in products if skill))
         return named or [skill for skill in [settings.fulfilment_skill] if skill]
 
+    def problems(self) -> list[str]:
+        """What is wrong with the settings that name skills: what was paid would be stuck."""
+        settings = self._workspace.config.settings.orders
+        named = {"orders.fulfilment_skill": settings.fulfilment_skill}
+        for product, skill in settings.fulfil_products.items():
+            named[f"orders.fulfil_products.{product}"] = skill
+        found = []
+        for setting, skill in named.items():
+            try:
+                if skill:
+                    self.check_skill(skill)
+            except DinoError as error:
+                found.append(f"{setting}: {error.message}")
+        return found
+
+    def check_skill(self, skill: str) -> None:
+        """
+        See to it that a skill can fulfil orders.
+
+        Raises:
+            UnknownSkill: There is none of that name.
+            InvalidInput: It does not take an order, or needs a pool that there is not.
+        """
+        from dino_os.orders.tasks import skill_task  # noqa: PLC0415
+
+        skill_task(self._workspace, skill, {"order": {}}, task_id="order:check", source="order")
+
     # --- what people ask for -------------------------------------------------------------------
 
     def pay(self, order_id: str, provider: str | None = None) -> Order:
@@ -69,12 +96,26 @@ class OrderDesk:
         self._after(order)
         return self.orders.order(order_id)
 
+    def fulfil(self, order_id: str, *, who: str) -> Order:
+        """
+        Record that *who* fulfilled it; the task that would do it again is taken back.
+
+        Raises:
+            WrongState: It cannot be fulfilled, or its task is doing it right now.
+        """
+        with self.orders.deciding():
+            order = self.orders.fulfil(order_id, who=who)
+            hint = f"its end is the order's; see `dino orders show {order_id}`"
+            self.fulfiller.withdraw(order, f"fulfilled by {who}", hint=hint)
+        return order
+
     def cancel(self, order_id: str, *, reason: str, who: str) -> Order:
         """Cancel it, and give back at once what was paid; what cannot be asked now stays open."""
         with self.orders.deciding():
             order = self.orders.order(order_id)
             if order.state is OrderState.CONFIRMED:
-                self.fulfiller.withdraw(order)
+                hint = f"when it is done: dino orders refund {order_id}"
+                self.fulfiller.withdraw(order, "the order is cancelled", hint=hint)
             order = self.orders.cancel(order_id, reason=reason, who=who)
         self._ask_open(order, Kind.REFUND)
         return self.orders.order(order_id)

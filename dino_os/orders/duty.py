@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dino_os.orders.desk import OrderDesk
 from dino_os.orders.tasks import ask_task, task_queue
 from dino_os.work.duty import Duty
-from engines.orders import Answer, Order, Outcome, Transfer
+from engines.orders import Answer, Order, Outcome, Transfer, due_at
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
@@ -39,26 +39,26 @@ class OrdersDuty(Duty):
 
     def turn(self) -> float | None:
         """Do what is due; when the next turn is wanted, in seconds since the epoch."""
-        desk = self._desk
-        desk.till.settle(only_local=True)
-        desk.fulfiller.turn()
-        for order, transfer in self._remote_due():
-            self._hand_out(order, transfer)
-        now, times = desk.orders.clock(), []
-        for (
-            _,
-            transfer,
-        ) in desk.orders.open_transfers():  # what is handed out has no time of its own
-            due = transfer.next_try or transfer.asked_at + _PATIENCE_S
+        self._desk.till.settle(only_local=True)
+        self._desk.fulfiller.turn()
+        for order, transfer in self._desk.orders.due(patience_s=_PATIENCE_S):
+            if not self._is_local(transfer):
+                self._hand_out(order, transfer)
+        return self._next_turn()
+
+    def _next_turn(self) -> float | None:
+        now, times = self._desk.orders.clock(), []
+        for _, transfer in self._desk.orders.open_transfers():
+            due = due_at(transfer, now, _PATIENCE_S)
             if due > now:
                 times.append(due)
-            elif desk.providers.is_local(transfer.provider):
+            elif self._is_local(transfer):  # it was asked just now, and could not be
                 times.append(now + _AGAIN_S)
+            # Any other is with a task, whose end is what the next turn waits for.
         return min(times, default=None)
 
-    def _remote_due(self) -> list[tuple[Order, Transfer]]:
-        due = self._desk.orders.due(patience_s=_PATIENCE_S)
-        return [(o, t) for o, t in due if not self._desk.providers.is_local(t.provider)]
+    def _is_local(self, transfer: Transfer) -> bool:
+        return self._desk.providers.is_local(transfer.provider)
 
     def _hand_out(self, order: Order, transfer: Transfer) -> None:
         """Have a task ask; if that task has failed, the record says so, and when to ask again."""

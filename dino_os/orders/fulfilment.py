@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dino_os.errors import DinoError, NotFound
-from engines.orders import FulfilmentState, Order, Orders, WrongState
+from dino_os.errors import DinoError, InvalidInput, NotFound
+from engines.orders import FulfilmentState, Order, Orders, OrderState, WrongState
 
 _AT_ONCE = 500  # tasks submitted under one lock
 
@@ -31,6 +32,7 @@ class TaskLike(Protocol):
 class TaskQueue(Protocol):
     """What is asked of the resource engine."""
 
+    def deciding(self) -> AbstractContextManager[None]: ...
     def submit_tasks(self, tasks: Sequence[Any]) -> list[str]: ...
     def task(self, task_id: str) -> TaskLike | None: ...
     def recall(self, task_id: str) -> TaskLike | None: ...
@@ -88,23 +90,26 @@ class Fulfiller:
         self._submit(done, [self._orders.order(order_id)])
         return done
 
-    def withdraw(self, order: Order) -> None:
+    def withdraw(self, order: Order, reason: str, *, hint: str) -> None:
         """
-        Take back the task of an order that is not to be fulfilled.  Within the orders' `deciding`.
+        Take back the task of an order that it is not to fulfil.  Within the orders' `deciding`.
 
         Raises:
-            WrongState: It is running, or done.
+            WrongState: It is running, or done; it is left alone, and *hint* says what to do then.
         """
-        if order.fulfilment is None or order.stuck:
+        if order.fulfilment is None:
             return
-        task_id = order.fulfilment.task_id
-        self.stop(task_id, "the order is cancelled")
-        task = self._queue().recall(task_id)
-        if task is not None and task.state not in {"cancelled", "dead"}:
-            raise WrongState(
-                f"order {order.id} is being fulfilled right now (task {task_id}: {task.state})",
-                hint=f"when it is done: dino orders refund {order.id}",
-            )
+        task_id, queue = order.fulfilment.task_id, self._queue()
+        with queue.deciding():  # so that nobody takes it up in between
+            task = queue.recall(task_id)
+            if task is None or task.state == "cancelled":
+                return
+            if task.state in {"running", "succeeded"}:
+                raise WrongState(
+                    f"order {order.id} is being fulfilled right now (task {task_id}: {task.state})",
+                    hint=hint,
+                )
+            queue.cancel(task_id, reason)
 
     def stop(self, task_id: str, reason: str) -> None:
         """Have a task not run, if there is one."""
@@ -120,8 +125,9 @@ class Fulfiller:
         """
         with self._orders.deciding():
             order = self._orders.order(order_id)
+            self._orders.require_wanted(order)
             fulfilment = order.fulfilment
-            if fulfilment is None or not order.stuck or not order.wants_fulfilment:
+            if fulfilment is None or not order.stuck:
                 raise WrongState(f"order {order_id} is not stuck")
             if skill in {None, fulfilment.skill} and self._requeue(fulfilment.task_id):
                 self._orders.note_submitted(order_id)
@@ -169,11 +175,27 @@ class Fulfiller:
                     tasks[order_id] = self._task(order)
                 except DinoError as error:
                     self._stick(done, order_id, error.message)
-        if tasks:
-            self._queue().submit_tasks(list(tasks.values()))
+        refused = self._hand_over(tasks)
         for order_id in tasks:
-            self._orders.note_submitted(order_id)
-        done.submitted += tasks
+            if why := refused.get(order_id):
+                self._stick(done, order_id, why)
+            else:
+                self._orders.note_submitted(order_id)
+                done.submitted.append(order_id)
+
+    def _hand_over(self, tasks: Mapping[str, Any]) -> dict[str, str]:
+        """Submit the orders' tasks; of those that are refused, order → why."""
+        queue, refused = self._queue(), {}
+        try:
+            if tasks:
+                queue.submit_tasks(list(tasks.values()))
+        except InvalidInput:  # all or none of them: one must not keep the others back
+            for order_id, task in tasks.items():
+                try:
+                    queue.submit_tasks([task])
+                except InvalidInput as error:
+                    refused[order_id] = error.message
+        return refused
 
     def _task(self, order: Order) -> Any:
         if order.fulfilment is None:
@@ -202,9 +224,13 @@ class Fulfiller:
         known = order.fulfilment
         if not (known and known.task_id == task_id and _is(order, FulfilmentState.SUBMITTED)):
             return  # somebody else was here
-        if task is not None and task.state == "succeeded":
+        if order.state is not OrderState.CONFIRMED:
+            return  # its money went back, or somebody fulfilled it
+        if task is not None and task.state == "succeeded" and order.cancelling is None:
             self._orders.fulfil(order_id)
             done.fulfilled.append(order_id)
+        elif task is not None and task.state == "succeeded":
+            self._stick(done, order_id, f"the task {task_id} ran although it is being cancelled")
         elif task is None:
             self._stick(done, order_id, f"the task {task_id} is not known any more")
         elif task.state == "cancelled":

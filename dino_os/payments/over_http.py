@@ -8,7 +8,8 @@ The provider `http`: payments over one plain HTTP shape.
 
 Each POST carries `Idempotency-Key: KEY`, each request `Authorization: Bearer …`.  Answers are
 {"id", "status": confirmed | pending | declined, "amount", "currency", "reference", "reason"?}.
-402 is declined.  409 (one with this key is under way), 429 and 5xx are unavailable; a request is
+402 is declined; so are 400, 404 and the like, but only where no request with that key can have been
+heard before.  409 (one with this key is under way), 429 and 5xx are unavailable; a request is
 sent again where nothing came back or a 5xx did, which its key makes safe.
 """
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from dino_os.web_calls import Answer as Reply
 
 _DECLINED, _BROKEN = 402, range(500, 600)
-# Nothing was charged, and the same request would fare no better.
+# This request charged nothing, and would fare no better again.
 _REFUSED = {400, 404, 405, 410, 413, 415}
 _STATUSES = {Outcome.CONFIRMED, Outcome.PENDING, Outcome.DECLINED}
 _name = re.compile(r"[A-Za-z0-9._:-]{1,200}").fullmatch
@@ -127,18 +128,19 @@ class HttpProvider:
                 last = f"{what}: {error.message}"
                 continue
             if reply.status not in _BROKEN:
-                return self._read(reply, key)
+                return self._read(reply, key, heard_before=heard)
             heard, last = True, f"it is out of order ({reply.status})"
         return self._unavailable(last, sent=heard)
 
-    def _read(self, reply: Reply, key: str | None) -> Answer:
+    def _read(self, reply: Reply, key: str | None, *, heard_before: bool) -> Answer:
         if reply.ok:
             return self._read_body(reply.body, key)
         reason = f"{_said(reply.body)} ({reply.status})".strip()
         if reply.status == _DECLINED:
             return Answer(Outcome.DECLINED, reason=self._redactor.redact(f"declined: {reason}"))
-        if reply.status in _REFUSED and key:
-            return Answer(Outcome.DECLINED, reason=self._redactor.redact(f"refused: {reason}"))
+        if reply.status in _REFUSED and key and not heard_before:
+            text = self._redactor.redact(f"refused: {reason}")
+            return Answer(Outcome.DECLINED, reason=text, refused=True)
         return self._unavailable(reason, retry_after_s=reply.retry_after_s)
 
     def _read_body(self, body: bytes, key: str | None) -> Answer:

@@ -1,5 +1,6 @@
 """Orders: what was ordered, paid, given back and fulfilled, and what that earns."""
 
+from engines.orders.book import due_at
 from engines.orders.engine import Orders
 from engines.orders.model import Fulfilment, FulfilmentState, Item, KeyReused, Order, OrderNotFound
 from engines.orders.money import EXPONENTS, Money, currency_code, decimal, minor_units, parse_money
@@ -34,6 +35,7 @@ __all__ = [
     "WrongState",
     "currency_code",
     "decimal",
+    "due_at",
     "minor_units",
     "parse_money",
     "project",

@@ -16,6 +16,9 @@ from engines.orders.model import Fulfilment, FulfilmentState, Item, Order, Order
 from engines.orders.transfer import Kind, Transfer, TransferState
 from engines.orders.transitions import Action, OrderState, after
 
+LONGEST_WAIT_S = 86400.0
+"""No provider is heeded that wants to be left alone for longer."""
+
 
 class OrderBook(Engine):
     """Every order, by id."""
@@ -89,12 +92,13 @@ class OrderBook(Engine):
         return [
             (order, transfer)
             for order, transfer in self.open_transfers()
-            if _due_at(transfer, patience_s) <= now
+            if due_at(transfer, now, patience_s) <= now
         ]
 
     def next_due(self, *, patience_s: float = 0.0) -> float | None:
         """When the next of them is due, in seconds since the epoch; None where none is open."""
-        times = [_due_at(transfer, patience_s) for _, transfer in self.open_transfers()]
+        now = self.clock()
+        times = [due_at(transfer, now, patience_s) for _, transfer in self.open_transfers()]
         return min(times, default=None)
 
     def counts(self) -> dict[str, int]:
@@ -157,20 +161,20 @@ class OrderBook(Engine):
         self._moved(Action.CANCEL, event, ended_at=event["at"], cancelling=None)
 
     def apply_order_refunded(self, event: Event) -> None:
-        self._moved(Action.REFUND, event, ended_at=event["at"])
+        self._moved(Action.REFUND, event, ended_at=event["at"], cancelling=None)
 
     def apply_order_cancelling(self, event: Event) -> None:
         self._put(event, cancelling=event["reason"])
 
     def apply_order_kept(self, event: Event) -> None:
-        self._put(event, cancelling=None)
+        self._put(event, cancelling=None, on_hold=True)
 
     def apply_problem_found(self, event: Event) -> None:
         order = self._orders[event["order_id"]]
         self._put(event, problems=(*order.problems, event["problem"]))
 
     def apply_problems_resolved(self, event: Event) -> None:
-        self._put(event, problems=())
+        self._put(event, problems=(), on_hold=False)
 
     def apply_fulfilment_requested(self, event: Event) -> None:
         self._put(event, fulfilment=Fulfilment(event["task_id"], event["skill"], event["attempt"]))
@@ -193,7 +197,7 @@ class OrderBook(Engine):
 
     def _moved(self, action: Action, event: Event, **changes: Any) -> None:
         state = after(self._orders[event["order_id"]].state, action)
-        self._put(event, state=state, **changes)
+        self._put(event, state=state, on_hold=False, **changes)
 
     def _fulfilment(self, event: Event, state: FulfilmentState) -> None:
         fulfilment = self._orders[event["order_id"]].fulfilment
@@ -272,5 +276,9 @@ def transfer_of(order: Order, kind: Kind, number: int) -> Transfer:
     return found
 
 
-def _due_at(transfer: Transfer, patience_s: float) -> float:
-    return transfer.asked_at + patience_s if transfer.next_try is None else transfer.next_try
+def due_at(transfer: Transfer, now: float, patience_s: float = 0.0) -> float:
+    """When a provider is to be asked about it; *now* where that time comes from a wrong clock."""
+    asked, next_try = transfer.asked_at, transfer.next_try
+    if next_try is None:
+        return now if asked > now else asked + patience_s
+    return now if next_try > now + LONGEST_WAIT_S else next_try

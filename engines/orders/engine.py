@@ -181,11 +181,28 @@ class Orders(Transfers):
 
     # --- fulfilment ----------------------------------------------------------------------------
 
+    @staticmethod
+    def require_wanted(order: Order) -> None:
+        """
+        See to it that a task may fulfil the order.
+
+        Raises:
+            WrongState: It is not paid or has ended, is being given back, or waits for a decision.
+        """
+        transitions.after(order.state, Action.FULFIL)
+        if order.on_hold:
+            raise WrongState(
+                f"order {order.id}: its money could not be given back",
+                hint=f"decide, then: dino orders resolve {order.id} NOTE",
+            )
+        if not order.wants_fulfilment:
+            raise WrongState(f"order {order.id} is being given back")
+
     def request_fulfilment(self, order_id: str, skill: str) -> Order:
         """Record that a task is to fulfil the order: another one than before, if there was one."""
         with self.deciding():
             order = self.order(order_id)
-            self._require_wanted(order)
+            self.require_wanted(order)
             attempt = order.fulfilment.attempt + 1 if order.fulfilment else 1
             tail = "" if attempt == 1 else f":{attempt}"
             task_id = f"order:{order_id}:fulfil{tail}"
@@ -211,20 +228,14 @@ class Orders(Transfers):
         Record that what was ordered is done, by its task or by *who*.
 
         Raises:
-            WrongState: It is not paid, or has ended.
+            WrongState: It is not paid, is being cancelled, or has ended.
         """
         with self.deciding():
-            transitions.after(self.order(order_id).state, Action.FULFIL)
+            order = self.order(order_id)
+            transitions.after(order.state, Action.FULFIL)
+            self._require_not_cancelling(order)
             self._note("order_fulfilled", order_id, **({"who": who} if who else {}))
         return self.order(order_id)
-
-    # --- below the face ----------------------------------------------------------------------
-
-    @staticmethod
-    def _require_wanted(order: Order) -> None:
-        transitions.after(order.state, Action.FULFIL)
-        if not order.wants_fulfilment:
-            raise WrongState(f"order {order.id} is being given back")
 
 
 def _item_event(item: Item) -> dict[str, Any]:

@@ -103,6 +103,8 @@ class Order:
         fulfil_with: The skill named for it alone.
         cancelling: Why it is being cancelled, while its money is on its way back.
         problems: What people must look into.
+        on_hold: It was to be cancelled, but its money could not go back: until somebody has seen
+            to its problems, no task fulfils it.
     """
 
     id: str
@@ -122,6 +124,7 @@ class Order:
     fulfilled_at: float | None = None
     ended_at: float | None = None
     problems: tuple[str, ...] = ()
+    on_hold: bool = False
 
     @property
     def total(self) -> Money:
@@ -164,10 +167,9 @@ class Order:
 
     @property
     def wants_fulfilment(self) -> bool:
-        """Whether it was paid, and is neither fulfilled nor being given back."""
-        return (
-            self.state is OrderState.CONFIRMED and self.cancelling is None and self.refundable > 0
-        )
+        """Whether it was paid, is neither fulfilled nor being given back, and not on hold."""
+        held = self.cancelling is not None or self.on_hold
+        return self.state is OrderState.CONFIRMED and not held and self.refundable > 0
 
     @property
     def stuck(self) -> bool:
@@ -200,6 +202,7 @@ class Order:
             "fulfilment": self.fulfilment.as_dict() if self.fulfilment else None,
             "cancelling": self.cancelling,
             "problems": list(self.problems),
+            "on_hold": self.on_hold,
         }
 
 

@@ -7,6 +7,8 @@ replicate draws a history as long as the one observed and a future as long as as
 future lies from what that history would have promised is the error to be expected.  It holds both
 the chance of the days to come and that the mean is known from few days only.  For few weeks the
 errors are widened, by the variance that blocks drawn from themselves lack and by Student's factor.
+What is too rare to have been seen yet, such as a very large order, no block can hold: with few
+orders of very different size the intervals are too narrow.
 
 Source: Künsch, "The Jackknife and the Bootstrap for General Stationary Observations", Ann. Statist.
 17 (1989); Politis & Romano, "A Circular Block-Resampling Procedure for Stationary Data" (1992).
@@ -108,6 +110,7 @@ class Projection:
             f"the next {self.horizon_days} days are like {basis}: no growth, no season",
             "weeks are alike, and what happens in one says little about the next",
             "days are UTC days; the first one, and today, which is not over, are left out",
+            "orders are many, or alike in size: with few of very different size it is too narrow",
             "refunds count on the day they are made, and come as often as before",
             f"circular block bootstrap: {how}",
         )

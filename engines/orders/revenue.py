@@ -100,13 +100,16 @@ def revenue_of(orders: Iterable[Order], *, live: bool = True) -> dict[str, Reven
     """
     found: dict[str, Revenue] = {}
     for order in orders:
-        # One that nobody tried to pay yet is a real one.
-        if any(transfer.live != live for transfer in order.payments) or not (
-            live or order.payments
-        ):
-            continue
-        _add(found.setdefault(order.currency, Revenue(order.currency)), order)
+        if _is_live(order) == live:
+            _add(found.setdefault(order.currency, Revenue(order.currency)), order)
     return dict(sorted(found.items()))
+
+
+def _is_live(order: Order) -> bool:
+    """Whether it moved money: as what paid it did, else the last try; one not tried is real."""
+    if order.payment:
+        return order.payment.live
+    return not order.payments or order.payments[-1].live
 
 
 def _add(revenue: Revenue, order: Order) -> None:

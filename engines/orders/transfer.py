@@ -60,6 +60,8 @@ class Answer:
         reason: Why it is not confirmed.
         note: What is to be known of it, for example that no money moves.
         sent: Whether the provider may have heard the request.
+        refused: Of a decline: this request was turned away unread, which says nothing about an
+            earlier one with the same key.
         retry_after_s: When it wants to be asked again.
     """
 
@@ -71,6 +73,7 @@ class Answer:
     note: str = ""
     sent: bool = True
     retry_after_s: float | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

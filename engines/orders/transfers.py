@@ -7,11 +7,12 @@ order says so, and any process can settle it.  An answer that does not fit confi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from engines.journal import Event
 from engines.orders import transitions
-from engines.orders.book import OrderBook, of_kind, transfer_key, transfer_of
+from engines.orders.book import LONGEST_WAIT_S, OrderBook, of_kind, transfer_key, transfer_of
 from engines.orders.model import Order, checked_reference
 from engines.orders.money import Money
 from engines.orders.transfer import Answer, Kind, Outcome, Transfer, TransferState
@@ -20,7 +21,7 @@ from engines.orders.transitions import Action, OrderState, WrongState
 BY_HAND = "by-hand"
 """The provider of what people receive and give back themselves."""
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S, _LONGEST_ASKED_S = 15.0, 3600.0, 86400.0
+_FIRST_WAIT_S, _MOST_GROWN_S = 15.0, 3600.0
 _LONGEST_TEXT = 300
 
 
@@ -65,6 +66,7 @@ class Transfers(OrderBook):
         with self.deciding():
             order = self.order(order_id)
             transfer = transfer_of(order, kind, number)
+            answer = _as_known(transfer, answer)
             if not _takes(order, transfer, answer):
                 self._note_contradiction(order, transfer, answer)
             elif doubt := self._doubt(order, transfer, answer):
@@ -170,7 +172,7 @@ class Transfers(OrderBook):
 
     def _after_refund(self, order: Order, refund: Transfer, state: TransferState) -> None:
         if state is TransferState.CONFIRMED and order.refunded == order.paid:
-            if order.cancelling is not None:
+            if order.cancelling is not None and order.state is OrderState.CONFIRMED:
                 self._note("order_cancelled", order.id, reason=order.cancelling)
             else:
                 self._note("order_refunded", order.id)
@@ -188,7 +190,7 @@ class Transfers(OrderBook):
         if answer.outcome in {Outcome.DECLINED, Outcome.UNAVAILABLE}:
             return ""
         said = answer.amount if answer.amount is not None else transfer.amount
-        currency = answer.currency or order.currency
+        currency = (answer.currency or order.currency).upper()
         if (said, currency) != (transfer.amount, order.currency):
             wanted = Money(transfer.amount, order.currency)
             return f"{transfer.provider} speaks of {said} {currency} (minor units), not of {wanted}"
@@ -228,6 +230,18 @@ class Transfers(OrderBook):
             raise WrongState(f"order {order.id} is being cancelled")
 
 
+def _as_known(transfer: Transfer, answer: Answer) -> Answer:
+    """*answer* without what it cannot know: what became of a request before it."""
+    if answer.refused and _maybe_heard_before(transfer):
+        return replace(answer, outcome=Outcome.UNAVAILABLE)
+    return answer
+
+
+def _maybe_heard_before(transfer: Transfer) -> bool:
+    """Whether the provider may have heard of it before it was asked the last time."""
+    return transfer.state is not TransferState.UNSENT and not transfer.asked_once
+
+
 def _takes(order: Order, transfer: Transfer, answer: Answer) -> bool:
     """Whether an answer can still change the transfer."""
     if transfer.state is TransferState.DISPUTED:
@@ -241,14 +255,16 @@ def _state_after(transfer: Transfer, answer: Answer) -> TransferState:
         return TransferState(answer.outcome)
     if transfer.reference:
         return TransferState.PENDING
+    if transfer.state is TransferState.UNSENT:  # it could not even be asked about
+        return TransferState.UNSENT
     # That this asking was not heard says nothing about one before, whose answer got lost.
-    unheard = not answer.sent and transfer.asked_once
+    unheard = not answer.sent and not _maybe_heard_before(transfer)
     return TransferState.UNSENT if unheard else TransferState.ASKED
 
 
 def _wait_s(tries: int, asked_s: float | None) -> float:
-    own = min(_FIRST_WAIT_S * (1 << min(tries, 20)), _LONGEST_WAIT_S)
-    return max(own, min(asked_s or 0.0, _LONGEST_ASKED_S))
+    own = min(_FIRST_WAIT_S * (1 << min(tries, 20)), _MOST_GROWN_S)
+    return max(own, min(asked_s or 0.0, LONGEST_WAIT_S))
 
 
 def short(text: str) -> str:

@@ -112,6 +112,7 @@ def test_the_file_is_replaced_as_a_whole_and_keeps_its_mode(worked: Path, dino: 
         (["--prometheus", "--watch"], "neither --json nor --watch"),
         (["--prometheus", "--since", "1h"], "--since"),
         (["--since", "yesterday"], "--since: expected a time"),
+        (["--since", "1000000d"], "--since goes back 36500d at most"),
         (["--prometheus", "--out", "no/such/x.prom"], "no: no such folder"),
         (["--prometheus", "--out", "no-such/x.prom"], "no-such: no such folder"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from dino_os.errors import UnknownSkill
 from dino_os.orders.fulfilment import Fulfiller
-from engines.errors import InvalidInput
+from engines.errors import JournalBusy
 from engines.orders import FulfilmentState, Order, Orders, OrderState, WrongState
 from engines.resource_engine import ResourceEngine, ResourceType, Task, TaskState
 
@@ -30,7 +30,8 @@ class Hall:
         if skill == "gone":
             raise UnknownSkill("no skill named 'gone'")
         payload = {"skill": skill, "params": dict(params)}
-        return Task(task_id, payload=payload, source=source, max_attempts=1)
+        amount = 100_000 if skill == "big_pack" else 1
+        return Task(task_id, payload=payload, source=source, max_attempts=1, resource_amount=amount)
 
     def paid(self, amount: int = 1250) -> Order:
         order = self.orders.create(amount, "EUR", customer="C-1")
@@ -120,6 +121,37 @@ def test_a_skill_that_is_not_there_sticks_that_order_only(hall: Hall) -> None:
     assert hall.fulfiller.retry(bad.id, "pack").submitted == [bad.id]
 
 
+def test_a_task_that_the_queue_refuses_sticks_that_order_only(hall: Hall) -> None:
+    """It needs more than the pool will ever have; those beside it go their way."""
+    first, bad, last = hall.paid(), hall.paid(), hall.paid()
+    for order, skill in ((first, "pack"), (bad, "big_pack"), (last, "pack")):
+        hall.orders.request_fulfilment(order.id, skill)
+    turn = hall.fulfiller.turn()
+    assert (turn.submitted, turn.stuck) == ([first.id, last.id], [bad.id])
+    fulfilment = hall.now(bad).fulfilment
+    assert fulfilment is not None
+    assert "never has more than" in fulfilment.reason
+    assert hall.fulfiller.turn().stuck == []
+    assert hall.fulfiller.retry(bad.id, "pack").submitted == [bad.id]
+
+
+def test_a_task_that_ran_for_an_order_that_ended_in_between_stops_nobody(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look at the task and the lock are two moments: somebody may come in between."""
+    ended, cancelled, good = hall.paid(), hall.paid(), hall.paid()
+    hall.fulfiller.turn()
+    for order in (ended, cancelled, good):
+        hall.end(order, TaskState.SUCCEEDED)
+    waiting = hall.orders.waiting()
+    monkeypatch.setattr(hall.orders, "waiting", lambda: waiting)
+    hall.orders.fulfil(ended.id, who="ada")
+    with hall.orders.deciding():
+        hall.orders.record("order_cancelling", order_id=cancelled.id, reason="x", at=0)
+    turn = hall.fulfiller.turn()
+    assert (turn.fulfilled, turn.stuck) == ([good.id], [cancelled.id])
+
+
 def test_several_skills_for_one_order_are_for_people_to_decide(hall: Hall) -> None:
     hall.skills = ["pack", "brew"]
     order = hall.paid()
@@ -151,30 +183,43 @@ def test_when_submitting_fails_nothing_is_marked_submitted(
 ) -> None:
     order = hall.paid()
 
-    def full(tasks: object) -> list[str]:
-        raise InvalidInput("more than a pool may ever hold")
+    def busy(tasks: object) -> list[str]:
+        raise JournalBusy("another process holds the lock")
 
-    monkeypatch.setattr(hall.engine, "submit_tasks", full)
-    with pytest.raises(InvalidInput):
+    monkeypatch.setattr(hall.engine, "submit_tasks", busy)
+    with pytest.raises(JournalBusy):
         hall.fulfiller.turn()
     monkeypatch.undo()
     assert hall.fulfiller.turn().submitted == [order.id]
 
 
 @pytest.mark.parametrize("state", [TaskState.RUNNING, TaskState.SUCCEEDED])
-def test_what_is_being_fulfilled_is_not_cancelled(hall: Hall, state: TaskState) -> None:
+def test_what_is_being_fulfilled_is_not_withdrawn_nor_stopped(hall: Hall, state: TaskState) -> None:
     order = hall.paid()
     hall.fulfiller.turn()
     hall.end(order, state)
     with pytest.raises(WrongState, match="is being fulfilled right now"):
-        hall.fulfiller.withdraw(hall.now(order))
+        hall.fulfiller.withdraw(hall.now(order), "cancelled", hint="wait")
+    task = hall.engine.known(f"order:{order.id}:fulfil")
+    assert task is not None
+    assert not task.cancelling
+
+
+def test_a_dead_letter_is_withdrawn_too(hall: Hall) -> None:
+    """Put back into the queue later, it would fulfil what nobody wants any more."""
+    order = hall.paid()
+    hall.fulfiller.turn()
+    hall.end(order, TaskState.DEAD)
+    hall.fulfiller.turn()
+    hall.fulfiller.withdraw(hall.now(order), "cancelled", hint="wait")
+    assert not hall.engine.retry(f"order:{order.id}:fulfil")
 
 
 def test_a_cancelled_order_has_no_task_left(hall: Hall) -> None:
     order = hall.paid()
     hall.fulfiller.turn()
     with hall.orders.deciding():
-        hall.fulfiller.withdraw(hall.now(order))
+        hall.fulfiller.withdraw(hall.now(order), "cancelled", hint="wait")
         hall.orders.cancel(order.id, who="ada")
     task = hall.engine.task(f"order:{order.id}:fulfil")
     assert task is not None

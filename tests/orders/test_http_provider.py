@@ -85,6 +85,17 @@ def test_what_was_not_answered_is_asked_again_with_the_same_key(
     assert server.charged == 1250
 
 
+@pytest.mark.parametrize("lost", ["500 after", "drop after"])
+@pytest.mark.parametrize("status", ["400", "404", "415"])
+def test_refused_after_it_may_have_been_heard_is_not_declined(
+    server: PaymentServer, lost: str, status: str
+) -> None:
+    """The first request charged; that the second was turned away takes nothing back."""
+    server.faults = [lost, status]
+    answer = provider_at(server).charge(CHARGE, "k-1")
+    assert (answer.outcome, server.charged) == (Outcome.UNAVAILABLE, 1250)
+
+
 @pytest.mark.parametrize("fault", ["500 after", "drop after", "hang", "drip", "huge"])
 def test_without_an_answer_it_may_have_been_heard(server: PaymentServer, fault: str) -> None:
     """Also where the other side keeps sending for ever."""
@@ -162,6 +173,35 @@ def test_a_lost_answer_is_settled_later_and_charged_once(
     assert till.settle(everything=True).asked == []
 
 
+@pytest.mark.parametrize("lost", ["500 after", "drop after"])
+@pytest.mark.parametrize("status", ["400", "404", "415"])
+def test_refused_after_a_lost_answer_it_stays_open_and_is_charged_once(
+    orders: Orders, till: Till, server: PaymentServer, lost: str, status: str
+) -> None:
+    """Were it declined, the order would be paid once more under another key."""
+    server.faults = [lost, status]
+    order_id = begun(orders, till)
+    till.settle(everything=True)
+    assert orders.order(order_id).payments[0].state is TransferState.ASKED
+    till.settle(everything=True)
+    assert orders.order(order_id).state is OrderState.CONFIRMED
+    assert (server.charged, len(server.payments)) == (1250, 1)
+
+
+def test_refused_at_once_it_is_declined(orders: Orders, till: Till, server: PaymentServer) -> None:
+    server.faults = ["400"]
+    order_id = begun(orders, till)
+    assert orders.order(order_id).payments[0].state is TransferState.DECLINED
+
+
+def test_a_currency_in_small_letters_is_the_same_one(
+    orders: Orders, till: Till, server: PaymentServer
+) -> None:
+    server.changes = {"currency": "eur"}
+    order = orders.order(begun(orders, till))
+    assert (order.state, order.problems) == (OrderState.CONFIRMED, ())
+
+
 def test_a_pending_payment_is_asked_about_and_not_made_again(
     orders: Orders, till: Till, server: PaymentServer
 ) -> None:
@@ -231,6 +271,21 @@ def test_a_key_the_provider_may_have_forgotten_is_not_used_again(
     assert len(server.requests) == 1
     assert order.payments[0].state is TransferState.DISPUTED
     assert "look it up there" in order.problems[0]
+
+
+@pytest.mark.parametrize("ahead_s", [10 * 365 * 86400, 5])
+def test_a_key_whose_age_nobody_knows_is_not_used_again(
+    orders: Orders, till: Till, server: PaymentServer, clock: Clock, ahead_s: float
+) -> None:
+    """The clock was wrong when it was asked; a step as clocks take them does not count."""
+    clock.now += ahead_s
+    server.faults = ["drop after"]
+    order_id = begun(orders, till)
+    clock.now -= ahead_s
+    till.settle(everything=True)
+    unknown = ahead_s > 5
+    assert (orders.order(order_id).payments[0].state == "disputed") == unknown
+    assert len(server.requests) == (1 if unknown else 2)
 
 
 def test_cancelled_while_the_answer_is_lost_the_money_comes_back(

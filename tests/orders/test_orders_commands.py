@@ -145,6 +145,49 @@ def test_what_cannot_go_back_is_told(dino: Dino) -> None:
     assert "declined" not in dino("orders").out
 
 
+def test_what_is_on_its_way_back_is_named(workspace: Path, dino: Dino) -> None:
+    """One being cancelled, and one that awaits its refund: neither is forgotten."""
+    site = Workspace(workspace)
+    ids = []
+    for number in range(2):
+        order = site.orders.create(1250, "EUR")
+        site.orders.want_payment(order.id, "gone", live=True)
+        paid = Answer(Outcome.CONFIRMED, f"pay_{number}")
+        site.orders.answer(order.id, Kind.PAYMENT, 1, paid)
+        ids.append(order.id)
+    site.orders.cancel(ids[0], reason="sold out")
+    site.orders.want_refund(ids[1], 250)
+    told = dino("orders").out
+    assert (
+        f"order {ids[0]}: being cancelled: sold out; refund 1, 12.50 EUR through gone: unsent\n"
+        f"order {ids[1]}: refund 1, 2.50 EUR through gone: unsent\n"
+    ) in told
+    needing = dino("orders", "--json").json["needing_attention"]
+    assert [one["id"] for one in needing] == ids
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("fulfilment_skill: pakc", "orders.fulfilment_skill: no skill named 'pakc'"),
+        ("fulfil_products: {beans: hello}", "orders.fulfil_products.beans: skill 'hello' has no"),
+    ],
+)
+def test_settings_that_name_no_fitting_skill_are_told_at_once(
+    shop: Workspace, dino: Dino, settings: str, told: str
+) -> None:
+    """Not only when somebody has paid; the order is made all the same."""
+    (shop.root / "config.yaml").write_text(f"orders: {{{settings}}}\n")
+    (shop.root / "skills" / "hello.py").write_text(
+        "from dino_os import skill\n@skill\ndef hello(name: str = '') -> str:\n    return name\n"
+    )
+    assert told in dino("orders").err
+    assert told in dino("orders", "create", "5", "EUR").err
+    assert told in dino("orders", "--json").json["problems"][0]
+    (shop.root / "config.yaml").write_text("orders: {fulfilment_skill: pack}\n")
+    assert dino("orders", "create", "5", "EUR").err == ""
+
+
 def test_the_old_door_makes_the_same_order(dino: Dino) -> None:
     amount = ("--amount", "12.50", "--currency", "EUR", "--key", "k")
     made = dino("order", *amount, "--json", door="execute").json
@@ -210,6 +253,44 @@ def test_a_cancelled_order_leaves_no_task(shop: Workspace, dino: Dino) -> None:
     assert shop.resources.tasks(state="queued") == []
 
 
+def test_fulfilled_by_hand_it_is_not_fulfilled_again_by_its_task(
+    shop: Workspace, dino: Dino
+) -> None:
+    order = make(dino)
+    dino("orders", "confirm", order)
+    assert dino("orders", "fulfil", order, "--json").json["state"] == "fulfilled"
+    (task,) = shop.resources.tasks()
+    assert (task.task_id, task.state) == (f"order:{order}:fulfil", "cancelled")
+
+
+def test_while_its_task_runs_an_order_is_not_fulfilled_by_hand(shop: Workspace, dino: Dino) -> None:
+    """Nothing is recorded, and the task goes on."""
+    order = make(dino)
+    dino("orders", "confirm", order)
+    session = shop.resources.join(slots=1)
+    assert len(shop.resources.exchange(session, room=1).leases) == 1
+    assert "right now" in dino("orders", "fulfil", order, code=1).err
+    assert dino("orders", "show", order, "--json").json["state"] == "confirmed"
+    assert [(t.state, t.cancelling) for t in shop.resources.tasks()] == [("running", False)]
+
+
+def test_an_order_that_cannot_be_packed_stops_neither_its_payment_nor_others(
+    shop: Workspace, dino: Dino
+) -> None:
+    """Its skill needs more than the pool will ever have."""
+    (shop.root / "skills" / "big.py").write_text(
+        "from dino_os import skill\n"
+        "@skill(needs={'compute': 100000})\n"
+        "def big_pack(order: dict) -> str:\n    return ''\n"
+    )
+    bad, good = make(dino, "--fulfil-with", "big_pack"), make(dino)
+    assert "confirmed, stuck" in dino("orders", "pay", bad).out
+    dino("orders", "pay", good)
+    assert dino("orders", "settle", "--json").json["stuck"] == []
+    assert "never has more than" in dino("orders").out
+    assert [t.task_id for t in shop.resources.tasks()] == [f"order:{good}:fulfil"]
+
+
 def test_the_duty_asks_the_sandbox_itself_and_others_by_a_task(shop: Workspace) -> None:
     """It waits for nobody: one task for each time that a network is to be asked."""
     duty = OrdersDuty(shop)
@@ -231,6 +312,7 @@ def test_the_duty_asks_the_sandbox_itself_and_others_by_a_task(shop: Workspace) 
     duty.turn()
     payment = shop.orders.order(remote.id).payments[0]
     assert (payment.tries, payment.reason) == (1, f"the task {ask} asked nobody")
+    assert payment.state == "unsent"  # so that another provider may still be asked
     assert payment.next_try is not None
     shop.orders.clock = Clock(payment.next_try)
     duty.turn()

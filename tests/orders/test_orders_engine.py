@@ -146,6 +146,15 @@ def test_what_may_have_been_heard_once_is_never_taken_for_unsent(orders: Orders)
         orders.confirm_by_hand(order.id, who="ada")
 
 
+def test_what_could_not_be_asked_about_stays_unsent(orders: Orders) -> None:
+    """Say, because the one who was to ask never began: nobody has heard of it."""
+    order = orders.create(1250, "EUR")
+    orders.want_payment(order.id, "shop", live=True)
+    after = orders.answer(order.id, Kind.PAYMENT, 1, GONE)
+    assert after.payments[0].state is TransferState.UNSENT
+    assert orders.cancel(order.id).state is OrderState.CANCELLED
+
+
 def test_waiting_grows_from_try_to_try_and_heeds_what_the_provider_wants(
     orders: Orders, clock: Clock
 ) -> None:
@@ -162,6 +171,21 @@ def test_waiting_grows_from_try_to_try_and_heeds_what_the_provider_wants(
     late = Answer(Outcome.UNAVAILABLE, retry_after_s=7200.0)
     orders.answer(order.id, Kind.PAYMENT, 1, late)
     assert orders.next_due() == clock.now + 7200
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_clock_that_was_wrong_for_a_while_keeps_nobody_waiting_for_years(
+    orders: Orders, clock: Clock, answered: bool
+) -> None:
+    """Ten years ahead, and put right: what was to be asked then is to be asked now."""
+    now = clock.now
+    clock.now += 10 * 365 * 86400
+    order = asked(orders)
+    if answered:
+        orders.answer(order.id, Kind.PAYMENT, 1, GONE)
+    clock.now = now
+    assert [o.id for o, _ in orders.due(patience_s=30)] == [order.id]
+    assert orders.next_due(patience_s=30) == now
 
 
 @pytest.mark.parametrize(
@@ -267,7 +291,40 @@ def test_an_order_whose_money_cannot_go_back_is_kept(orders: Orders) -> None:
     orders.cancel(order.id, reason="x")
     kept = orders.answer(order.id, Kind.REFUND, 1, DECLINED)
     assert (kept.state, kept.cancelling, kept.refundable) == ("confirmed", None, 1250)
-    assert kept.wants_fulfilment
+    assert not kept.wants_fulfilment
+    with pytest.raises(WrongState, match="could not be given back"):
+        orders.request_fulfilment(order.id, "pack")
+    assert orders.resolve(order.id, who="ada", note="it is to be delivered").wants_fulfilment
+
+
+def test_kept_with_part_of_its_money_back_it_waits_for_people(orders: Orders) -> None:
+    """One refund of two was declined, the other confirmed: nobody wants it, and it is part paid."""
+    order = paid(orders, 1000)
+    orders.want_refund(order.id, 400)
+    orders.cancel(order.id, reason="x")
+    orders.answer(order.id, Kind.REFUND, 1, DECLINED)
+    kept = orders.answer(order.id, Kind.REFUND, 2, Answer(Outcome.CONFIRMED, "rf_2"))
+    assert (kept.state, kept.refunded, kept.on_hold) == ("confirmed", 600, True)
+    assert not kept.wants_fulfilment
+
+
+def test_what_is_being_cancelled_is_not_fulfilled(orders: Orders) -> None:
+    order = paid(orders)
+    orders.cancel(order.id, reason="x")
+    with pytest.raises(WrongState, match="is being cancelled"):
+        orders.fulfil(order.id, who="ada")
+    back = Answer(Outcome.CONFIRMED, "rf_1")
+    assert orders.answer(order.id, Kind.REFUND, 1, back).state is OrderState.CANCELLED
+
+
+def test_a_record_of_one_that_was_fulfilled_all_the_same_can_be_ended(orders: Orders) -> None:
+    """Such a record may be there from before that was refused: its refund has to end somehow."""
+    order = paid(orders)
+    orders.cancel(order.id, reason="x")
+    with orders.deciding():
+        orders.record("order_fulfilled", order_id=order.id, at=orders.clock())
+    ended = orders.answer(order.id, Kind.REFUND, 1, Answer(Outcome.CONFIRMED, "rf_1"))
+    assert (ended.state, ended.cancelling) == (OrderState.REFUNDED, None)
 
 
 @pytest.mark.parametrize(

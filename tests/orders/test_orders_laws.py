@@ -43,6 +43,17 @@ class Life(RuleBasedStateMachine):
             return self.orders.create(amount, "EUR", key=key).id
         return self.orders.create(amount, "EUR").id
 
+    @rule(target=ids, amount=amounts)
+    def fulfil_while_cancelling(self, amount: int) -> str:
+        """What chance seldom comes upon: the money is on its way back, and somebody delivers."""
+        order_id = self.orders.create(amount, "EUR").id
+        self.orders.want_payment(order_id, "x", live=True)
+        self.orders.answer(order_id, Kind.PAYMENT, 1, Answer(Outcome.CONFIRMED))
+        self.orders.cancel(order_id)
+        with contextlib.suppress(DinoError):
+            self.orders.fulfil(order_id)
+        return order_id
+
     @rule(order_id=ids, by_hand=st.booleans(), provider=st.sampled_from("xy"))
     def pay(self, order_id: str, by_hand: bool, provider: str) -> None:
         with contextlib.suppress(DinoError):
@@ -96,6 +107,13 @@ class Life(RuleBasedStateMachine):
             said = Answer(outcome, name, amount, sent=sent)
             self.orders.answer(order_id, transfer.kind, transfer.number, said)
 
+    @rule(order_id=ids, outcome=st.sampled_from([Outcome.CONFIRMED, Outcome.DECLINED]))
+    def settle(self, order_id: str, outcome: Outcome) -> None:
+        """The last word about all that is open: whatever came before, it can be recorded."""
+        for transfer in self.orders.order(order_id).transfers:
+            if transfer.is_open:
+                self.orders.answer(order_id, transfer.kind, transfer.number, Answer(outcome))
+
     @rule(seconds=st.floats(0, 1e5))
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -124,6 +142,12 @@ class Life(RuleBasedStateMachine):
                 case OrderState.CANCELLED | OrderState.REFUNDED:
                     assert order.paid == order.refunded
                     assert order.open_payment is None
+
+    @invariant()
+    def what_is_being_cancelled_is_not_delivered(self) -> None:
+        for order in self.orders.orders():
+            assert order.cancelling is None or order.state in {"created", "confirmed"}
+            assert not order.on_hold or order.state == "confirmed"
 
     @invariant()
     def orders_move_along_the_table(self) -> None:

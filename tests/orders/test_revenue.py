@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from engines.orders import Answer, Kind, Orders, Outcome, revenue_of
 from tests.orders.conftest import Clock
 
@@ -50,6 +52,19 @@ def test_what_moves_no_money_is_no_revenue(orders: Orders) -> None:
     live, played = revenue_of(orders.orders()), revenue_of(orders.orders(), live=False)
     assert (live["EUR"].net, live["EUR"].created) == (500, 2)
     assert (played["EUR"].net, played["EUR"].created) == (1000, 1)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_paid_an_order_says_where_it_counts(orders: Orders, live: bool) -> None:
+    """Not what was declined before: it would count nowhere."""
+    order = orders.create(1000, "EUR")
+    orders.want_payment(order.id, "other", live=not live)
+    orders.answer(order.id, Kind.PAYMENT, 1, Answer(Outcome.DECLINED))
+    assert list(revenue_of(orders.orders(), live=not live)) == ["EUR"]
+    orders.want_payment(order.id, "shop", live=live)
+    orders.answer(order.id, Kind.PAYMENT, 2, Answer(Outcome.CONFIRMED, "pay_1"))
+    assert revenue_of(orders.orders(), live=live)["EUR"].net == 1000
+    assert revenue_of(orders.orders(), live=not live) == {}
 
 
 def test_of_nothing_there_is_no_mean(orders: Orders) -> None:
