@@ -15,7 +15,7 @@ from typing import Any
 from engines import checks
 from engines.entity_manager.fold import OK_OUTCOMES, EntityFold
 from engines.entity_manager.lifecycle import TRANSITIONS, Command, EntityState, is_legal
-from engines.entity_manager.model import Alert, Record
+from engines.entity_manager.model import HEARTBEAT_LIMIT_S, Alert, Record
 
 
 class Supervision(EntityFold):
@@ -93,10 +93,11 @@ class Supervision(EntityFold):
             return False
         if entity.work.channel is not None:
             return message is not None and message > entity.position
-        return message is None and entity.next_due is not None and entity.next_due <= now
+        due = entity.due_at(now)
+        return message is None and due is not None and due <= now
 
     def _too_many_failures(self, entity: Record, now: float) -> bool:
-        recent = [at for at in entity.failures if at > now - entity.limits.within_s]
+        recent = [at for at in entity.failures if now - entity.limits.within_s < at <= now]
         return entity.state is EntityState.ACTIVE and len(recent) >= entity.limits.max_failures
 
     # --- health ------------------------------------------------------------------------------
@@ -137,6 +138,7 @@ class Supervision(EntityFold):
         with self.deciding():
             now = self.clock()
             found = []
+            self._begin_silence_anew(now)
             for entity in list(self._records.values()):
                 if entity.state is EntityState.ACTIVE and (why := entity.ailment(now)):
                     self._correct(entity, why)
@@ -145,6 +147,16 @@ class Supervision(EntityFold):
                     self._recover(entity)
                     found.append(entity.entity_id)
             return list(dict.fromkeys(found))
+
+    def _begin_silence_anew(self, now: float) -> None:
+        """Of those that were last heard at a time yet to come: the clock was put back since."""
+        ahead = [
+            entity.entity_id
+            for entity in self._records.values()
+            if entity.state is EntityState.ACTIVE and entity.heartbeat_at > now + HEARTBEAT_LIMIT_S
+        ]
+        if ahead:
+            self.record("entity_heartbeats", entity_ids=ahead, at=now)
 
     def _silent(self, entity_ids: list[str], at_least_s: float | None) -> list[str]:
         since = self.clock() - (self.heartbeat_every_s if at_least_s is None else at_least_s)
@@ -171,7 +183,7 @@ class Supervision(EntityFold):
     def _correct(self, entity: Record, reason: str) -> None:
         """Into error correction, and where that was too often to sleep, with an alert."""
         now, limits = self.clock(), entity.limits
-        recent = sum(at > now - limits.corrections_within_s for at in entity.corrections) + 1
+        recent = sum(now - limits.corrections_within_s < at <= now for at in entity.corrections) + 1
         recover_at = now + limits.delay(recent)
         self._go(entity, Command.ERROR_CORRECTION, reason, recover_at=recover_at)
         if recent > limits.max_corrections:
@@ -204,11 +216,11 @@ class Supervision(EntityFold):
 
 
 def _recovers(entity: Record, now: float) -> bool:
-    due = entity.recover_at is not None and entity.recover_at <= now
-    return due and is_legal(entity.state, Command.RECOVER)
+    at = entity.recovers_at(now)
+    return at is not None and at <= now and is_legal(entity.state, Command.RECOVER)
 
 
 def _next_due(due: float, every_s: float, now: float) -> float:
-    """The first time of the grid behind *now*: what was missed is not made up for."""
-    ahead = due + every_s * max(math.floor((now - due) / every_s) + 1, 1)
+    """The first time of the grid behind *now*, also where *due* is a time of a clock put back."""
+    ahead = due + every_s * (math.floor((now - due) / every_s) + 1)
     return ahead if ahead > now else ahead + every_s  # rounding

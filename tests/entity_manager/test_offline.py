@@ -211,3 +211,13 @@ def test_while_a_probe_is_out_the_turn_does_not_wait(office: Office) -> None:
     office.hold.set()
     office.duty.finish()
     assert entity.state.value == "offline_adapting"
+
+
+def test_a_clock_that_is_set_back_does_not_put_off_the_next_knock(office: Office) -> None:
+    entity = fetcher(office)
+    office.publish("hello")
+    office.days_work(refused)
+    office.up = {7}
+    office.clock.pass_by(-10 * 365 * 86400)
+    assert said(office.days_work()) == ["hello"]
+    assert entity.tasks_completed == 1
