@@ -51,6 +51,10 @@ class Offline:
             self._waits.pop(entity_id, None)
         return bool(reached)
 
+    def put_off(self, entity_id: str) -> None:
+        """Look after it again, but not soon."""
+        self._waits[entity_id] = (self._clock() + self._most_s, self._most_s)
+
     def next_look(self, entity_ids: list[str]) -> float | None:
         """When there may be news of one of these, or of a run that is being judged."""
         times = [self._waits[one][0] for one in entity_ids if one in self._waits]

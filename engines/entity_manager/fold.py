@@ -135,6 +135,12 @@ class EntityFold(Engine):
         # Older ones than the last few can no longer make it too many.
         entity.failures = [*entity.failures, event["at"]][-entity.limits.max_failures :]
 
+    def apply_entity_read_on(self, event: Event) -> None:
+        self._records[event["entity_id"]].position = event["position"]
+
+    def apply_entity_messages_gone(self, event: Event) -> None:
+        self._records[event["entity_id"]].position = event["last"]
+
     # --- alerts ------------------------------------------------------------------------------
 
     def apply_entity_alerted(self, event: Event) -> None:

@@ -53,7 +53,7 @@ class Supervision(EntityFold):
 
         Args:
             outcome: One of the resource engine's words.
-            error: What went wrong, in a few words.
+            error: What went wrong: its kind and place, and nothing that a skill was given or said.
             counted: Whether it is the entity's own success or failure.
         """
         with self.deciding():
@@ -87,6 +87,31 @@ class Supervision(EntityFold):
                 return False
             self.record("entity_run_retried", entity_id=entity_id, number=number, at=self.clock())
             return True
+
+    # --- messages ----------------------------------------------------------------------------
+
+    def read_on(self, entity_id: str, position: int) -> bool:
+        """Note that up to that line of the bus nothing more is its own; whether that is news."""
+        with self.deciding():
+            entity = self._records.get(entity_id)
+            if entity is None or entity.position >= position:
+                return False
+            self.record("entity_read_on", entity_id=entity_id, position=position)
+            return True
+
+    def lose_messages(self, entity_id: str, first: int, last: int) -> bool:
+        """Record, with an alert, that these lines of the bus are gone before it dealt with them."""
+        with self.deciding():
+            entity = self._records.get(entity_id)
+            if entity is None or entity.position >= last:
+                return False
+            now = self.clock()
+            self.record("entity_messages_gone", entity_id=entity_id, first=first, last=last, at=now)
+            why = f"messages {first} to {last} of the bus were pruned before it dealt with them"
+            self._alert(entity, why)
+            return True
+
+    # --- what is due, and what is too much ----------------------------------------------------
 
     def _is_due(self, entity: Record, message: int | None, now: float) -> bool:
         if entity.state is not EntityState.ACTIVE or entity.run or entity.work is None:
@@ -191,11 +216,21 @@ class Supervision(EntityFold):
                 f"error correction {recent} times within {limits.corrections_within_s:g} s, "
                 f"the last: {reason}"
             )
-            self._go(entity, Command.HIBERNATE, why)
-            number = self._alert_count + 1
-            self.record(
-                "entity_alerted", entity_id=entity.entity_id, number=number, reason=why, at=now
-            )
+            self._give_up(entity, why)
+
+    def _give_up(self, entity: Record, reason: str) -> None:
+        """Have it sleep until somebody who was told awakens it."""
+        self._go(entity, Command.HIBERNATE, reason)
+        self._alert(entity, reason)
+
+    def _alert(self, entity: Record, reason: str) -> None:
+        self.record(
+            "entity_alerted",
+            entity_id=entity.entity_id,
+            number=self._alert_count + 1,
+            reason=reason,
+            at=self.clock(),
+        )
 
     def _recover(self, entity: Record) -> None:
         """Awaken it again; it still holds its resources."""
