@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from dino_os.work import service, turns, wake
+from dino_os.work.duties import duties_of
 from dino_os.work.duty import Duty
 from dino_os.work.service import Service
 from dino_os.workspace import Workspace
@@ -298,3 +299,9 @@ def test_a_clock_that_is_set_back_makes_nobody_wait(
         assert len(duty.turns) == 2
     finally:
         found._close()
+
+
+def test_all_there_is_to_look_after_watches_the_tasks(home: Path) -> None:
+    """Each of them has tasks that others may run."""
+    tasks = home / "memory" / "engine_state.jsonl"
+    assert all(tasks in duty.watches[1:] for duty in duties_of(Workspace(home)))
