@@ -63,7 +63,7 @@ for _command in (list_entities, status, logs, diagram):
 @click.option("--params", metavar="JSON", help="Parameters of the skill, as one JSON object.")
 @click.option("--needs", multiple=True, metavar="POOL=AMOUNT", help="What it holds while awake.")
 @click.option("--from-now", is_flag=True, help="On awakening leave out messages it slept through.")
-@click.option("--from-start", is_flag=True, help="Begin with the first message there ever was.")
+@click.option("--from-start", is_flag=True, help="Begin with the first message on record.")
 @click.option("--max-failures", type=click.IntRange(min=1), help="So many failed runs …")
 @click.option(
     "--within", "within_s", type=options.DURATION, help="… in so long make an error correction."

@@ -134,12 +134,17 @@ def _table(entities: Sequence[Entity]) -> None:
             one.tasks_completed,
             one.tasks_failed,
             _does(one),
-            _ails(one) or one.reason,
         )
         for one in entities
     ]
-    columns = ("entity", "type", "state", "health", "done", "failed", "does", "note")
+    columns = ("entity", "type", "state", "health", "done", "failed", "does")
     output.table(columns, rows, numbers=("health", "done", "failed"))
+    notes = [(one.entity_id, _ails(one) or one.reason) for one in entities]
+    if any(note for _, note in notes):
+        output.say()  # below: as a column they would leave the others no room
+    for entity_id, note in notes:
+        if note:
+            output.say(f"{entity_id}: {note}")
 
 
 def shown(entity: Entity) -> dict[str, Any]:

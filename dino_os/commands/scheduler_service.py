@@ -20,24 +20,27 @@ def tick(workspace: Workspace, submit_only: bool, as_json: bool) -> None:
     """
     Take one turn: submit what is due, and run it unless somebody else does.
 
-    Then it also looks after entities, orders and deliveries, as the service does.  Meant for cron;
+    It also looks after entities, orders and deliveries, as the service does.  Meant for cron;
     `dino scheduler crontab` prints the line.
     """
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
+    from dino_os.work.duties import duties_of  # noqa: PLC0415
+    from dino_os.work.service import Service  # noqa: PLC0415
     from engines.checks import time_text  # noqa: PLC0415
 
-    duty = SchedulerDuty(workspace)
-    due = duty.turn()
-    submitted = duty.submitted
+    submitted: list[str] = []
+    duty = SchedulerDuty(workspace, on_submit=submitted.extend)
     works = not submit_only and not duty.is_worked_for()
-    if works:
-        from dino_os.work.duties import duties_of  # noqa: PLC0415
-        from dino_os.work.service import Service  # noqa: PLC0415
-
-        Service(workspace, duties_of(workspace)).run(once=True)
-        due = duty.turn()
-    document = {"submitted": submitted, "worked": works, "next": time_text(due)}
-    told = f"{output.counted(len(submitted), 'run')} submitted; next {time_text(due) or 'never'}"
+    duties = duties_of(workspace, duty)
+    attempts = Service(workspace, duties, workers=None if works else 0).run(once=True)
+    workspace.jobs.refresh()
+    due = time_text(workspace.jobs.wake())
+    document = {"submitted": submitted, "worked": works, "attempts": attempts, "next": due}
+    told = (
+        f"{output.counted(len(submitted), 'run')} submitted by the scheduler, "
+        f"{output.counted(attempts, 'attempt')} at tasks worked off; "
+        f"the scheduler's next run: {due or 'never'}"
+    )
     output.answer(document, told, as_json=as_json)
 
 

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from dino_os.entities.alerts import send_alerts
 from dino_os.entities.inbox import Inbox
 from dino_os.entities.offline import Offline
+from dino_os.entities.quiet import Quiet
 from dino_os.entities.routes import Dial, Target, dial, targets_of
-from dino_os.entities.settling import Settling
-from dino_os.errors import InvalidInput
+from dino_os.entities.settling import Settling, at_place
+from dino_os.errors import InvalidInput, UnknownSkill
 from dino_os.work.duty import Duty
 from engines.entity_manager import HEARTBEAT_LIMIT_S, Entity, EntityState, Run, Work
 
@@ -48,14 +49,28 @@ class EntityDuty(Duty):
         self._skills: SkillTable | None = None  # as they are in this turn
         bus = workspace.memory / "bus.jsonl"
         self._inbox = Inbox(bus)
+        self._sealed = -1  # what the bus may lose, as of this turn
         self._offline = Offline(workspace.config.settings.entities, self._manager.clock, dial)
-        self.watches: Sequence[Path] = [workspace.memory / "entities.jsonl", bus]
+        self._quiet = Quiet(self._manager, self._tasks, self._inbox, self._offline.prober)
+        self._began = False
+        self.watches: Sequence[Path] = [
+            workspace.memory / "entities.jsonl",
+            bus,
+            workspace.memory / "engine_state.jsonl",  # whoever runs the tasks
+        ]
 
     def turn(self) -> float | None:
         """Do what is due; when to come again, in seconds since the epoch."""
+        self._tasks.refresh()
+        if not self._quiet:
+            bus = self._quiet.begin()
+            self._quiet.end(bus, self._take_turn())
+        return self._quiet.until
+
+    def _take_turn(self) -> float | None:
         manager = self._manager
         self._skills = None
-        self._tasks.refresh()
+        self._sealed = self._inbox.sealed()
         with manager.deciding():
             manager.heartbeats(self._looked_after(), at_least_s=_HEARTBEAT_S)
             settling = Settling(manager, self._tasks, self._offline, self._targets)
@@ -63,10 +78,10 @@ class EntityDuty(Duty):
             planned = [entity for entity in manager.list_entities() if self._plan(entity)]
         again = bool(manager.monitor_health())
         manager.reconcile()
+        self._began = settling.retried or any(one.run for one in (*unsubmitted, *planned))
         again |= self._submit([*unsubmitted, *planned])
         for entity in manager.list_entities(EntityState.OFFLINE_ADAPTING):
-            if self._offline.is_back(entity.entity_id, self._targets(entity)):
-                again |= manager.back_online(entity.entity_id)
+            again |= self._look_after_offline(entity)
         send_alerts(manager, self._workspace.bus)
         return manager.clock() if again else self._next_turn()
 
@@ -79,10 +94,9 @@ class EntityDuty(Duty):
             Whether something came of it that could be done now.
         """
         self._offline.prober.wait()
+        self._began = False
         when = self.turn()
-        if when is not None and when <= self._manager.clock():
-            return True
-        return any(one.run for one in self._manager.list_entities(EntityState.ACTIVE))
+        return self._began or (when is not None and when <= self._manager.clock())
 
     # --- what is due -------------------------------------------------------------------------
 
@@ -98,13 +112,25 @@ class EntityDuty(Duty):
             return False
         message = None
         if work.channel is not None:
-            event = self._inbox.next(entity.entity_id, work.channel, entity.position)
-            if event is None:
+            message = self._next_message(entity, work.channel)
+            if message is None:
                 return False
-            message = int(event["seq"])
         elif (entity.next_due or 0.0) > self._manager.clock():
             return False
         return self._manager.plan_run(entity.entity_id, message=message) is not None
+
+    def _next_message(self, entity: Entity, channel: str) -> int | None:
+        """The seq of the message that it is to deal with next."""
+        entity_id, inbox = entity.entity_id, self._inbox
+        event = inbox.next(entity_id, channel, entity.position)
+        if gone := inbox.gone(entity_id, entity.position):
+            self._manager.lose_messages(entity_id, *gone)
+        if event is not None:
+            return int(event["seq"])
+        # Else pruning what was read, and was nothing to it, would look like a loss.
+        if entity.position < self._sealed <= inbox.read_to(entity_id):
+            self._manager.read_on(entity_id, self._sealed)
+        return None
 
     def _submit(self, entities: list[Entity]) -> bool:
         """
@@ -132,7 +158,7 @@ class EntityDuty(Duty):
                     refused[entity_id] = error
         for entity, run in runs:
             if why := refused.get(entity.entity_id):
-                told = f"{why.code}: {why.message}"
+                told = at_place(why.code, _place(entity, run))
                 self._manager.end_run(entity.entity_id, run.number, "error", error=told)
         return bool(refused)
 
@@ -171,6 +197,24 @@ class EntityDuty(Duty):
 
     # --- routes, and when to come again ------------------------------------------------------
 
+    def _look_after_offline(self, entity: Entity) -> bool:
+        """Bring it back where it can reach its hosts; whether that was so."""
+        try:
+            if entity.work:
+                self._table().find(entity.work.skill)
+        except InvalidInput as error:
+            self._without_skill(entity, error)
+            return False
+        back = self._offline.is_back(entity.entity_id, self._targets(entity))
+        return back and self._manager.back_online(entity.entity_id)
+
+    def _without_skill(self, entity: Entity, error: InvalidInput) -> None:
+        """Nobody knows the hosts of an offline entity: no knocking will bring it back."""
+        if isinstance(error, UnknownSkill) and not self._table().quarantined:
+            self._manager.give_up(entity.entity_id, at_place(error.code, _place(entity)))
+        else:  # it may be in a file that cannot be read just now
+            self._offline.put_off(entity.entity_id)
+
     def _targets(self, entity: Entity) -> list[Target]:
         """What the entity's skill reaches, as it declares."""
         if entity.work is None:
@@ -192,6 +236,12 @@ class EntityDuty(Duty):
         return min(
             (t for t in (*times, self._offline.next_look(offline)) if t is not None), default=None
         )
+
+
+def _place(entity: Entity, run: Run | None = None) -> str:
+    """Where it failed that a run could not begin."""
+    skill = f"skill {entity.work.skill!r}" if entity.work else ""
+    return f"{skill}, message {run.message}" if run and run.message is not None else skill
 
 
 def _times(entity: Entity) -> list[float | None]:

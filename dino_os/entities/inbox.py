@@ -26,6 +26,7 @@ class _Reader:
 
     behind: Position
     waiting: deque[Event] = field(default_factory=deque)
+    gone: tuple[int, int] | None = None  # first and last line that were pruned before
 
 
 class Inbox:
@@ -38,6 +39,24 @@ class Inbox:
     def last(self) -> int:
         """The seq of what was recorded last, -1 where nothing was."""
         return self._journal.length() - 1
+
+    def first(self) -> int:
+        """The seq of the first line that is still there."""
+        return self._journal.begin().seq
+
+    def sealed(self) -> int:
+        """The seq of the last line that pruning may take, -1 where there is none."""
+        return self._journal.live_begin().seq - 1
+
+    def gone(self, entity_id: str, position: int) -> tuple[int, int] | None:
+        """The first and last line behind *position* that `next` found pruned and never read."""
+        reader = self._readers.get(entity_id)
+        return reader.gone if reader and reader.gone and reader.gone[1] > position else None
+
+    def read_to(self, entity_id: str) -> int:
+        """The seq of the last line that `next` has read for it."""
+        reader = self._readers.get(entity_id)
+        return reader.behind.seq - 1 if reader else -1
 
     def next(self, entity_id: str, channel: str, position: int) -> Event | None:
         """The first message of *channel* behind the line *position*."""
@@ -64,7 +83,10 @@ class Inbox:
     def _begin(self, entity_id: str, channel: str, position: int) -> _Reader:
         """Near the end where that is enough, else where the record begins."""
         blocks = self._journal.tail_blocks(_AT_THE_END)
-        reader = _Reader(self._journal.begin())
+        begin = self._journal.begin()
+        reader = _Reader(begin)
+        if begin.seq > position + 1:
+            reader.gone = (position + 1, begin.seq - 1)
         if blocks and blocks[0].events and blocks[0].events[0]["seq"] <= position + 1:
             reader.behind = blocks[-1].behind
             for block in blocks:
@@ -75,9 +97,11 @@ class Inbox:
     def _read_on(self, reader: _Reader, channel: str) -> bool:
         """Whether there was more to read."""
         begin = self._journal.begin()
-        start = reader.behind if reader.behind.seq >= begin.seq else begin
+        if reader.behind.seq < begin.seq:
+            reader.gone = (reader.behind.seq, begin.seq - 1)
+            reader.behind = begin
         read = False
-        for block in self._journal.blocks(start):
+        for block in self._journal.blocks(reader.behind):
             read = True
             reader.behind = block.behind
             reader.waiting.extend(_of(channel, block.events))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dino_os.config import Entities
 
 _SOON_S = 0.2  # while an answer is to come
+_ROUNDING_S = 0.001
 
 
 class Offline:
@@ -38,7 +39,9 @@ class Offline:
         until, waited = self._waits.get(entity_id, (0.0, 0.0))
         if not targets:  # its skill declares none any more
             self._waits.pop(entity_id, None)
-        if not targets or self._clock() < until:
+        left = until - self._clock()
+        # More than it was ever put off by: the clock was set back since.
+        if not targets or 0 < left <= waited + _ROUNDING_S:
             return False
         reached = self.prober.ask(entity_id, targets)
         if reached is False:
@@ -47,6 +50,10 @@ class Offline:
         elif reached:
             self._waits.pop(entity_id, None)
         return bool(reached)
+
+    def put_off(self, entity_id: str) -> None:
+        """Look after it again, but not soon."""
+        self._waits[entity_id] = (self._clock() + self._most_s, self._most_s)
 
     def next_look(self, entity_ids: list[str]) -> float | None:
         """When there may be news of one of these, or of a run that is being judged."""

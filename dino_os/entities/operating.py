@@ -49,7 +49,7 @@ def spawn(
     Make an entity that hibernates.
 
     Args:
-        from_start: Its messages are all that were ever published, not only those from now on.
+        from_start: Its messages are all that are on record, not only those from now on.
 
     Raises:
         InvalidInput: The id was used, or a value does not fit.
@@ -67,7 +67,7 @@ def spawn(
         every_s=every_s,
         channel=channel,
         from_now=from_now,
-        position=-1 if from_start or channel is None else _last_message(workspace),
+        position=_behind(workspace, channel, from_start=from_start),
         limits=limits,
     )
     if entity is None:
@@ -160,5 +160,16 @@ def _check_skill(skill: Skill, params: dict[str, Any], channel: str | None) -> N
     bind(replace(skill, parameters=tuple(given)), params)
 
 
+def _behind(workspace: Workspace, channel: str | None, *, from_start: bool) -> int:
+    """The last line that is nothing to a new entity."""
+    if channel is None:
+        return -1
+    return _inbox(workspace).first() - 1 if from_start else _last_message(workspace)
+
+
 def _last_message(workspace: Workspace) -> int:
-    return Inbox(workspace.memory / "bus.jsonl").last()
+    return _inbox(workspace).last()
+
+
+def _inbox(workspace: Workspace) -> Inbox:
+    return Inbox(workspace.memory / "bus.jsonl")

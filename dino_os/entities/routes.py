@@ -76,6 +76,11 @@ class Prober:
         self._probes: dict[str, _Probe] = {}
 
     @property
+    def asked(self) -> bool:
+        """Whether a question is still to be put again, for its answer."""
+        return bool(self._probes)
+
+    @property
     def busy(self) -> bool:
         """Whether an answer is still to come."""
         return any(not _is_over(probe) for probe in self._probes.values())

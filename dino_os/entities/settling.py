@@ -28,6 +28,9 @@ class Settling:
 
     Args:
         targets: Says which hosts an entity's skill reaches.
+
+    Attributes:
+        retried: Whether a run is under way again that had failed.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Settling:
         self._tasks = tasks
         self._offline = offline
         self._targets = targets
+        self.retried = False
 
     def settle(self, entity: Entity) -> bool:
         """Record how the entity's run ended, where it has; whether it is yet to be submitted."""
@@ -95,6 +99,7 @@ class Settling:
         except NotFound:  # it failed so long ago that it is forgotten
             again = False
         if again:
+            self.retried = True
             self._manager.retry_run(entity.entity_id, run.number)
         else:
             self._end(entity, run, task)
@@ -119,8 +124,14 @@ def _kind(task: Task) -> str:
 
 
 def _told(task: Task) -> str:
-    """What went wrong, in one line."""
-    if not task.error:
-        return ""
-    message = str(task.error.get("message") or "")
-    return ": ".join(word for word in (_kind(task), message) if word)[:300]
+    """
+    What went wrong, by its kind and place.
+
+    Not in the skill's own words, which may say what it was given: the task alone has these.
+    """
+    return at_place(_kind(task), str((task.error or {}).get("where") or ""))
+
+
+def at_place(kind: str, place: str) -> str:
+    """An error's *kind*, and its *place* where there is one."""
+    return (f"{kind} ({place})" if kind and place else kind or place)[:300]

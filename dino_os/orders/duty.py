@@ -35,7 +35,10 @@ class OrdersDuty(Duty):
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._desk = OrderDesk(workspace)
-        self.watches: Sequence[Path] = (workspace.memory / "orders.jsonl",)
+        self.watches: Sequence[Path] = (
+            workspace.memory / "orders.jsonl",
+            workspace.memory / "engine_state.jsonl",  # whoever runs the tasks
+        )
 
     def turn(self) -> float | None:
         """Do what is due; when the next turn is wanted, in seconds since the epoch."""

@@ -20,7 +20,10 @@ class DeliveryDuty(Duty):
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self.watches: Sequence[Path] = (workspace.memory / "outbox.jsonl",)
+        self.watches: Sequence[Path] = (
+            workspace.memory / "outbox.jsonl",
+            workspace.memory / "engine_state.jsonl",  # whoever runs the tasks
+        )
 
     def turn(self) -> float | None:
         """Submit a task that sends, where something is due and none is under way."""

@@ -29,15 +29,20 @@ class SchedulerDuty(Duty):
 
     Args:
         clock: Seconds, only ever forward; a wall clock that moves otherwise is noted.
+        on_submit: Is told the ids of what was submitted.
     """
 
     def __init__(
-        self, workspace: Workspace, *, clock: Callable[[], float] = time.monotonic
+        self,
+        workspace: Workspace,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        on_submit: Callable[[list[str]], None] = lambda _: None,
     ) -> None:
         self._workspace = workspace
         self._jobs = workspace.jobs
         self._clock = clock
-        self.submitted: list[str] = []  # in the last turn
+        self._on_submit = on_submit
         self._seen: tuple[float, float] | None = None
         memory = workspace.memory
         self.watches: Sequence[Path] = (
@@ -52,7 +57,6 @@ class SchedulerDuty(Duty):
     def turn(self) -> float | None:
         """Submit what is due; say when the next is, in seconds since the epoch."""
         jobs = self._jobs
-        self.submitted = []
         jobs.refresh()
         self._look_at_the_clock()
         ended = self._has_ended()
@@ -114,7 +118,7 @@ class SchedulerDuty(Duty):
             except DinoError as error:  # its skill is gone, or takes other parameters now
                 answers[one.task_id] = Ended("blocked", reason=error.message)
         self._submit_all(tasks, answers)
-        self.submitted = [task_id for task_id, failed in answers.items() if failed is None]
+        self._on_submit([task_id for task_id, failed in answers.items() if failed is None])
         for one in wanted:
             for other in one.cancels if answers[one.task_id] is None else ():
                 with contextlib.suppress(NotFound):  # it was never submitted

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dino_os.scheduler.duty import SchedulerDuty
     from dino_os.work.duty import Duty
     from dino_os.workspace import Workspace
 
 
-def duties_of(workspace: Workspace) -> list[Duty]:
-    """Jobs, entities, orders and deliveries."""
+def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> list[Duty]:
+    """Jobs (by *scheduler*, where there is one already), entities, orders and deliveries."""
     from dino_os.entities import EntityDuty  # noqa: PLC0415
     from dino_os.orders import OrdersDuty  # noqa: PLC0415
     from dino_os.outbox.duty import DeliveryDuty  # noqa: PLC0415
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
 
     return [
-        SchedulerDuty(workspace),
+        scheduler or SchedulerDuty(workspace),
         EntityDuty(workspace),
         OrdersDuty(workspace),
         DeliveryDuty(workspace),

@@ -25,6 +25,7 @@ from dino_os.orders.tasks import ASK_PROVIDER
 from dino_os.outbox.duty import SEND
 from dino_os.upkeep import after_writing
 from dino_os.work.duty import Duty
+from dino_os.work.turns import Complaints, Turns, told
 from dino_os.work.wake import LOOK_EVERY_S, Wake
 from engines.durable import make_folder
 from engines.errors import JournalBusy
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
 _LONGEST_WAIT_S = 15.0  # a clock that is set is noticed then
+_CLOCK_WAS_SET_S = 1.0
 _UPKEEP_S = 60.0
+_TASKS = "engine_state.head"
 _ERRORS = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -61,12 +64,15 @@ class Service:
         grace_s: float = 30.0,
     ) -> None:
         self._workspace = workspace
-        self._duties = [_Turns(duty) for duty in duties]
+        self._duties = [Turns(duty) for duty in duties]
+        self._complaints = Complaints(_say)
         self._workers = workers
         self._functions = functions
         self._grace_s = grace_s
         self._crew: Crew | None = None
         self._ending_since: float | None = None
+        self._ends: dict[str, int] | None = None  # how many tasks had ended how, when last seen
+        self._ahead = _wall_ahead()
         self._kept = time.monotonic()
         self._bell, self._rings = socket.socketpair()
         for end in (self._bell, self._rings):
@@ -91,11 +97,15 @@ class Service:
         Args:
             on_turn: Called after each turn.
 
+        A duty that fails is told of, and tried again after a pause that grows; the others and the
+        tasks go on.
+
         Returns:
             How many attempts at tasks ended.
 
         Raises:
-            DinoError: The record cannot be read or written.
+            DinoError: The record of tasks cannot be read or written.
+            Exception: With *once*, behind everything else: why the first of the duties failed.
         """
         make_folder(self._workspace.memory)
         with self._watching() as wake, self._hearing_signals():
@@ -105,6 +115,8 @@ class Service:
                     self._wait(wake)
             finally:
                 self._close()
+        if once:
+            self._raise_first()
         return self._crew.ended if self._crew else 0
 
     # --- a turn ------------------------------------------------------------------------------
@@ -118,8 +130,11 @@ class Service:
                 self._take_turns(changed, all_of_them=wake.fd is None)
             moved = self._work(claim=not ending)
         except JournalBusy as error:
-            print(f"dino: {error.message}; trying again", file=sys.stderr)  # noqa: T201
+            _say(f"{error.message}; trying again")
             return False
+        if not once:  # which ends with its errors
+            for turns in self._duties:
+                self._complaints.tell(turns)
         self._keep_up()
         busy = self._crew.busy if self._crew else 0
         if ending:
@@ -132,16 +147,53 @@ class Service:
         """Whether there is more to do after all."""
         more = [turns for turns in self._duties if turns.finish()]
         for turns in more:
-            turns.at = 0.0
+            turns.soon()
         return bool(more)
 
+    def _raise_first(self) -> None:
+        """Raise why the first of the failing duties failed, and say it of the others."""
+        failed = [(turns.name, turns.error) for turns in self._duties if turns.error]
+        for name, error in failed[1:]:
+            _say(f"{name}: {told(error)}")
+        for _, error in failed[:1]:
+            raise error
+
     def _take_turns(self, changed: set[str], *, all_of_them: bool) -> None:
+        if _TASKS in changed and not self._have_ended():
+            changed = changed - {_TASKS}
+        all_of_them |= self._clock_was_set()
+        for turns in self._duties:
+            if all_of_them:
+                turns.soon()
+            else:
+                turns.hear(changed)
         now = time.time()
-        due = [t for t in self._duties if all_of_them or t.is_due(now, changed)]
+        due = [turns for turns in self._duties if turns.is_due(now)]
         for turns in due:
-            turns.at = 0.0  # also where one before it, or it itself, cannot take its turn now
+            turns.soon()  # also where one before it, or it itself, cannot take its turn now
         for turns in due:
             turns.take()
+
+    def _have_ended(self) -> bool:
+        """
+        Whether tasks ended since this was last asked, whoever ran them.
+
+        That a task was submitted or has begun, which is recorded as often, is nothing to a duty.
+        """
+        if not any(_TASKS in turns.watches and turns.has_begun() for turns in self._duties):
+            return False
+        resources, before = self._workspace.resources, self._ends
+        try:
+            resources.refresh()
+        except DinoError:  # each duty will see for itself
+            return True
+        self._ends = resources.totals()
+        return self._ends != before
+
+    def _clock_was_set(self) -> bool:
+        """Whether the times that the duties asked for are to be asked for anew."""
+        before, self._ahead = self._ahead, _wall_ahead()
+        return abs(self._ahead - before) > _CLOCK_WAS_SET_S
 
     def _work(self, *, claim: bool) -> int:
         if self._workers == 0:
@@ -152,7 +204,7 @@ class Service:
         moved = self._crew.turn(claim=claim)
         if self._crew.ended > before:
             for turns in self._duties:  # they may have waited for one of these
-                turns.at = 0.0
+                turns.soon()
         return moved
 
     def _hire(self) -> Crew:
@@ -186,7 +238,11 @@ class Service:
     def _wait(self, wake: Wake) -> None:
         """Until something happens or falls due."""
         until = [_LONGEST_WAIT_S]
-        until += [turns.at - time.time() for turns in self._duties if turns.at is not None]
+        until += [
+            max(turns.at - time.time(), turns.paused_s)
+            for turns in self._duties
+            if turns.at is not None
+        ]
         if self._crew:
             until.append(self._crew.wake_at() - time.monotonic())
         if self._ending_since is not None:
@@ -233,26 +289,13 @@ class Service:
         self._rings.close()
 
 
-class _Turns:
-    """A duty, and when its next turn is."""
+def _say(text: str) -> None:
+    print(f"dino: {text}", file=sys.stderr)  # noqa: T201
 
-    def __init__(self, duty: Duty) -> None:
-        self._duty = duty
-        # What was written counts once the head says so, which is a moment behind the lines.
-        self._names = {path.with_suffix(".head").name for path in duty.watches}
-        self.at: float | None = 0.0
 
-    def is_due(self, now: float, changed: set[str]) -> bool:
-        return (self.at is not None and now >= self.at) or not self._names.isdisjoint(changed)
-
-    def take(self) -> None:
-        self.at = self._duty.turn() if self._has_begun() else None
-
-    def finish(self) -> bool:
-        return self._has_begun() and self._duty.finish()
-
-    def _has_begun(self) -> bool:
-        return not self._duty.watches or self._duty.watches[0].exists()
+def _wall_ahead() -> float:
+    """By how much the clock that may be set is ahead of the one that nobody sets."""
+    return time.time() - time.monotonic()
 
 
 def _launch(far: socket.socket, lock: int | None, root: Path) -> int:

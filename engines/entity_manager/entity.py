@@ -138,12 +138,12 @@ class Entity:
     @property
     def next_due(self) -> float | None:
         """When it runs next, where it runs each interval; in seconds since the epoch."""
-        return self._record.next_due
+        return self._record.due_at(self._now())
 
     @property
     def recover_at(self) -> float | None:
         """When it is awakened again, during error correction; in seconds since the epoch."""
-        return self._record.recover_at
+        return self._record.recovers_at(self._now())
 
     @property
     def position(self) -> int:
@@ -157,7 +157,7 @@ class Entity:
     @property
     def ailment(self) -> str:
         """Why it is not healthy, for people; nothing where it is."""
-        return self._record.ailment(self._manager.clock() if self._manager else time.time())
+        return self._record.ailment(self._now())
 
     def get_stats(self) -> dict[str, Any]:
         """All of it as JSON; times in seconds since the epoch."""
@@ -178,10 +178,13 @@ class Entity:
             "resource_requirement": dict(record.needs),
             "work": record.work.as_dict() if record.work else None,
             "running": record.task_id() if record.run else None,
-            "next_due": record.next_due,
-            "recover_at": record.recover_at,
+            "next_due": self.next_due,
+            "recover_at": self.recover_at,
             "position": record.position,
         }
+
+    def _now(self) -> float:
+        return self._manager.clock() if self._manager else time.time()
 
     @property
     def _record(self) -> Record:

@@ -65,7 +65,8 @@ class EntityFold(Engine):
         entity.recovery_attempts += 1
         entity.recover_at = event["recover_at"]
         since = event["at"] - entity.limits.corrections_within_s
-        entity.corrections = [at for at in entity.corrections if at > since] + [event["at"]]
+        recent = [at for at in entity.corrections if since < at <= event["at"]]
+        entity.corrections = [*recent, event["at"]]
         entity.failures = []
 
     def apply_entity_offline_adapting(self, event: Event) -> None:
@@ -121,7 +122,7 @@ class EntityFold(Engine):
     def apply_entity_run_ended(self, event: Event) -> None:
         entity = self._records[event["entity_id"]]
         entity.run = None
-        entity.heartbeat_at = max(entity.heartbeat_at, event["at"])
+        entity.heartbeat_at = event["at"]
         if not event["counted"]:
             return
         good = event["outcome"] in OK_OUTCOMES
@@ -133,6 +134,12 @@ class EntityFold(Engine):
         entity.error_count += 1
         # Older ones than the last few can no longer make it too many.
         entity.failures = [*entity.failures, event["at"]][-entity.limits.max_failures :]
+
+    def apply_entity_read_on(self, event: Event) -> None:
+        self._records[event["entity_id"]].position = event["position"]
+
+    def apply_entity_messages_gone(self, event: Event) -> None:
+        self._records[event["entity_id"]].position = event["last"]
 
     # --- alerts ------------------------------------------------------------------------------
 

@@ -135,6 +135,14 @@ class EntityManager(Supervision):
         """Have it rest and hold nothing; False where it is none that is awake."""
         return self._lay_down(entity_id, Command.HIBERNATE, reason)
 
+    def give_up(self, entity_id: str, reason: str) -> bool:
+        """As `hibernate`, with an alert: only a person can help it."""
+        with self.deciding():
+            if entity := self._able(entity_id, Command.HIBERNATE):
+                self._give_up(entity, reason)
+        self._release_if_asleep(entity_id)
+        return entity is not None
+
     def deactivate(self, entity_id: str, *, reason: str = "") -> bool:
         """End it for good; False where it is none, or ended."""
         return self._lay_down(entity_id, Command.DEACTIVATE, reason)

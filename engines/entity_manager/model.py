@@ -171,6 +171,18 @@ class Record:
         """Of the run under way."""
         return f"{self.holder}#{self.runs}"
 
+    # A time further off than it can ever have been set was set by a clock that has been put back
+    # since.  By how much nobody knows: it is taken to have come.
+
+    def due_at(self, now: float) -> float | None:
+        """When its next run is due, where it runs each interval."""
+        every_s = self.work.every_s if self.work else None
+        return _unless_beyond(self.next_due, now, every_s or 0.0)
+
+    def recovers_at(self, now: float) -> float | None:
+        """When it is awakened again, during error correction."""
+        return _unless_beyond(self.recover_at, now, self.limits.backoff_most_s)
+
     def ailment(self, now: float) -> str:
         """Why it is not healthy; nothing where it is."""
         if self.health < HEALTHY:
@@ -179,6 +191,10 @@ class Record:
         if self.state is EntityState.ACTIVE and silent_s > HEARTBEAT_LIMIT_S:
             return f"no heartbeat for {silent_s:.0f} s"
         return ""
+
+
+def _unless_beyond(at: float | None, now: float, most_s: float) -> float | None:
+    return now if at is not None and at > now + most_s else at
 
 
 def entity_name(value: object) -> str:

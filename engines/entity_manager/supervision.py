@@ -15,7 +15,7 @@ from typing import Any
 from engines import checks
 from engines.entity_manager.fold import OK_OUTCOMES, EntityFold
 from engines.entity_manager.lifecycle import TRANSITIONS, Command, EntityState, is_legal
-from engines.entity_manager.model import Alert, Record
+from engines.entity_manager.model import HEARTBEAT_LIMIT_S, Alert, Record
 
 
 class Supervision(EntityFold):
@@ -53,7 +53,7 @@ class Supervision(EntityFold):
 
         Args:
             outcome: One of the resource engine's words.
-            error: What went wrong, in a few words.
+            error: What went wrong: its kind and place, and nothing that a skill was given or said.
             counted: Whether it is the entity's own success or failure.
         """
         with self.deciding():
@@ -88,15 +88,41 @@ class Supervision(EntityFold):
             self.record("entity_run_retried", entity_id=entity_id, number=number, at=self.clock())
             return True
 
+    # --- messages ----------------------------------------------------------------------------
+
+    def read_on(self, entity_id: str, position: int) -> bool:
+        """Note that up to that line of the bus nothing more is its own; whether that is news."""
+        with self.deciding():
+            entity = self._records.get(entity_id)
+            if entity is None or entity.position >= position:
+                return False
+            self.record("entity_read_on", entity_id=entity_id, position=position)
+            return True
+
+    def lose_messages(self, entity_id: str, first: int, last: int) -> bool:
+        """Record, with an alert, that these lines of the bus are gone before it dealt with them."""
+        with self.deciding():
+            entity = self._records.get(entity_id)
+            if entity is None or entity.position >= last:
+                return False
+            now = self.clock()
+            self.record("entity_messages_gone", entity_id=entity_id, first=first, last=last, at=now)
+            why = f"messages {first} to {last} of the bus were pruned before it dealt with them"
+            self._alert(entity, why)
+            return True
+
+    # --- what is due, and what is too much ----------------------------------------------------
+
     def _is_due(self, entity: Record, message: int | None, now: float) -> bool:
         if entity.state is not EntityState.ACTIVE or entity.run or entity.work is None:
             return False
         if entity.work.channel is not None:
             return message is not None and message > entity.position
-        return message is None and entity.next_due is not None and entity.next_due <= now
+        due = entity.due_at(now)
+        return message is None and due is not None and due <= now
 
     def _too_many_failures(self, entity: Record, now: float) -> bool:
-        recent = [at for at in entity.failures if at > now - entity.limits.within_s]
+        recent = [at for at in entity.failures if now - entity.limits.within_s < at <= now]
         return entity.state is EntityState.ACTIVE and len(recent) >= entity.limits.max_failures
 
     # --- health ------------------------------------------------------------------------------
@@ -137,6 +163,7 @@ class Supervision(EntityFold):
         with self.deciding():
             now = self.clock()
             found = []
+            self._begin_silence_anew(now)
             for entity in list(self._records.values()):
                 if entity.state is EntityState.ACTIVE and (why := entity.ailment(now)):
                     self._correct(entity, why)
@@ -145,6 +172,16 @@ class Supervision(EntityFold):
                     self._recover(entity)
                     found.append(entity.entity_id)
             return list(dict.fromkeys(found))
+
+    def _begin_silence_anew(self, now: float) -> None:
+        """Of those that were last heard at a time yet to come: the clock was put back since."""
+        ahead = [
+            entity.entity_id
+            for entity in self._records.values()
+            if entity.state is EntityState.ACTIVE and entity.heartbeat_at > now + HEARTBEAT_LIMIT_S
+        ]
+        if ahead:
+            self.record("entity_heartbeats", entity_ids=ahead, at=now)
 
     def _silent(self, entity_ids: list[str], at_least_s: float | None) -> list[str]:
         since = self.clock() - (self.heartbeat_every_s if at_least_s is None else at_least_s)
@@ -171,7 +208,7 @@ class Supervision(EntityFold):
     def _correct(self, entity: Record, reason: str) -> None:
         """Into error correction, and where that was too often to sleep, with an alert."""
         now, limits = self.clock(), entity.limits
-        recent = sum(at > now - limits.corrections_within_s for at in entity.corrections) + 1
+        recent = sum(now - limits.corrections_within_s < at <= now for at in entity.corrections) + 1
         recover_at = now + limits.delay(recent)
         self._go(entity, Command.ERROR_CORRECTION, reason, recover_at=recover_at)
         if recent > limits.max_corrections:
@@ -179,11 +216,21 @@ class Supervision(EntityFold):
                 f"error correction {recent} times within {limits.corrections_within_s:g} s, "
                 f"the last: {reason}"
             )
-            self._go(entity, Command.HIBERNATE, why)
-            number = self._alert_count + 1
-            self.record(
-                "entity_alerted", entity_id=entity.entity_id, number=number, reason=why, at=now
-            )
+            self._give_up(entity, why)
+
+    def _give_up(self, entity: Record, reason: str) -> None:
+        """Have it sleep until somebody who was told awakens it."""
+        self._go(entity, Command.HIBERNATE, reason)
+        self._alert(entity, reason)
+
+    def _alert(self, entity: Record, reason: str) -> None:
+        self.record(
+            "entity_alerted",
+            entity_id=entity.entity_id,
+            number=self._alert_count + 1,
+            reason=reason,
+            at=self.clock(),
+        )
 
     def _recover(self, entity: Record) -> None:
         """Awaken it again; it still holds its resources."""
@@ -204,11 +251,11 @@ class Supervision(EntityFold):
 
 
 def _recovers(entity: Record, now: float) -> bool:
-    due = entity.recover_at is not None and entity.recover_at <= now
-    return due and is_legal(entity.state, Command.RECOVER)
+    at = entity.recovers_at(now)
+    return at is not None and at <= now and is_legal(entity.state, Command.RECOVER)
 
 
 def _next_due(due: float, every_s: float, now: float) -> float:
-    """The first time of the grid behind *now*: what was missed is not made up for."""
-    ahead = due + every_s * max(math.floor((now - due) / every_s) + 1, 1)
+    """The first time of the grid behind *now*, also where *due* is a time of a clock put back."""
+    ahead = due + every_s * (math.floor((now - due) / every_s) + 1)
     return ahead if ahead > now else ahead + every_s  # rounding

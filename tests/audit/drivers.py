@@ -198,6 +198,7 @@ def entities() -> Iterator[Step]:
     yield lambda w: w.entities.end_run("clerk", 1, "ok")
     yield lambda w: w.entities.deactivate("ended")
     yield lambda w: w.entities.alert_sent(1)
+    yield lambda w: (w.entities.read_on("clerk", 9), w.entities.lose_messages("clerk", 10, 12))
     yield lambda w: (w.entities.reconcile(), w.entities.heartbeats(["clerk"], at_least_s=-1))
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from dino_os.entities import operating
 from dino_os.errors import InvalidInput, UnknownSkill
-from engines.entity_manager import EntityState, RestartLimits
+from engines.entity_manager import EntityManager, EntityState, RestartLimits
+from engines.resource_engine import Task
 from tests.entity_manager.office import Office, badly, ids, said, well
 
 
@@ -217,6 +218,107 @@ def test_what_runs_when_it_is_ended_is_cancelled(office: Office) -> None:
     task = office.resources.task("entity:e#1")
     assert task
     assert (task.state.value, entity.run) == ("cancelled", None)
+
+
+# --- what others hear of failures ----------------------------------------------------------------
+
+SECRET = "sk-live-4711"
+
+
+def test_what_a_skill_said_stays_in_its_task(office: Office) -> None:
+    """Events and alerts carry the kind and place of an error; its text may carry anything."""
+    limits = RestartLimits(max_failures=1, max_corrections=1)
+    office.entity(skill="read", channel="c", limits=limits)
+
+    def spilling(_: Task) -> dict[str, Any]:
+        error = {"type": "ValueError", "message": f"no key {SECRET}", "where": "office.py:9"}
+        return {"outcome": "error", "error": error, "final": True}
+
+    office.publish(1, 2)
+    office.days_work(spilling)
+    (told,) = office.workspace.bus.channel_history("dino.alerts")
+    assert told["message"]["reason"].endswith("the last: ValueError (office.py:9)")
+    assert SECRET not in str(list(office.manager.journal.tail(100)))
+    task = office.resources.task("entity:e#2")
+    assert task
+    assert SECRET in str(task.error)
+
+
+def test_nor_does_a_message_that_fits_no_skill_go_any_further(office: Office) -> None:
+    entity = office.entity(skill="file", channel="c")
+    office.publish({"name": "a", "size": SECRET})
+    office.days_work()
+    assert entity.tasks_failed == 1
+    events = list(office.manager.journal.tail(100))
+    assert SECRET not in str(events)
+    (ended,) = [e for e in events if e["event_type"] == "entity_run_ended"]
+    assert ended["error"] == f"invalid_input (skill 'file', message {entity.position})"
+
+
+def test_nobody_mutes_an_alert_by_saying_something_like_it_first(office: Office) -> None:
+    office.workspace.bus.publish("dino.alerts", {"from": "entities", "alert": 1})
+    office.entity(skill="count", every_s=1, limits=RestartLimits(max_failures=1, max_corrections=1))
+    for _ in range(2):
+        while not office.work(badly):
+            office.turn()
+    office.turn()
+    said, told = office.workspace.bus.channel_history("dino.alerts")
+    assert said["message"] == {"from": "entities", "alert": 1}
+    assert (told["message"]["alert"], told["message"]["entity_id"]) == (1, "e")
+
+
+# --- turns that are for nothing ------------------------------------------------------------------
+
+
+def test_a_turn_for_others_tasks_looks_at_no_entity(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are many of those tasks, and may be many entities."""
+    for number in range(3):
+        office.entity(f"e{number}", skill="count", every_s=60)
+    office.days_work()
+    when = office.turn()
+    looks: list[object] = []
+    listed = office.manager.list_entities
+    monkeypatch.setattr(
+        office.manager, "list_entities", lambda *state: looks.append(state) or listed(*state)
+    )
+    for number in range(5):
+        office.resources.submit_task(Task(f"other {number}"))
+        assert len(office.work()) == 1
+        assert office.turn() == when
+    assert looks == []
+
+
+def test_a_turn_is_taken_once_a_run_ended_elsewhere(office: Office) -> None:
+    entity = office.entity(skill="count", every_s=60)
+    office.turn()
+    office.turn()
+    assert office.root / "memory" / "engine_state.jsonl" in office.duty.watches
+    assert ids(office.work()) == ["entity:e#1"]
+    office.turn()
+    assert (entity.run, entity.tasks_completed) == (None, 1)
+
+
+def test_a_turn_is_taken_where_another_moved_an_entity(office: Office) -> None:
+    office.entity(skill="count", every_s=60)
+    office.days_work()
+    office.turn()
+    other = office.workspace.own_journal("entities")
+    EntityManager(journal=other, clock=office.clock).spawn(
+        "new", "worker", skill="count", every_s=5
+    )
+    EntityManager(journal=other, clock=office.clock).awaken("new")
+    office.turn()
+    assert ids(office.work()) == ["entity:new#1"]
+
+
+def test_who_is_about_to_leave_does_not_stay_for_what_others_run(office: Office) -> None:
+    office.entity(skill="count", every_s=60)
+    assert office.duty.finish()  # it was submitted just now
+    assert not office.duty.finish()
+    office.work()
+    assert not office.duty.finish()
 
 
 # --- signs of life -------------------------------------------------------------------------------

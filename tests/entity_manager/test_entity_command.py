@@ -227,3 +227,26 @@ def test_ids_are_completed(dino: Dino, skills: Path) -> None:
         "_DINO_COMPLETE": "bash_complete",
     }
     assert "plain,clerk" in dino(env=env).out
+
+
+def test_a_long_note_leaves_the_columns_their_room(inside: Dino, skills: Path) -> None:
+    manager = Workspace(skills).entities
+    manager.spawn("clerk", "worker", skill="note", channel="reports")
+    manager.awaken("clerk")
+    manager.offline_adapt("clerk", reason="not reached: " + "a.example:443, " * 20)
+    head, row, blank, note = inside("entity").out.splitlines()
+    assert len(row) <= 80
+    assert (head.split()[-1], blank) == ("does", "")
+    assert note.startswith("clerk: not reached: a.example:443, ")
+
+
+def test_logs_show_a_runs_own_words_from_its_task(dino: Dino, skills: Path) -> None:
+    dino("entity", "spawn", "clerk", "--skill", "note", "--on", "reports", "--awake")
+    Workspace(skills).bus.publish("reports", "bad")
+    dino("entity", "run", "--once")
+    found = dino("entity", "logs", "clerk", "--json").json
+    (ended,) = [e for e in found["events"] if e["event_type"] == "entity_run_ended"]
+    assert ended["error"].startswith("ValueError (note.py:")
+    assert "a bad message" not in str(found["events"])
+    assert found["runs"][0]["error"]["message"] == "a bad message"
+    assert "a bad message" in dino("entity", "logs", "clerk").out

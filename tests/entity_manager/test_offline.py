@@ -134,6 +134,28 @@ def test_whose_hosts_are_no_longer_declared_waits_for_the_operator(office: Offic
     assert entity.tasks_completed == 1
 
 
+def test_whose_skill_is_gone_sleeps_and_somebody_is_told(office: Office) -> None:
+    """Nobody knows its hosts any more; nothing is lost meanwhile."""
+    entity = fetcher(office)
+    office.publish("hello")
+    office.days_work(refused)
+    file = office.root / "skills" / "office.py"
+    skills = file.read_text()
+    office.clock.pass_by(1000)
+    file.write_text(skills + "def broken(:\n")
+    office.turn()
+    assert entity.state.value == "offline_adapting"  # it may be in the file that cannot be read
+    office.clock.pass_by(1000)
+    file.write_text(skills.replace("def fetch", "def get"))
+    office.turn()
+    assert (entity.state.value, entity.reason) == ("hibernating", "unknown_skill (skill 'fetch')")
+    (told,) = office.workspace.bus.channel_history("dino.alerts")
+    assert told["message"]["reason"] == entity.reason
+    file.write_text(skills)
+    office.manager.awaken("e")
+    assert said(office.days_work()) == ["hello"]
+
+
 def test_it_may_go_offline_again_and_again(office: Office) -> None:
     entity = fetcher(office)
     office.publish("hello")
@@ -211,3 +233,13 @@ def test_while_a_probe_is_out_the_turn_does_not_wait(office: Office) -> None:
     office.hold.set()
     office.duty.finish()
     assert entity.state.value == "offline_adapting"
+
+
+def test_a_clock_that_is_set_back_does_not_put_off_the_next_knock(office: Office) -> None:
+    entity = fetcher(office)
+    office.publish("hello")
+    office.days_work(refused)
+    office.up = {7}
+    office.clock.pass_by(-10 * 365 * 86400)
+    assert said(office.days_work()) == ["hello"]
+    assert entity.tasks_completed == 1

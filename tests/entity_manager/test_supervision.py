@@ -275,3 +275,79 @@ def test_health_is_the_share_of_successes_older_ones_counting_less(outcomes: lis
     assert entity.health == pytest.approx(100 * (0.8**count + share))
     assert 0 <= entity.health <= 100
     assert entity.is_healthy() == (entity.health >= 30)
+
+
+# --- a clock that was wrong once ----------------------------------------------------------------
+
+YEARS = 10 * 365 * 86400.0
+
+
+def test_a_run_planned_by_a_wrong_clock_keeps_nothing_waiting(
+    manager: EntityManager, entity: Entity, clock: Clock
+) -> None:
+    """It runs at once, then on its grid again."""
+    run(manager, "ok")
+    began = clock()
+    clock.pass_by(YEARS)
+    run(manager, "ok")
+    clock.now = began + 3
+    assert entity.next_due == clock()
+    assert manager.plan_run("e") == "entity:e#3"
+    assert manager.end_run("e", 3, "ok")
+    assert entity.next_due == pytest.approx(began + 10)
+    assert manager.plan_run("e") is None
+
+
+def test_a_recovery_planned_by_a_wrong_clock_comes_at_once(
+    manager: EntityManager, entity: Entity, clock: Clock
+) -> None:
+    began = clock()
+    clock.pass_by(YEARS)
+    for _ in range(2):
+        fail_until_correction(manager)
+        manager.monitor_health()
+    assert entity.state is EntityState.ERROR_CORRECTION
+    clock.now = began
+    assert entity.recover_at == began
+    assert manager.monitor_health() == ["e"]
+    assert entity.state is EntityState.ACTIVE
+
+
+def test_failures_of_times_yet_to_come_are_none_of_late(
+    manager: EntityManager, entity: Entity, clock: Clock
+) -> None:
+    """Else one more would be too many for as many years."""
+    began = clock()
+    clock.pass_by(YEARS)
+    for _ in range(4):
+        fail_until_correction(manager)
+        clock.pass_by(5)
+        manager.monitor_health()
+    run(manager, "error")
+    run(manager, "error")
+    clock.now = began + 3600
+    run(manager, "error")
+    assert (entity.state, entity.recovery_attempts) == (EntityState.ACTIVE, 4)
+    run(manager, "error")
+    run(manager, "error")
+    assert (entity.state, entity.recovery_attempts) == (EntityState.ERROR_CORRECTION, 5)
+    assert manager.alerts == []
+
+
+def test_silence_is_noticed_also_where_the_last_sign_of_life_is_yet_to_come(
+    manager: EntityManager, clock: Clock
+) -> None:
+    """Counted from when the clock was found to be put back: nobody is to blame for that."""
+    manager.spawn("own", "worker")
+    manager.awaken("own")
+    own = manager.get_entity("own")
+    assert own
+    began = clock()
+    clock.pass_by(YEARS)
+    own.heartbeat()
+    clock.now = began
+    assert manager.monitor_health() == []
+    assert own.last_heartbeat == began
+    clock.pass_by(301)
+    assert manager.monitor_health() == ["own"]
+    assert own.recovery_attempts == 1

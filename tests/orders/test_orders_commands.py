@@ -294,7 +294,7 @@ def test_an_order_that_cannot_be_packed_stops_neither_its_payment_nor_others(
 def test_the_duty_asks_the_sandbox_itself_and_others_by_a_task(shop: Workspace) -> None:
     """It waits for nobody: one task for each time that a network is to be asked."""
     duty = OrdersDuty(shop)
-    assert [path.name for path in duty.watches] == ["orders.jsonl"]
+    assert [path.name for path in duty.watches] == ["orders.jsonl", "engine_state.jsonl"]
     assert duty.turn() is None
     slow = shop.orders.create(1250, "EUR", customer="test-lost")
     shop.orders.want_payment(slow.id, "sandbox", live=False)

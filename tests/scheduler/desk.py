@@ -35,7 +35,10 @@ class Desk:
         self.tasks = ResourceEngine(journal=Journal(folder / "engine_state.jsonl"), clock=clock)
         self.steady = 0.0
         workspace: Any = SimpleNamespace(memory=folder, jobs=self.jobs, resources=self.tasks)
-        self.duty = SchedulerDuty(workspace, clock=lambda: self.steady)
+        self.submitted: list[str] = []
+        self.duty = SchedulerDuty(
+            workspace, clock=lambda: self.steady, on_submit=self.submitted.extend
+        )
 
     def add(self, trigger: Any = "interval", /, **options: Any) -> str:
         """A job named "tide", every ten minutes unless told otherwise."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dino_os.workspace import Workspace
 from tests.conftest import Dino
 
 SKILL = """
@@ -171,3 +172,38 @@ def test_a_service_that_was_killed_is_known_to_be_gone(
     service.wait()
     assert dino("scheduler", "status", "--json").json["service_pid"] is None
     assert dino("scheduler", "stop", "--json").json == {"stopped_pid": None}
+
+
+def test_a_tick_says_what_it_did_as_a_whole(dino: Dino, workspace: Path) -> None:
+    """Also where no job had a part in it."""
+    dino("entity", "spawn", "e", "--skill", "measure", "--every", "1h", "--awake")
+    assert dino("scheduler", "tick").out == (
+        "0 runs submitted by the scheduler, 1 attempt at tasks worked off; "
+        "the scheduler's next run: never\n"
+    )
+    dino("scheduler", "add", "tide", "measure", "--every", "1h")
+    dino("scheduler", "run-now", "tide")
+    ticked = dino("scheduler", "tick", "--json").json
+    assert (len(ticked["submitted"]), ticked["attempts"]) == (1, 1)
+
+
+def test_a_tick_that_runs_nothing_looks_after_entities_too(dino: Dino, workspace: Path) -> None:
+    """Whoever works beside it would wait in vain for what comes of them."""
+    dino("entity", "spawn", "e", "--skill", "measure", "--every", "1h", "--awake")
+    ticked = dino("scheduler", "tick", "--submit-only", "--json").json
+    assert (ticked["worked"], ticked["attempts"]) == (False, 0)
+    (task,) = Workspace(workspace).resources.tasks(source="entity:e")
+    assert task.state.value == "queued"
+
+
+def test_a_tick_does_all_it_can_and_then_fails(dino: Dino, workspace: Path) -> None:
+    """A record that does not stand stops only what is kept there."""
+    Workspace(workspace).journal("outbox").append("delivery_planned", {})
+    file = workspace / "memory" / "outbox.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"delivery_planned", b"delivery_plamned"))
+    dino("scheduler", "add", "tide", "measure", "--every", "1h")
+    dino("scheduler", "run-now", "tide")
+    failed = dino("scheduler", "tick", code=1)
+    assert failed.err.count("outbox.jsonl") == 1
+    (one,) = dino("scheduler", "history", "tide", "--json").json["occurrences"]
+    assert (one["state"], one["outcome"]) == ("ended", "ok")

@@ -24,8 +24,9 @@ def main(folder: Path, count: int) -> None:
     desk = Desk(folder, clock)
     for _ in range(count):
         clock.now += EVERY_S
+        desk.submitted.clear()
         desk.duty.turn()
-        sys.stdout.write(f"{len(desk.duty.submitted)}\n")
+        sys.stdout.write(f"{len(desk.submitted)}\n")
         sys.stdout.flush()
 
 
