@@ -85,6 +85,8 @@ class Task:
         attempts: How often it was tried.
         next_retry: When it is tried again, while it is delayed.
         outcome: Of the last attempt: one of OUTCOMES.
+        result: What it returned; None where that lies in a file, unless it was asked for by id.
+        result_sha256: The name of that file below `results/`, and `result_bytes` its size.
         error: message and type of what went wrong last.
         lease: What the attempt under way is known by.
         unmet: Those of `after` that have not succeeded yet.
@@ -114,7 +116,9 @@ class Task:
     started_at: float | None = None
     finished_at: float | None = None
     outcome: str | None = None
-    result: Any = None
+    result: Any = field(default=None, repr=False)
+    result_sha256: str | None = None
+    result_bytes: int | None = None
     error: Mapping[str, Any] | None = None
     lease: int | None = None
     cancelling: bool = False
