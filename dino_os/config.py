@@ -179,6 +179,7 @@ class Resources(Struct, forbid_unknown_fields=True, frozen=True):
     scaling: Scaling = Scaling()
     ageing_s: Seconds = 300.0
     timeout_s: Annotated[float, Meta(gt=0)] = 3600.0
+    result_bytes: Positive = 65536
     skill_limits: dict[str, Positive] = {}
     functions: list[str] = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from dino_os.commands import options, output
 from dino_os.commands.tasks import show_tasks
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.workspace import Workspace
-
-if TYPE_CHECKING:
-    pass
 
 _CHUNK = 1000
 
@@ -115,14 +112,16 @@ def submit(
     resources = workspace.resources
     there = resources.known_of(tasks)
     ids = resources.submit_tasks(tasks)
+    known = [one for one, task in zip(ids, tasks, strict=True) if task.task_id in there]
+    if not as_json:
+        if not wait:
+            output.say(ids[0] if len(ids) == 1 else f"{len(ids):,} tasks are in the queue")
+        if known:
+            output.say(f"{output.counted(len(known), 'task')} had been submitted before")
     if wait:
         wait_for(workspace, ids, as_json=as_json)
     elif as_json:
-        output.emit_json({"task_ids": ids})
-    else:
-        output.say(ids[0] if len(ids) == 1 else f"{len(ids):,} tasks are in the queue")
-        if there:
-            output.say(f"{output.counted(len(there), 'task')} had been submitted before")
+        output.emit_json({"task_ids": ids, "known": known})
 
 
 @engine.command("list", epilog=options.example("dino engine list --state running"))
@@ -176,10 +175,14 @@ def cancel(workspace: Workspace, task_ids: tuple[str, ...], reason: str, as_json
     """
     Have tasks not run, or stop them; a dead letter is given up.
 
-    What waits for them is cancelled too.
+    What waits for them is cancelled too.  The beginning of an id is enough.
     """
-    changed = [one for one in task_ids if workspace.resources.cancel(one, reason)]
-    _say_changed("cancelled", changed, task_ids, "had ended already", as_json=as_json)
+    from dino_os.commands.tasks import find_all  # noqa: PLC0415
+
+    resources, wanted = workspace.resources, find_all(workspace, task_ids)
+    # One that is remembered no more has ended long ago.
+    changed = [one for one in wanted if resources.known(one) and resources.cancel(one, reason)]
+    _say_changed("cancelled", changed, wanted, "had ended already", as_json=as_json)
 
 
 @engine.command(epilog=options.example("dino engine retry 4f2a…", "dino engine retry --all"))
@@ -188,11 +191,14 @@ def cancel(workspace: Workspace, task_ids: tuple[str, ...], reason: str, as_json
 @options.as_json
 @pass_workspace
 def retry(workspace: Workspace, task_ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
-    """Put dead letters back into the queue."""
+    """Put dead letters back into the queue; the beginning of an id is enough."""
     if bool(task_ids) == everything:
         raise click.UsageError("name tasks, or --all")
-    wanted = task_ids or tuple(_ids(workspace, "dead"))
-    changed = [one for one in wanted if workspace.resources.retry(one)]
+    from dino_os.commands.tasks import find_all  # noqa: PLC0415
+
+    resources = workspace.resources
+    wanted = _ids(workspace, "dead") if everything else find_all(workspace, task_ids)
+    changed = [one for one in wanted if resources.known(one) and resources.retry(one)]
     _say_changed("queued again", changed, wanted, "no dead letter", as_json=as_json)
 
 
@@ -277,7 +283,7 @@ def _render_status(found: dict[str, Any]) -> None:
 
 
 def _say_changed(
-    done: str, changed: list[str], wanted: tuple[str, ...], otherwise: str, *, as_json: bool
+    done: str, changed: list[str], wanted: list[str], otherwise: str, *, as_json: bool
 ) -> None:
     left = [one for one in wanted if one not in changed]
     if as_json:

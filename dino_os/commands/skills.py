@@ -19,6 +19,7 @@ from dino_os.plugins import SkillTable, places
 from dino_os.skill_index import Parameter, Skill
 from dino_os.workspace import Workspace
 from engines.checks import from_epoch, rfc3339
+from engines.checks import name as checked_name
 
 if TYPE_CHECKING:
     from dino_os.run_once import Once
@@ -220,7 +221,8 @@ def _once(
 ) -> Once:
     from dino_os.run_once import Once  # noqa: PLC0415
 
-    named = key or f"{skill.name} {json.dumps(arguments, sort_keys=True)}"
+    by_itself = f"{skill.name} {json.dumps(arguments, sort_keys=True)}"
+    named = by_itself if key is None else checked_name(key, "--key")
     return Once(workspace.run_ledger, workspace.memory, named, within_s, by=workspace.operator)
 
 

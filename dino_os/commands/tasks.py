@@ -6,10 +6,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, Struct, to_builtins
 
 from dino_os.commands import output
 from dino_os.errors import InvalidInput, NotFound
+from dino_os.typed_files import convert, show_path
 from dino_os.units import seconds
 from dino_os.workspace import Workspace
 from engines.checks import did_you_mean, time_text
@@ -18,8 +21,27 @@ if TYPE_CHECKING:
     from engines.resource_engine import Task
 
 _EXIT = {"ok": 0, "ok_no_action": 0, "denied": 3, "timeout": 124}
-_OWN = {"skill", "params", "task_id", "key", "priority", "after", "batch", "timeout"}
-_OWN |= {"max_attempts", "at_most_once", "delay", "start_within", "source"}
+
+Text = Annotated[str, Meta(min_length=1)] | None
+Length = str | int | float | None
+
+
+class Line(Struct, omit_defaults=True, frozen=True):
+    """A task in a file; null is as if it were not there."""
+
+    skill: Text
+    params: dict[str, Any] | None = None
+    task_id: Text = None
+    key: Text = None
+    priority: Text = None
+    after: list[str] | None = None
+    batch: Text = None
+    source: Text = None
+    timeout: Length = None
+    delay: Length = None
+    start_within: Length = None
+    max_attempts: Annotated[int, Meta(ge=1)] | None = None
+    at_most_once: bool | None = None
 
 
 def task_of(
@@ -37,14 +59,14 @@ def task_of(
     asked: dict[str, Any] = {
         name: value
         for name in ("key", "batch", "max_attempts", "source", "at_most_once")
-        if (value := given.get(name)) not in {None, False}
+        if (value := given.get(name)) is not None and value is not False
     }
     now = time.time()
-    if timeout := given.get("timeout"):
+    if (timeout := given.get("timeout")) is not None:
         asked["timeout_s"] = seconds(timeout, "--timeout")
-    if delay := given.get("delay"):
+    if (delay := given.get("delay")) is not None:
         asked["not_before"] = now + seconds(delay, "--in")
-    if within := given.get("start_within"):
+    if (within := given.get("start_within")) is not None:
         asked["start_by"] = asked.get("not_before", now) + seconds(within, "--start-within")
     priority = str(given.get("priority") or "normal").upper()
     if priority not in TaskPriority.__members__:
@@ -70,29 +92,35 @@ def read_tasks(workspace: Workspace, file: Path, given: Mapping[str, Any]) -> li
     """
     from dino_os.planning.sources import json_lines  # noqa: PLC0415
 
-    said = {name: value for name, value in given.items() if value}
     tasks = []
     for line, record in json_lines(file):
         try:
-            _check_members(record)
-            tasks.append(
-                task_of(workspace, record["skill"], record.get("params") or {}, {**said, **record})
-            )
+            line_says = _members(record)
+            skill, params = line_says.pop("skill"), line_says.pop("params", {})
+            tasks.append(task_of(workspace, skill, params, {**given, **line_says}))
         except InvalidInput as error:
             raise InvalidInput(f"{file}:{line}: {error.message}", hint=error.hint) from None
     return tasks
 
 
-def _check_members(record: Mapping[str, Any]) -> None:
-    if unknown := sorted(set(record) - _OWN):
-        raise InvalidInput(f"no member {unknown[0]!r}{did_you_mean(unknown[0], _OWN)}")
-    if not isinstance(record.get("skill"), str):
+def _members(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line says, each of the kind that it has to be."""
+    names = Line.__struct_fields__
+    if unknown := sorted(set(record) - set(names)):
+        raise InvalidInput(f"no member {unknown[0]!r}{did_you_mean(unknown[0], names)}")
+    if record.get("skill") is None:
         raise InvalidInput('it names no "skill"')
 
+    def wrong(path: tuple[str | int, ...], what: str) -> InvalidInput:
+        return InvalidInput(f"{show_path(path)}: {what}")
 
-def find(workspace: Workspace, task_id: str) -> Task:
+    found: dict[str, Any] = to_builtins(convert(record, Line, wrong))
+    return found
+
+
+def find(workspace: Workspace, task_id: str, *, what: str = "task or batch") -> Task:
     """
-    The task of that id, or of the one id that begins so.
+    The task of that id, however old, or of the one id that begins so.
 
     Raises:
         NotFound: There is none, or more than one.
@@ -101,16 +129,27 @@ def find(workspace: Workspace, task_id: str) -> Task:
     if found := resources.task(task_id):
         return found
     known = [task.task_id for task in resources.tasks()]
-    begun = [one for one in known if one.startswith(task_id)]
-    if len(begun) == 1:
-        return resources.task(begun[0]) or find(workspace, begun[0])
+    # A task of long ago is not taken for another one, whose id is longer.
     if found := resources.recall(task_id):
         return found
-    what = f"{len(begun)} tasks begin with" if begun else "no task or batch"
+    begun = [one for one in known if one.startswith(task_id)]
+    if len(begun) == 1 and (found := resources.task(begun[0])):
+        return found
+    told = f"{len(begun)} tasks begin with" if begun else f"no {what}"
     raise NotFound(
-        f"{what} {task_id!r}{'' if begun else did_you_mean(task_id, known)}",
+        f"{told} {task_id!r}{'' if begun else did_you_mean(task_id, known)}",
         hint="`dino engine list` shows them",
     )
+
+
+def find_all(workspace: Workspace, task_ids: Sequence[str]) -> list[str]:
+    """
+    Their whole ids, each once.
+
+    Raises:
+        NotFound: As `find`, for any of them.
+    """
+    return [*dict.fromkeys(find(workspace, one, what="task").task_id for one in task_ids)]
 
 
 def show_tasks(tasks: Sequence[Task], show: int, *, as_json: bool, why: bool = False) -> None:

@@ -45,7 +45,8 @@ def skill_task(
     if most := workspace.config.settings.resources.skill_limits.get(name):
         limits[f"skill:{name}"] = most
     payload = {"skill": name, "params": arguments}
-    return Task(task_id or uuid4().hex, payload=payload, limits=limits, **{**asked, **options})
+    made_up = uuid4().hex if task_id is None else task_id
+    return Task(made_up, payload=payload, limits=limits, **{**asked, **options})
 
 
 def _needs(skill: Skill) -> dict[ResourceType, int]:

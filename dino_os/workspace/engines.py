@@ -122,6 +122,7 @@ class Engines(Folder):
                 if (pool := getattr(settings, kind.value))
             },
             ageing_s=settings.ageing_s,
+            result_bytes=settings.result_bytes,
             scaling=ScalingRule(
                 scaling.target, scaling.tolerance, scaling.stabilisation_s, scaling.every_s
             ),

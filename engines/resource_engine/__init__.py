@@ -16,6 +16,7 @@ from engines.resource_engine.model import (
     kind_of,
 )
 from engines.resource_engine.pool import PoolLimits, ResourcePool
+from engines.resource_engine.results import ResultBroken
 from engines.resource_engine.scaling import ScalingRule
 from engines.resource_engine.worker import Run, calling, die_with, failure, serve, wait_readable
 from engines.resource_engine.workers import Launch, Workers, forking
@@ -33,6 +34,7 @@ __all__ = [
     "ResourceEngine",
     "ResourcePool",
     "ResourceType",
+    "ResultBroken",
     "RetryLater",
     "Run",
     "ScalingRule",

@@ -26,6 +26,7 @@ from engines.resource_engine.model import (
     ResourceType,
     Task,
 )
+from engines.resource_engine.results import Results
 from engines.resource_engine.sessions import BEAT_S, LEASE_S, LockFiles, Now, this_boot, why_lost
 from engines.resource_engine.state import ResourceState, Session
 from engines.resource_engine.table import Kind
@@ -69,6 +70,7 @@ class Claims(ResourceState):
         *args: Any,
         rng: random.Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        result_bytes: int = 65536,
         **settings: Any,
     ) -> None:
         self._monotonic = monotonic
@@ -78,6 +80,9 @@ class Claims(ResourceState):
         super().__init__(*args, **settings)
         path = getattr(self.journal, "path", None)
         self._files = LockFiles(path.with_suffix(".sessions") if path else None)
+        beside = self.journal.snapshot_path
+        folder = beside.with_name("results") if beside else None
+        self._results = Results(folder, result_bytes, writes=self.journal.durable)
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -168,7 +173,7 @@ class Claims(ResourceState):
             raise InvalidInput(f"an attempt does not end as {ended.outcome!r}")
         took = {"task_id": task.task_id, "duration_s": round(ended.duration_s, 6)}
         if ended.outcome in OK_OUTCOMES:
-            result = {} if ended.result is None else {"result": ended.result}
+            result = self._results.keep(ended.result)
             self.record("task_succeeded", outcome=ended.outcome, **took, **result)
         elif task.cancelling or ended.outcome == "cancelled":
             self._cancel(task, "it was stopped")

@@ -18,8 +18,9 @@ from engines.journal import Journal
 from engines.resource_engine import health
 from engines.resource_engine.claims import Claims
 from engines.resource_engine.model import FINISHED, ResourceType, Task, TaskState
-from engines.resource_engine.pool import ResourcePool
-from engines.resource_engine.rows import from_row, to_row
+from engines.resource_engine.pool import ResourcePool, pool_named
+from engines.resource_engine.results import FiledTask
+from engines.resource_engine.rows import anew, check_size, to_row
 from engines.resource_engine.running import Running
 from engines.resource_engine.scaling import Autoscaler, ScalingRule
 from engines.resource_engine.sessions import Now, why_lost
@@ -38,6 +39,7 @@ class ResourceEngine(Running, Claims):
         clock: Seconds since the epoch; `monotonic`: of a clock that is not set.
         limits: Pool → how large it is and may become.
         ageing_s: How much longer a task has to wait to pass one of the next priority.
+        result_bytes: A result that is larger lies in a file of its own, beside the journal.
         rng: Draws the waits between attempts.
         scaling: When pools move.
         probe: Measures the machine.
@@ -69,7 +71,7 @@ class ResourceEngine(Running, Claims):
         return self._files.fd(session)
 
     def known(self, task_id: str) -> Task | None:
-        """As `task`, without looking whether others wrote since."""
+        """As one of `tasks`, without looking whether others wrote since."""
         return self._table.tasks.get(task_id)
 
     # --- submitting --------------------------------------------------------------------------
@@ -79,7 +81,8 @@ class ResourceEngine(Running, Claims):
         Put *task* into the queue; False where its id or key is known, and nothing is recorded then.
 
         Raises:
-            InvalidInput: It names tasks that there are not, or more than a pool may ever hold.
+            InvalidInput: It names tasks that there are not, more than a pool may ever hold, or
+                parameters of more than a million bytes.
         """
         with self.deciding():
             if self._table.known(task):
@@ -142,7 +145,7 @@ class ResourceEngine(Running, Claims):
     def reserve(self, holder: str, needs: _Needs) -> bool:
         """Keep amounts of pools for *holder*; False where they have no room, or it has some."""
         wanted = {
-            _pool(pool).value: checks.whole(checks.at_least(n, 1, "an amount"), "an amount")
+            pool_named(pool).value: checks.whole(checks.at_least(n, 1, "an amount"), "an amount")
             for pool, n in needs.items()
         }
         with self.deciding():
@@ -178,9 +181,14 @@ class ResourceEngine(Running, Claims):
     # --- queries -----------------------------------------------------------------------------
 
     def task(self, task_id: str) -> Task | None:
-        """One that is not finished, or among the last 10,000 that are."""
+        """
+        One that is not finished, or among the last 10,000 that are.
+
+        Where its result lies in a file, that is read when `result` is asked for, and held against
+        the record: `ResultBroken` says that it is not there, or altered.
+        """
         self.refresh()
-        return self._table.tasks.get(task_id)
+        return self._with_result(self._table.tasks.get(task_id))
 
     def known_of(self, tasks: Iterable[Task]) -> set[str]:
         """Ids of those of which one of their id, or with their key, was submitted before."""
@@ -193,7 +201,7 @@ class ResourceEngine(Running, Claims):
             return found
         from engines.resource_engine.history import recall  # noqa: PLC0415  seldom
 
-        return recall(self.journal, task_id)
+        return self._with_result(recall(self.journal, task_id))
 
     def tasks(
         self,
@@ -202,7 +210,11 @@ class ResourceEngine(Running, Claims):
         batch: str | None = None,
         source: str | None = None,
     ) -> list[Task]:
-        """Those that are remembered, in the order in which they were submitted."""
+        """
+        Those that are remembered, in the order in which they were submitted.
+
+        Results that lie in files are left there: ask for the one with `task`.
+        """
         self.refresh()
         wanted = TaskState(state) if state is not None else None
         return [
@@ -271,8 +283,13 @@ class ResourceEngine(Running, Claims):
 
     # --- below the face ----------------------------------------------------------------------
 
+    def _with_result(self, task: Task | None) -> Task | None:
+        filed = task is not None and task.result_sha256 is not None
+        return FiledTask.of(task, self._results) if task and filed else task
+
     def _submit(self, task: Task) -> None:
         now = self.clock()
+        check_size(task)
         unmet = tuple(one for one in task.after if self._is_unmet(task, one))
         for pool, amount in task.needs.items():
             most = max(self.limits[pool].most, self.pools[pool].capacity)
@@ -281,10 +298,7 @@ class ResourceEngine(Running, Claims):
                     f"task {task.task_id!r} needs {amount} of {pool.value}, "
                     f"which never has more than {most}"
                 )
-        row = to_row(task)
-        fresh = from_row(row)  # what it came to elsewhere is nothing to this queue
-        fresh.attempts, fresh.outcome, fresh.error, fresh.result = 0, None, None, None
-        fresh.started_at, fresh.finished_at, fresh.lease, fresh.cancelling = None, None, None, False
+        fresh = anew(task)
         fresh.created_at, fresh.unmet, fresh.next_retry = now, unmet, task.not_before
         late = task.not_before is not None and task.not_before > now
         fresh.state = TaskState.DELAYED if late else TaskState.QUEUED
@@ -371,14 +385,3 @@ class ResourceEngine(Running, Claims):
                     value=found["value"],
                     threshold=found["threshold"],
                 )
-
-
-def _pool(name: ResourceType | str) -> ResourceType:
-    try:
-        return ResourceType(name)
-    except ValueError:
-        known = [kind.value for kind in ResourceType]
-        close = checks.did_you_mean(str(name), known)
-        raise InvalidInput(
-            f"no pool {name!r}{close}", hint=f"there are {', '.join(known)}"
-        ) from None

@@ -7,7 +7,7 @@ Times are seconds since the epoch.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from engines.errors import InvalidInput
 
 _LONGEST_BACKOFF_S = 300.0
 _LONGEST_ID = 200
+_LONGEST_KEY = 1000
 
 
 class ResourceType(Enum):
@@ -85,6 +86,8 @@ class Task:
         attempts: How often it was tried.
         next_retry: When it is tried again, while it is delayed.
         outcome: Of the last attempt: one of OUTCOMES.
+        result: What it returned; None where that lies in a file, unless it was asked for by id.
+        result_sha256: The name of that file below `results/`, and `result_bytes` its size.
         error: message and type of what went wrong last.
         lease: What the attempt under way is known by.
         unmet: Those of `after` that have not succeeded yet.
@@ -114,7 +117,9 @@ class Task:
     started_at: float | None = None
     finished_at: float | None = None
     outcome: str | None = None
-    result: Any = None
+    result: Any = field(default=None, repr=False)
+    result_sha256: str | None = None
+    result_bytes: int | None = None
     error: Mapping[str, Any] | None = None
     lease: int | None = None
     cancelling: bool = False
@@ -137,10 +142,19 @@ class Task:
         }
         if isinstance(self.after, str):
             raise InvalidInput(f"after must be a list of ids, found the text {self.after!r}")
-        self.after = tuple(dict.fromkeys(self.after))
+        if not isinstance(self.after, Iterable):
+            raise InvalidInput(f"after must be a list of ids, found {self.after!r}")
+        self.after = tuple(dict.fromkeys(checks.name(one, "an id in after") for one in self.after))
+        if not isinstance(self.at_most_once, bool):
+            raise InvalidInput(f"at_most_once must be true or false, found {self.at_most_once!r}")
         for name in ("key", "batch", "source"):
             if getattr(self, name) is not None:
                 checks.name(getattr(self, name), name)
+        # Skills find it in their environment, which takes no NUL and nothing long.
+        if self.key and (len(self.key) > _LONGEST_KEY or not self.key.isprintable()):
+            raise InvalidInput(
+                f"key must be one line of at most {_LONGEST_KEY} characters, found {self.key!r:.60}"
+            )
         for name in ("not_before", "start_by"):
             _check_time(getattr(self, name), name)
         if self.timeout_s is not None and checks.finite(self.timeout_s, "timeout_s") <= 0:

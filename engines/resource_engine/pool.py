@@ -110,3 +110,20 @@ class ResourcePool:
             "failed_requests": self.failed_requests,
             "success_rate": 100.0 * granted / self.total_requests if self.total_requests else 100.0,
         }
+
+
+def pool_named(name: ResourceType | str) -> ResourceType:
+    """
+    The pool of that name.
+
+    Raises:
+        InvalidInput: There is none.
+    """
+    try:
+        return ResourceType(name)
+    except ValueError:
+        known = [kind.value for kind in ResourceType]
+        close = checks.did_you_mean(str(name), known)
+        raise InvalidInput(
+            f"no pool {name!r}{close}", hint=f"there are {', '.join(known)}"
+        ) from None

@@ -7,15 +7,23 @@ Reading trusts what was written: a hundred thousand rows are tasks again in a th
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-from engines.resource_engine.model import ResourceType, Task, TaskPriority, TaskState
+import orjson
+
+from engines.errors import InvalidInput
+from engines.resource_engine.model import ResourceType, Task, TaskPriority, TaskState, kind_of
 
 Row = dict[str, Any]
+
+_MOST_PARAMS = 1_000_000  # bytes
+# As the journal writes: nothing that would come back as something else.
+_JSON_ONLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 _NAMES = [one.name for one in dataclasses.fields(Task)]
@@ -68,3 +76,41 @@ def from_row(row: Mapping[str, Any]) -> Task:
 def _needs(items: tuple[tuple[str, int], ...]) -> Mapping[ResourceType, int]:
     """One object for all tasks that need the same."""
     return MappingProxyType({ResourceType(pool): amount for pool, amount in items})
+
+
+def anew(task: Task) -> Task:
+    """The same to be done: what it came to elsewhere is nothing to another queue."""
+    fresh = from_row(to_row(task))
+    fresh.attempts, fresh.outcome, fresh.error, fresh.result = 0, None, None, None
+    fresh.result_sha256, fresh.result_bytes = None, None
+    fresh.started_at, fresh.finished_at, fresh.lease, fresh.cancelling = None, None, None, False
+    return fresh
+
+
+def check_size(task: Task) -> None:
+    """
+    Refuse parameters that are too large for a record.
+
+    Raises:
+        InvalidInput: They are.
+    """
+    payload = task.payload
+    params = payload["params"] if kind_of(payload) and "params" in payload else payload
+    size = len(as_json(params) or b"")
+    if size > _MOST_PARAMS:
+        raise InvalidInput(
+            f"task {task.task_id!r}: its parameters are {size:,} bytes of JSON, "
+            f"of which there may be {_MOST_PARAMS:,}",
+            hint="write what is large into a file, and name that",
+        )
+
+
+def as_json(value: Any) -> bytes | None:
+    """*value* as JSON, or None where it is none: the journal says why when it is to be recorded."""
+    try:
+        content = orjson.dumps(value, option=_JSON_ONLY)
+        if b"null" in content:  # which is how orjson writes a NaN
+            json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return content

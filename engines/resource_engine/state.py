@@ -164,6 +164,10 @@ class ResourceState(Engine):
     def apply_task_succeeded(self, event: Event) -> None:
         task = self._table.tasks[event["task_id"]]
         task.outcome, task.result, task.error = event["outcome"], event.get("result"), None
+        task.result_sha256, task.result_bytes = (
+            event.get("result_sha256"),
+            event.get("result_bytes"),
+        )
         self._finish(task, TaskState.SUCCEEDED, event)
         self._recent.append(True)
 

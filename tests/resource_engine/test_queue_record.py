@@ -118,6 +118,12 @@ def test_times_are_those_of_the_engines_clock(queue: ResourceEngine, at: Time) -
         ({"payload": {"skill": "a", "call": "b"}}, "not something to run"),
         ({"payload": {"call": "a", "params": [1]}}, "params must be a mapping"),
         ({"after": "abc"}, "after"),
+        ({"after": 5}, "after must be a list of ids"),
+        ({"after": [["a"]]}, "an id in after"),
+        ({"key": ["a"]}, "key"),
+        ({"key": "a\0b"}, "key must be one line"),
+        ({"key": "k" * 1001}, "key must be one line of at most 1000"),
+        ({"at_most_once": "no"}, "at_most_once must be true or false"),
     ],
 )
 def test_a_task_that_no_worker_could_deal_with_is_not_made(

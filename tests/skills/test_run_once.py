@@ -85,6 +85,9 @@ def test_one_under_way_keeps_others_out(
 
 def test_the_key_alone_is_refused(desk: Path, dino: Dino) -> None:
     assert "--once-per" in dino("run", "note", "--key", "daily", code=2).err
+    for empty in ("", "  "):
+        refused = dino("run", "note", "--once-per", "24h", "--key", empty, code=2)
+        assert "--key must not be empty" in refused.err
 
 
 @pytest.mark.parametrize(("later_s", "counts"), [(0, True), (59, True), (60, False), (-1, False)])

@@ -61,6 +61,31 @@ def mine():
 """
 
 
+# Each was an internal error, or taken for something else.
+WRONG = [
+    ('"key": ["a"]', "$.key: expected str"),
+    ('"key": ""', "$.key: expected str of length >= 1"),
+    ('"key": "a\\u0000b"', "key must be one line"),
+    ('"key": "\\ud800"', "tasks.jsonl:2"),
+    ('"batch": {}', "$.batch: expected str"),
+    ('"source": {}', "$.source: expected str"),
+    ('"priority": ""', "$.priority: expected str of length >= 1"),
+    ('"task_id": 7', "$.task_id: expected str"),
+    ('"after": 5', "$.after: expected array"),
+    ('"after": "abc"', "$.after: expected array"),
+    ('"after": [5]', "$.after[0]: expected str"),
+    ('"max_attempts": 0', "$.max_attempts: expected int >= 1"),
+    ('"max_attempts": true', "$.max_attempts: expected int"),
+    ('"params": ""', "$.params: expected object"),
+    ('"params": []', "$.params: expected object"),
+    ('"at_most_once": "no"', "$.at_most_once: expected bool"),
+    ('"timeout": ""', "--timeout: expected a time"),
+    ('"timeout": 0', "--timeout: expected a time"),
+    ('"delay": [1]', "$.delay: expected int | float | str"),
+    ('"start_within": 0', "--start-within: expected a time"),
+]
+
+
 @pytest.fixture
 def skills(write: Write, workspace: Path) -> Path:
     write(SKILLS)
@@ -99,7 +124,7 @@ def test_submitted_worked_off_and_shown(dino: Dino, skills: Path) -> None:
     params = json.dumps({"name": "Ada", "times": 2})
     sent = dino("engine", "submit", "greet", "--params", params, "--id", "one", "--key", "k",
                 "--batch", "night", "--priority", "high", "--timeout", "30s", "--json")  # fmt: skip
-    assert sent.json == {"task_ids": ["one"]}
+    assert sent.json == {"task_ids": ["one"], "known": []}
     again = dino("engine", "submit", "greet", "--params", params, "--key", "k")
     assert again.out == "one\n1 task had been submitted before\n"
     dino("engine", "submit", "mine", "--id", "two", "--after", "one")
@@ -159,6 +184,11 @@ def test_submitted_worked_off_and_shown(dino: Dino, skills: Path) -> None:
         (["cancel", "nothing"], "no task 'nothing'"),
         (["retry", "nothing"], "no task 'nothing'"),
         (["retry"], "name tasks, or --all"),
+        (["submit", "mine", "--key", ""], "key must not be empty"),
+        (["submit", "mine", "--id", ""], "a task's id must not be empty"),
+        (["submit", "mine", "--timeout", ""], "--timeout: expected a time"),
+        (["submit", "mine", "--key", "a\nb"], "key must be one line"),
+        (["submit", "mine", "--key", "k" * 1001], "key must be one line of at most 1000"),
         (["work", "--workers", "0"], "--workers"),
     ],
 )  # fmt: skip
@@ -179,6 +209,9 @@ def test_mistakes_are_told_and_change_nothing(
         ("[1]", "tasks.jsonl:2"),
         ('{"skill": ', "tasks.jsonl:2"),
         ('{"skill": "greet", "params": {"name": "x"}, "after": ["nothing"]}', "waits for 'nothing'"),
+        ('{"skill": 5}', "$.skill: expected str"),
+        ('{"skill": ""}', "$.skill: expected str of length >= 1"),
+        *((f'{{"skill": "mine", {member}}}', told) for member, told in WRONG),
     ],
 )  # fmt: skip
 def test_a_file_with_one_bad_line_submits_nothing(
@@ -188,6 +221,68 @@ def test_a_file_with_one_bad_line_submits_nothing(
     (skills / "tasks.jsonl").write_text(f"{good}\n{line}\n")
     assert told in dino("engine", "submit", "--file", "tasks.jsonl", code=2).err
     assert queue(skills).tasks() == []
+
+
+def test_null_in_a_file_is_as_if_it_were_not_there(dino: Dino, skills: Path) -> None:
+    names = ("params", "task_id", "key", "priority", "after", "source", "timeout", "delay")
+    more = ("start_within", "max_attempts", "at_most_once", "batch")
+    line = {"skill": "tried"} | dict.fromkeys((*names, *more))
+    (skills / "tasks.jsonl").write_text(json.dumps(line) + "\n")
+    dino("engine", "submit", "--file", "tasks.jsonl", "--batch", "night", "--max-attempts", 2)
+    (one,) = queue(skills).tasks()
+    told = (one.batch, one.max_attempts, one.priority.name, one.after, one.at_most_once)
+    assert told == ("night", 2, "NORMAL", (), False)
+
+
+def test_what_is_known_already_is_told(dino: Dino, skills: Path) -> None:
+    dino("engine", "submit", "mine", "--id", "A1", "--key", "k")
+    again = dino("engine", "submit", "mine", "--id", "A1")
+    assert again.out == "A1\n1 task had been submitted before\n"
+    lines = [{"skill": "mine", "task_id": one} for one in ("A1", "A2")]
+    lines.append({"skill": "mine", "task_id": "A3", "key": "k"})
+    (skills / "tasks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = dino("engine", "submit", "--file", "tasks.jsonl", "--json").json
+    assert found == {"task_ids": ["A1", "A2", "A1"], "known": ["A1", "A1"]}
+    dino("engine", "work", "--once")
+    waited = dino("engine", "submit", "mine", "--id", "A1", "--wait").out
+    assert waited.startswith("1 task had been submitted before\n")
+
+
+def test_all_names_are_checked_before_anything_changes(dino: Dino, skills: Path) -> None:
+    for name in ("A1", "A2", "B1"):
+        dino("engine", "submit", "fails", "--id", name, "--params", '{"how": "fatal"}')
+    assert "no task 'nosuch'" in dino("engine", "cancel", "A1", "nosuch", code=2).err
+    assert "2 tasks begin with 'A'" in dino("engine", "cancel", "B1", "A", code=2).err
+    assert {one.state for one in queue(skills).tasks()} == {"queued"}
+    dino("engine", "work", "--once")
+    assert "no task 'nosuch'" in dino("engine", "retry", "A1", "nosuch", code=2).err
+    assert {one.state for one in queue(skills).tasks()} == {"dead"}
+    told = dino("engine", "retry", "B", "B1", "A1", "--json").json
+    assert told == {"changed": ["B1", "A1"], "unchanged": []}, "the beginning of an id is enough"
+    assert dino("engine", "cancel", "B", "A1", "A2").out == "3 tasks cancelled\n"
+
+
+def test_a_large_result_is_in_show_and_not_in_list(dino: Dino, skills: Path) -> None:
+    params = json.dumps({"name": "x" * 70_000})
+    dino("engine", "submit", "greet", "--id", "big", "--params", params)
+    dino("engine", "submit", "greet", "--id", "small", "--params", '{"name": "Ada"}')
+    dino("engine", "work", "--once")
+    (small, big) = dino("engine", "list", "--json").json["tasks"]
+    assert (small["result"], small["result_sha256"], small["result_bytes"]) == ("Ada", None, None)
+    file = skills / "memory" / "results" / f"{big['result_sha256']}.json"
+    assert (big["result"], big["result_bytes"]) == (None, file.stat().st_size)
+    assert dino("engine", "show", "big", "--json").json["result"] == "x" * 70_000
+    assert "x" * 70_000 in dino("engine", "show", "big").out
+    file.unlink()
+    missing = dino("engine", "show", "big", "--json", code=1)
+    assert missing.error["code"] == "result_broken"
+    assert file.name in missing.error["message"]
+    assert dino("engine", "list").code == 0
+    # Where the operator allows none but the smallest:
+    (skills / "config.yaml").write_text("resources: {result_bytes: 1}\n")
+    dino("engine", "submit", "greet", "--id", "tiny", "--params", '{"name": "A"}')
+    dino("engine", "work", "--once")
+    assert dino("engine", "list", "--json").json["tasks"][0]["result_bytes"] == 3
 
 
 def test_a_file_is_submitted_once_however_often(dino: Dino, skills: Path) -> None:
@@ -303,7 +398,7 @@ def test_what_functions_print_is_no_part_of_the_answer(dino: Dino, workspace: Pa
 def test_a_task_older_than_those_remembered_is_still_shown(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dino_os.commands.tasks import find
+    from dino_os.commands.tasks import find, find_all
     from dino_os.workspace import Workspace
 
     monkeypatch.setattr(table, "_KEPT", 1)
@@ -318,4 +413,7 @@ def test_a_task_older_than_those_remembered_is_still_shown(
         engine.exchange(name, ended=[Ended(lease.tasks[0].task_id, lease.number, "ok")])
     assert engine.task("a") is None
     assert (find(workspace, "a").state, find(workspace, "a").attempts) == ("succeeded", 1)
+    engine.submit_task(Task("ab"))
+    assert find(workspace, "a").task_id == "a", "it is not taken for the one that begins so"
+    assert find_all(workspace, ["a", "ab"]) == ["a", "ab"]
     engine.leave(name)
