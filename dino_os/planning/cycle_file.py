@@ -121,7 +121,7 @@ class Cycle:
     def uses_keys(self) -> bool:
         """Whether a source or a webhook needs a key from the vault."""
         outboxes = [self.outbox, *(desk.outbox for desk in self.desks.values())]
-        sending = any(outbox and outbox.key for outbox in outboxes)
+        sending = any(outbox and outbox.keys for outbox in outboxes)
         return sending or any(source.web and source.web.keys for source in self.sources)
 
 

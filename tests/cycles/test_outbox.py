@@ -139,6 +139,34 @@ def test_a_key_that_is_missing_is_waited_for(desk: Desk, receiver: Receiver) -> 
     assert desk.send()["delivered"] == 1
 
 
+URL_KEY = Address("webhook", "", None, "url")
+
+
+def test_an_address_that_is_a_secret_is_recorded_nowhere(desk: Desk, receiver: Receiver) -> None:
+    """Only its key's name is, whatever becomes of the delivery."""
+    canary = "canary-7f3b"
+    drafts = [Draft(id_, f"key-{id_}", URL_KEY, {}) for id_ in "ab"]
+    desk.outbox.queue(drafts, batch="b")
+    reasons = []
+    for url in (None, f"gopher://x/{canary}", f"http://127.0.0.1:9/{canary}"):
+        desk.secrets = {"url": url} if url else {}
+        assert desk.send()["failed"] >= 1
+        reasons.append(desk.outbox.waiting()[0].reason)
+        desk.clock.now += 200
+    assert reasons[:2] == ["no key 'url' in the vault", "the key 'url' is no address of the web"]
+    assert reasons[2].startswith("webhook:key url: ")
+    assert "127.0.0.1" not in reasons[2]
+    desk.secrets = {"url": f"{receiver.url}/{canary}?token={canary}"}
+    receiver.answers = [404, 200]
+    assert desk.send()["failed"] == 1
+    desk.clock.now += 500
+    assert desk.send()["waiting"] == 0
+    assert receiver.requests[-1][0] == f"/{canary}?token={canary}"
+    kept = b"".join(f.read_bytes() for f in (desk.root / "memory").rglob("*") if f.is_file())
+    assert canary.encode() not in kept
+    assert canary not in str([d.as_dict() for d in desk.outbox.latest_delivered()])
+
+
 # --- places on this machine --------------------------------------------------------------------
 
 
