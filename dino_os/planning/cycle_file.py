@@ -43,6 +43,7 @@ from dino_os.planning.scenario import (
     load_staff,
     load_zones,
 )
+from dino_os.planning.sources import shown_url
 from dino_os.typed_files import Document, Step, load
 from dino_os.units import seconds, size_bytes
 from dino_os.web_calls import checked_headers, checked_url
@@ -81,7 +82,7 @@ class Source:
 
     Attributes:
         kind: file, glob, skill, http or alertmanager.
-        where: A path, a pattern, a skill's name or a URL.
+        where: A path, a pattern, a skill's name or a URL, as far as that is nobody's secret.
         done: What becomes of what was counted: remember, remember-records, keep or move.
         move_to: The folder, where it is move.
         within: Steps to the list of records in what a skill or an address gives.
@@ -190,7 +191,7 @@ class SourceForm(Form):
         with at("params"):
             params = as_json(self.params or {})
         done, move_to = self._done(kind)
-        where = web.url if web else str(getattr(self, kind))
+        where = shown_url(web.url) if web else str(getattr(self, kind))
         return Source(
             name=self.name or where,
             kind=kind,
