@@ -220,6 +220,8 @@ def _move(move: Move) -> bool:
     if _digest(move.file) != move.digest:
         return False
     make_folder(move.folder)
+    if move.file.parent.samefile(move.folder):  # it lies where it is to go, and nowhere else
+        return False
     _place(move, move.folder / move.file.name)
     move.file.unlink()
     return True
@@ -228,11 +230,16 @@ def _move(move: Move) -> bool:
 def _place(move: Move, target: Path) -> None:
     """Have the file at *target* too, durably, or under a name beside it where that is taken."""
     number = 1
-    while target.exists():
-        if _digest(target) == move.digest:  # a crash came before it was gone from its place
+    while target.exists() or target.is_symlink():
+        # What a crash left before the file was gone from its place.  A link is only a name: what
+        # it leads to may be the very file that is to go.
+        if not target.is_symlink() and _digest(target) == move.digest:
             return
         number += 1
         target = move.folder / f"{move.file.stem}-{number}{move.file.suffix}"
+    if move.file.is_symlink():
+        replace_file(target, move.file.read_bytes())  # a link may lead nowhere from there
+        return
     try:
         os.link(move.file, target)
         sync_folder(move.folder)
