@@ -100,7 +100,7 @@ def deliver(workspace: Workspace, wait: float | None, as_json: bool) -> None:
     """Send what is due in the outbox."""
     from dino_os.outbox import Sender  # noqa: PLC0415
 
-    if any(delivery.to.key for delivery in workspace.outbox.waiting()):
+    if any(delivery.to.keys for delivery in workspace.outbox.waiting()):
         open_vault(workspace)
     sent = Sender.of(workspace).send(wait_s=wait or 0.0, watch=output.watch)
     if as_json:

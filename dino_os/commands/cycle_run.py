@@ -87,7 +87,7 @@ def load_configured(workspace: Workspace, file: Path | None) -> Cycle:
 
 def open_for(workspace: Workspace, cycle: Cycle) -> None:
     """Open the vault where a source or a webhook needs a key, and only there."""
-    if cycle.uses_keys or any(delivery.to.key for delivery in workspace.outbox.waiting()):
+    if cycle.uses_keys or any(delivery.to.keys for delivery in workspace.outbox.waiting()):
         open_vault(workspace)
 
 

@@ -28,11 +28,14 @@ class Address:
         kind: file, bus or webhook.
         target: The path, the channel or the URL.
         key: Name of the key in the vault that signs what a webhook gets.
+        key_url: Name of the key in the vault that is the URL, where it is a secret; then there is
+            no target.
     """
 
     kind: str
     target: str
     key: str | None = None
+    key_url: str | None = None
 
     @classmethod
     def parse(cls, text: str, key: str | None = None) -> Address:
@@ -61,14 +64,20 @@ class Address:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Address:
         """From what `as_dict` made."""
-        return cls(data["kind"], data["target"], data.get("key"))
+        return cls(data["kind"], data["target"], data.get("key"), data.get("key_url"))
 
     def as_dict(self) -> dict[str, Any]:
-        named = {"key": self.key} if self.key else {}
+        keys = {"key": self.key, "key_url": self.key_url}
+        named = {name: key for name, key in keys.items() if key}
         return {"kind": self.kind, "target": self.target, **named}
 
     def __str__(self) -> str:
-        return f"{self.kind}:{self.target}"
+        return f"{self.kind}:{self.target or f'key {self.key_url}'}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of the keys in the vault that it needs."""
+        return tuple(key for key in (self.key, self.key_url) if key)
 
     def file(self, root: Path, memory: Path) -> Path:
         """

@@ -10,9 +10,12 @@ from dino_os.work.duty import Duty
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
+    from engines.resource_engine import Task
 
 SEND = "dino_os.outbox.duty:send"
 _SOURCE = "outbox"
+_AGAIN_S = 30.0
+"""For what an attempt left due: it failed as a whole, or a receiver that is down has more."""
 
 
 class DeliveryDuty(Duty):
@@ -20,31 +23,51 @@ class DeliveryDuty(Duty):
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        memory = workspace.memory
         self.watches: Sequence[Path] = (
-            workspace.memory / "outbox.jsonl",
-            workspace.memory / "engine_state.jsonl",  # whoever runs the tasks
+            memory / "outbox.jsonl",
+            memory / "engine_state.jsonl",  # whoever runs the tasks
         )
 
     def turn(self) -> float | None:
         """Submit a task that sends, where something is due and none is under way."""
-        from engines.resource_engine import FINISHED, ResourceType, Task  # noqa: PLC0415
-
-        outbox, resources = self._workspace.outbox, self._workspace.resources
+        outbox = self._workspace.outbox
         outbox.refresh()
         due = outbox.next_due()
         if due is None or due > outbox.clock():
             return due
-        under_way = resources.tasks(source=_SOURCE)
-        if all(task.state in FINISHED for task in under_way):
-            task = Task(
-                f"outbox@{outbox.journal.end.seq}",
-                resource_type=ResourceType.NETWORK,
-                payload={"call": SEND},
-                source=_SOURCE,
-                max_attempts=1,
-            )
-            resources.submit_task(task)
-        return None  # its end is a reason for the next turn
+        with self._workspace.resources.deciding():  # one of all processes submits it
+            return self._submit()
+
+    def _submit(self) -> float | None:
+        from engines.resource_engine import FINISHED, ResourceType, Task  # noqa: PLC0415
+
+        resources = self._workspace.resources
+        before = resources.tasks(source=_SOURCE)
+        if any(task.state not in FINISHED for task in before):
+            return None  # its end is a reason for the next turn
+        if before and (wait_until := self._left_by(before[-1])):
+            return wait_until
+        task = Task(
+            # Each attempt has a name of its own: submitting is on record, so the end moves on.
+            f"{_SOURCE}@{resources.journal.end.seq}",
+            resource_type=ResourceType.NETWORK,
+            payload={"call": SEND},
+            source=_SOURCE,
+            max_attempts=1,
+        )
+        resources.submit_task(task)
+        return None
+
+    def _left_by(self, last: Task) -> float | None:
+        """Until when to wait, where all that is due was due already when *last* was tried."""
+        outbox = self._workspace.outbox
+        now, ended = outbox.clock(), last.finished_at or 0.0
+        began = last.started_at or ended
+        if not ended <= now < ended + _AGAIN_S:
+            return None
+        fresh = any(delivery.due > began for delivery in outbox.due(now))
+        return None if fresh else ended + _AGAIN_S
 
 
 def send() -> dict[str, int]:

@@ -27,6 +27,7 @@ from engines.journal import Event, Journal
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 3600.0
 _DELIVERED, _GIVEN_UP, _BATCHES = 1000, 10_000, 10_000  # so many of the last are remembered
+_DOUBLINGS = 20
 _OF_A_REASON = 300
 
 
@@ -51,7 +52,7 @@ class Outbox(Engine):
     Args:
         journal: Where events go and state comes from; None keeps them in memory.
         clock: Seconds since the epoch.
-        chance: 0…1, for the pauses between attempts.
+        rng: Draws the pauses between attempts.
     """
 
     def __init__(
@@ -60,10 +61,10 @@ class Outbox(Engine):
         *,
         limits: Limits = Limits(),
         clock: Callable[[], float] = time.time,
-        chance: Callable[[], float] = random.random,
+        rng: random.Random | None = None,
     ) -> None:
         self._limits = limits
-        self._chance = chance
+        self._rng = rng or random.Random()  # noqa: S311  it spreads load, and hides nothing
         super().__init__(journal, clock=clock)
 
     def reset(self) -> None:
@@ -171,10 +172,11 @@ class Outbox(Engine):
 
     def due(self, now: float) -> list[Delivery]:
         """What is to be tried at *now*, oldest first."""
-        return [delivery for delivery in self._live.values() if delivery.due <= now]
+        return [delivery for delivery in self._live.values() if delivery.due_by(now) <= now]
 
     def next_due(self) -> float | None:
-        return min((delivery.due for delivery in self._live.values()), default=None)
+        now = self.clock()
+        return min((delivery.due_by(now) for delivery in self._live.values()), default=None)
 
     def waiting(self) -> list[Delivery]:
         """What is queued, oldest first."""
@@ -234,7 +236,10 @@ class Outbox(Engine):
         delivery = self._live[event["delivery"]]
         delivery.attempts += 1
         delivery.answered += event["answered"]
-        delivery.reason, delivery.due = event["reason"], event["again_at"]
+        delivery.reason = event["reason"]
+        delivery.due, delivery.decided = event["again_at"], event["at"]
+        # Its age counts from then on at the latest, also where it was queued by a wrong clock.
+        delivery.queued = min(delivery.queued, event["at"])
 
     def apply_delivery_requeued(self, event: Event) -> None:
         name = event["delivery"]
@@ -267,8 +272,9 @@ class Outbox(Engine):
 
     def _pause_s(self, attempts: int) -> float:
         """Doubling, with jitter: those that failed together do not all come again together."""
-        most = min(FIRST_PAUSE_S * 2**attempts, LONGEST_PAUSE_S)
-        return float(most * (0.5 + self._chance() / 2))
+        # Attempts that reach nobody are not limited in number, unlike what a float can hold.
+        most = min(FIRST_PAUSE_S * 2 ** min(attempts, _DOUBLINGS), LONGEST_PAUSE_S)
+        return self._rng.uniform(most / 2, most)
 
 
 def _delivery(event: Event) -> Delivery:
@@ -279,6 +285,7 @@ def _delivery(event: Event) -> Delivery:
         payload=event["payload"],
         queued=event["at"],
         due=event["at"],
+        decided=event["at"],
         source=event["source"],
     )
 

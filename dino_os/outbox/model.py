@@ -22,6 +22,7 @@ class Delivery:
         attempts: How often it was tried since it was queued.
         answered: How many of these were answered, with a refusal.
         due: From when on it is to be tried.
+        decided: When that was decided.
         begun: Where the place ended when the last attempt began, while its outcome is not known.
     """
 
@@ -31,6 +32,7 @@ class Delivery:
     payload: dict[str, Any]
     queued: float
     due: float
+    decided: float
     source: str = ""
     state: str = "queued"
     attempts: int = 0
@@ -38,6 +40,11 @@ class Delivery:
     reason: str = ""
     ended: float | None = None
     begun: dict[str, Any] = field(default_factory=dict)
+
+    def due_by(self, now: float) -> float:
+        """When it is to be tried, as a clock sees it that says *now*."""
+        # What was decided in the future was before the clock was set back: nobody knows how far.
+        return min(self.due, now) if self.decided > now else self.due
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from dino_os.errors import DinoError
+from dino_os.errors import DinoError, InvalidInput
 from dino_os.outbox.addresses import Address
 from dino_os.outbox.engine import Outbox
 from dino_os.outbox.model import Delivery
@@ -152,9 +152,7 @@ class Sender:
         """Try one; whether the next one for the same receiver is worth a try."""
         ids = [delivery.id]
         try:
-            secret = self._signing(delivery.to.key)
-            now = self._outbox.clock()
-            status = post(delivery, secret=secret, now=now, timeout_s=self._timeout_s)
+            status = self._call(delivery)
         except Refused as error:
             self._fail(ids, error, answered=True, after_s=error.after_s)
             return not error.overloaded
@@ -164,9 +162,25 @@ class Sender:
         self._outbox.delivered(ids, status=status)
         return True
 
-    def _signing(self, key: str | None) -> str | None:
-        if key is None:
-            return None
+    def _call(self, delivery: Delivery) -> int:
+        to = delivery.to
+        url = self._value(to.key_url) if to.key_url else to.target
+        secret = self._value(to.key) if to.key else None
+        try:
+            now = self._outbox.clock()
+            return post(delivery, url, secret=secret, now=now, timeout_s=self._timeout_s)
+        except Unreachable as error:
+            if to.key_url is None:
+                raise
+            why = error.message.removeprefix(f"{_origin_of(url)}: ")
+            raise Unreachable(f"{to}: {why}", heard=error.heard) from None
+        except InvalidInput:
+            if to.key_url is None:
+                raise
+            # What is in the vault is recorded nowhere, also where it is of no use.
+            raise InvalidInput(f"the key {to.key_url!r} is no address of the web") from None
+
+    def _value(self, key: str) -> str:
         if key not in self._secrets:
             self._secrets[key] = self._secret(key)
         return self._secrets[key]
@@ -197,7 +211,13 @@ def _by(
 
 
 def _host_of(delivery: Delivery) -> str:
-    return urlsplit(delivery.to.target).netloc
+    """Who is called, as far as it is known before the vault is asked."""
+    return urlsplit(delivery.to.target).netloc or str(delivery.to)
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _reason(error: Exception) -> str:

@@ -40,9 +40,12 @@ class Refused(DinoError):
         super().__init__(message)
 
 
-def post(delivery: Delivery, *, secret: str | None, now: float, timeout_s: float) -> int:
+def post(delivery: Delivery, url: str, *, secret: str | None, now: float, timeout_s: float) -> int:
     """
-    Send *delivery*; the status of the answer.
+    Send *delivery* to *url*; the status of the answer.
+
+    Args:
+        secret: Signs it.
 
     Raises:
         Unreachable: Nobody answered, or not in time; it may have arrived all the same.
@@ -61,7 +64,7 @@ def post(delivery: Delivery, *, secret: str | None, now: float, timeout_s: float
         headers["webhook-signature"] = signature(secret, delivery.key, int(now), body)
     answer = call(
         "POST",
-        delivery.to.target,
+        url,
         headers=headers,
         body=body,
         timeout_s=timeout_s,

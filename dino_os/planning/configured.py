@@ -2,7 +2,8 @@
 `dino cycle run`: what is configured, from the sources to those who get the work.
 
     lock → complete or undo what crashed → read → started → plan (the commit point: its cycle is on
-    record) → planned → tasks submitted → deliveries queued → handed over → send what is due
+    record) → planned → tasks submitted → deliveries queued → handed over → files moved → unlock →
+    send what is due
 
 Each arrow is a record in `cycle_runs.jsonl` or in the journal of the part that did it, and each
 step can be done again without doing anything twice, so a run that died anywhere is completed by the
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.outbox import Sender, Sent
+from dino_os.planning import alertmanager
 from dino_os.planning.cycle import orchestrator_for, plan_signals
 from dino_os.planning.cycle_file import Cycle
 from dino_os.planning.cycle_report import CycleReport, HandedOver, Recovered
@@ -68,7 +71,8 @@ class ConfiguredCycle:
             workspace.plugins.signal_sources(),
             self._run_skill,
             workspace.key,
-            payload,
+            alertmanager.read_payload(payload, "--alertmanager") if payload is not None else None,
+            self._runs.clock,
         )
         if payload is not None and not any(s.kind == "alertmanager" for s in cycle.sources):
             raise InvalidInput(
@@ -92,11 +96,14 @@ class ConfiguredCycle:
             began = time.monotonic()
             self._runs.refresh()
             recovered = recover(workspace, self._orchestrator)
-            return self._run_anew(uuid4().hex, recovered, began)
+            report = self._run_anew(uuid4().hex, recovered)
+        # Receivers may take their time; meanwhile others may run their cycles.
+        sent = self._send()
+        return replace(report, sent=sent, duration_s=time.monotonic() - began)
 
     # --- the stages --------------------------------------------------------------------------
 
-    def _run_anew(self, run: str, recovered: Recovered | None, began: float) -> CycleReport:
+    def _run_anew(self, run: str, recovered: Recovered | None) -> CycleReport:
         feeds, intake = self._read()
         facts = {
             "name": self._cycle.scenario.name,
@@ -128,11 +135,9 @@ class ConfiguredCycle:
             plan=plan,
             escalations=escalations,
             handed=handed,
-            sent=self._send(),
             moved=sum(map(len, moved.values())),
             not_moved=stuck,
             recovered=recovered,
-            duration_s=time.monotonic() - began,
         )
 
     def _rehearse(self) -> CycleReport:
@@ -166,7 +171,7 @@ class ConfiguredCycle:
         for source in self._watch(self._cycle.sources, "reading sources"):
             feed = read_source(self._cycle, source, memory(source.name), given)
             if source.kind == "alertmanager":  # it goes to the first of them
-                given = Access(given.readers, given.skill, given.secret)
+                given = replace(given, payload=None)
             reading.take(feed)
             feeds.append(feed)
         scenario = self._cycle.scenario

@@ -7,6 +7,7 @@ skills that are named.  docs/planning.md shows it whole.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +19,7 @@ from msgspec import field as form_field
 
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.outbox.addresses import Address
+from dino_os.planning.assignments import check_params
 from dino_os.planning.forms import (
     AgentForm,
     Desk,
@@ -43,6 +45,7 @@ from dino_os.planning.scenario import (
     load_staff,
     load_zones,
 )
+from dino_os.planning.sources import shown_url
 from dino_os.typed_files import Document, Step, load
 from dino_os.units import seconds, size_bytes
 from dino_os.web_calls import checked_headers, checked_url
@@ -81,7 +84,7 @@ class Source:
 
     Attributes:
         kind: file, glob, skill, http or alertmanager.
-        where: A path, a pattern, a skill's name or a URL.
+        where: A path, a pattern, a skill's name or a URL, as far as that is nobody's secret.
         done: What becomes of what was counted: remember, remember-records, keep or move.
         move_to: The folder, where it is move.
         within: Steps to the list of records in what a skill or an address gives.
@@ -121,7 +124,7 @@ class Cycle:
     def uses_keys(self) -> bool:
         """Whether a source or a webhook needs a key from the vault."""
         outboxes = [self.outbox, *(desk.outbox for desk in self.desks.values())]
-        sending = any(outbox and outbox.key for outbox in outboxes)
+        sending = any(outbox and outbox.keys for outbox in outboxes)
         return sending or any(source.web and source.web.keys for source in self.sources)
 
 
@@ -190,7 +193,7 @@ class SourceForm(Form):
         with at("params"):
             params = as_json(self.params or {})
         done, move_to = self._done(kind)
-        where = web.url if web else str(getattr(self, kind))
+        where = shown_url(web.url) if web else str(getattr(self, kind))
         return Source(
             name=self.name or where,
             kind=kind,
@@ -287,8 +290,9 @@ def load_cycle(path: Path, skill: Callable[[str], Any]) -> Cycle:
 
 
 def _sources(forms: list[SourceForm], document: Document, beside: Path) -> tuple[Source, ...]:
-    sources = []
+    sources: list[Source] = []
     for source, form in zip(build_all(forms, document, ("sources",)), forms, strict=True):
+        _refuse_in_place(source, document, ("sources", len(sources), "done"), beside)
         if form.map is None:
             sources.append(source)
             continue
@@ -301,14 +305,27 @@ def _sources(forms: list[SourceForm], document: Document, beside: Path) -> tuple
     return tuple(sources)
 
 
+def _refuse_in_place(
+    source: Source, document: Document, path: tuple[Step, ...], beside: Path
+) -> None:
+    """Files are not moved to where they are looked for."""
+    if source.move_to is None:
+        return
+    where = beside / source.where
+    looked_in = where if source.kind == "alertmanager" else where.parent
+    # As text: one of them may be a pattern.
+    if os.path.abspath(looked_in) == os.path.abspath(beside / source.move_to):  # noqa: PTH100
+        raise document.error(path, f"{source.where!r} looks for files in {source.move_to} itself")
+
+
 def _check_skills(cycle: Cycle, document: Document, skill: Callable[[str], Any]) -> None:
-    """A skill that is not there is found before anything is read."""
+    """A skill that is not there, or does not fit, is found before anything is read."""
     for index, source in enumerate(cycle.sources):
         if source.kind == "skill":
             build(partial(skill, source.where), document, ("sources", index, "skill"))
     for name, desk in cycle.desks.items():
         if desk.skill:
             try:
-                skill(desk.skill)
+                check_params(skill(desk.skill), desk)
             except InvalidInput as error:
                 raise InvalidInput(f"agent {name!r}: {error.message}", hint=error.hint) from None

@@ -8,7 +8,8 @@ Nothing is recorded here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,18 +19,18 @@ from dino_os.errors import DinoError, InvalidInput
 from dino_os.planning import alertmanager
 from dino_os.planning.cycle_file import Cycle, Source
 from dino_os.planning.feed import Feed, Move, Piece
+from dino_os.planning.files import AT_ONCE, File, digest_of, forgotten, look_at, matching
 from dino_os.planning.runs import Memory
 from dino_os.planning.scenario import Signals, check_columns, signals_from
 from dino_os.planning.sources import as_row, columns_of, reader_for, refuse_halves, within
 from dino_os.planning.web import fetch
-from dino_os.typed_files import read_bytes
 from engines.personas import PersonaSignal, RejectedRow, Row
 
 if TYPE_CHECKING:
     from dino_os.hookspecs import SignalReader
 
 RunSkill = Callable[[str, Mapping[str, Any]], Any]
-_GLOB_LIMIT = 10_000
+_COUNTED_BY_FILE = frozenset({"remember", "move"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,15 @@ class Access:
         readers: By a file's ending, what plugins bring.
         skill: Runs one and returns its result.
         secret: Name of a key → its value.
-        payload: Of alerts, given besides those that lie in files.
+        payload: Alerts given besides those that lie in files, and what of them cannot be read.
+        clock: Seconds since the epoch.
     """
 
     readers: Mapping[str, SignalReader]
     skill: RunSkill
     secret: Callable[[str], str]
-    payload: str | None = None
+    payload: tuple[list[alertmanager.Alert], list[RejectedRow]] | None = None
+    clock: Callable[[], float] = time.time
 
 
 def read_source(cycle: Cycle, source: Source, memory: Memory, access: Access) -> Feed:
@@ -79,8 +82,19 @@ def _read_file(cycle: Cycle, feed: Feed, memory: Memory, access: Access) -> None
 
 
 def _read_glob(cycle: Cycle, feed: Feed, memory: Memory, access: Access) -> None:
-    for path in _matching(cycle.folder, feed.source.where):
+    source = feed.source
+    # What was moved there was counted, also where the pattern leads there.
+    moved_to = cycle.folder / source.move_to if source.move_to else None
+    paths = matching(cycle.folder, source.where, but_in=moved_to)
+    if len(paths) > AT_ONCE and source.done not in _COUNTED_BY_FILE:
+        raise InvalidInput(f"{source.where}: more than {AT_ONCE:,} files to be read each time")
+    for path in paths:
+        if len(feed.pieces) == AT_ONCE:
+            said = f"{source.where}: more than {AT_ONCE:,} new files; the next run goes on"
+            feed.problems.append(said)
+            break
         _try_file(feed, partial(_take_file, feed, cycle, path, memory, access))
+    _forget(feed, forgotten(memory, paths, cycle.folder))
 
 
 def _try_file(feed: Feed, take: Callable[[], None]) -> None:
@@ -93,31 +107,16 @@ def _try_file(feed: Feed, take: Callable[[], None]) -> None:
         feed.problems.append(error.message)
 
 
-def _matching(folder: Path, pattern: str) -> list[Path]:
-    absolute = Path(pattern).is_absolute()
-    base, what = (Path("/"), pattern.lstrip("/")) if absolute else (folder, pattern)
-    try:
-        found = sorted(path for path in base.glob(what) if path.is_file())
-    except (ValueError, NotImplementedError, IndexError) as error:
-        raise InvalidInput(f"{pattern}: not a pattern: {error}") from None
-    if len(found) > _GLOB_LIMIT:
-        raise InvalidInput(f"{pattern}: more than {_GLOB_LIMIT:,} files")
-    return found
-
-
 def _take_file(feed: Feed, cycle: Cycle, path: Path, memory: Memory, access: Access) -> None:
-    source = feed.source
-    digest = _digest_of(path)
-    name = _name_of(path, cycle.folder)
-    if source.done in {"remember", "move"} and memory.content.get(name) == digest:
-        _note_move(feed, cycle, path, digest)  # one that a crash kept from being moved
-        return
-    piece = _piece_of(source, path, access)
-    if _digest_of(path) != digest:
-        raise InvalidInput(f"{path}: was changed while it was read")
-    _note_content(feed, name, digest)
-    _note_move(feed, cycle, path, digest)
-    feed.pieces.append(piece)
+    file = look_at(path, cycle.folder, memory, access.clock)
+    counted = file.known and feed.source.done in _COUNTED_BY_FILE
+    if not counted:
+        piece = _piece_of(feed.source, path, access)
+        if digest_of(path) != file.digest:
+            raise InvalidInput(f"{path}: was changed while it was read")
+        feed.pieces.append(piece)
+    _note_file(feed, file, memory)
+    _note_move(feed, cycle, file)  # also one that a crash kept from being moved
 
 
 def _piece_of(source: Source, path: Path, access: Access) -> Piece:
@@ -130,27 +129,30 @@ def _piece_of(source: Source, path: Path, access: Access) -> Piece:
     return Piece(path.name, rows=rows)
 
 
-def _digest_of(path: Path) -> str:
-    if path.exists() and not path.is_file():
-        raise InvalidInput(f"{path}: not a regular file")
-    return hashlib.sha256(read_bytes(path)).hexdigest()
-
-
-def _name_of(path: Path, folder: Path) -> str:
-    """As it is remembered: the same wherever the command is typed."""
-    path, folder = path.resolve(), folder.resolve()
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+def _note_file(feed: Feed, file: File, memory: Memory) -> None:
+    """Have it remembered, as far as it is not yet."""
+    if feed.source.done not in _COUNTED_BY_FILE:
+        return
+    if not file.known:
+        _note_content(feed, file.name, file.digest)
+    if file.stamp and memory.stamps.get(file.name) != file.stamp:
+        feed.marks.setdefault("stamps", {})[file.name] = list(file.stamp)
 
 
 def _note_content(feed: Feed, name: str, digest: str) -> None:
-    if feed.source.done in {"remember", "move"}:
+    if feed.source.done in _COUNTED_BY_FILE:
         feed.marks.setdefault("content", {})[name] = digest
 
 
-def _note_move(feed: Feed, cycle: Cycle, path: Path, digest: str) -> None:
+def _note_move(feed: Feed, cycle: Cycle, file: File) -> None:
     if feed.source.move_to:
         folder = cycle.folder / feed.source.move_to
-        feed.moves.append(Move(_name_of(path, cycle.folder), path, digest, folder))
+        feed.moves.append(Move(file.name, file.path, file.digest, folder))
+
+
+def _forget(feed: Feed, names: Sequence[str]) -> None:
+    if names:
+        feed.marks["forgotten"] = list(names)
 
 
 # --- alerts ------------------------------------------------------------------------------------
@@ -166,16 +168,18 @@ def _read_alerts(cycle: Cycle, feed: Feed, memory: Memory, access: Access) -> No
         rejected[label] = found[1]
 
     def take(path: Path) -> None:
-        digest, name = _digest_of(path), _name_of(path, cycle.folder)
-        if memory.content.get(name) != digest:
+        file = look_at(path, cycle.folder, memory, access.clock)
+        if not file.known:
             add(path.name, alertmanager.read_file(path))
-            _note_content(feed, name, digest)
-        _note_move(feed, cycle, path, digest)
+        _note_file(feed, file, memory)
+        _note_move(feed, cycle, file)
 
     if access.payload is not None:
-        add("-", alertmanager.read_payload(access.payload, "standard input"))
-    for path in _alert_files(cycle.folder / source.where, given=access.payload is not None):
+        add("-", access.payload)
+    paths = list(_alert_files(cycle.folder / source.where, given=access.payload is not None))
+    for path in paths:
         _try_file(feed, partial(take, path))
+    _forget(feed, forgotten(memory, paths, cycle.folder))
     found = alertmanager.news((a for _, alerts in pieces for a in alerts), memory.alerts)
     feed.counts = {"repeated": found.repeated, "resolved": found.resolved}
     feed.marks["alerts"] = {f: list(age) for f, age in found.marks.items()}

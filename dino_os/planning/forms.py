@@ -136,13 +136,19 @@ class SectorForm(Form):
         )
 
 
+class KeyUrlForm(Form):
+    key_url: Name
+
+
 class OutboxForm(Form):
     """An address where more than the address is to be said."""
 
-    webhook: Name
+    webhook: Name | KeyUrlForm
     key: Name | None = None
 
     def build(self) -> Address:
+        if isinstance(self.webhook, KeyUrlForm):
+            return Address("webhook", "", self.key, self.webhook.key_url)
         return Address.parse(f"webhook:{self.webhook}", self.key)
 
 

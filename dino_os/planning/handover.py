@@ -19,6 +19,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from dino_os.errors import DinoError, InvalidInput, NotFound
 from dino_os.outbox import Address, Draft
+from dino_os.planning.assignments import Assignment, params_of
 from dino_os.planning.feed import Feed, Move
 from dino_os.planning.forms import Desk
 from engines.durable import make_folder, replace_file, sync_folder
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from dino_os.workspace import Workspace
     from engines.resource_engine import Task
 
-Assignment = Mapping[str, Any]
 _URGENT = ((0.85, 0), (0.55, 1), (0.35, 2))  # severity from which a task is critical, high, normal
 _LOW = 3
 
@@ -146,25 +146,17 @@ def _task(workspace: Workspace, assignment: Assignment, desk: Desk) -> Task:
     from dino_os.work.tasks import skill_task  # noqa: PLC0415  where there are skill-agents
     from engines.resource_engine import TaskPriority  # noqa: PLC0415
 
-    severity, cycle = assignment["severity"], f"cycle:{assignment['cycle']}"
+    name, severity = desk.skill or "", assignment["severity"]
+    cycle = f"cycle:{assignment['cycle']}"
     rank = next((rank for least, rank in _URGENT if severity >= least), _LOW)
     return skill_task(
         workspace,
-        desk.skill or "",
-        _params(workspace, assignment, desk),
+        name,
+        params_of(workspace.plugins.skills().find(name), assignment, desk),
         task_id=f"{cycle}:{assignment['task']}",
         source=cycle,
         priority=TaskPriority(rank),
     )
-
-
-def _params(workspace: Workspace, assignment: Assignment, desk: Desk) -> dict[str, Any]:
-    """What the skill takes of the assignment, and what is the same each time."""
-    skill = workspace.plugins.skills().find(desk.skill or "")
-    offered = {**assignment, "assignment": dict(assignment)}
-    names = {parameter.name for parameter in skill.parameters}
-    taken = offered if skill.takes_any else {n: v for n, v in offered.items() if n in names}
-    return {**taken, **desk.params}
 
 
 def queue(workspace: Workspace, work: Work) -> int:
@@ -228,6 +220,8 @@ def _move(move: Move) -> bool:
     if _digest(move.file) != move.digest:
         return False
     make_folder(move.folder)
+    if move.file.parent.samefile(move.folder):  # it lies where it is to go, and nowhere else
+        return False
     _place(move, move.folder / move.file.name)
     move.file.unlink()
     return True
@@ -236,11 +230,16 @@ def _move(move: Move) -> bool:
 def _place(move: Move, target: Path) -> None:
     """Have the file at *target* too, durably, or under a name beside it where that is taken."""
     number = 1
-    while target.exists():
-        if _digest(target) == move.digest:  # a crash came before it was gone from its place
+    while target.exists() or target.is_symlink():
+        # What a crash left before the file was gone from its place.  A link is only a name: what
+        # it leads to may be the very file that is to go.
+        if not target.is_symlink() and _digest(target) == move.digest:
             return
         number += 1
         target = move.folder / f"{move.file.stem}-{number}{move.file.suffix}"
+    if move.file.is_symlink():
+        replace_file(target, move.file.read_bytes())  # a link may lead nowhere from there
+        return
     try:
         os.link(move.file, target)
         sync_folder(move.folder)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,9 @@ from engines.journal import Event, Journal
 
 _REMEMBERED = 100
 _IDENTIFIERS = 100_000  # of each source
+
+Stamp = tuple[int, ...]
+"""Size, times and inode of a file."""
 
 
 @dataclass(slots=True)
@@ -76,16 +79,37 @@ class Memory:
     What is remembered of one source.
 
     Attributes:
-        content: What was read (a file's path, or "") → hash of its content.
+        content: What was read (a file's path, or "") → hash of its content; the oldest first.
+        stamps: A file's path → by what it is known again unread.
         web: Validators of the last answer.
         alerts: Fingerprint → when it began, and whether it is resolved.
         identifiers: Of records that were counted.
     """
 
     content: dict[str, str] = field(default_factory=dict)
+    stamps: dict[str, Stamp] = field(default_factory=dict)
     web: dict[str, str] = field(default_factory=dict)
     alerts: dict[str, tuple[float, bool]] = field(default_factory=dict)
     identifiers: dict[str, int] = field(default_factory=dict)
+
+    def take(self, marks: Mapping[str, Any]) -> None:
+        """Remember what a run has read."""
+        self.forget(marks.get("forgotten", ()))
+        content = marks.get("content", {})
+        self.forget(content)  # what is known of it is of another content
+        self.content |= content
+        self.stamps |= {name: tuple(stamp) for name, stamp in marks.get("stamps", {}).items()}
+        self.web = marks.get("web", self.web)
+        self.alerts |= {f: (b, r) for f, (b, r) in marks.get("alerts", {}).items()}
+        self.identifiers |= dict.fromkeys(marks.get("identifiers", ()), 1)
+        for table in (self.alerts, self.identifiers):
+            while len(table) > _IDENTIFIERS:
+                del table[next(iter(table))]
+
+    def forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.content.pop(name, None)
+            self.stamps.pop(name, None)
 
 
 class CycleRuns(Engine):
@@ -197,8 +221,7 @@ class CycleRuns(Engine):
 
     def apply_files_moved(self, event: Event) -> None:
         for source, names in event["files"].items():
-            for name in names:
-                self.memory_of(source).content.pop(name, None)
+            self.memory_of(source).forget(names)
 
     def apply_run_undone(self, event: Event) -> None:
         self._end(event, "undone", "cancelled")
@@ -227,15 +250,8 @@ class CycleRuns(Engine):
 
     def _remember(self, sources: Sequence[Mapping[str, Any]]) -> None:
         for source in sources:
-            marks = source.get("marks") or {}
             memory = self._memories.setdefault(source["source"], Memory())
-            memory.content |= marks.get("content", {})
-            memory.web = marks.get("web", memory.web)
-            memory.alerts |= {f: (b, r) for f, (b, r) in marks.get("alerts", {}).items()}
-            memory.identifiers |= dict.fromkeys(marks.get("identifiers", ()), 1)
-            for table in (memory.alerts, memory.identifiers):
-                while len(table) > _IDENTIFIERS:
-                    del table[next(iter(table))]
+            memory.take(source.get("marks") or {})
 
 
 def _run(event: Event) -> CycleRun:

@@ -205,3 +205,8 @@ def _finite(word: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{word} is too large a number")
     return number
+
+
+def shown_url(url: str) -> str:
+    """An address as it is named: without what in it may be nobody's business."""
+    return url.partition("#")[0].partition("?")[0][:200]

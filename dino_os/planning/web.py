@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from dino_os.errors import InvalidInput
 from dino_os.planning.cycle_file import Source, Web
-from dino_os.planning.sources import reader_for, within
+from dino_os.planning.sources import reader_for, shown_url, within
 from dino_os.typed_files import Document
 from dino_os.web_calls import Unreachable, call, fits_header
 from engines.personas import Row
@@ -110,19 +110,19 @@ def fetch(source: Source, known: Mapping[str, str], secret: Callable[[str], str]
         return None
     if not answer.ok:
         to = answer.headers.get("location")
-        leads = f", which leads to {_short(to)}" if to else ""
-        said = f"{_short(web.url)}: answered with status {answer.status}{leads}"
+        leads = f", which leads to {shown_url(to)}" if to else ""
+        said = f"{shown_url(web.url)}: answered with status {answer.status}{leads}"
         raise Unreachable(said, heard=True)
     validators = {
         name: answer.headers[name] for name in ("etag", "last-modified") if name in answer.headers
     }
     if validators:
-        validators["url"] = web.url
+        validators["of"] = _mark_of(web.url)
     return Page(source.name, _ending(web, answer.headers), answer.body, validators)
 
 
 def _asking(web: Web, known: Mapping[str, str]) -> dict[str, str]:
-    if known.get("url") != web.url:  # of another address
+    if known.get("of") != _mark_of(web.url):  # of another address
         return {}
     names = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
     return {
@@ -147,6 +147,6 @@ def _ending(web: Web, headers: Mapping[str, str]) -> str:
     return Path(urlsplit(web.url).path).suffix.lower() or ".json"
 
 
-def _short(url: str) -> str:
-    """An address without its query, which may hold what is nobody's business."""
-    return url.partition("?")[0][:200]
+def _mark_of(url: str) -> str:
+    """By which an address is known again; what stands in it is not recorded."""
+    return hashlib.sha256(url.encode()).hexdigest()[:16]

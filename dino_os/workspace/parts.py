@@ -56,11 +56,14 @@ class Parts(Engines):
 
     @cached_property
     def outbox(self) -> Outbox:
+        import random  # noqa: PLC0415  where something is delivered
+
         from dino_os.outbox import Limits, Outbox  # noqa: PLC0415
 
         settings = self.config.settings.planning.outbox
         limits = Limits(attempts=settings.attempts, keep_s=settings.keep_s)
-        return Outbox(self.journal("outbox"), limits=limits)
+        rng = random.Random()  # noqa: S311  it spreads load, and hides nothing
+        return Outbox(self.journal("outbox"), limits=limits, rng=rng)
 
     @cached_property
     def cycle_runs(self) -> CycleRuns:

@@ -13,6 +13,7 @@ from dino_os.planning.cycle_file import load_cycle
 from dino_os.planning.cycle_report import CycleReport
 from dino_os.workspace import Workspace
 from tests.cycles.duty import write_duty
+from tests.cycles.outboxes import Desk
 from tests.cycles.receiver import Receiver, serving
 
 Run = Callable[..., CycleReport]
@@ -43,3 +44,9 @@ def run(duty: Path) -> Run:
         return ConfiguredCycle(workspace, cycle, payload=payload).run()
 
     return run
+
+
+@pytest.fixture
+def desk(workspace: Path) -> Desk:
+    """An outbox, and nothing in it."""
+    return Desk(workspace)

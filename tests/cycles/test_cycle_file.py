@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dino_os.errors import InvalidInput, NotFound
+from dino_os.outbox import Address
 from dino_os.planning.cycle_file import Cycle, load_cycle
 from dino_os.workspace import Workspace
 from tests.cycles.duty import write_duty
@@ -95,6 +96,10 @@ def test_a_whole_file_says_what_it_says(duty: Path) -> None:
         ("alerts, map: alerts.yaml", "alerts", "cycle.yaml:32: $.sources[4].map: alerts need a map"),
         ("outbox: file:out.jsonl", "outbox: fiel:out", "cycle.yaml:12: $.outbox: not an outbox: 'fiel:out' (did you mean 'file'?)"),
         ("params: {shift: night}", "outbox: bus:x", "cycle.yaml:5: $.agents[0].outbox: a skill-agent's work becomes a task"),
+        ("shift: night", "shfit: night", "agent 'Robot': skill 'work' has no parameter 'shfit' (did you mean 'shift'?)"),
+        ("shift: night", "shift: 3", "agent 'Robot': --shift: expected str, found 3"),
+        ("work, params: {shift: night}", "tides, params: {depth: 1}", "agent 'Robot': skill 'tides' needs --harbour"),
+        ("move-to done", "move-to x/../in", "cycle.yaml:15: $.sources[1].done: 'in/*.csv' looks for files in x/../in itself"),
         ('"https://x.example/in"', '"x"', "cycle.yaml:9: $.agents[1].outbox: not an address: 'x'"),
         ("map: map.yaml, req", "map: mop.yaml, req", "mop.yaml: no such file"),
     ],
@@ -103,10 +108,48 @@ def test_what_does_not_fit_is_said_with_its_place(
     duty: Path, old: str, new: str, said: str
 ) -> None:
     assert WHOLE.count(old) >= 1
+    (duty / "skills" / "tides.py").write_text(
+        "from dino_os import skill\n\n\n@skill\ndef tides(harbour: str, task: str, depth: int): ...\n"
+    )
     (duty / "cycle.yaml").write_text(WHOLE.replace(old, new, 1))
     with pytest.raises(InvalidInput) as caught:
         load(duty)
     assert str(caught.value).replace(f"{duty}/", "").startswith(said)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"file": "in/a.csv", "map": "map.yaml"},
+        {"glob": "in/*.csv", "map": "map.yaml"},
+        {"alertmanager": "in", "map": "alerts.yaml"},
+    ],
+)
+def test_files_are_not_moved_to_where_they_are_looked_for(duty: Path, source: Any) -> None:
+    for folder in ("in", "./in/", str(duty / "in")):
+        write_duty(duty, sources=[{**source, "done": f"move-to {folder}"}])
+        with pytest.raises(InvalidInput, match=r"looks for files in .* itself"):
+            load(duty)
+
+
+def test_an_address_is_named_without_what_may_be_a_secret(duty: Path) -> None:
+    address = "https://x.example/calls?api_key=canary#canary"
+    write_duty(duty, sources=[{"http": address, "map": "map.yaml"}])
+    (source,) = load(duty).sources
+    assert (source.name, source.where) == ("https://x.example/calls",) * 2
+    assert source.web is not None
+    assert source.web.url == address
+
+
+def test_a_webhooks_address_may_be_a_key(duty: Path) -> None:
+    """It is told by that key's name; the vault is opened for it."""
+    outbox = {"webhook": {"key_url": "duty-url"}}
+    write_duty(duty, agents=[], outbox=outbox)
+    cycle = load(duty)
+    assert str(cycle.outbox) == "webhook:key duty-url"
+    assert cycle.uses_keys
+    assert cycle.outbox is not None
+    assert Address.of(cycle.outbox.as_dict()) == cycle.outbox
 
 
 def test_records_without_identifiers_cannot_be_remembered(duty: Path) -> None:

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,70 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dino_os.errors import InvalidInput, NotFound
-from dino_os.outbox import Address, Draft, Limits, Outbox, Sender
+from dino_os.outbox import Address, Draft, Limits, Outbox
 from dino_os.outbox.places import FilePlace
 from dino_os.process_lock import Busy, ProcessLock
-from dino_os.workspace import Workspace
 from engines.journal import verify
 from tests.cycles.duty import events, lines
+from tests.cycles.outboxes import Desk
 from tests.cycles.receiver import Receiver
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Desk:
-    """An outbox whose time is ours; each `send` is a new process's."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.clock = Clock()
-        self.secrets: dict[str, str] = {}
-        self.limits = Limits(attempts=3, keep_s=1000)
-
-    @property
-    def workspace(self) -> Workspace:
-        workspace = Workspace(self.root)
-        vars(workspace)["outbox"] = Outbox(
-            workspace.journal("outbox"), limits=self.limits, clock=self.clock, chance=lambda: 1.0
-        )
-        return workspace
-
-    @property
-    def outbox(self) -> Outbox:
-        return self.workspace.outbox
-
-    def queue(
-        self, *ids: str, to: str = "file:out.jsonl", key: str | None = None, **more: Any
-    ) -> None:
-        address = Address.parse(to, key)
-        drafts = [Draft(id_, f"key-{id_}", address, {"task": id_, **more}) for id_ in ids]
-        self.outbox.queue(drafts, batch=f"batch {ids}")
-
-    def send(self, timeout_s: float = 10.0) -> dict[str, int]:
-        sender = Sender.of(self.workspace)
-        sender._timeout_s = timeout_s
-        sender._secret = self._secret
-        return sender.send().as_dict()
-
-    def _secret(self, name: str) -> str:
-        if name not in self.secrets:
-            raise NotFound(f"no key {name!r} in the vault")
-        return self.secrets[name]
-
-    def records(self) -> Counter[str]:
-        return Counter(event["event_type"] for event in events(self.root, "outbox"))
-
-
-@pytest.fixture
-def desk(workspace: Path) -> Desk:
-    return Desk(workspace)
-
 
 # --- the record --------------------------------------------------------------------------------
 
@@ -193,6 +137,34 @@ def test_a_key_that_is_missing_is_waited_for(desk: Desk, receiver: Receiver) -> 
     assert desk.outbox.waiting()[0].reason == "no key 'hook' in the vault"
     desk.secrets, desk.clock.now = {"hook": "x"}, desk.clock.now + 100
     assert desk.send()["delivered"] == 1
+
+
+URL_KEY = Address("webhook", "", None, "url")
+
+
+def test_an_address_that_is_a_secret_is_recorded_nowhere(desk: Desk, receiver: Receiver) -> None:
+    """Only its key's name is, whatever becomes of the delivery."""
+    canary = "canary-7f3b"
+    drafts = [Draft(id_, f"key-{id_}", URL_KEY, {}) for id_ in "ab"]
+    desk.outbox.queue(drafts, batch="b")
+    reasons = []
+    for url in (None, f"gopher://x/{canary}", f"http://127.0.0.1:9/{canary}"):
+        desk.secrets = {"url": url} if url else {}
+        assert desk.send()["failed"] >= 1
+        reasons.append(desk.outbox.waiting()[0].reason)
+        desk.clock.now += 200
+    assert reasons[:2] == ["no key 'url' in the vault", "the key 'url' is no address of the web"]
+    assert reasons[2].startswith("webhook:key url: ")
+    assert "127.0.0.1" not in reasons[2]
+    desk.secrets = {"url": f"{receiver.url}/{canary}?token={canary}"}
+    receiver.answers = [404, 200]
+    assert desk.send()["failed"] == 1
+    desk.clock.now += 500
+    assert desk.send()["waiting"] == 0
+    assert receiver.requests[-1][0] == f"/{canary}?token={canary}"
+    kept = b"".join(f.read_bytes() for f in (desk.root / "memory").rglob("*") if f.is_file())
+    assert canary.encode() not in kept
+    assert canary not in str([d.as_dict() for d in desk.outbox.latest_delivered()])
 
 
 # --- places on this machine --------------------------------------------------------------------
@@ -356,3 +328,47 @@ def test_each_delivery_ends_in_one_record(desk: Desk, receiver: Receiver) -> Non
     )
     assert ended == dict.fromkeys("abcde", 1)
     assert desk.outbox.waiting() == []
+
+
+# --- time --------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_was_wrong_and_is_put_right_holds_nothing_up(desk: Desk) -> None:
+    """What was decided in a future that never came is due now, and grows old from now on."""
+    right = desk.clock.now
+    desk.clock.now = right + 10 * 365 * 86400
+    desk.queue("a", to="webhook:http://127.0.0.1:9/")
+    assert desk.send()["failed"] == 1
+    desk.clock.now = right
+    assert desk.outbox.next_due() == right
+    assert desk.send()["failed"] == 1
+    assert desk.outbox.next_due() == right + 60
+    desk.clock.now = right + 1000
+    assert desk.send()["given_up"] == 1
+
+
+def test_pauses_stay_pauses_however_often_nobody_is_there(desk: Desk) -> None:
+    """Not being reached is no refusal, so there is no end to the attempts within a long `keep_s`."""
+    desk.limits = Limits(attempts=3, keep_s=1e12)
+    desk.queue("a")
+    box = desk.outbox
+    with box.deciding():
+        for _ in range(1100):
+            assert box.failed(["a"], "nobody there", answered=False) == 1
+    assert box.next_due() == desk.clock.now + 3600
+
+
+def test_the_pauses_are_those_of_the_generator_that_was_handed_in() -> None:
+    """So that what is decided can be decided again."""
+
+    def pauses(seed: int) -> list[float | None]:
+        box = Outbox(clock=lambda: 0.0, rng=Random(seed))
+        box.queue([Draft("a", "a", Address.parse("bus:x"), {})], batch="b")
+        found = []
+        for _ in range(5):
+            box.failed(["a"], "no", answered=False)
+            found.append(box.next_due())
+        return found
+
+    assert pauses(7) == pauses(7) != pauses(8)
+    assert all(15 * 2**n <= (due or 0) <= 30 * 2**n for n, due in enumerate(pauses(7)))

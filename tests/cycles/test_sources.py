@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 
 from dino_os.errors import DinoError, InvalidInput
+from dino_os.planning import feeds, files
 from dino_os.planning.cycle_report import CycleReport
 from dino_os.web_calls import Unreachable
+from dino_os.workspace import Workspace
 from engines.journal import files_of
 from tests.conftest import REPOSITORY, Dino, command, environment
 from tests.cycles.conftest import Run
-from tests.cycles.duty import CALLS, DROPS, check, drop, write_duty
+from tests.cycles.duty import ALERTS, CALLS, DROPS, alert, check, drop, payload, write_duty
 from tests.cycles.receiver import Receiver
-from tests.desk import SIGNAL, calls_text
+from tests.desk import SIGNAL, calls_text, contents
 
 needs_sandbox = pytest.mark.skipif(not shutil.which("bwrap"), reason="no bubblewrap")
 RECORD = {"id": "W-1", "place": "Mole", "net": "North", "kind": "alarm", "hours": 1}
@@ -81,6 +83,136 @@ def test_a_file_that_cannot_be_moved_is_told_and_not_counted_again(duty: Path, r
     (duty / "done").unlink()
     second = run()
     assert (ids(second), second.moved, second.not_moved) == ([], 1, [])
+
+
+def test_what_was_moved_below_the_pattern_is_not_looked_at_again(duty: Path, run: Run) -> None:
+    """It was counted there, and it is the only one there is."""
+    drop(duty, "a.csv", [check("A")])
+    moving = {**DROPS, "glob": "in/**/*.csv", "done": "move-to in/done"}
+    assert [ids(run(sources=[moving])), ids(run()), ids(run())] == [["A"], [], []]
+    assert contents(duty / "in") == {"done/a.csv": calls_text([check("A")]).encode()}
+
+
+@pytest.mark.parametrize("kind", ["file", "alertmanager"])
+def test_a_file_that_lies_where_it_is_to_go_stays_there(duty: Path, run: Run, kind: str) -> None:
+    """By whatever name the folder is called."""
+    text = payload(alert("A")) if kind == "alertmanager" else calls_text([check("A")])
+    (duty / "in").mkdir()
+    (duty / "also").symlink_to("in")
+    (duty / "in" / "a.csv").write_text(text)
+    odd = {"name": "odd", kind: "in/a.csv", "map": "map.yaml", "done": "move-to also"}
+    if kind == "alertmanager":
+        odd["map"] = "alerts.yaml"
+    assert [ids(run(sources=[odd])), ids(run()), ids(run())] == [["A"], [], []]
+    assert (duty / "in" / "a.csv").read_text() == text
+
+
+def test_a_link_is_no_copy(duty: Path, run: Run) -> None:
+    """One in the folder may lead to the very file; one that is counted is moved as what it names."""
+    text = calls_text([check("A")])
+    drop(duty, "a.csv", [check("A")])
+    (duty / "done").mkdir()
+    (duty / "done" / "a.csv").symlink_to("../in/a.csv")
+    (duty / "far.csv").write_text(calls_text([check("B")]))
+    (duty / "in" / "b.csv").symlink_to("../far.csv")
+    assert ids(run(sources=[{**DROPS, "done": "move-to done"}])) == ["A", "B"]
+    assert (duty / "done" / "a-2.csv").read_text() == text
+    assert not (duty / "done" / "b.csv").is_symlink()
+    assert (duty / "done" / "b.csv").read_text() == (duty / "far.csv").read_text()
+    assert list((duty / "in").iterdir()) == []
+
+
+def test_a_name_that_cannot_be_written_down_is_that_files_problem(duty: Path, run: Run) -> None:
+    drop(duty, "a.csv", [check("A")])
+    odd = os.fsencode(duty / "in") + b"/b\xff.csv"
+    try:
+        Path(os.fsdecode(odd)).write_text(calls_text([check("B")]))
+    except OSError:
+        pytest.skip("this disk has no such names")
+    report = run(sources=[DROPS])
+    assert ids(report) == ["A"]
+    (problem,) = source(report)["problems"]
+    assert problem.endswith("/in/b\\xff.csv: its name is not UTF-8; rename it")
+    Path(os.fsdecode(odd)).rename(duty / "in" / "b.csv")
+    assert ids(run()) == ["B"]
+
+
+# --- what is remembered of files ---------------------------------------------------------------
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that were read to be told apart."""
+    found: list[str] = []
+
+    def read_bytes(path: Path) -> bytes:
+        found.append(path.name)
+        return path.read_bytes()
+
+    monkeypatch.setattr(files, "read_bytes", read_bytes)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["glob", "alertmanager"])
+def test_what_is_as_it_was_is_not_read_again(
+    duty: Path, run: Run, reads: list[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its size, times and inode say so; where they differ its content decides."""
+    monkeypatch.setattr(files, "_SETTLED_S", -1000)
+    drop(duty, "a.csv", [check("QA")])
+    write_duty(duty, sources=[DROPS])
+    if kind == "alertmanager":
+        (duty / "in" / "a.csv").write_text(payload(alert("QA")))
+        write_duty(duty, sources=[{**ALERTS, "alertmanager": "in"}])
+    assert ids(run()) == ["QA"]
+    reads.clear()
+    assert (ids(run()), reads) == ([], [])
+    os.utime(duty / "in" / "a.csv", (1, 1))
+    assert (ids(run()), reads) == ([], ["a.csv"])
+    assert (ids(run()), reads) == ([], ["a.csv"])
+    text = (duty / "in" / "a.csv").read_text()
+    (duty / "in" / "a.csv").write_text(text.replace("QA", "QB"))
+    os.utime(duty / "in" / "a.csv", (1, 1))
+    assert ids(run()) == ["QB"]
+
+
+def test_what_was_written_just_now_is_read_again(duty: Path, run: Run, reads: list[str]) -> None:
+    """A second write may leave the very times of the first."""
+    drop(duty, "a.csv", [check("A")])
+    assert ids(run(sources=[DROPS])) == ["A"]
+    reads.clear()
+    assert (ids(run()), reads) == ([], ["a.csv"])
+
+
+def test_of_many_new_files_a_run_takes_so_many_and_the_next_goes_on(
+    duty: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many were counted before; but where each is read each time there is no going on."""
+    monkeypatch.setattr(feeds, "AT_ONCE", 2)
+    for name in "abcde":
+        drop(duty, f"{name}.csv", [check(name)])
+    first = run(sources=[DROPS])
+    assert ids(first) == ["a", "b"]
+    assert source(first)["problems"] == ["in/*.csv: more than 2 new files; the next run goes on"]
+    assert [ids(run()), ids(run()), ids(run())] == [["c", "d"], ["e"], []]
+    kept = run(sources=[{**DROPS, "done": "keep"}])
+    assert source(kept)["reason"] == "in/*.csv: more than 2 files to be read each time"
+
+
+def test_files_that_are_gone_are_forgotten_the_oldest_first(
+    duty: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never those that are there, however many they are: they would be counted again."""
+    monkeypatch.setattr(files, "_GONE", 2)
+    write_duty(duty, sources=[DROPS])
+    for name in "abcdef":
+        drop(duty, f"{name}.csv", [check(name)])
+        run()
+    for name in "bcd":
+        (duty / "in" / f"{name}.csv").unlink()
+    assert ids(run()) == []
+    content = Workspace(duty).cycle_runs.memory_of("drops").content
+    assert sorted(content) == [f"in/{name}.csv" for name in "acdef"]
 
 
 def test_one_broken_file_holds_up_no_other(duty: Path, run: Run) -> None:
@@ -274,6 +406,26 @@ def test_an_address_that_gives_nothing_is_left_out_and_asked_again(
     with pytest.raises(Unreachable) as caught:
         run(sources=[{**asked, "required": True}])
     assert caught.value.exit_code == 4
+
+
+def test_what_stands_in_an_address_is_recorded_nowhere(
+    duty: Path, dino: Dino, receiver: Receiver
+) -> None:
+    """Nor shown: a query is often a key.  That it is another address is known all the same."""
+    canary = "canary-51ab"
+    receiver.headers, receiver.body = {"ETag": '"1"'}, json.dumps([RECORD]).encode()
+    write_duty(duty, sources=[{"http": f"{receiver.url}/calls?key={canary}", "map": "map.yaml"}])
+    shown = [dino("cycle", "run", "--json"), dino("cycle", "run"), dino("cycle", "--json")]
+    assert shown[0].json["sources"][0]["source"] == f"{receiver.url}/calls"
+    assert [request[1].get("if-none-match") for request in receiver.requests] == [None, '"1"']
+    write_duty(duty, sources=[{"http": f"{receiver.url}/calls?key=other", "map": "map.yaml"}])
+    shown += [dino("cycle", "run"), dino("cycle")]
+    assert "if-none-match" not in receiver.requests[-1][1]
+    receiver.answers = [500]
+    shown.append(dino("cycle", "run"))
+    kept = b"".join(f.read_bytes() for f in (duty / "memory").rglob("*") if f.is_file())
+    assert canary.encode() not in kept
+    assert all(canary not in outcome.out + outcome.err for outcome in shown)
 
 
 def test_a_key_goes_to_the_address_and_nowhere_else(
