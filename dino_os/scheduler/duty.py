@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dino_os.errors import DinoError, InvalidInput, NotFound
 from dino_os.scheduler.ledger import Ended, Wanted
 from dino_os.scheduler.model import RECORDED, SUBMITTED
+from dino_os.work.calls import refuse_own_call
 from dino_os.work.duty import Duty
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class SchedulerDuty(Duty):
         if policies.timeout_s is not None:
             options["timeout_s"] = policies.timeout_s
         if ":" in wanted.func:
+            refuse_own_call(wanted.func)  # it may be of a record from before that was refused
             payload = {"call": wanted.func, "params": wanted.params}
             return Task(**options, payload=payload)
         from dino_os.work.tasks import skill_task  # noqa: PLC0415

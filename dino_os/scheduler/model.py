@@ -65,6 +65,7 @@ class StoredJob:
     A job.
 
     Attributes:
+        owner: The entity that added or changed it last ("skill:NAME"); None: a user, or a program.
         added: From where its interval is counted.
         next_run: The earliest of its due times that is not decided yet, paused or not.
         requested: When somebody asked for a run beside those.
@@ -85,6 +86,7 @@ class StoredJob:
     last_outcome: str | None = None
     paused: bool = False
     paused_until: float | None = None
+    owner: str | None = None
     occurrences: dict[float, Occurrence] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -127,6 +129,7 @@ class StoredJob:
             "id": self.id,
             "name": self.name,
             "func": self.func,
+            "owner": self.owner,
             "trigger": dict(self.trigger),
             "params": dict(self.params),
             "policies": self.policies.as_dict(),

@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dino_os.scheduler.model import as_time
 from dino_os.scheduler.policies import MISFIRES, OVERLAPS
+from engines.checks import time_text
 from engines.journal import verify
 from tests.scheduler.conftest import Clock
 from tests.scheduler.desk import Desk
@@ -70,7 +70,7 @@ def do(desk: Desk, what: str, value: Any) -> None:
 
 
 def in_utc(moment: float) -> str:
-    return as_time(moment) or ""
+    return time_text(moment) or ""
 
 
 @given(policies, lists(changes))
