@@ -140,6 +140,8 @@ class SchedulerDuty(Duty):
         policies, group = wanted.policies, f"job:{wanted.job_id}"
         options: dict[str, Any] = {
             "task_id": wanted.task_id,
+            # A crash may be mended when the id is forgotten; keys outlast it.
+            "key": wanted.task_id,
             "priority": TaskPriority[policies.priority.upper()],
             "source": group,
             "max_attempts": policies.max_attempts,
