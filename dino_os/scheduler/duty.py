@@ -76,8 +76,8 @@ class SchedulerDuty(Duty):
     def _look_at_the_clock(self) -> None:
         wall, steady = self._jobs.clock(), self._clock()
         before, self._seen = self._seen, (wall, steady)
-        if before:
-            self._jobs.note_jump((wall - before[0]) - (steady - before[1]))
+        moved = (wall - before[0]) - (steady - before[1]) if before else 0.0
+        self._jobs.heed_clock(moved)
 
     # --- what became of tasks ----------------------------------------------------------------
 

@@ -126,6 +126,7 @@ class JobTable(Engine):
             event["added"],
             event["next_run"],
             owner=event.get("entity"),
+            seen=event["added"],
         )
 
     def apply_job_changed(self, event: Event) -> None:
@@ -135,6 +136,7 @@ class JobTable(Engine):
         job.policies = Policies(**event["policies"])
         job.trigger, job.added = event["trigger"], event["added"]
         job.next_run = event["next_run"]
+        job.seen = max(job.seen, job.added)
 
     def apply_job_removed(self, event: Event) -> None:
         job = self._jobs.pop(event["job_id"])
@@ -159,6 +161,14 @@ class JobTable(Engine):
     def apply_job_advanced(self, event: Event) -> None:
         job = self._jobs[event["job_id"]]
         job.next_run, job.requested = event["next_run"], None
+
+    def apply_job_replanned(self, event: Event) -> None:
+        job = self._jobs[event["job_id"]]
+        job.next_run, job.added = event["next_run"], event["added"]
+
+    def apply_clock_jumped(self, event: Event) -> None:
+        for job in self._jobs.values():
+            job.seen = min(job.seen, event["now"])
 
     # --- folding: due times ------------------------------------------------------------------
 
@@ -209,6 +219,7 @@ class JobTable(Engine):
         """The job of which a due time was decided, moved on to its next."""
         job = self._jobs[event["job_id"]]
         job.next_run = event["next_run"]
+        job.seen = max(job.seen, event.get("now", 0.0), event.get("due", 0.0))
         if event["why"] == "requested":
             job.requested = None
         return job

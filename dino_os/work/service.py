@@ -68,6 +68,7 @@ class Service:
         self._crew: Crew | None = None
         self._ending_since: float | None = None
         self._kept = time.monotonic()
+        self._wall = 0.0
         self._bell, self._rings = socket.socketpair()
         for end in (self._bell, self._rings):
             end.settimeout(0)
@@ -132,6 +133,9 @@ class Service:
 
     def _take_turns(self, changed: set[str], *, all_of_them: bool) -> None:
         now = time.time()
+        # When turns are due was said by a clock that has been set back since.
+        all_of_them = all_of_them or now < self._wall
+        self._wall = now
         due = [t for t in self._duties if all_of_them or t.is_due(now, changed)]
         for turns in due:
             turns.at = 0.0  # also where one before it, or it itself, cannot take its turn now
