@@ -71,10 +71,13 @@ def list_jobs(workspace: Workspace, as_json: bool) -> None:
         output.say("no jobs yet; `dino scheduler add NAME SKILL --every 15m` makes one")
     else:
         rows = [
-            (job["name"], job["func"], _when(job["trigger"]), job["status"], _policies(job))
+            (
+                *(job["name"], job["func"], job["owner"] or "", _when(job["trigger"])),
+                *(job["status"], _policies(job)),
+            )
             for job in jobs
         ]
-        output.table(("job", "runs", "when", "status", "policies"), rows)
+        output.table(("job", "runs", "owner", "when", "status", "policies"), rows)
 
 
 def _policy_options(command: F) -> F:
@@ -278,6 +281,7 @@ def _became(one: dict[str, Any]) -> str:
 
 
 def _trigger(said: dict[str, str]) -> dict[str, Any]:
+    from dino_os.scheduler.triggers import read_trigger, refuse_too_often  # noqa: PLC0415
     from dino_os.units import seconds  # noqa: PLC0415
 
     zone = {"tz": said.pop("tz")} if "tz" in said else {}
@@ -285,7 +289,9 @@ def _trigger(said: dict[str, str]) -> dict[str, Any]:
         raise InvalidInput("say when: one of --cron, --every and --at")
     (name, value) = said.popitem()
     if name == "every":
-        return {"kind": "interval", "seconds": seconds(value, "--every"), **zone}
+        every = read_trigger({"kind": "interval", "seconds": seconds(value, "--every")}, zone)
+        refuse_too_often(every)
+        return every
     return {"kind": name, "expr" if name == "cron" else "at": value, **zone}
 
 

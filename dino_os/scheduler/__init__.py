@@ -28,11 +28,12 @@ class Job:
 
     Attributes:
         func: A skill's name, or a function as "module:name".
+        owner: The skill that added it, as "skill:NAME"; None where it was a user or a program.
         trigger: In its canonical form; a cron job's names its time zone.
         next_run: None while it is paused, and where it will not run again.
         last_run: When the last run began that is over.
         status: scheduled, paused or running.
-        params: What it is called with.
+        params: What it is called with; a skill is not shown those of jobs that are not its own.
         policies: What was said about missed times, overlap and how it runs; else the defaults hold.
         last_outcome: How that run ended: ok, error, timeout, …
         paused_until: When a pause ends by itself.
@@ -51,6 +52,7 @@ class Job:
     last_outcome: str | None = None
     paused_until: datetime | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    owner: str | None = None
 
 
 class Scheduler(Face):
@@ -85,6 +87,7 @@ class Scheduler(Face):
         Raises:
             InvalidInput: The name is taken, the time never comes, or nobody else could find *func*.
             SchedulerError: There are as many jobs as there may be.
+            Denied: In a sandbox, where *func* is not the skill itself, or the job is another's.
         """
         path = func if isinstance(func, str) else path_of(func)
         job_id = str(self._call("add_job", name=name, func=path, trigger=trigger, **kw))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dino_os.errors import DinoError, InvalidInput, NotFound
 from dino_os.scheduler.ledger import Ended, Wanted
 from dino_os.scheduler.model import RECORDED, SUBMITTED
+from dino_os.work.calls import refuse_own_call
 from dino_os.work.duty import Duty
 
 if TYPE_CHECKING:
@@ -69,8 +70,10 @@ class SchedulerDuty(Duty):
         return jobs.wake()
 
     def is_worked_for(self) -> bool:
-        """Whether a process that is alive works off what is submitted."""
-        return any(not session["lost"] for session in self._tasks.sessions())
+        """Whether a process that is alive, and stays, works off the skills that are submitted."""
+        return any(
+            one["skills"] and not (one["lost"] or one["leaving"]) for one in self._tasks.sessions()
+        )
 
     def _is_due(self, now: float) -> bool:
         wake = self._jobs.wake()
@@ -79,8 +82,8 @@ class SchedulerDuty(Duty):
     def _look_at_the_clock(self) -> None:
         wall, steady = self._jobs.clock(), self._clock()
         before, self._seen = self._seen, (wall, steady)
-        if before:
-            self._jobs.note_jump((wall - before[0]) - (steady - before[1]))
+        moved = (wall - before[0]) - (steady - before[1]) if before else 0.0
+        self._jobs.heed_clock(moved)
 
     # --- what became of tasks ----------------------------------------------------------------
 
@@ -143,6 +146,8 @@ class SchedulerDuty(Duty):
         policies, group = wanted.policies, f"job:{wanted.job_id}"
         options: dict[str, Any] = {
             "task_id": wanted.task_id,
+            # A crash may be mended when the id is forgotten; keys outlast it.
+            "key": wanted.task_id,
             "priority": TaskPriority[policies.priority.upper()],
             "source": group,
             "max_attempts": policies.max_attempts,
@@ -153,6 +158,7 @@ class SchedulerDuty(Duty):
         if policies.timeout_s is not None:
             options["timeout_s"] = policies.timeout_s
         if ":" in wanted.func:
+            refuse_own_call(wanted.func)  # it may be of a record from before that was refused
             payload = {"call": wanted.func, "params": wanted.params}
             return Task(**options, payload=payload)
         from dino_os.work.tasks import skill_task  # noqa: PLC0415

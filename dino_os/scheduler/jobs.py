@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from dino_os.errors import InvalidInput, SchedulerError
@@ -22,8 +22,12 @@ from dino_os.scheduler.ledger import Ledger
 from dino_os.scheduler.model import SUBMITTED, StoredJob
 from dino_os.scheduler.policies import NAMES, Policies
 from dino_os.scheduler.triggers import Trigger, next_time, read_moment, read_trigger, zone_of
+from dino_os.work.calls import refuse_own_call
 from engines import checks
 from engines.journal import Journal
+
+if TYPE_CHECKING:
+    from dino_os.scheduler.skill_jobs import SkillJobs
 
 _PARAMS_LIMIT = 2**16
 _LONGEST_NAME = 200
@@ -98,17 +102,17 @@ class Jobs(Ledger):
                     f"there is a job named {name!r} already, {twin.id}",
                     hint="remove it first, or replace it",
                 )
-            self._change(twin, said)
+            self._change(self._own(twin), said)
             return twin.id
 
     def remove_job(self, job_id: str) -> bool:
         with self.deciding():
-            self.record("job_removed", job_id=self._find(job_id).id)
+            self.record("job_removed", job_id=self._own(self._find(job_id)).id)
         return True
 
     def pause(self, job_id: str, until: str | None = None) -> bool:
         with self.deciding():
-            job = self._find(job_id)
+            job = self._own(self._find(job_id))
             moment = None if until is None else read_moment(until)
             if moment is not None and moment <= self.clock():
                 raise InvalidInput(f"{until} is past", hint="name a time to come")
@@ -120,7 +124,7 @@ class Jobs(Ledger):
 
     def resume(self, job_id: str, *, skip_missed: bool | None = None) -> bool:
         with self.deciding():
-            job = self._find(job_id)
+            job = self._own(self._find(job_id))
             if not job.paused:
                 return False
             self._resume(job, self.clock(), skip_missed=skip_missed)
@@ -128,7 +132,7 @@ class Jobs(Ledger):
 
     def run_now(self, job_id: str) -> bool:
         with self.deciding():
-            job = self._find(job_id)
+            job = self._own(self._find(job_id))
             if job.paused:
                 raise InvalidInput(f"the job {job.name!r} is paused", hint="resume it first")
             if job.requested is None:
@@ -147,6 +151,11 @@ class Jobs(Ledger):
             job.as_dict() | ({"status": "running"} if job.id in running and not job.paused else {})
             for job in self._jobs.values()
         ]
+
+    def owner_of(self, job_id: str) -> str | None:
+        """The entity whose job that is; None: a user's, or a program's."""
+        self.refresh()
+        return self._find(job_id).owner
 
     def job_count(self) -> int:
         self.refresh()
@@ -169,6 +178,14 @@ class Jobs(Ledger):
         wanted = min(max(checks.whole(count, "count"), 0), _MOST_SHOWN)
         times = islice(job.times.all_after(decided_to), wanted) if job.next_run else ()
         return [datetime.fromtimestamp(time, zone).isoformat() for time in times]
+
+    # --- for a sandbox -----------------------------------------------------------------------
+
+    def for_skill(self, skill: str, entity: str) -> SkillJobs:
+        """What that skill has of them, in the name of *entity*."""
+        from dino_os.scheduler.skill_jobs import SkillJobs  # noqa: PLC0415  it imports this
+
+        return SkillJobs(self, skill, entity)
 
     # --- below the face ----------------------------------------------------------------------
 
@@ -199,7 +216,8 @@ class Jobs(Ledger):
 
     def _change(self, job: StoredJob, said: _Said) -> None:
         """Make *job* what was said; a new trigger counts from now, and what had come is skipped."""
-        if _Said(job.func, job.trigger, job.params, job.policies) == said:
+        known = _Said(job.func, job.trigger, job.params, job.policies)
+        if known == said and job.owner == self._asker:
             return
         now, added, due = self.clock(), job.added, job.next_run
         if said.trigger != job.trigger:
@@ -231,11 +249,16 @@ def _read(func: Any, trigger: Any, params: Any, options: Mapping[str, Any]) -> _
             f"a job runs a skill or a function, found {func!r}",
             hint='name a skill, or a function as "module:name"',
         )
+    refuse_own_call(func)
     given = checks.mapping(params, "params")
     to_text(given, "params", _PARAMS_LIMIT)
     policies = Policies.read({name: options[name] for name in options if name in NAMES})
-    when = {name: options[name] for name in options if name not in NAMES}
-    return _Said(func, read_trigger(trigger, when), given, policies)
+    return _Said(func, trigger_said(trigger, options), given, policies)
+
+
+def trigger_said(trigger: Any, options: Mapping[str, Any]) -> Trigger:
+    """The trigger that `add_job` is given, of which some may stand among its *options*."""
+    return read_trigger(trigger, {n: said for n, said in options.items() if n not in NAMES})
 
 
 def _checked_name(said: Any) -> str:

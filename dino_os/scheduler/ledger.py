@@ -10,6 +10,7 @@ the job and the due time, so that submitting it twice makes one task.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,7 @@ from dino_os.scheduler.due import Decision, Row, Run, decide, just_after
 from dino_os.scheduler.model import RECORDED, SUBMITTED, Occurrence, StoredJob
 from dino_os.scheduler.policies import Policies
 from dino_os.scheduler.table import JobTable
+from dino_os.scheduler.triggers import times_after
 
 _JUMP_S = 300.0
 
@@ -85,13 +87,28 @@ class Ledger(JobTable):
                     job_id, due = self._open[task_id]
                     self.record("occurrence_submitted", job_id=job_id, due=due, task_id=task_id)
 
-    def note_jump(self, by_s: float) -> bool:
-        """Record that the clock moved *by_s* seconds more than time did, where that is much."""
-        if abs(by_s) <= _JUMP_S:
-            return False
+    def heed_clock(self, by_s: float = 0.0) -> None:
+        """
+        Record that the clock was set, where that is much, and plan anew what was planned by it.
+
+        What ran while it was wrong has run; but where it was ahead, times that are still to come
+        were passed over, and no next run would come before that wrong time does.
+
+        Args:
+            by_s: By how much it moved more than time did, as far as this process was there.
+        """
+        jumped = abs(by_s) > _JUMP_S
+        if not jumped and not self._ahead():
+            return
         with self.deciding():
-            self.record("clock_jumped", by_s=round(by_s, 3), now=self.clock())
-        return True
+            ahead, now = self._ahead(), self.clock()
+            if not jumped and not ahead:  # another process was first
+                return
+            by_s = by_s if jumped else -ahead
+            decided_later = [job for job in self._jobs.values() if job.seen > now]
+            self.record("clock_jumped", by_s=round(by_s, 3), now=now)
+            for job in decided_later:
+                self._replan(job, now)
 
     # --- deciding ----------------------------------------------------------------------------
 
@@ -99,7 +116,7 @@ class Ledger(JobTable):
         decision = Decision(job.next_run)
         if job.next_run is not None and job.next_run <= now:
             decision = decide(job.times, job.policies, job.id, job.next_run, now)
-        fresh = [run for run in decision.runs if run.due not in job.occurrences]
+        fresh = [run for run in decision.runs if not job.has_run(run.due)]
         wanted, rows = self._overlapping(job, [*fresh, *self._requested(job, decision)])
         rows = sorted([*decision.rows, *rows], key=lambda row: row.first)
         self._skip(job, rows, decision.next_run)
@@ -107,6 +124,19 @@ class Ledger(JobTable):
             self._record_run(job, run, cancels, decision.next_run, now)
         if job.next_run != decision.next_run or job.requested is not None:
             self.record("job_advanced", job_id=job.id, next_run=decision.next_run)
+
+    def _ahead(self) -> float:
+        """By how much the clock was ahead when something was decided, where that is much; else 0"""
+        by_s = max((job.seen for job in self._jobs.values()), default=0.0) - self.clock()
+        return by_s if by_s > _JUMP_S else 0.0
+
+    def _replan(self, job: StoredJob, now: float) -> None:
+        """Have *job* run next at the first time to come at which it has not run yet."""
+        added = _moved_back(job, now)
+        coming = times_after(job.trigger, after=now, since=added)
+        due = next((time for time in coming if not job.has_run(time)), None)
+        if due is not None and (job.next_run is None or due < job.next_run):
+            self.record("job_replanned", job_id=job.id, next_run=due, added=added)
 
     def _requested(self, job: StoredJob, decision: Decision) -> list[Run]:
         """The run that somebody asked for, unless one is due anyway at that very moment."""
@@ -161,7 +191,7 @@ class Ledger(JobTable):
         )
 
     def _skip(self, job: StoredJob, rows: Iterable[Row], next_run: float | None) -> None:
-        for row in rows:
+        for row in (part for whole in rows for part in _without_runs(job, whole)):
             self.record(
                 "occurrences_skipped",
                 job_id=job.id,
@@ -172,6 +202,7 @@ class Ledger(JobTable):
                 reason=row.reason,
                 why=row.why,
                 next_run=next_run,
+                now=self.clock(),
             )
 
     def _resume(self, job: StoredJob, moment: float, *, skip_missed: bool | None) -> None:
@@ -227,6 +258,27 @@ def _start_by(job: StoredJob, found: Occurrence) -> float | None:
     if deadline is None:
         return None
     return found.due + job.policies.jitter(job.id, found.due) + deadline
+
+
+def _moved_back(job: StoredJob, now: float) -> float:
+    """From where its interval is counted, by whole intervals no later than *now*."""
+    if job.trigger["kind"] != "interval" or job.added <= now:
+        return job.added
+    every: int = job.trigger["everyMs"]
+    steps = math.ceil((job.added - now) * 1000 / every)
+    return (round(job.added * 1000) - steps * every) / 1000
+
+
+def _without_runs(job: StoredJob, row: Row) -> Iterable[Row]:
+    """*row* without the times that ran before the clock was set back."""
+    ran = sorted(due for due in job.ran if row.first <= due <= row.last)
+    if not ran or row.why != "due":
+        yield row
+        return
+    low = row.first
+    for due in [*ran, just_after(row.last)]:
+        yield from job.times.row(low, due, row.reason)
+        low = just_after(due)
 
 
 def _joined(rows: Iterable[Row]) -> Iterable[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from engines import checks
 
 RECORDED, SUBMITTED, ENDED, SKIPPED = "recorded", "submitted", "ended", "skipped"
 _REMEMBERED = 20
+_RUNS_KNOWN = 200
 
 
 @dataclass(slots=True)
@@ -65,10 +67,13 @@ class StoredJob:
     A job.
 
     Attributes:
+        owner: The entity that added or changed it last ("skill:NAME"); None: a user, or a program.
         added: From where its interval is counted.
         next_run: The earliest of its due times that is not decided yet, paused or not.
+        seen: The latest moment that is known to have come when something was decided about it.
         requested: When somebody asked for a run beside those.
         occurrences: The last of its due times, by time; those that are not done are all there.
+        ran: The due times of its last runs, of which some may be still to come (see `seen`).
         counts: How often each came: an outcome's word, or skipped for a reason.
     """
 
@@ -85,7 +90,10 @@ class StoredJob:
     last_outcome: str | None = None
     paused: bool = False
     paused_until: float | None = None
+    owner: str | None = None
+    seen: float = 0.0
     occurrences: dict[float, Occurrence] = field(default_factory=dict)
+    ran: deque[float] = field(default_factory=lambda: deque(maxlen=_RUNS_KNOWN))
     counts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -109,11 +117,18 @@ class StoredJob:
     def task_id(self, due: float) -> str:
         return f"job:{self.id}@{checks.time_text(due)}"
 
+    def has_run(self, due: float) -> bool:
+        """Whether that due time is known to have become a task; the engine knows of older ones."""
+        return due in self.ran
+
     def remember(self, found: Occurrence) -> None:
         """Keep *found*, and forget the earliest of too many that are done."""
-        self.occurrences[found.due] = found
         if found.state == SKIPPED:
             self.count(f"skipped:{found.reason}", found.count)
+        else:
+            self.ran.append(found.due)
+        self.occurrences.pop(found.due, None)
+        self.occurrences[found.due] = found
         spare = len(self.occurrences) - _REMEMBERED
         done = [due for due, known in self.occurrences.items() if not known.is_open]
         for due in done[: max(spare, 0)]:
@@ -127,6 +142,7 @@ class StoredJob:
             "id": self.id,
             "name": self.name,
             "func": self.func,
+            "owner": self.owner,
             "trigger": dict(self.trigger),
             "params": dict(self.params),
             "policies": self.policies.as_dict(),

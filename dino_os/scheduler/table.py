@@ -7,10 +7,12 @@ commands and recorded, so that folding needs neither a clock nor the data of tim
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from dino_os.errors import NotFound
+from dino_os.errors import Denied, NotFound
 from dino_os.scheduler.model import (
     ENDED,
     RECORDED,
@@ -34,6 +36,7 @@ class JobTable(Engine):
         # Not a part of the state: what `wake` found, and whether it has to look again.
         self._stale = True
         self._wake: float | None = None
+        self._asker: str | None = None
         super().__init__(journal, clock=clock)
 
     def reset(self) -> None:
@@ -43,6 +46,35 @@ class JobTable(Engine):
         self._leaving: dict[str, StoredJob] = {}
         # Task → job and due time of what is recorded or submitted and has not ended.
         self._open: dict[str, tuple[str, float]] = {}
+
+    # --- in whose name -----------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def asked_by(self, entity: str) -> Iterator[None]:
+        """Decide in the name of *entity*: events say so, and jobs of others are not changed."""
+        with self.deciding():
+            self._asker = entity
+            try:
+                yield
+            finally:
+                self._asker = None
+
+    def record(self, event_type: str, **payload: Any) -> Event:
+        named = {"entity": self._asker} if self._asker else {}
+        return super().record(event_type, **payload, **named)
+
+    def _own(self, job: StoredJob) -> StoredJob:
+        """
+        *job*, where whoever asks may change it.
+
+        Raises:
+            Denied: An entity asks, and it is another's.
+        """
+        if self._asker and job.owner != self._asker:
+            raise Denied(
+                f"the job {job.name!r} is {job.owner or 'the operator'}'s, not {self._asker}'s"
+            )
+        return job
 
     # --- queries -----------------------------------------------------------------------------
 
@@ -93,14 +125,18 @@ class JobTable(Engine):
             Policies(**event.get("policies", {})),
             event["added"],
             event["next_run"],
+            owner=event.get("entity"),
+            seen=event["added"],
         )
 
     def apply_job_changed(self, event: Event) -> None:
         job = self._jobs[event["job_id"]]
         job.func, job.params = event["func"], event["params"]
+        job.owner = event.get("entity")
         job.policies = Policies(**event["policies"])
         job.trigger, job.added = event["trigger"], event["added"]
         job.next_run = event["next_run"]
+        job.seen = max(job.seen, job.added)
 
     def apply_job_removed(self, event: Event) -> None:
         job = self._jobs.pop(event["job_id"])
@@ -125,6 +161,14 @@ class JobTable(Engine):
     def apply_job_advanced(self, event: Event) -> None:
         job = self._jobs[event["job_id"]]
         job.next_run, job.requested = event["next_run"], None
+
+    def apply_job_replanned(self, event: Event) -> None:
+        job = self._jobs[event["job_id"]]
+        job.next_run, job.added = event["next_run"], event["added"]
+
+    def apply_clock_jumped(self, event: Event) -> None:
+        for job in self._jobs.values():
+            job.seen = min(job.seen, event["now"])
 
     # --- folding: due times ------------------------------------------------------------------
 
@@ -175,6 +219,7 @@ class JobTable(Engine):
         """The job of which a due time was decided, moved on to its next."""
         job = self._jobs[event["job_id"]]
         job.next_run = event["next_run"]
+        job.seen = max(job.seen, event.get("now", 0.0), event.get("due", 0.0))
         if event["why"] == "requested":
             job.requested = None
         return job

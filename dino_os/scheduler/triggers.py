@@ -34,6 +34,7 @@ _OPTIONS = {
     "at": {"at", "tz"},
 }
 _LONGEST_MS = 100 * 366 * 86_400_000
+_LEAST_MS = 1000
 _LONGEST_EXPR = 200
 _weekdays = re.compile(r"[a-z*]+(?:[-,][a-z]+)*(?:#[1-5]|L)?", re.IGNORECASE).fullmatch
 
@@ -65,6 +66,20 @@ def read_trigger(trigger: object, options: Mapping[str, Any]) -> Trigger:
                 hint=f"it has {', '.join(sorted(known))}",
             )
     return {"kind": kind, **_READERS[kind](said)}
+
+
+def refuse_too_often(trigger: Trigger) -> None:
+    """
+    Stop where *trigger* is an interval that only a program of one's own may ask for.
+
+    Raises:
+        InvalidInput: It is shorter than a second.
+    """
+    if trigger["kind"] == "interval" and trigger["everyMs"] < _LEAST_MS:
+        raise InvalidInput(
+            f"an interval of {trigger['everyMs']} ms is too short",
+            hint="at least 1s; each due time is a record for good",
+        )
 
 
 def next_time(trigger: Trigger, *, after: float, since: float) -> float | None:

@@ -21,9 +21,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from dino_os.errors import DinoError
-from dino_os.orders.tasks import ASK_PROVIDER
-from dino_os.outbox.duty import SEND
 from dino_os.upkeep import after_writing
+from dino_os.work.calls import own_calls
 from dino_os.work.duty import Duty
 from dino_os.work.turns import Complaints, Turns, told
 from dino_os.work.wake import LOOK_EVERY_S, Wake
@@ -209,7 +208,7 @@ class Service:
 
     def _hire(self) -> Crew:
         resources = self._workspace.resources
-        named = {ASK_PROVIDER, SEND, *self._workspace.config.settings.resources.functions}
+        named = {*own_calls(), *self._workspace.config.settings.resources.functions}
 
         def runs(does: str) -> bool:
             # No other is ever handed to a worker, which imports what it is told to.

@@ -107,7 +107,11 @@ class Workspace(Parts):
         keys = [f"key:{name}" for name in request.permissions.keys]
         self.security.lend(entity, [*self.config.settings.sandbox.skill_permissions, *keys])
         tools = self.tools.for_skill(request.name, request.permissions, until)
-        parts = {**self.parts, "tools": lambda: tools}
+        parts = {
+            **self.parts,
+            "tools": lambda: tools,
+            "scheduler": lambda: self.jobs.for_skill(request.name, entity),
+        }
         # Whoever may get a key may print it, publish it, or name a host after it.
         redactor = self.security.redactor if self.security.gives_keys(entity) else None
         return Broker(parts, self.security, entity, redactor=redactor)

@@ -86,12 +86,13 @@ class Claims(ResourceState):
 
     # --- commands ----------------------------------------------------------------------------
 
-    def join(self, *, slots: int | None = None) -> str:
+    def join(self, *, slots: int | None = None, skills: bool = True) -> str:
         """
         Begin a session: this process will claim tasks.
 
         Args:
             slots: How many worker processes it has, whatever size the compute pool is.
+            skills: Whether it runs skills.
 
         Returns:
             Its name, with which it claims.
@@ -101,7 +102,14 @@ class Claims(ResourceState):
         self._files.hold(name)
         now = self._now()
         with self.deciding():
-            self.record("session_joined", session=name, pid=os.getpid(), slots=slots, **_alive(now))
+            self.record(
+                "session_joined",
+                session=name,
+                pid=os.getpid(),
+                slots=slots,
+                skills=skills,
+                **_alive(now),
+            )
         return name
 
     def leave(self, name: str) -> None:

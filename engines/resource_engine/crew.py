@@ -58,7 +58,7 @@ class Crew:
         self._next_look = 0.0
         self._claims_from = 0.0
         self._next_upkeep = 0.0
-        self.name = engine.join(slots=slots)
+        self.name = engine.join(slots=slots, skills=runs("skill:"))
         self._seen = engine.journal.end  # behind the last exchange
         self.leaving = False
         self._claimed = False  # whether the last exchange asked for all that there was room for
@@ -171,7 +171,7 @@ class Crew:
         self._workers.close()
         self._owed, self._returned = [], {}
         self.engine.leave(self.name)
-        self.name = self.engine.join(slots=self._slots)
+        self.name = self.engine.join(slots=self._slots, skills=self._runs("skill:"))
 
     def _look_again(self) -> float:
         """Others may be lost at any time, and a task's time may come."""

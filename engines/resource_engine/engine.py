@@ -239,7 +239,7 @@ class ResourceEngine(Running, Claims):
         return counts
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Who works: name, pid, since when, how many leases, and why it is lost if it is."""
+        """Who works: name, pid, since when, how many leases, what of, why it is lost if it is."""
         self.refresh()
         now = self._now()
         return [
@@ -249,6 +249,8 @@ class ResourceEngine(Running, Claims):
                 "joined": session.joined,
                 "slots": session.slots,
                 "leases": len(self._holds(session.name)),
+                "skills": session.skills,
+                "leaving": session.joined_seq < self._drained,
                 "lost": self._why_lost(session.name, now),
             }
             for session in self._sessions.values()

@@ -29,6 +29,7 @@ class Session:
         until: Until when it may hold what it claimed without a sign of life, by the clock.
         until_mono: The same by the monotonic clock of *boot*.
         slots: How many worker processes it was told to have; None follows the pool.
+        skills: Whether it runs skills; a program may run its own functions only.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Session:
     until: float
     until_mono: float
     slots: int | None = None
+    skills: bool = True
 
 
 @dataclass(slots=True)
@@ -208,6 +210,7 @@ class ResourceState(Engine):
             event["until"],
             event["until_mono"],
             event["slots"],
+            event["skills"],
         )
         self._sessions[session.name] = session
         self._size(self.pools[ResourceType.COMPUTE])

@@ -158,9 +158,21 @@ def scheduler() -> Iterator[Step]:
         yield lambda w: w.jobs.run_now("once")
         yield lambda w: w.jobs.decide_due()
     yield lambda w: w.jobs.resume(MARK, skip_missed=True)
-    yield lambda w: w.jobs.note_jump(-301.5)
+    yield lambda w: w.jobs.heed_clock(-301.5)
+    yield lambda w: w.jobs.for_skill("hello", "skill:hello").add_job(
+        "own", "hello", "interval", minutes=5
+    )
+    yield lambda w: w.jobs.for_skill("hello", "skill:hello").pause("own")
+    yield _look_at_a_clock_that_was_ahead
     yield lambda w: w.jobs.remove_job("once")
     yield lambda w: w.jobs.submit(lambda wanted: {one.task_id: None for one in wanted})
+
+
+def _look_at_a_clock_that_was_ahead(w: Workspace) -> None:
+    clock = w.jobs.clock
+    w.jobs.clock = lambda: clock() - 86_400.0
+    w.jobs.heed_clock()
+    w.jobs.clock = clock
 
 
 def _change(name: str, **policies: Any) -> Step:

@@ -11,7 +11,8 @@ from dino_os.errors import InvalidInput
 from dino_os.scheduler.duty import SchedulerDuty
 from dino_os.scheduler.jobs import Jobs
 from dino_os.workspace import Workspace
-from engines.resource_engine import TaskState
+from engines.journal import RecordedJournal
+from engines.resource_engine import Task, TaskState, table
 from tests.scheduler.conftest import Clock
 from tests.scheduler.desk import Desk
 
@@ -109,6 +110,28 @@ def test_a_run_that_goes_on_is_cancelled_when_the_next_takes_its_place(desk: Des
     assert len(desk.begin()) == 1
     desk.duty.turn()
     assert desk.states == ["08:40 ended cancelled", "08:50 submitted"]
+
+
+def test_a_run_that_the_engine_has_forgotten_is_not_made_again(
+    desk: Desk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn that submitted it was killed, and came back after very many other tasks."""
+    monkeypatch.setattr(table, "_KEPT", 1)
+    monkeypatch.setattr(table, "_KEPT_NAMES", 3)
+    job_id = desk.add()
+    clock.set("2027-01-15T08:40:00Z")
+    desk.crash("after")
+    desk.end()
+    for name in "abcdefgh":
+        desk.tasks.submit_task(Task(name))
+        desk.end()
+    other = Desk(desk.folder, clock)
+    for _ in range(2):
+        other.duty.turn()
+    assert (other.under_way(), other.states) == ([], ["08:40 ended ok"])
+    submitted = RecordedJournal(desk.folder / "engine_state.jsonl").events()
+    ids = [event["task_id"] for event in submitted if event["event_type"] == "task_submitted"]
+    assert ids.count(f"job:{job_id}@2027-01-15T08:40:00Z") == 1
 
 
 def test_run_now_runs_beside_the_plan(desk: Desk, clock: Clock) -> None:
