@@ -10,7 +10,8 @@ run: $(VENV)/.runtime ## plan one cycle of the example and show the plan
 	@$(BIN)/dino plan-cycle examples/fire-duty/scenario.yaml --show 8
 
 test: check ## everything that continuous integration checks
-	@$(BIN)/pytest -n auto
+	@# Half of the time they wait, for disks and for processes: more at once than there are cores.
+	@$(BIN)/pytest -n 4
 
 check: $(VENV)/.development ## lint, format and types
 	@$(BIN)/ruff check --quiet .
