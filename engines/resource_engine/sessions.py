@@ -44,6 +44,12 @@ class LockFiles:
         self._folder = folder
         self._held: dict[str, int] = {}
 
+    def __del__(self) -> None:
+        """Whoever drops the engine works no more."""
+        for fd in self._held.values():
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
     def hold(self, name: str) -> None:
         """Show that session *name* lives, until this process and its children end."""
         if self._folder is None:

@@ -26,6 +26,7 @@ class Seen:
     start_by: float | None = None
     unmet: set[str] = field(default_factory=set)
     cancelling: bool = False
+    began: float = 0.0
 
     @property
     def needs(self) -> dict[str, int]:
@@ -43,9 +44,10 @@ class Seen:
         return float(self.row["created_at"]) + self.row.get("priority", 2) * ageing_s
 
     def may_start(self, now: float) -> bool:
-        return self.state == "queued" or (
-            self.state == "delayed" and (self.not_before or 0.0) <= now
-        )
+        if self.state != "delayed":
+            return self.state == "queued"
+        # One whose last attempt is yet to come: the clock was set back since.
+        return (self.not_before or 0.0) <= now or self.began > now
 
 
 class Referee:
@@ -124,6 +126,7 @@ class Referee:
         self._is_the_order(tasks)
         for one in tasks:
             one.state, one.lease, one.attempts = "running", event["seq"], one.attempts + 1
+            one.began = event["timestamp"]
         self.leases[event["seq"]] = (event["session"], [*ids])
 
     def _is_the_order(self, tasks: list[Seen]) -> None:
