@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -65,6 +66,13 @@ def _no_workspace_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("DINO_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_stays_open() -> Iterator[None]:
+    """Engines that a module dropped close their files now, not some modules later."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
