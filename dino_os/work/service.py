@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -89,12 +89,9 @@ class Service:
         """Whether it was told twice to end: what ran was stopped."""
         return self._ending_since == -math.inf
 
-    def run(self, *, once: bool = False, on_turn: Callable[[], None] = lambda: None) -> int:
+    def run(self, *, once: bool = False) -> int:
         """
         Work until a signal, `end()`, or `dino engine drain`; with *once* until nothing is left now.
-
-        Args:
-            on_turn: Called after each turn.
 
         A duty that fails is told of, and tried again after a pause that grows; the others and the
         tasks go on.
@@ -110,7 +107,6 @@ class Service:
         with self._watching() as wake, self._hearing_signals():
             try:
                 while not self._turn(wake, once=once):
-                    on_turn()
                     self._wait(wake)
             finally:
                 self._close()

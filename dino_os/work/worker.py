@@ -109,7 +109,8 @@ def main(arguments: list[str]) -> None:
     fd, parent, root = arguments
     die_with(int(parent))
     os.environ |= {"DINO_HOME": root, "DINO_DOOR": "worker"}
-    work = Work(Workspace.shared(Path(root)))
+    workspace = Workspace.shared(Path(root))
+    work = Work(workspace)
     try:
         work.check()
     except DinoError as error:  # it is no task's fault: they go to a worker that can start
@@ -119,8 +120,8 @@ def main(arguments: list[str]) -> None:
             serve(sock, work)
         finally:
             work.close()
-            if "sandbox" in vars(work._workspace):  # noqa: SLF001  its own, and nobody else's
-                work._workspace.sandbox.close()  # noqa: SLF001
+            if "sandbox" in vars(workspace):  # it was made, by the first skill
+                workspace.sandbox.close()
 
 
 if __name__ == "__main__":

@@ -317,9 +317,9 @@ class Journal(RecordedJournal):
 
     def _is_as_we_left_it(self) -> bool:
         live, end = self._live, self._end
-        if live is None or end.seq == 0 or not live.is_at(self.path):
+        if live is None or end.seq == 0 or self.moved_on():
             return False
-        if end.offset != live.end or not self.head.is_as_written():
+        if not self.head.is_as_written():
             return False  # another process wrote, even if the file looks the same again
         # Size alone would not show a line replaced by one of equal length.
         tail = b'"%b"}\n' % (end.parent_hash or "").encode()

@@ -58,7 +58,7 @@ class Crew:
         self._next_look = 0.0
         self._claims_from = 0.0
         self._next_upkeep = 0.0
-        self.name = engine.join(slots=slots, skills=runs("skill:"))
+        self.name = self._join()
         self._seen = engine.journal.end  # behind the last exchange
         self.leaving = False
         self._claimed = False  # whether the last exchange asked for all that there was room for
@@ -70,10 +70,6 @@ class Crew:
     def busy(self) -> int:
         """How many workers run something."""
         return self._workers.busy
-
-    @property
-    def pids(self) -> list[int]:
-        return self._workers.pids
 
     def sockets(self) -> Iterator[socket.socket]:
         return self._workers.sockets()
@@ -116,6 +112,9 @@ class Crew:
         self.engine.leave(self.name)
 
     # --- below the face ----------------------------------------------------------------------
+
+    def _join(self) -> str:
+        return self.engine.join(slots=self._slots, skills=self._runs("skill:"))
 
     def _collect(self) -> None:
         for ended in self._workers.collect():
@@ -171,7 +170,7 @@ class Crew:
         self._workers.close()
         self._owed, self._returned = [], {}
         self.engine.leave(self.name)
-        self.name = self.engine.join(slots=self._slots, skills=self._runs("skill:"))
+        self.name = self._join()
 
     def _look_again(self) -> float:
         """Others may be lost at any time, and a task's time may come."""

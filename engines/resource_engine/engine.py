@@ -171,7 +171,7 @@ class ResourceEngine(Running, Claims):
 
     def upkeep(self, name: str) -> None:
         """What a session does every few seconds: size the pools, judge the health."""
-        values = self._measured()
+        values = self._measured(self.depth())
         now = self._now()
         with self.deciding():
             if name in self._sessions and not self._scaled_lately(now):
@@ -259,12 +259,12 @@ class ResourceEngine(Running, Claims):
     def is_healthy(self) -> bool:
         """Whether every check passes now."""
         self.refresh()
-        return all(check["healthy"] for check in self._health().values())
+        return all(check["healthy"] for check in self._health(self.depth()).values())
 
     def get_status(self) -> dict[str, Any]:
         self.refresh()
         depth, totals = self.depth(), self.totals()
-        checked = self._health()
+        checked = self._health(depth)
         alive = [one for one in self.sessions() if not one["lost"]]
         since = min((one["joined"] for one in alive), default=None)
         return {
@@ -364,18 +364,17 @@ class ResourceEngine(Running, Claims):
                     reason=advice.reason,
                 )
 
-    def _measured(self) -> dict[str, float]:
+    def _measured(self, depth: Mapping[str, int]) -> dict[str, float]:
         path = getattr(self.journal, "path", None)
         values = dict(self._probe(path.parent if path else Path.cwd()))
-        depth = self.depth()
         recent = len(self._recent)
         return values | {
             "queue_depth": float(depth["queued"] + depth["running"]),
             "error_rate": 100.0 * (recent - sum(self._recent)) / recent if recent else 0.0,
         }
 
-    def _health(self) -> dict[str, dict[str, Any]]:
-        return health.judged(self._measured(), self._unhealthy)
+    def _health(self, depth: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+        return health.judged(self._measured(depth), self._unhealthy)
 
     def _judge(self, values: Mapping[str, float]) -> None:
         for check, found in health.judged(values, self._unhealthy).items():

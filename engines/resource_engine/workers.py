@@ -78,11 +78,6 @@ class Workers:
     def busy(self) -> int:
         return len(self._busy)
 
-    @property
-    def pids(self) -> list[int]:
-        """Of all of them."""
-        return [worker.pid for worker in (*self._busy.values(), *self._idle)]
-
     def sockets(self) -> Iterator[socket.socket]:
         """What to wait for: one can be read where something ended."""
         for worker in self._busy.values():
@@ -279,7 +274,7 @@ class Workers:
         _signal(worker.pid, signal.SIGTERM)
 
 
-def forking(run: Run, inherit: Callable[[], None] = lambda: None) -> Launch:
+def forking(run: Run) -> Launch:
     """Workers that are forks of this process: for functions that live in it."""
 
     def launch(far: socket.socket) -> int:
@@ -291,7 +286,6 @@ def forking(run: Run, inherit: Callable[[], None] = lambda: None) -> Launch:
         try:
             os.setsid()
             die_with(parent)
-            inherit()
             serve(far, run)
             code = 0
         finally:

@@ -64,16 +64,21 @@ def test_processes_that_pay_one_order_charge_it_once(
     assert seen(shop, order.id).paid == 1250
 
 
+def killed_while_it_asks(server: PaymentServer, started: Started, *command: str) -> None:
+    """The provider has done its work when `kill -9` takes whoever asked."""
+    running: list[subprocess.Popen[str]] = []
+    server.faults = [lambda: os.kill(running[0].pid, signal.SIGKILL)]
+    running.append(started(*command))
+    running[0].communicate(timeout=60)
+    assert running[0].returncode == -signal.SIGKILL
+
+
 def test_killed_before_the_answer_it_is_settled_and_charged_once(
     shop: Workspace, server: PaymentServer, started: Started, dino: Dino
 ) -> None:
     """The provider has done its work when `kill -9` takes whoever asked."""
     order = shop.orders.create(1250, "EUR")
-    running: list[subprocess.Popen[str]] = []
-    server.faults = [lambda: os.kill(running[0].pid, signal.SIGKILL)]
-    running.append(started("orders", "pay", order.id))
-    running[0].communicate(timeout=60)
-    assert running[0].returncode == -signal.SIGKILL
+    killed_while_it_asks(server, started, "orders", "pay", order.id)
     between = seen(shop, order.id)
     assert (between.state, between.open_payment.state) == ("created", "asked")
     assert server.charged == 1250
@@ -89,10 +94,7 @@ def test_killed_before_a_refunds_answer_it_is_given_back_once(
 ) -> None:
     order = shop.orders.create(1250, "EUR")
     dino("orders", "pay", order.id)
-    running: list[subprocess.Popen[str]] = []
-    server.faults = [lambda: os.kill(running[0].pid, signal.SIGKILL)]
-    running.append(started("orders", "refund", order.id, "4.50"))
-    running[0].communicate(timeout=60)
+    killed_while_it_asks(server, started, "orders", "refund", order.id, "4.50")
     assert seen(shop, order.id).refunded == 0
     assert server.given_back == 450
     dino("orders", "settle")
@@ -118,10 +120,7 @@ def test_killed_and_then_offline_it_is_not_taken_for_unsent(
 ) -> None:
     """That the second process heard nobody says nothing about the first, which did the charge."""
     order = shop.orders.create(1250, "EUR")
-    running: list[subprocess.Popen[str]] = []
-    server.faults = [lambda: os.kill(running[0].pid, signal.SIGKILL)]
-    running.append(started("orders", "pay", order.id))
-    running[0].communicate(timeout=60)
+    killed_while_it_asks(server, started, "orders", "pay", order.id)
     nowhere = {"DINO_ORDERS__HTTP__URL": "http://127.0.0.1:9"}
     dino("orders", "settle", "--all", env=nowhere)
     dino("orders", "cancel", order.id, "--reason", "no", code=75)
