@@ -254,7 +254,9 @@ class _Ending:
         """Whether it has ended within the time there is."""
         if self._descriptor is None:
             return True
-        return bool(select.select([self._descriptor], [], [], _END_S)[0])
+        poll = select.poll()  # which takes any descriptor: `select` ends at the 1024th
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(_END_S * 1000))
 
 
 def _remove(folder: str) -> None:

@@ -217,6 +217,8 @@ class _Watched:
             # while nobody looks at the clock.
             if frames := list(itertools.islice(self._frames.frames(), 2)):
                 self._heard(*frames)
+        except ConnectionError:  # nobody is there to hear it; its end says how it ended
+            return False
         except (wire.Malformed, OSError):
             self._stop("protocol")
             return False
@@ -259,7 +261,9 @@ class _Watched:
     def _answer_later(self, call: Mapping[str, Any]) -> None:
         try:
             self._answer(call)
-        except OSError:  # it does not fetch its answer, or is gone
+        except ConnectionError:  # it is gone
+            return
+        except OSError:  # it does not fetch its answer
             self._broken = True
 
     def _take_end(self) -> bool:

@@ -149,6 +149,7 @@ def test_a_keeper_that_is_killed_meanwhile_ends_its_run(walls: Walls, workspace:
         def kill(_: object) -> dict[str, object]:
             everybody.extend(processes.family(keeper.pid))
             processes.kill(keeper.pid)
+            _await_end(everybody)  # the answer finds nobody: that is no breach of the protocol
             return {}
 
         outcome = sandbox.run(policy, python(code), on_call=kill)
