@@ -1,0 +1,1 @@
+"""Gates in front of the network, and the routes behind them."""
