@@ -68,6 +68,12 @@ def _no_workspace_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 
 
+def pytest_collection_finish() -> None:
+    """Thousands of tests are a large heap that never changes: the collector passes it over."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_stays_open() -> Iterator[None]:
     """Engines that a module dropped close their files now, not some modules later."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 
@@ -23,6 +24,8 @@ _CHUNK = 1 << 16
 MOST_VALUES = 1_000_000
 _ESCAPED, _INFINITY = b"\\u", float("inf")
 _DEEPEST = 200  # whoever shows or keeps a value goes down into it
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NO_MARKS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class Malformed(Exception):
@@ -38,7 +41,7 @@ def encode(message: Mapping[str, Any]) -> bytes:
         ValueError: It holds a number or a text that JSON has no form for, or is nested too deep.
     """
     body = json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
-    _check_depth(body, message)
+    _check_depth(body)
     return _LENGTH.pack(len(body)) + body
 
 
@@ -140,10 +143,10 @@ def _parse(body: bytes) -> dict[str, Any]:
     if too_many(body):
         raise Malformed(f"a message of more than {MOST_VALUES:,} values")
     try:
+        _check_depth(body)
         message = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite)
         if _ESCAPED in body:  # half a character can be written only so, and nowhere kept
             json.dumps(message, ensure_ascii=False).encode()
-        _check_depth(body, message)
     except (ValueError, RecursionError):
         raise Malformed("a message that is not JSON") from None
     if not isinstance(message, dict):
@@ -160,13 +163,12 @@ def _finite(text: str) -> float:
     return number if abs(number) < _INFINITY else _refuse(text)
 
 
-def _check_depth(body: bytes, message: object) -> None:
+def _check_depth(body: bytes) -> None:
+    """By the text alone: what is nested too deep is not even read."""
     if body.count(b"[") + body.count(b"{") <= _DEEPEST:
         return
-    level, depth = [message], 0
-    while level:
+    depth = 0
+    for mark in _STRING.sub(b"", body).translate(None, _NO_MARKS):
+        depth += 1 if mark in b"[{" else -1
         if depth > _DEEPEST:
             raise ValueError(f"nested more than {_DEEPEST} deep")
-        inner = [part for part in level if isinstance(part, dict | list | tuple)]
-        level = [v for part in inner for v in (part.values() if isinstance(part, dict) else part)]
-        depth += 1

@@ -214,7 +214,8 @@ class RecordedJournal:
 
     def check_never_begun(self) -> None:
         head = self.head.read()
-        if head and head.size:
+        # Whoever began it did so between two looks, or the file is gone.
+        if head and head.size and not self.path.exists():
             what = f"the file is gone; its head remembers {head.seq + 1} lines"
             raise broken(self.path, Fault("missing", 0, 0, what))
 

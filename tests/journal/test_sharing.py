@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engines.errors import InvalidInput, JournalBusy, JournalWriteFailed
-from engines.journal import Journal, journal, verify
+from engines.journal import Journal, journal, recorded, verify
 from tests.journal.conftest import Snapshot
 
 ROOT = Path(journal.__file__).parents[2]
@@ -74,6 +74,23 @@ def test_reading_does_not_wait_for_a_writer(held: Path) -> None:
     """Queries and audits work while another process decides."""
     assert len(list(Journal(held).events())) == 10
     assert len(Journal(held).tail(3)) == 3
+
+
+def test_one_that_is_begun_between_two_looks_is_not_taken_for_gone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file at the first look; then another process begins the journal, and its head is there."""
+    reader, looked = Journal(path), recorded.open_live
+
+    def looked_too_early(at: Path) -> object:
+        found = looked(at)
+        monkeypatch.undo()
+        Journal(path).append("noted")
+        return found
+
+    monkeypatch.setattr(recorded, "open_live", looked_too_early)
+    assert list(reader.events()) == []
+    assert [event["event_type"] for event in reader.events()] == ["journal_created", "noted"]
 
 
 def test_a_journal_can_be_used_after_it_was_busy(ten: Path) -> None:
