@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dino_os.auditing import Auditing
+from dino_os.retention import prune_journal
 from dino_os.workspace import Workspace
 from tests.nav.conftest import Door
 
@@ -100,6 +102,28 @@ def test_decisions_are_listed_and_explained(door: Door, site: Path) -> None:
     assert "no decision" in door("gate", "explain", 2, code=2).err
     (site / "config.yaml").write_text("nav: {domains: {info: {token_s: 60}}}\n")
     assert "ANOTHER ANSWER" in door("gate", "explain", listed[0]["seq"], code=1).out
+
+
+def test_what_was_pruned_is_not_decided_again_the_rest_is(door: Door, site: Path) -> None:
+    """And the gates go on as they were: with what was used, revoked and counted before."""
+    (site / "config.yaml").write_text(
+        "memory: {rotate_bytes: 3000, compress: false}\nsecurity: {signing_key: w.key}\n"
+    )
+    Auditing(Workspace(site)).new_key(None)
+    once, token = issued(door, "--once"), issued(door)
+    nav = Workspace(site).nav
+    for _ in range(30):
+        nav.decide("info", token, "user_001")
+    nav.decide("info", once, "user_001")
+    Auditing(Workspace(site)).checkpoint()
+    prune_journal(Workspace(site), "gate_log", before=25)
+    again = Workspace(site).nav
+    assert again.decide("info", once, "user_001").rule == "used"
+    assert again.decide("info", again.issue_token("info", "user_001"), "user_001").allowed
+    last = door("gate", "log", "--json").json["decisions"][-1]["seq"]
+    assert door("gate", "explain", last, "--json").json["agrees"]
+    assert "was pruned" in door("gate", "explain", 6, code=2).err
+    assert Auditing(Workspace(site)).audit(site / "memory" / "gate_log.jsonl").ok
 
 
 def test_what_is_odd_is_shown_and_whom_it_keeps_out(door: Door, site: Path) -> None:

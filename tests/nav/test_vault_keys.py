@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dino_os.nav import VaultKeys, for_workspace
+from dino_os.security_gateway.model import VaultLocked
 from dino_os.workspace import Workspace
 from engines.nav_mesh import FileKeys, KeysBroken, NavigationMesh
 from engines.nav_mesh.keys import GROUP, installed_keys
@@ -135,3 +136,32 @@ def test_a_rehearsal_issues_nothing(owned: Path) -> None:
     with pytest.raises(Exception, match="recorded"):
         nav.issue_token("info", "ada")
     assert not (owned / "memory" / "vault").exists()
+
+
+def test_who_decides_needs_no_passphrase_who_issues_does(
+    owned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests come by night too, when nobody is there to open the vault."""
+    first = Workspace(owned)
+    token = first.nav.issue_token("info", "ada")
+    monkeypatch.setenv("DINO_VAULT_PASSPHRASE_NEW", "open sesame")
+    assert first.security.relock("passphrase") == "passphrase"
+    monkeypatch.delenv("DINO_VAULT_PASSPHRASE_NEW")
+    locked = Workspace(owned).nav
+    assert locked.decide("info", token, "ada").allowed
+    with pytest.raises(VaultLocked):
+        locked.issue_token("info", "ada")
+    with pytest.raises(VaultLocked):
+        locked.rotate("info")
+    assert locked.decide("info", token, "ada").allowed
+    monkeypatch.setenv("DINO_VAULT_PASSPHRASE", "open sesame")
+    assert Workspace(owned).nav.attenuate(token)
+
+
+def test_as_many_processes_as_there_are_may_issue(owned: Path) -> None:
+    """The key is Dino's own: recorded each time, and not limited as a skill is."""
+    (owned / "config.yaml").write_text("security: {rate_limit: {burst: 1}}\n")
+    for _ in range(4):
+        Workspace(owned).nav.issue_token("info", "ada")
+    record = (owned / "memory" / "security_log.jsonl").read_text()
+    assert record.count('"key_accessed"') == 3
