@@ -1,0 +1,357 @@
+"""
+One request, from the gate to an answer or a receipt.
+
+    gate ──▶ primary ──▶ failover … ──▶ offline: queued, sent later
+      └ denied
+
+A failure without an answer leaves open whether the request arrived, unless there never was a
+connection.  What may have arrived is only repeated where that does no harm: its method changes
+nothing twice, or it has an idempotency key that the service honours.  Everything else is the
+caller's to decide, and an error says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from engines.errors import DinoError, InvalidInput, JournalError
+from engines.nav_mesh.breaker import is_failure, is_gateway_failure
+from engines.nav_mesh.budget import Load
+from engines.nav_mesh.hedging import in_turn
+from engines.nav_mesh.model import (
+    Decision,
+    GateResult,
+    Receipt,
+    Request,
+    Response,
+    ThresholdDomain,
+    Unreached,
+)
+from engines.nav_mesh.routes import IDEMPOTENT, SAFE, DomainRoutes, Route
+from engines.nav_mesh.routing import Outcome, Routing
+
+KEY_HEADER = "Idempotency-Key"
+_PAUSE_S, _LONGEST_PAUSE_S = 0.025, 0.25
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
+_odd = re.compile(r"[^!-~]|[\\#]")
+# What a path may not have: what some server reads as another path, and the gate does not.
+_dots = re.compile(r"(?:/|%2f|%5c)(?:\.|%2e){1,2}(?:/|%2f|%5c|;|$)", re.IGNORECASE)
+
+
+class GateRefused(DinoError):
+    """
+    The gate said no; *decision* says which rule did.
+
+    Attributes:
+        decision: What was decided, and journaled.
+    """
+
+    def __init__(self, decision: Decision, domain: str) -> None:
+        self.decision = decision
+        late = decision.result is GateResult.RATE_LIMITED
+        self.exit_code = 4 if late else 3
+        text = f"the gate of {domain} refused: {decision.reason or decision.rule}"
+        again = decision.retry_after_s
+        super().__init__(text, hint=f"again in {again:.0f} s" if late and again else None)
+
+
+class Doubtful(Unreached):
+    """It may have arrived, and doing it twice could do harm: it was neither repeated nor queued."""
+
+
+class NoRoute(Unreached):
+    """
+    No route reached the service.
+
+    Attributes:
+        answer: What the last gateway said instead, where one did.
+    """
+
+    def __init__(self, message: str, *, heard: bool, answer: Response | None = None) -> None:
+        self.answer = answer
+        super().__init__(message, heard=heard)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What came of one."""
+
+    route: Route
+    response: Response | None
+    error: Unreached | None
+
+    @property
+    def settles(self) -> bool:
+        """Whether it is the answer, whatever it says."""
+        return self.response is not None and not is_failure(self.response.status)
+
+    @property
+    def heard(self) -> bool:
+        return self.response is not None or (self.error is not None and self.error.heard)
+
+
+class Sending(Routing):
+    """The part of a nav mesh that sends."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        self._loads: dict[str, Load] = {}
+        super().__init__(*args, **settings)
+
+    if TYPE_CHECKING:  # of the gates, which a mesh has too
+
+        def decide(
+            self,
+            domain: ThresholdDomain | str,
+            token: str | None,
+            user_id: str,
+            *,
+            flow: str = "",
+            path: str = "",
+            offline: bool = False,
+        ) -> Decision: ...
+
+        def issue_token(
+            self,
+            domain: ThresholdDomain | str,
+            user_id: str,
+            *,
+            flow: str = "",
+            path: str = "",
+            life_s: float | None = None,
+            single_use: bool = False,
+        ) -> str: ...
+
+    # --- the face ----------------------------------------------------------------------------
+
+    def send(
+        self,
+        domain: ThresholdDomain | str,
+        token: str | None,
+        user_id: str,
+        request: Request,
+        *,
+        offline_ok: bool = True,
+    ) -> Response | Receipt:
+        """
+        Send *request* as *user_id*, by the first route of *domain* that answers.
+
+        Without a token nothing is sent: it is queued, and the gate is asked when its turn comes.
+
+        Args:
+            offline_ok: Queue it where no route answers; what only asks (GET …) is never queued.
+
+        Returns:
+            The answer, whatever its status, or a receipt where it waits in the offline queue.
+
+        Raises:
+            GateRefused: The token does not allow it.
+            Unreached: No route answered, and it was not queued.
+            Doubtful: It may have arrived; see the module.
+            InvalidInput: It is no request that could be sent.
+        """
+        name = ThresholdDomain(domain).value
+        check_request(request)
+        offline = not token
+        self._pass_gate(name, token, user_id, request, offline=offline)
+        own_key = named_key(request)
+        if own_key or request.method not in SAFE:
+            request = with_key(request, own_key or uuid4().hex)
+        if offline:
+            if not (offline_ok and self._may_wait(name, request)):
+                raise Unreached(f"without a token {request.method} is not sent", heard=False)
+            return self._queue(name, user_id, request, authorised=False)
+        ways = self.ways.of(name)
+        repeatable = bool(own_key) or ways.takes_keys or request.method in IDEMPOTENT
+        try:
+            return self._carry(name, request, repeatable=repeatable)
+        except Unreached as error:
+            may_repeat = repeatable or not error.heard
+            if offline_ok and may_repeat and self._may_wait(name, request):
+                return self._queue(name, user_id, request, authorised=True)
+            if isinstance(error, NoRoute) and error.answer:
+                return error.answer
+            if may_repeat:
+                raise
+            raise Doubtful(
+                f"{error}; it may have arrived, and is not sent again: "
+                f"a {request.method} with an {KEY_HEADER} would be",
+                heard=True,
+            ) from None
+
+    def resend(self, domain: ThresholdDomain | str, user_id: str, request: Request) -> Response:
+        """
+        Send what was queued, under its key, with a token of one use that the gate judges as any.
+
+        Raises:
+            DinoError: The subject is given no token.
+            GateRefused: The gate does not let it through now.
+            Unreached: No route answered.
+        """
+        name = ThresholdDomain(domain).value
+        token = self.issue_token(
+            name, user_id, flow=request.flow, path=request.path.partition("?")[0], single_use=True
+        )
+        self._pass_gate(name, token, user_id, request)
+        return self._carry(name, request, repeatable=True)
+
+    # --- below -------------------------------------------------------------------------------
+
+    def _pass_gate(
+        self,
+        domain: str,
+        token: str | None,
+        user_id: str,
+        request: Request,
+        *,
+        offline: bool = False,
+    ) -> None:
+        path = request.path.partition("?")[0]
+        decision = self.decide(
+            domain, token, user_id, flow=request.flow, path=path, offline=offline
+        )
+        if not decision.allowed:
+            raise GateRefused(decision, domain)
+
+    def _may_wait(self, domain: str, request: Request) -> bool:
+        return (
+            self.ways.outgoing is not None
+            and self.ways.of(domain).offline
+            and request.method not in SAFE
+        )
+
+    def _queue(self, domain: str, user_id: str, request: Request, *, authorised: bool) -> Receipt:
+        outgoing, keep_s = self.ways.outgoing, self.ways.of(domain).keep_s
+        if outgoing is None:
+            raise Unreached("there is no offline queue", heard=False)
+        until = None if keep_s is None else self.clock() + keep_s
+        receipt = outgoing().put(domain, user_id, request, authorised=authorised, expires_at=until)
+        self.note_path(domain)
+        return receipt
+
+    def _carry(self, domain: str, request: Request, *, repeatable: bool) -> Response:
+        """By the first route that answers, within the time there is."""
+        ways = self.ways.of(domain)
+        if not ways.routes or self.ways.transport is None:
+            raise NoRoute(f"no address is configured for {domain}", heard=False)
+        load = self._loads.setdefault(domain, Load(self.ways.rules))
+        attempts: list[_Attempt] = []
+        with load.request() as room:
+            if not room:
+                raise NoRoute(f"too many requests to {domain} are under way", heard=False)
+            for attempt in self._attempts(ways, request, load):
+                if attempt.settles and attempt.response:
+                    return attempt.response
+                attempts.append(attempt)
+                if attempt.heard and not repeatable:
+                    break
+        return _verdict(domain, attempts)
+
+    def _attempts(self, ways: DomainRoutes, request: Request, load: Load) -> Iterator[_Attempt]:
+        """Each route once; then again, as often as the budget and the time allow."""
+        timeout_s = ways.timeout_s if request.timeout_s is None else request.timeout_s
+        deadline = self.ways.timer() + timeout_s
+        hedge_s = self.ways.rules.hedge_after_s if request.method in SAFE else 0.0
+        yield from in_turn(self._tries(ways, request, deadline), hedge_s)
+        for again in range(ways.retries):
+            longest = min(_PAUSE_S * 2**again, _LONGEST_PAUSE_S)
+            for attempt in self._tries(ways, request, deadline, longest_pause_s=longest):
+                with load.retry() as room:
+                    if not room:
+                        return
+                    yield attempt()
+
+    def _tries(
+        self,
+        ways: DomainRoutes,
+        request: Request,
+        deadline: float,
+        *,
+        longest_pause_s: float = 0.0,
+    ) -> Iterator[Callable[[], _Attempt]]:
+        """An attempt at each route that may be taken when its turn comes, before the *deadline*."""
+        for route in ways.routes:
+            pause_s = self.ways.rng.uniform(0, longest_pause_s) if longest_pause_s else 0.0
+            if self.ways.timer() + pause_s >= deadline:
+                return
+            if pause_s:
+                self.ways.sleep(pause_s)
+            admitted, probing = self.admits(route)
+            if admitted:
+                seconds = min(ways.attempt_s, deadline - self.ways.timer())
+                yield partial(self._attempt, route, request, seconds, probing=probing)
+
+    def _attempt(
+        self, route: Route, request: Request, seconds: float, *, probing: bool
+    ) -> _Attempt:
+        response, error = None, None
+        assert self.ways.transport  # noqa: S101  asked before the first attempt
+        try:
+            found = self.ways.transport(route.address, request, max(seconds, 0.001))
+            response = replace(found, route=route.kind, target=route.address)
+            status = response.status
+            outcome = Outcome(status, f"answered with {status}" if is_failure(status) else "")
+        except Unreached as failure:
+            error, outcome = failure, Outcome(None, failure.message)
+        # What cannot be noted takes no answer away: the gate's decision is on record already.
+        with contextlib.suppress(JournalError):
+            self.note(route, outcome, probing=probing)
+        return _Attempt(route, response, error)
+
+
+def _verdict(domain: str, attempts: Sequence[_Attempt]) -> Response:
+    """
+    What attempts of which none settled it come to.
+
+    Raises:
+        NoRoute: The service was not reached.
+    """
+    answers = [attempt.response for attempt in attempts if attempt.response]
+    for answer in reversed(answers):
+        if not is_gateway_failure(answer.status):
+            return answer
+    said = [f"{one.route.name}: {one.error}" for one in attempts if one.error]
+    said += [f"{answer.route.value}: answered with {answer.status}" for answer in answers]
+    raise NoRoute(
+        "; ".join(dict.fromkeys(said)) or f"every route of {domain} is left out for now",
+        heard=any(attempt.heard for attempt in attempts),
+        answer=answers[-1] if answers else None,
+    )
+
+
+def named_key(request: Request) -> str | None:
+    """The idempotency key that *request* came with, as its own or among its headers."""
+    if request.idempotency_key:
+        return request.idempotency_key
+    wanted = KEY_HEADER.lower()
+    found = [value for name, value in request.headers.items() if name.lower() == wanted]
+    return found[0] if found and found[0] else None
+
+
+def with_key(request: Request, key: str) -> Request:
+    """*request* under that key."""
+    return replace(request, idempotency_key=key)
+
+
+def check_request(request: Request) -> None:
+    """
+    Stop at what could be read as another request than the gate sees.
+
+    Raises:
+        InvalidInput: Its method or path is none that is sent.
+    """
+    if not _METHOD.fullmatch(request.method) or request.method != request.method.upper():
+        raise InvalidInput(f"not a method: {request.method!r}", hint="for example GET or POST")
+    if request.method == "CONNECT":
+        raise InvalidInput("CONNECT is no request that is sent")
+    path = request.path.partition("?")[0]
+    if not path.startswith("/") or _odd.search(request.path) or _dots.search(path):
+        raise InvalidInput(
+            f"not a path: {request.path!r:.200}",
+            hint="it begins with '/', has no '.' or '..' between slashes, and is percent-encoded",
+        )
