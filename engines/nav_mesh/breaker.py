@@ -82,9 +82,9 @@ class Health:
         self.failures.clear()
         self.probe_until = 0.0
 
-    def on_trial(self, cause: str) -> None:
+    def on_trial(self, times: int, cause: str) -> None:
         """Half open without having been ejected."""
-        self.circuit, self.until, self.cause = Circuit.HALF_OPEN, 0.0, cause
+        self.circuit, self.until, self.times, self.cause = Circuit.HALF_OPEN, 0.0, times, cause
         self.failures.clear()
         self.probe_until = 0.0
 

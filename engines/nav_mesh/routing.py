@@ -77,8 +77,10 @@ class Routing(Engine):
             health = self._of(route)
             if for_s is None and health.by_hand:
                 return False
-            until = None if for_s is None else self.clock() + for_s
-            self._record(route, "route_ejected", cause="operator", until=until, times=health.times)
+            now = self.clock()
+            until = None if for_s is None else now + for_s
+            times = health.times_left(now, self.ways.rules)
+            self._record(route, "route_ejected", cause="operator", until=until, times=times)
         return True
 
     def return_route(self, domain: ThresholdDomain | str, name: str) -> bool:
@@ -194,7 +196,7 @@ class Routing(Engine):
         self._at(event).ejected(event["until"], event["times"], event["cause"])
 
     def apply_route_on_trial(self, event: Event) -> None:
-        self._at(event).on_trial(event["cause"])
+        self._at(event).on_trial(event["times"], event["cause"])
 
     def apply_route_kept(self, event: Event) -> None:
         self._at(event).answered()  # it is counted anew
@@ -230,11 +232,12 @@ class Routing(Engine):
         of_all = self.ways.of(route.domain).routes
         circuits = [self._of(other).circuit for other in of_all if other.key != route.key]
         others_out = 100 * circuits.count(Circuit.OPEN) / len(of_all)
-        if Circuit.CLOSED not in circuits:
-            self._record(route, "route_on_trial", cause=cause)
-        elif others_out >= rules.max_ejection_percent:
-            kept = health.circuit is Circuit.CLOSED
-            self._record(route, "route_kept" if kept else "route_on_trial", cause=cause)
+        too_many = others_out >= rules.max_ejection_percent
+        if too_many and Circuit.CLOSED in circuits and health.circuit is Circuit.CLOSED:
+            self._record(route, "route_kept", cause=cause)
+        elif too_many or Circuit.CLOSED not in circuits:
+            times = health.times_left(now, rules)
+            self._record(route, "route_on_trial", cause=cause, times=times)
         else:
             times = health.next_times(now, rules)
             jitter = self.ways.rng.uniform(0, rules.jitter_s)

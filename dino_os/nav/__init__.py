@@ -1,0 +1,1 @@
+"""What a nav mesh needs of this system: its keys, its network, its queue."""
