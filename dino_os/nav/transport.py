@@ -18,7 +18,7 @@ from dino_os.errors import ConfigError, InvalidInput
 from dino_os.nav.dialling import Dialler, Resolve
 from dino_os.tool_sandbox.egress.hosts import canonical
 from dino_os.web_calls import Unreachable, call, checked_url
-from engines.nav_mesh.model import Request, Response, Unreached
+from engines.nav_mesh import Request, Response, Unreached
 
 if TYPE_CHECKING:
     from ssl import SSLContext

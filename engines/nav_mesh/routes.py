@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from engines.checks import did_you_mean
 from engines.errors import InvalidInput, NotFound
 from engines.nav_mesh.model import Outgoing, RouteType, ThresholdDomain, Transport
+from engines.nav_mesh.rules import domain_name
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """Methods that ask and change nothing (RFC 9110, 9.2.1)."""
@@ -177,4 +178,4 @@ class Ways:
 
     def of(self, domain: ThresholdDomain | str) -> DomainRoutes:
         """Those of *domain*; without any address where none is configured."""
-        return self.domains.get(ThresholdDomain(domain).value, DomainRoutes())
+        return self.domains.get(domain_name(domain), DomainRoutes())

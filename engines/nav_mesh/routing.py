@@ -11,17 +11,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from engines.engine import Engine
 from engines.journal import Event
 from engines.nav_mesh.breaker import Circuit, Health, ejection_s, is_failure
+from engines.nav_mesh.gates import Gates
 from engines.nav_mesh.model import RouteType, ThresholdDomain
 from engines.nav_mesh.outliers import outliers
 from engines.nav_mesh.routes import Route, Ways
+from engines.nav_mesh.rules import domain_name
 
 _OFFLINE = RouteType.OFFLINE.value
 _OF_A_REASON = 200
+_ANSWERS_TOLD = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +45,25 @@ class Outcome:
         return self.status is None or is_failure(self.status)
 
 
-class Routing(Engine):
-    """The routes' part of a nav mesh; `ways` says which there are."""
+class Routing(Gates):
+    """
+    The routes' part of a nav mesh.
 
-    ways: Ways
+    Args:
+        ways: Which routes there are, and what they are taken with.
+    """
 
-    def __init__(self, *args: Any, ways: Ways | None = None, **settings: Any) -> None:
+    def __init__(
+        self, gate_log_path: str | Path | None = None, *, ways: Ways | None = None, **settings: Any
+    ) -> None:
         self.ways = ways or Ways()
         self._tally_guard = threading.Lock()
         self._tally: dict[int, dict[str, list[int]]] = {}
-        super().__init__(*args, **settings)
+        self._answers: dict[str, int] = {}  # by route, since something was recorded of it
+        super().__init__(gate_log_path, **settings)
 
     def reset(self) -> None:
+        super().reset()
         self._health: dict[str, Health] = {}
         self._taken: dict[str, str] = {}
         self.path_switches = 0
@@ -108,8 +118,7 @@ class Routing(Engine):
             if not health.by_hand:
                 self._return(route, "health_check")
         elif not outcome.failed and health.failures:
-            with self.deciding():
-                self._record(route, "route_answered")
+            self._answered(route)
 
     # --- what sending asks and tells ---------------------------------------------------------
 
@@ -139,9 +148,7 @@ class Routing(Engine):
         if probing or health.circuit is Circuit.HALF_OPEN:
             self._return(route, "probe")
         elif health.failures:
-            with self.deciding():
-                if self._of(route).failures:
-                    self._record(route, "route_answered")
+            self._answered(route)
         self.note_path(route.domain, route.address)
 
     def note_path(self, domain: str, taken: str = _OFFLINE) -> None:
@@ -151,7 +158,7 @@ class Routing(Engine):
         with self.deciding():
             if (before := self._was_taken(domain)) != taken:
                 kinds = {"kind": self._kind(domain, taken), "was": self._kind(domain, before)}
-                self.record("route_switched", domain=domain, to=taken, before=before, **kinds)
+                self.record("route_switched", domain=domain, to=taken, **kinds, at=self.clock())
 
     def settle_counts(self) -> None:
         """Record and judge what was counted in intervals that are over."""
@@ -170,24 +177,33 @@ class Routing(Engine):
 
     # --- queries -----------------------------------------------------------------------------
 
+    def get_status(self) -> dict[str, Any]:
+        """Requests, gates, keys, routes and anomalies, as they are now."""
+        of_gates = super().get_status()
+        routes = {name: self.routes(name) for name in self.ways.domains}
+        return {**of_gates, "path_switches": self.path_switches, "routes": routes}
+
     def routes(self, domain: ThresholdDomain | str | None = None) -> list[dict[str, Any]]:
         """Every configured route, with its health."""
         self.refresh()
-        domains = self.ways.domains if domain is None else [ThresholdDomain(domain).value]
+        domains = self.ways.domains if domain is None else [domain_name(domain)]
         return [self._shown(route) for name in domains for route in self.ways.of(name).routes]
 
     def route_taken(self, domain: ThresholdDomain | str) -> RouteType:
         """The way that the last request of *domain* took."""
-        name = ThresholdDomain(domain).value
+        name = domain_name(domain)
         return RouteType(self._kind(name, self._was_taken(name)))
 
     # --- the fold ----------------------------------------------------------------------------
 
     def apply_route_failed(self, event: Event) -> None:
         self._at(event).failed(event["status"])
+        self._depends(event)
+        self.note_dependency(event["address"], ok=False, at=event["at"])
 
     def apply_route_answered(self, event: Event) -> None:
         self._at(event).answered()
+        self._depends(event)
 
     def apply_route_counted(self, event: Event) -> None:
         self._at(event).counted(event["window"], event["counts"])
@@ -206,6 +222,7 @@ class Routing(Engine):
 
     def apply_route_returned(self, event: Event) -> None:
         self._at(event).returned(event["at"])
+        self._depends(event)
 
     def apply_route_switched(self, event: Event) -> None:
         self._taken[event["domain"]] = event["to"]
@@ -220,11 +237,13 @@ class Routing(Engine):
             if health.circuit is not was_to_try:  # it was under way when that was decided
                 return
             why = outcome.why[:_OF_A_REASON]
-            self._record(route, "route_failed", status=outcome.status, why=why)
+            answers = self._take_answers(route)
+            self._record(route, "route_failed", status=outcome.status, why=why, answers=answers)
             if probing:
                 self._leave_out(route, "probe")
             elif cause := health.tripped(self.ways.rules):
                 self._leave_out(route, cause)
+            self.raise_alarms(self.clock())
 
     def _leave_out(self, route: Route, cause: str) -> None:
         """Eject *route*, unless too many are or it is the last; within `deciding()`."""
@@ -251,8 +270,17 @@ class Routing(Engine):
                 return False
             if by == "probe" and health.circuit is Circuit.OPEN:  # ejected anew meanwhile
                 return False
-            self._record(route, "route_returned", by=by, at=self.clock())
+            self._record(route, "route_returned", by=by, answers=1 + self._take_answers(route))
         return True
+
+    def _answered(self, route: Route) -> None:
+        with self.deciding():
+            if self._of(route).failures:
+                self._record(route, "route_answered", answers=1 + self._take_answers(route))
+
+    def _take_answers(self, route: Route) -> int:
+        with self._tally_guard:
+            return self._answers.pop(route.key, 0)
 
     def _may_probe(self, health: Health) -> bool:
         now, rules = self.clock(), self.ways.rules
@@ -270,6 +298,9 @@ class Routing(Engine):
                 counts = self._tally.setdefault(self._window(), {})
                 before = counts.get(route.key, [0, 0, 0, 0])
                 counts[route.key] = [a + b for a, b in zip(before, one, strict=True)]
+        if not outcome.failed:
+            with self._tally_guard:
+                self._answers[route.key] = self._answers.get(route.key, 0) + 1
         if self._tally:
             self.settle_counts()
 
@@ -293,10 +324,14 @@ class Routing(Engine):
     def _at(self, event: Event) -> Health:
         return self._health.setdefault(f"{event['domain']} {event['address']}", Health())
 
+    def _depends(self, event: Event) -> None:
+        """Have those that watch what we depend on know of the answers before this event."""
+        for _ in range(min(event["answers"], _ANSWERS_TOLD)):
+            self.note_dependency(event["address"], ok=True, at=event["at"])
+
     def _record(self, route: Route, event_type: str, **facts: Any) -> None:
-        self.record(
-            event_type, domain=route.domain, route=route.name, address=route.address, **facts
-        )
+        where = {"domain": route.domain, "route": route.name, "address": route.address}
+        self.record(event_type, **where, at=self.clock(), **facts)
 
     def _was_taken(self, domain: str) -> str:
         routes = self.ways.of(domain).routes

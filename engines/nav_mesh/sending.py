@@ -17,15 +17,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from engines.errors import DinoError, InvalidInput, JournalError
+from engines.errors import InvalidInput, JournalError
 from engines.nav_mesh.breaker import is_failure, is_gateway_failure
 from engines.nav_mesh.budget import Load
 from engines.nav_mesh.hedging import in_turn
+from engines.nav_mesh.issuing import GateDenied
 from engines.nav_mesh.model import (
-    Decision,
     GateResult,
     Receipt,
     Request,
@@ -35,6 +36,8 @@ from engines.nav_mesh.model import (
 )
 from engines.nav_mesh.routes import IDEMPOTENT, SAFE, DomainRoutes, Route
 from engines.nav_mesh.routing import Outcome, Routing
+from engines.nav_mesh.rules import domain_name
+from engines.nav_mesh.scope import is_prefix
 
 KEY_HEADER = "Idempotency-Key"
 _PAUSE_S, _LONGEST_PAUSE_S = 0.025, 0.25
@@ -44,21 +47,10 @@ _odd = re.compile(r"[^!-~]|[\\#]")
 _dots = re.compile(r"(?:/|%2f|%5c)(?:\.|%2e){1,2}(?:/|%2f|%5c|;|$)", re.IGNORECASE)
 
 
-class GateRefused(DinoError):
-    """
-    The gate said no; *decision* says which rule did.
+class GateBusy(GateDenied):
+    """Too many requests came; the same one is let through later."""
 
-    Attributes:
-        decision: What was decided, and journaled.
-    """
-
-    def __init__(self, decision: Decision, domain: str) -> None:
-        self.decision = decision
-        late = decision.result is GateResult.RATE_LIMITED
-        self.exit_code = 4 if late else 3
-        text = f"the gate of {domain} refused: {decision.reason or decision.rule}"
-        again = decision.retry_after_s
-        super().__init__(text, hint=f"again in {again:.0f} s" if late and again else None)
+    exit_code = 4
 
 
 class Doubtful(Unreached):
@@ -99,33 +91,9 @@ class _Attempt:
 class Sending(Routing):
     """The part of a nav mesh that sends."""
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
+    def __init__(self, gate_log_path: str | Path | None = None, **settings: Any) -> None:
         self._loads: dict[str, Load] = {}
-        super().__init__(*args, **settings)
-
-    if TYPE_CHECKING:  # of the gates, which a mesh has too
-
-        def decide(
-            self,
-            domain: ThresholdDomain | str,
-            token: str | None,
-            user_id: str,
-            *,
-            flow: str = "",
-            path: str = "",
-            offline: bool = False,
-        ) -> Decision: ...
-
-        def issue_token(
-            self,
-            domain: ThresholdDomain | str,
-            user_id: str,
-            *,
-            flow: str = "",
-            path: str = "",
-            life_s: float | None = None,
-            single_use: bool = False,
-        ) -> str: ...
+        super().__init__(gate_log_path, **settings)
 
     # --- the face ----------------------------------------------------------------------------
 
@@ -150,12 +118,12 @@ class Sending(Routing):
             The answer, whatever its status, or a receipt where it waits in the offline queue.
 
         Raises:
-            GateRefused: The token does not allow it.
+            GateDenied: The token does not allow it.
             Unreached: No route answered, and it was not queued.
             Doubtful: It may have arrived; see the module.
             InvalidInput: It is no request that could be sent.
         """
-        name = ThresholdDomain(domain).value
+        name = domain_name(domain)
         check_request(request)
         offline = not token
         self._pass_gate(name, token, user_id, request, offline=offline)
@@ -189,16 +157,25 @@ class Sending(Routing):
         Send what was queued, under its key, with a token of one use that the gate judges as any.
 
         Raises:
-            DinoError: The subject is given no token.
-            GateRefused: The gate does not let it through now.
+            InvalidInput: The subject is given no token.
+            GateDenied: The gate does not let it through now.
             Unreached: No route answered.
         """
-        name = ThresholdDomain(domain).value
-        token = self.issue_token(
-            name, user_id, flow=request.flow, path=request.path.partition("?")[0], single_use=True
-        )
+        name = domain_name(domain)
+        token = self.token_for(name, user_id, request)
         self._pass_gate(name, token, user_id, request)
         return self._carry(name, request, repeatable=True)
+
+    def token_for(self, domain: ThresholdDomain | str, user_id: str, request: Request) -> str:
+        """
+        A token for *request* alone, good for one use.
+
+        Raises:
+            InvalidInput: *user_id* is not admitted to *domain*.
+        """
+        path = request.path.partition("?")[0]
+        scope = path if is_prefix(path) else ""
+        return self.issue_token(domain, user_id, flow=request.flow, path=scope, single_use=True)
 
     # --- below -------------------------------------------------------------------------------
 
@@ -211,12 +188,11 @@ class Sending(Routing):
         *,
         offline: bool = False,
     ) -> None:
-        path = request.path.partition("?")[0]
-        decision = self.decide(
-            domain, token, user_id, flow=request.flow, path=path, offline=offline
-        )
+        scope = {"flow": request.flow, "path": request.path}
+        decision = self.decide(domain, token, user_id, offline=offline, **scope)
         if not decision.allowed:
-            raise GateRefused(decision, domain)
+            late = decision.result is GateResult.RATE_LIMITED
+            raise (GateBusy if late else GateDenied)(decision)
 
     def _may_wait(self, domain: str, request: Request) -> bool:
         return (

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engines.journal import Event
+from engines.journal import Event, VolatileJournal
 from engines.nav_mesh.routes import DomainRoutes, RouteRules, Ways, in_order
 from engines.nav_mesh.routing import Outcome, Routing
 
@@ -140,7 +140,9 @@ class Breakers(RuleBasedStateMachine):
             probe_s=LEASE,
         )
         ways = Ways({"info": DomainRoutes(self.of_domain)}, rules)
-        self.routing = Kept(clock=lambda: float(self.model.now), ways=ways)
+        self.routing = Kept(
+            journal=VolatileJournal(), clock=lambda: float(self.model.now), ways=ways
+        )
         self.under_way: list[tuple[int, bool]] = []
 
     @rule(number=st.integers(0, 3), status=OUTCOMES, times=st.integers(1, 6))
@@ -212,7 +214,7 @@ class Breakers(RuleBasedStateMachine):
 
     @invariant()
     def the_record_alone_says_it_too(self) -> None:
-        again = Routing(ways=self.routing.ways)
+        again = Routing(journal=VolatileJournal(), ways=self.routing.ways)
         for event in self.routing.written:
             again._apply(event)
         assert again._health == self.routing._health
