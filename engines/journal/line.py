@@ -12,6 +12,7 @@ Owns the bytes of a line and nothing else: files, locks and order are the other 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -95,7 +96,7 @@ def seal(
         raise InvalidInput(
             f"event {event_type!r}: reserved name in the payload: {', '.join(taken)}"
         )
-    if not (isinstance(event_type, str) and type_name(event_type)):
+    if not (isinstance(event_type, str) and _is_type_name(event_type)):
         raise InvalidInput(f"not a name for an event type: {event_type!r}")
     body, plain = encode(
         {
@@ -110,6 +111,12 @@ def seal(
     line = b'%b%b%b"}\n' % (body[:-1], HASH_MEMBER, event_hash.encode())
     # orjson reads an integer beyond 64 bits as a float.
     return Sealed(line, event_hash, orjson.loads(line) if plain else parse(line[:-1]))
+
+
+@functools.lru_cache(1024)
+def _is_type_name(text: str) -> bool:
+    # Asked for every event that is written, of a few names over and over.
+    return type_name(text) is not None
 
 
 def recompute(line: bytes) -> str:

@@ -100,7 +100,7 @@ class Deciding(Anomalies):
 
     def flush_refusals(self) -> None:
         """Record what was counted and not told."""
-        if self._flood:
+        if self._flood.has_untold:
             with self.deciding():
                 self._tell_refusals()
 
@@ -128,7 +128,7 @@ class Deciding(Anomalies):
     ) -> Decision:
         name, rule = self._gate(domain)
         now = self.clock()
-        if self._flood and self._flood.is_over(now):
+        if self._flood.has_untold and self._flood.is_over(now):
             self._tell_refusals()
         try:
             asked = self._asked(name, user_id, flow, path)
@@ -213,8 +213,10 @@ class Deciding(Anomalies):
     # --- what is asked, and by which token ---------------------------------------------------
 
     def _gate(self, domain: Domain) -> _Gate:
-        found = self._gates.get(domain) if isinstance(domain, str | ThresholdDomain) else None
-        return found or self._gates[domain_name(domain)]
+        try:
+            return self._gates[domain]
+        except (KeyError, TypeError):
+            return self._gates[domain_name(domain)]
 
     def _asked(self, domain: str, user_id: str, flow: str, path: str) -> Asked:
         subject = self._subjects.get(user_id) if type(user_id) is str else None

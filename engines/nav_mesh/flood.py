@@ -45,7 +45,8 @@ class Flood:
 
         self._untold = 0
 
-    def __bool__(self) -> bool:
+    @property
+    def has_untold(self) -> bool:
         return self._untold > 0
 
     def is_over(self, now: float) -> bool:

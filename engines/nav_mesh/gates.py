@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from engines.home import identity, own_journal, workspace_root
@@ -13,6 +13,9 @@ from engines.journal import Journal, VolatileJournal
 from engines.nav_mesh.issuing import Issuing
 from engines.nav_mesh.keys import FileKeys, Keys, MemoryKeys, installed_keys
 from engines.nav_mesh.rules import Rules
+
+if TYPE_CHECKING:
+    from engines.nav_mesh.explain import Explanation
 
 
 class Gates(Issuing):
@@ -64,6 +67,18 @@ class Gates(Issuing):
                 for (domain, subject), until in self.blocks.items()
             ],
         }
+
+    def explain(self, seq: int) -> Explanation:
+        """
+        Line *seq* of the gate log, decided once more.
+
+        Raises:
+            NotFound: There is no such line, or it was pruned.
+            InvalidInput: It is no decision.
+        """
+        from engines.nav_mesh.explain import explain  # noqa: PLC0415  seldom
+
+        return explain(self.journal, self.rules, seq)
 
     def gate_stats(self, domain: str) -> dict[str, Any]:
         """What became of requests at that gate."""

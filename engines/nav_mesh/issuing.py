@@ -112,24 +112,9 @@ class Issuing(Deciding):
         self._keys.unlock()
         with self.deciding():
             parent = self._parent(token)
-            subject = self.pseudonym(parent.subject)
-            now = math.floor(self.clock())
-            left = parent.expires - now
-            wanted = left if life_s is None else min(_seconds(life_s, math.inf), left)
-            key_id, key = self._signer(parent.domain)
-            begins = max(now, parent.not_before)
-            claims = Claims(
-                *(tokens.new_token_id(), parent.domain, parent.subject, parent.issued),
-                *(begins, max(now + wanted, begins + 1)),
-                flow=_narrower_flow(parent, flow),
-                path=_narrower_path(parent, path),
-                once=bool(single_use),
-                parents=(*parent.parents, parent.token_id),
-                key_id=key_id,
-            )
-            if len(claims.parents) > tokens.DEEPEST:
-                raise InvalidInput(f"a token can be narrowed {tokens.DEEPEST} times, no further")
-            return self._issue(claims, subject, key)
+            if isinstance(parent, Claims):
+                return self._narrowed(parent, flow, path, life_s, once=bool(single_use))
+        raise GateDenied(parent)
 
     def revoke(
         self,
@@ -249,34 +234,43 @@ class Issuing(Deciding):
         )
         return token
 
-    def _parent(self, token: str) -> Claims:
-        """What a token says that is to be narrowed, if it is good."""
+    def _narrowed(
+        self, parent: Claims, flow: str, path: str, life_s: float | None, *, once: bool
+    ) -> str:
+        if parent.once:
+            raise InvalidInput("a token that is good for one use cannot be narrowed")
+        if len(parent.parents) >= tokens.DEEPEST:
+            raise InvalidInput(f"a token can be narrowed {tokens.DEEPEST} times, no further")
+        begins = max(math.floor(self.clock()), parent.not_before)
+        left = max(parent.expires - begins, 1)
+        life = left if life_s is None else min(_seconds(life_s, math.inf), left)
+        key_id, key = self._signer(parent.domain)
+        claims = Claims(
+            *(tokens.new_token_id(), parent.domain, parent.subject, parent.issued),
+            *(begins, min(begins + life, parent.expires)),
+            flow=_narrower_flow(parent, flow),
+            path=_narrower_path(parent, path),
+            once=once,
+            parents=(*parent.parents, parent.token_id),
+            key_id=key_id,
+        )
+        return self._issue(claims, self.pseudonym(parent.subject), key)
+
+    def _parent(self, token: str) -> Claims | Decision:
+        """What a token says that is to be narrowed; the refusal where it is not good."""
         now = self.clock()
         try:
             claims, _ = self._read(token)
         except BadToken as bad:
-            raise self._denied_parent(self._domain_of(token), bad, now) from None
-        asked = Asked(
-            claims.domain,
-            claims.subject,
-            self.pseudonym(claims.subject),
-            claims.flow,
-            claims.path,
-        )
+            domain = self._domain_of(token)
+            if domain is None:  # whose gate it was meant for is not known
+                return refused(bad.rule, bad.token_id)
+            return self._deny(domain, ANY, bad, now)
+        subject = self.pseudonym(claims.subject)
+        asked = Asked(claims.domain, claims.subject, subject, claims.flow, claims.path)
         if why := refusal(claims, asked, self, self._gate(claims.domain)[1], now):
-            found = BadToken(why, token_id=claims.token_id, authentic=True)
-            raise self._denied_parent(claims.domain, found, now, asked.subject)
-        if claims.once:
-            raise InvalidInput("a token that is good for one use cannot be narrowed")
+            return self._deny_read(asked, claims, why, now)
         return claims
-
-    def _denied_parent(
-        self, domain: str | None, bad: BadToken, now: float, subject: str = ANY
-    ) -> GateDenied:
-        decision = refused(bad.rule, bad.token_id)
-        if domain:
-            decision = self._deny(domain, subject, bad, now)
-        return GateDenied(decision)
 
     def _domain_of(self, token: object) -> str | None:
         """The domain whose key a token claims to be signed with."""

@@ -8,6 +8,7 @@ a minute, new ones are refused rather than an old one forgotten.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 WINDOW_S = 60.0
@@ -21,7 +22,7 @@ class RateTable:
     __slots__ = ("_seen",)
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], list[list[float]]] = {}
+        self._seen: dict[tuple[str, str], _Spans] = {}
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -34,51 +35,73 @@ class RateTable:
         if spans is None:
             if len(seen) >= MOST_SUBJECTS:
                 del seen[next(iter(seen))]
-            seen[key] = [[at, at, 1]]
-            return
-        seen[key] = spans
-        newest = spans[-1]
-        age = at - newest[_FIRST]
-        if age < -WINDOW_S:  # the clock was set back
-            spans[:] = [[at, at, 1]]
-        elif age < 1.0:
-            newest[_LAST] = max(newest[_LAST], at)
-            newest[_COUNT] += 1
-        else:
-            while spans and spans[0][_LAST] <= at - WINDOW_S:
-                del spans[0]
-            spans.append([at, at, 1])
+            spans = _Spans(0, [])
+        seen[key] = spans  # the one seen last stands last
+        spans.add(at)
 
     def wait_s(self, domain: str, subject: str, limit: int, now: float) -> float:
         """How long until one more is within *limit*; 0 where it is now."""
         spans = self._seen.get((domain, subject))
         if spans is None:
             return self._room_in_s(now)
-        begin = now - WINDOW_S
-        if spans[-1][_FIRST] > now + WINDOW_S:  # the clock was set back
-            return 0.0
-        counted = 0.0
-        for first, last, count in reversed(spans):
-            if last <= begin:
-                break
-            counted += count
-            if counted >= limit:
-                return max(last + WINDOW_S - now, 0.001) if first <= now else WINDOW_S
-        return 0.0
+        return 0.0 if spans.total < limit else spans.wait_s(limit, now)
 
     def _room_in_s(self, now: float) -> float:
         """How long until a new subject can be counted."""
         if len(self._seen) < MOST_SUBJECTS:
             return 0.0
-        idle_since = next(iter(self._seen.values()))[-1][_LAST]
-        left = idle_since + WINDOW_S - now
+        oldest = next(iter(self._seen.values()))
+        left = oldest.spans[-1][_LAST] + WINDOW_S - now
         return left if 0 < left <= WINDOW_S else 0.0
 
     def to_plain(self) -> list[Any]:
-        return [[*key, spans] for key, spans in self._seen.items()]
+        return [[*key, spans.total, spans.spans] for key, spans in self._seen.items()]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Self:
         table = cls()
-        table._seen = {(domain, subject): spans for domain, subject, spans in plain}
+        table._seen = {
+            (domain, subject): _Spans(total, spans) for domain, subject, total, spans in plain
+        }
         return table
+
+
+@dataclass(slots=True)
+class _Spans:
+    """
+    Of one subject: [first time, last time, how many], each within a second, oldest first.
+
+    Attributes:
+        total: How many they are together, some of which may be older than a minute.
+    """
+
+    total: int
+    spans: list[list[float]]
+
+    def add(self, at: float) -> None:
+        spans = self.spans
+        age = at - spans[-1][_FIRST] if spans else 1.0
+        if age < -WINDOW_S:  # the clock was set back
+            spans.clear()
+            self.total = 0
+        if -WINDOW_S <= age < 1.0:
+            newest = spans[-1]
+            newest[_LAST] = max(newest[_LAST], at)
+            newest[_COUNT] += 1
+        else:
+            while spans and spans[0][_LAST] <= at - WINDOW_S:
+                self.total -= int(spans.pop(0)[_COUNT])
+            spans.append([at, at, 1])
+        self.total += 1
+
+    def wait_s(self, limit: int, now: float) -> float:
+        if self.spans[-1][_FIRST] > now + WINDOW_S:  # the clock was set back
+            return 0.0
+        counted = 0.0
+        for _, last, count in reversed(self.spans):
+            if last <= now - WINDOW_S:
+                break
+            counted += count
+            if counted >= limit:
+                return min(last + WINDOW_S - now, WINDOW_S)
+        return 0.0
