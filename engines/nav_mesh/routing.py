@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.journal import Event
 from engines.nav_mesh.breaker import Circuit, Health, ejection_s, is_failure
-from engines.nav_mesh.gates import Gates
 from engines.nav_mesh.model import RouteType, ThresholdDomain
 from engines.nav_mesh.outliers import outliers
+from engines.nav_mesh.route_state import RouteState
 from engines.nav_mesh.routes import Route, Ways
 from engines.nav_mesh.rules import domain_name
 
 _OFFLINE = RouteType.OFFLINE.value
 _OF_A_REASON = 200
-_ANSWERS_TOLD = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Outcome:
         return self.status is None or is_failure(self.status)
 
 
-class Routing(Gates):
+class Routing(RouteState):
     """
     The routes' part of a nav mesh.
 
@@ -61,12 +59,6 @@ class Routing(Gates):
         self._tally: dict[int, dict[str, list[int]]] = {}
         self._answers: dict[str, int] = {}  # by route, since something was recorded of it
         super().__init__(gate_log_path, **settings)
-
-    def reset(self) -> None:
-        super().reset()
-        self._health: dict[str, Health] = {}
-        self._taken: dict[str, str] = {}
-        self.path_switches = 0
 
     # --- what operators do -------------------------------------------------------------------
 
@@ -194,40 +186,6 @@ class Routing(Gates):
         name = domain_name(domain)
         return RouteType(self._kind(name, self._was_taken(name)))
 
-    # --- the fold ----------------------------------------------------------------------------
-
-    def apply_route_failed(self, event: Event) -> None:
-        self._at(event).failed(event["status"])
-        self._depends(event)
-        self.note_dependency(event["address"], ok=False, at=event["at"])
-
-    def apply_route_answered(self, event: Event) -> None:
-        self._at(event).answered()
-        self._depends(event)
-
-    def apply_route_counted(self, event: Event) -> None:
-        self._at(event).counted(event["window"], event["counts"])
-
-    def apply_route_ejected(self, event: Event) -> None:
-        self._at(event).ejected(event["until"], event["times"], event["cause"])
-
-    def apply_route_on_trial(self, event: Event) -> None:
-        self._at(event).on_trial(event["times"], event["cause"])
-
-    def apply_route_kept(self, event: Event) -> None:
-        self._at(event).answered()  # it is counted anew
-
-    def apply_route_probed(self, event: Event) -> None:
-        self._at(event).probed(event["until"])
-
-    def apply_route_returned(self, event: Event) -> None:
-        self._at(event).returned(event["at"])
-        self._depends(event)
-
-    def apply_route_switched(self, event: Event) -> None:
-        self._taken[event["domain"]] = event["to"]
-        self.path_switches += 1
-
     # --- below -------------------------------------------------------------------------------
 
     def _failed(self, route: Route, outcome: Outcome, *, probing: bool) -> None:
@@ -317,17 +275,6 @@ class Routing(Gates):
 
     def _window(self) -> int:
         return int(self.clock() // self.ways.rules.interval_s)
-
-    def _of(self, route: Route) -> Health:
-        return self._health.get(route.key) or Health()
-
-    def _at(self, event: Event) -> Health:
-        return self._health.setdefault(f"{event['domain']} {event['address']}", Health())
-
-    def _depends(self, event: Event) -> None:
-        """Have those that watch what we depend on know of the answers before this event."""
-        for _ in range(min(event["answers"], _ANSWERS_TOLD)):
-            self.note_dependency(event["address"], ok=True, at=event["at"])
 
     def _record(self, route: Route, event_type: str, **facts: Any) -> None:
         where = {"domain": route.domain, "route": route.name, "address": route.address}

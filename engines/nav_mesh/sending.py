@@ -13,7 +13,6 @@ caller's to decide, and an error says so.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,9 +20,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from engines.errors import InvalidInput, JournalError
+from engines.errors import JournalError
 from engines.nav_mesh.breaker import is_failure, is_gateway_failure
 from engines.nav_mesh.budget import Load
+from engines.nav_mesh.deciding import refused
 from engines.nav_mesh.hedging import in_turn
 from engines.nav_mesh.issuing import GateDenied
 from engines.nav_mesh.model import (
@@ -34,40 +34,21 @@ from engines.nav_mesh.model import (
     ThresholdDomain,
     Unreached,
 )
+from engines.nav_mesh.requests import (
+    KEY_HEADER,
+    Doubtful,
+    GateBusy,
+    NoRoute,
+    check_request,
+    named_key,
+    with_key,
+)
 from engines.nav_mesh.routes import IDEMPOTENT, SAFE, DomainRoutes, Route
 from engines.nav_mesh.routing import Outcome, Routing
 from engines.nav_mesh.rules import domain_name
 from engines.nav_mesh.scope import is_prefix
 
-KEY_HEADER = "Idempotency-Key"
 _PAUSE_S, _LONGEST_PAUSE_S = 0.025, 0.25
-_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
-_odd = re.compile(r"[^!-~]|[\\#]")
-# What a path may not have: what some server reads as another path, and the gate does not.
-_dots = re.compile(r"(?:/|%2f|%5c)(?:\.|%2e){1,2}(?:/|%2f|%5c|;|$)", re.IGNORECASE)
-
-
-class GateBusy(GateDenied):
-    """Too many requests came; the same one is let through later."""
-
-    exit_code = 4
-
-
-class Doubtful(Unreached):
-    """It may have arrived, and doing it twice could do harm: it was neither repeated nor queued."""
-
-
-class NoRoute(Unreached):
-    """
-    No route reached the service.
-
-    Attributes:
-        answer: What the last gateway said instead, where one did.
-    """
-
-    def __init__(self, message: str, *, heard: bool, answer: Response | None = None) -> None:
-        self.answer = answer
-        super().__init__(message, heard=heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +133,27 @@ class Sending(Routing):
                 heard=True,
             ) from None
 
-    def resend(self, domain: ThresholdDomain | str, user_id: str, request: Request) -> Response:
+    def resend(
+        self,
+        domain: ThresholdDomain | str,
+        user_id: str,
+        request: Request,
+        *,
+        queued_at: float | None = None,
+    ) -> Response:
         """
         Send what was queued, under its key, with a token of one use that the gate judges as any.
 
         Raises:
             InvalidInput: The subject is given no token.
-            GateDenied: The gate does not let it through now.
+            GateDenied: The gate does not let it through now, or the subject's tokens were revoked
+                after *queued_at*.
             Unreached: No route answered.
         """
         name = domain_name(domain)
+        self.refresh()
+        if queued_at is not None and self._revoked_since(name, user_id) > queued_at:
+            raise GateDenied(refused("revoked"))
         token = self.token_for(name, user_id, request)
         self._pass_gate(name, token, user_id, request)
         return self._carry(name, request, repeatable=True)
@@ -298,36 +290,3 @@ def _verdict(domain: str, attempts: Sequence[_Attempt]) -> Response:
         heard=any(attempt.heard for attempt in attempts),
         answer=answers[-1] if answers else None,
     )
-
-
-def named_key(request: Request) -> str | None:
-    """The idempotency key that *request* came with, as its own or among its headers."""
-    if request.idempotency_key:
-        return request.idempotency_key
-    wanted = KEY_HEADER.lower()
-    found = [value for name, value in request.headers.items() if name.lower() == wanted]
-    return found[0] if found and found[0] else None
-
-
-def with_key(request: Request, key: str) -> Request:
-    """*request* under that key."""
-    return replace(request, idempotency_key=key)
-
-
-def check_request(request: Request) -> None:
-    """
-    Stop at what could be read as another request than the gate sees.
-
-    Raises:
-        InvalidInput: Its method or path is none that is sent.
-    """
-    if not _METHOD.fullmatch(request.method) or request.method != request.method.upper():
-        raise InvalidInput(f"not a method: {request.method!r}", hint="for example GET or POST")
-    if request.method == "CONNECT":
-        raise InvalidInput("CONNECT is no request that is sent")
-    path = request.path.partition("?")[0]
-    if not path.startswith("/") or _odd.search(request.path) or _dots.search(path):
-        raise InvalidInput(
-            f"not a path: {request.path!r:.200}",
-            hint="it begins with '/', has no '.' or '..' between slashes, and is percent-encoded",
-        )
