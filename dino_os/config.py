@@ -198,6 +198,41 @@ class Entities(Struct, forbid_unknown_fields=True, frozen=True):
     probe_timeout_s: Annotated[float, Meta(gt=0)] = 3.0
 
 
+class Gate(Struct, forbid_unknown_fields=True, frozen=True):
+    """One domain's gate: how often a subject may pass, how long tokens live, who may have one."""
+
+    rate_per_minute: Positive = 100
+    token_s: Annotated[float, Meta(ge=1)] = 3600.0
+    subjects: list[str] = []
+
+
+class Domains(Struct, forbid_unknown_fields=True, frozen=True):
+    """The three gates."""
+
+    wealth: Gate = Gate(rate_per_minute=100)
+    info: Gate = Gate(rate_per_minute=200)
+    myth: Gate = Gate(rate_per_minute=50)
+
+
+class Anomalies(Struct, forbid_unknown_fields=True, frozen=True):
+    """When what happens at the gates is an anomaly, and for how long it keeps somebody out."""
+
+    bucket_s: Annotated[float, Meta(ge=1)] = 10.0
+    warm_up: Positive = 30
+    least: Positive = 20
+    breaches: Annotated[float, Meta(ge=1)] = 5.0
+    breach_half_life_s: Annotated[float, Meta(ge=1)] = 300.0
+    cool_down_s: Seconds = 300.0
+    block_s: Seconds = 0.0
+
+
+class Nav(Struct, forbid_unknown_fields=True, frozen=True):
+    """The gates in front of the network, and what is watched at them."""
+
+    domains: Domains = Domains()
+    anomalies: Anomalies = Anomalies()
+
+
 class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     """All sections."""
 
@@ -210,6 +245,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     orders: Orders = Orders()
     resources: Resources = Resources()
     entities: Entities = Entities()
+    nav: Nav = Nav()
 
 
 class Config:

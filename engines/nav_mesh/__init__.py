@@ -1,6 +1,7 @@
 """Gates in front of the network, and the routes behind them."""
 
 from engines.nav_mesh.engine import NavigationMesh
+from engines.nav_mesh.explain import Explanation
 from engines.nav_mesh.gates import Gates
 from engines.nav_mesh.issuing import GateDenied
 from engines.nav_mesh.keys import FileKeys, Keys, KeysBroken, MemoryKeys
@@ -26,6 +27,7 @@ __all__ = [
     "Decision",
     "DomainRoutes",
     "Doubtful",
+    "Explanation",
     "FileKeys",
     "GateBusy",
     "GateDenied",

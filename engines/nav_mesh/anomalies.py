@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from engines.checks import time_text
+from engines.checks import at_least, time_text
 from engines.journal import Event
 from engines.nav_mesh.detectors import Breaches, Dependency, Jump, Rate
 from engines.nav_mesh.model import ThresholdDomain
@@ -27,6 +27,7 @@ _REMEMBERED = 200
 _WAVE = 4  # breaches of a whole domain, as a multiple of one subject's
 _MOSTLY = 0.5
 _STRONG = 12.0
+_ALMOST = 0.5  # five that took a while are five all the same
 
 
 class Anomalies(GateState):
@@ -61,6 +62,12 @@ class Anomalies(GateState):
                 self.record("rates_closed", at=now)
             self.raise_alarms(now)
             return [dict(one) for one in self.found if one["at"] > now - HOUR_S]
+
+    def block(self, domain: str, subject: str, for_s: float, why: str = "by hand") -> None:
+        """Keep somebody out for so long.  By pseudonym."""
+        with self.deciding():
+            until = self.clock() + at_least(for_s, 1, "for_s")
+            self.record("gate_blocked", domain=domain, subject=subject, until=until, why=why)
 
     def release(self, domain: str, subject: str, why: str = "by hand") -> bool:
         """Let somebody in again who was kept out; False where nobody was.  By pseudonym."""
@@ -105,8 +112,7 @@ class Anomalies(GateState):
                 rule.breach_half_life_s,
                 proven=event["proven"],
             )
-            if seen.score >= limit:
-                self._breached(event["domain"], subject, seen, limit)
+            self._breached(event["domain"], subject, seen, limit)
 
     def note_dependency(self, target: str, *, ok: bool, at: float) -> None:
         """Told by the fold of each call of *target*, whether it was answered."""
@@ -149,12 +155,16 @@ class Anomalies(GateState):
         return seen
 
     def _breached(self, domain: str, subject: str, seen: Breaches, limit: float) -> None:
+        by_all = subject == ANY
+        misuse = not by_all and seen.proven > limit - _ALMOST
+        if not misuse and seen.score <= limit - _ALMOST:
+            return
         rules = dict(seen.rules.most_common(5))
         told = ", ".join(f"{rule} {count}" for rule, count in rules.items())
-        by_all = subject == ANY
+        kind = "breach_wave" if by_all else "token_misuse" if misuse else "breach_pattern"
         self._alarm(
             seen.at,
-            kind="breach_wave" if by_all else "breach_pattern",
+            kind=kind,
             severity="critical" if by_all else "high",
             domain=domain,
             subject=subject,
@@ -164,10 +174,9 @@ class Anomalies(GateState):
                 "since": time_text(seen.since),
                 "score": round(seen.score, 2),
             },
-            blockable=not by_all and seen.proven >= limit,
+            blockable=misuse,
         )
-        if seen.proven >= limit or not seen.proven:
-            seen.calm()
+        seen.calm(misuse=misuse)
 
     def _jumped(self, domain: str, jump: Jump) -> None:
         mostly = jump.share >= _MOSTLY and jump.subject not in {"", ANY}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import hmac
+import os
 import weakref
 from hashlib import sha256
 from typing import Any
@@ -84,19 +85,10 @@ class Deciding(Anomalies):
         self, domain: Domain, token: str | None, user_id: str, *, flow: str = "", path: str = ""
     ) -> Decision:
         """What would be decided now; nothing is recorded or used up."""
-        name, rule = self._gate(domain)
-        self.refresh()
-        now = self.clock()
-        try:
-            asked = self._asked(name, user_id, flow, path)
-            claims, _ = self._read(token)
-        except BadToken as bad:
-            return refused(bad.rule, bad.token_id)
-        why = refusal(claims, asked, self, rule, now)
-        if why:
-            return refused(why, claims.token_id)
-        wait = self.passing.wait_s(name, asked.subject, rule.rate_per_minute, now)
-        return _limited(claims.token_id, wait) if wait else _allowed(claims.token_id)
+        gate = self._gate(domain)
+        with self._guard:
+            self.refresh()
+            return self._checked(gate, token, user_id, flow, path)
 
     def flush_refusals(self) -> None:
         """Record what was counted and not told."""
@@ -156,6 +148,20 @@ class Deciding(Anomalies):
             self.raise_alarms(now)
         return allowed
 
+    def _checked(self, gate: _Gate, token: object, user_id: str, flow: str, path: str) -> Decision:
+        domain, rule = gate
+        now = self.clock()
+        try:
+            asked = self._asked(domain, user_id, flow, path)
+            claims, _ = self._read(token)
+        except BadToken as bad:
+            return refused(bad.rule, bad.token_id)
+        why = refusal(claims, asked, self, rule, now)
+        if why:
+            return refused(why, claims.token_id)
+        wait = self.passing.wait_s(domain, asked.subject, rule.rate_per_minute, now)
+        return _limited(claims.token_id, wait) if wait else _allowed(claims.token_id)
+
     def _queued(self, asked: Asked, rule: GateRule, now: float) -> Decision:
         if not rule.admits(asked.user_id):
             raise BadToken("not_admitted")
@@ -186,7 +192,7 @@ class Deciding(Anomalies):
             self._tell(*tell, now, token_id)
         elif not self._ends_with_us:
             self._ends_with_us = True
-            atexit.register(_close, weakref.ref(self))
+            atexit.register(_close, weakref.ref(self), os.getpid())
         if self.alarms:
             self.raise_alarms(now)
 
@@ -290,8 +296,8 @@ def refused(rule: str, token_id: str | None = None) -> Decision:
     return Decision(result_of(rule), rule, REASONS[rule], token_id)
 
 
-def _close(gates: weakref.ref[Deciding]) -> None:
+def _close(gates: weakref.ref[Deciding], process: int) -> None:
     found = gates()
-    if found is not None:
+    if found is not None and os.getpid() == process:  # a fork would tell it a second time
         with contextlib.suppress(DinoError, OSError):  # nobody is left who could be told
             found.close()

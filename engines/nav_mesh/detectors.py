@@ -137,17 +137,18 @@ class Breaches:
 
     def add(self, at: float, count: int, rule: str, half_life_s: float, *, proven: bool) -> None:
         fade = 0.5 ** (max(at - self.at, 0.0) / half_life_s) if self.at else 0.0
-        if self.score * fade < 0.1:  # noqa: PLR2004  what was is over
-            fade, self.since, self.rules = 0.0, at, Counter()
+        if max(self.score, self.proven) * fade < 0.1:  # noqa: PLR2004  what was is over
+            fade, self.since, self.rules = 0.0, at, Counter[str]()
         self.score = self.score * fade + count
         self.proven = self.proven * fade + (count if proven else 0)
         self.at = max(at, self.at)
         self.rules[rule] += count
 
-    def calm(self) -> None:
-        """Begin to count anew: it has been told."""
-        self.score = self.proven = 0.0
-        self.rules = Counter()
+    def calm(self, *, misuse: bool) -> None:
+        """Begin to count anew: it has been told; what is proven only where that was told."""
+        self.score, self.rules = 0.0, Counter()
+        if misuse:
+            self.proven = 0.0
 
 
 @dataclass(slots=True)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from uuid import uuid4
 
 from engines.home import identity, own_journal, workspace_root
 from engines.journal import Journal, VolatileJournal
+from engines.nav_mesh.explain import Explanation, explain
 from engines.nav_mesh.issuing import Issuing
 from engines.nav_mesh.keys import FileKeys, Keys, MemoryKeys, installed_keys
 from engines.nav_mesh.rules import Rules
-
-if TYPE_CHECKING:
-    from engines.nav_mesh.explain import Explanation
 
 
 class Gates(Issuing):
@@ -76,8 +74,6 @@ class Gates(Issuing):
             NotFound: There is no such line, or it was pruned.
             InvalidInput: It is no decision.
         """
-        from engines.nav_mesh.explain import explain  # noqa: PLC0415  seldom
-
         return explain(self.journal, self.rules, seq)
 
     def gate_stats(self, domain: str) -> dict[str, Any]:

@@ -1,28 +1,21 @@
-"""
-Tokens are issued, narrowed and revoked here, and the keys that sign them changed.
-
-A key that is rotated signs no more; what it signed stays good for as long as the last of it can.
-The private key is saved before the record names its public half: who dies in between leaves a key
-that nobody knows, and the next one makes another.
-"""
+"""Tokens are issued, narrowed and revoked here."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from engines.checks import at_least, finite
 from engines.errors import DinoError, InvalidInput
 from engines.nav_mesh import tokens
-from engines.nav_mesh.deciding import Deciding, Domain, refused
+from engines.nav_mesh.deciding import Domain, refused
 from engines.nav_mesh.decisions import REASONS, Asked, refusal
-from engines.nav_mesh.keys import KEY_SIZE
 from engines.nav_mesh.model import Decision
 from engines.nav_mesh.rules import LEEWAY_S
 from engines.nav_mesh.scope import is_flow, is_prefix, lies_within
-from engines.nav_mesh.state import ANY, GateKey
+from engines.nav_mesh.signing import Signing
+from engines.nav_mesh.state import ANY
 from engines.nav_mesh.tokens import BadToken, Claims
 
 if TYPE_CHECKING:
@@ -39,16 +32,8 @@ class GateDenied(DinoError):
         super().__init__(f"the gate refuses: {decision.reason} ({decision.rule})")
 
 
-class Issuing(Deciding):
+class Issuing(Signing):
     """The part of the gates that makes tokens and takes them back."""
-
-    _issuer_name: Callable[[], str]
-
-    def _prepare_signing(self, issuer: Callable[[], str]) -> None:
-        self._issuer_name = issuer
-        self._signers: dict[str, tuple[str, Ed25519PrivateKey]] = {}
-
-    # --- tokens ------------------------------------------------------------------------------
 
     def issue_token(
         self,
@@ -116,6 +101,20 @@ class Issuing(Deciding):
                 return self._narrowed(parent, flow, path, life_s, once=bool(single_use))
         raise GateDenied(parent)
 
+    def claims_of(self, token: str) -> Claims:
+        """
+        What *token* says, if it bears our signature; it may have expired or been revoked.
+
+        Raises:
+            GateDenied: It is not one of ours.
+        """
+        with self._guard:
+            self.refresh()
+            try:
+                return self._read(token)[0]
+            except BadToken as bad:
+                raise GateDenied(refused(bad.rule, bad.token_id)) from None
+
     def revoke(
         self,
         *,
@@ -165,53 +164,6 @@ class Issuing(Deciding):
                 "gate_revoked", **facts, until=until, **({"passed": passed} if passed else {})
             )
         return passed
-
-    # --- keys --------------------------------------------------------------------------------
-
-    def rotate(self, domain: Domain, *, now: bool = False) -> str:
-        """
-        Sign with a new key from here on; its id.
-
-        Args:
-            now: The old one is in wrong hands: nothing that it signed is good any more.
-        """
-        name, _ = self._gate(domain)
-        self._keys.unlock()
-        with self.deciding():
-            return self._new_key(name, at_once=now)
-
-    def _signer(self, domain: str) -> tuple[str, Ed25519PrivateKey]:
-        """The key in use; a new one where there is none, or its private half is not there."""
-        live = self._live_key(domain)
-        held = self._signers.get(domain)
-        if live and held and held[0] == live.key_id:
-            return held
-        raw = self._keys.load(domain) if live else None
-        if live is None or raw is None or _public_of(raw).hex() != live.public:
-            self._new_key(domain)
-            return self._signers[domain]
-        self._signers[domain] = live.key_id, tokens.private_key(raw)
-        return self._signers[domain]
-
-    def _new_key(self, domain: str, *, at_once: bool = False) -> str:
-        raw = os.urandom(KEY_SIZE)
-        self._keys.save(domain, raw)
-        at = self.clock()
-        for key in [k for k in self.keys.values() if k.domain == domain]:
-            if key.until is None or (at_once and key.until > at):
-                until = at if at_once else at + self._longest_life() + LEEWAY_S
-                self.record("gate_key_retired", domain=domain, key=key.key_id, at=at, until=until)
-        if self.issuer is None:
-            self.record("gate_opened", issuer=self._issuer_name())
-        public = _public_of(raw)
-        key_id = tokens.key_id_of(public)
-        self.record("gate_key_added", domain=domain, key=key_id, public=public.hex())
-        self._signers[domain] = key_id, tokens.private_key(raw)
-        return key_id
-
-    def _live_key(self, domain: str) -> GateKey | None:
-        every = (k for k in self.keys.values() if k.domain == domain and k.until is None)
-        return next(every, None)
 
     # --- below the face ----------------------------------------------------------------------
 
@@ -284,20 +236,22 @@ class Issuing(Deciding):
         known = (self.revoked_before.get(one) for one in every)
         return math.ceil(max((found[0] for found in known if found), default=0.0))
 
-    def _longest_life(self) -> float:
-        return max(rule.token_s for rule in self.rules.by_name().values())
-
     def _passed(self, whom: dict[str, Any], since: float) -> dict[str, int]:
         """How many requests that token, user or domain was let through with since then."""
-        wanted = {name: whom[name] for name in ("token", "domain", "subject") if name in whom}
-        passed: dict[str, int] = {}
+        wanted = {name: whom[name] for name in ("domain", "subject") if name in whom}
+        family = {whom["token"]} if "token" in whom else None
+        passed: Counter[str] = Counter()
         for events, _ in self.journal.read(self.journal.begin()):
             for event in events:
-                if event["event_type"] != "gate_allowed" or event["at"] < since:
-                    continue
-                if all(event[name] == value for name, value in wanted.items()):
-                    passed[event["domain"]] = passed.get(event["domain"], 0) + 1
-        return passed
+                kind = event["event_type"]
+                if family and kind == "gate_token_issued":
+                    if not family.isdisjoint(event.get("parents", ())):
+                        family.add(event["token"])
+                elif kind == "gate_allowed" and event["at"] >= since:
+                    theirs = family is None or event["token"] in family
+                    if theirs and all(event[name] == value for name, value in wanted.items()):
+                        passed[event["domain"]] += 1
+        return dict(passed)
 
 
 def _checked_user(user_id: str) -> str:
@@ -335,7 +289,3 @@ def _narrower_path(parent: Claims, path: str) -> str:
     if parent.path and path and not lies_within(path, parent.path):
         raise InvalidInput(f"the token is for {parent.path!r}, and {path!r} does not lie below it")
     return path or parent.path
-
-
-def _public_of(raw: bytes) -> bytes:
-    return tokens.private_key(raw).public_key().public_bytes_raw()
