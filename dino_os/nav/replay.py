@@ -47,6 +47,8 @@ class Queued(Protocol):
     def request(self) -> Request: ...
     @property
     def queued_at(self) -> float: ...
+    @property
+    def released(self) -> bool: ...
 
 
 class Queue(Protocol):
@@ -58,7 +60,7 @@ class Queue(Protocol):
         self, id_: str, owner: str, reason: str, *, heard: bool, after_s: float | None
     ) -> object: ...
     def hold(self, id_: str, reason: str) -> object: ...
-    def give_up(self, id_: str, owner: str, reason: str) -> object: ...
+    def give_up(self, id_: str, reason: str) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,14 @@ class Replayer:
         return Replayed(**counts)
 
     def _deliver(self, queued: Queued) -> str:
+        if queued.domain in self._mesh.ways.held and not queued.released:
+            self._queue.hold(queued.id, f"{queued.domain} is sent when somebody releases it")
+            return "held"
+        # Whoever released it knew of what was revoked before.
+        since = None if queued.released else queued.queued_at
         try:
             response = self._mesh.resend(
-                queued.domain, queued.subject, queued.request, queued_at=queued.queued_at
+                queued.domain, queued.subject, queued.request, queued_at=since
             )
         except GateBusy as error:
             return self._later(queued, error.message, after_s=error.decision.retry_after_s)
@@ -143,7 +150,7 @@ class Replayer:
         why = f"answered with {status}"
         if status in _TRY_AGAIN or status >= _SERVER_FAULT:
             return self._later(queued, why, heard=True, after_s=retry_after_s(response))
-        self._queue.give_up(queued.id, self._owner, why)
+        self._queue.give_up(queued.id, why)
         return "dead"
 
     def _later(

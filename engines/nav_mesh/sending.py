@@ -200,7 +200,7 @@ class Sending(Routing):
         until = None if keep_s is None else self.clock() + keep_s
         receipt = outgoing().put(domain, user_id, request, authorised=authorised, expires_at=until)
         self.note_path(domain)
-        return receipt
+        return replace(receipt, held=receipt.held or domain in self.ways.held)
 
     def _carry(self, domain: str, request: Request, *, repeatable: bool) -> Response:
         """By the first route that answers, within the time there is."""
