@@ -56,9 +56,7 @@ def routes(workspace: Workspace, check: bool, as_json: bool) -> None:
             )
             for route in found
         ]
-        output.table(
-            ("domain", "route", "address", "state", "ejected"), rows, numbers=("ejected",)
-        )
+        output.table(("domain", "route", "address", "state", "ejected"), rows, numbers=("ejected",))
         output.say("* taken by the last request")
 
 
@@ -66,7 +64,7 @@ def routes(workspace: Workspace, check: bool, as_json: bool) -> None:
     "send",
     epilog=options.example(
         "dino nav send info GET /v1/stations",
-        "dino nav send info POST /v1/notes --data '{\"text\": \"low tide\"}' --as ada",
+        'dino nav send info POST /v1/notes --data \'{"text": "low tide"}\' --as ada',
     ),
 )
 @words.domain
@@ -184,7 +182,9 @@ def _show_response(found: Response, *, as_json: bool) -> None:
         }
         output.emit_json(document)
         return
-    click.echo(output.printable(f"{found.status} by {found.route.value} ({found.target})"), err=True)
+    click.echo(
+        output.printable(f"{found.status} by {found.route.value} ({found.target})"), err=True
+    )
     output.say(text)
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from dino_os.nav.replay import Replayed, Replayer
+from dino_os.work.calls import REPLAY
 from dino_os.work.duty import Duty
+from dino_os.workspace.parts import OFFLINE_JOURNAL
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
     from engines.resource_engine import Task
 
-REPLAY = "dino_os.nav.duty:replay"
 _SOURCE = "offline_queue"
 _AGAIN_S = 5.0
 """For what a pass left due: the routes were down for more than one."""
@@ -27,7 +29,7 @@ class ReplayDuty(Duty):
         self._workspace = workspace
         memory = workspace.memory
         self.watches: Sequence[Path] = (
-            memory / QUEUE_JOURNAL,
+            memory / f"{OFFLINE_JOURNAL}.jsonl",
             memory / "engine_state.jsonl",  # whoever runs the tasks
         )
 

@@ -29,6 +29,8 @@ from engines.nav_mesh import (
 )
 
 _LONGEST_WAIT_S = 86400.0
+_MOST_PUT_BACK = 20
+_OFFLINE = "offline"
 _SPARE_S = 30.0  # of a claim, beyond the time that sending may take
 _TRY_AGAIN = frozenset({408, 409, 421, 423, 425, 429})
 _OK, _REFUSED, _SERVER_FAULT = 200, 400, 500
@@ -105,16 +107,28 @@ class Replayer:
         self._clock = clock
 
     def run(self, *, most: int | None = None) -> Replayed:
-        """Try each request that is due, at most so many; one whose routes are down stops a pass."""
+        """
+        Try each request that is due, at most so many.
+
+        Where a domain's routes are down, its other requests are put back untried, up to a number
+        that lets those of other domains come to their turn, pass by pass.
+        """
         counts: dict[str, int] = {}
+        down: set[str] = set()
+        put_back = 0
         longest = max((ways.timeout_s for ways in self._mesh.ways.domains.values()), default=0.0)
         while most is None or sum(counts.values()) < most:
             queued = self._queue.claim(self._clock(), owner=self._owner, lease_s=longest + _SPARE_S)
             if queued is None:
                 break
-            word = self._deliver(queued)
-            counts[word.split()[0]] = counts.get(word.split()[0], 0) + 1
-            if word == "later offline":
+            if queued.domain in down:
+                word = self._later(queued, "its routes are down")
+                put_back += 1
+            elif (word := self._deliver(queued)) == _OFFLINE:
+                word = "later"
+                down.add(queued.domain)
+            counts[word] = counts.get(word, 0) + 1
+            if down and (put_back >= _MOST_PUT_BACK or down >= self._mesh.ways.domains.keys()):
                 break
         return Replayed(**counts)
 
@@ -137,7 +151,7 @@ class Replayer:
             answer = error.answer if isinstance(error, NoRoute) else None
             after_s = retry_after_s(answer) if answer else None
             self._later(queued, error.message, heard=error.heard, after_s=after_s)
-            return "later offline"
+            return _OFFLINE
         except DinoError as error:  # a vault that is locked, an address that may not be dialled
             return self._later(queued, str(error))
         return self._answered(queued, response)

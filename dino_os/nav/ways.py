@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,7 +54,7 @@ def ways_of(settings: Nav, root: Path, outgoing: Callable[[], Outgoing] | None) 
     )
 
 
-def hosts_behind(domains: dict[str, DomainRoutes]) -> list[tuple[Rule, str]]:
+def hosts_behind(domains: Mapping[str, DomainRoutes]) -> list[tuple[Rule, str]]:
     """
     Hosts of which requests take a domain's routes: those named, and those of its addresses.
 

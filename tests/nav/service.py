@@ -6,7 +6,6 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -46,10 +45,11 @@ class Service:
 
     def cut(self) -> None:
         """Pull it: whoever connects is refused."""
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        with self.guard:
+            server, self._server = self._server, None
+        if server:
+            server.shutdown()
+            server.server_close()
 
     def take(self, key: str | None, body: bytes) -> None:
         with self.guard:
@@ -124,11 +124,3 @@ def serving(service: Service | None = None) -> Iterator[Service]:
     finally:
         made.go_on.set()
         made.cut()
-
-
-def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for something another thread or process does."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
