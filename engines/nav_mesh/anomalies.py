@@ -26,7 +26,7 @@ _MOST_TARGETS = 1000
 _REMEMBERED = 200
 _WAVE = 4  # breaches of a whole domain, as a multiple of one subject's
 _MOSTLY = 0.5
-_STRONG = 12.0
+_STRONG = 10.0
 _ALMOST = 0.5  # five that took a while are five all the same
 
 

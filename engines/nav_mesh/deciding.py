@@ -203,13 +203,13 @@ class Deciding(Anomalies):
             self.raise_alarms(self.clock())
 
     def _tell(self, kind: Kind, count: int, at: float, token_id: str | None) -> None:
-        facts: dict[str, Any] = {"domain": kind.domain, "subject": kind.subject}
+        facts: dict[str, Any] = kind._asdict()
         if token_id is not None and count == 1:
             facts["token"] = token_id
-        if kind.rule == "rate_limited":
-            self.record("gate_limited", **facts, count=count, at=at)
-            return
-        self.record("gate_denied", **facts, rule=kind.rule, proven=kind.proven, count=count, at=at)
+        limited = facts["rule"] == "rate_limited"
+        if limited:
+            del facts["rule"]
+        self.record("gate_limited" if limited else "gate_denied", **facts, count=count, at=at)
 
     def _release_in_time(self, domain: str, subject: str, now: float) -> None:
         until = self.blocks.get((domain, subject))

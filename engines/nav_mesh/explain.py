@@ -78,24 +78,28 @@ def explain(journal: Journal | VolatileJournal, rules: Rules, seq: int) -> Expla
         InvalidInput: It is no decision.
     """
     past = _Past(rules)
-    for events, _ in journal.read(_begin(journal, past, seq)):
+    folded_to = _begin(journal, past, seq)
+    for events, _ in journal.read(journal.begin()):
         for event in events:
             if event["seq"] == seq:
                 return _explained(event, past)
-            past.fold(event)
+            if event["seq"] >= folded_to:
+                past.fold(event)
+            elif event["event_type"] == "gate_token_issued":
+                past.apply_gate_token_issued(event)
     raise NotFound(f"no line {seq} in the gate log", hint="`dino gate log` shows the last ones")
 
 
-def _begin(journal: Journal | VolatileJournal, past: _Past, seq: int) -> Any:
-    """Where to begin: behind what was pruned, with the state that was kept of it."""
+def _begin(journal: Journal | VolatileJournal, past: _Past, seq: int) -> int:
+    """From which line on to fold: behind what was pruned, on the state that was kept of it."""
     path = journal.snapshot_path
     if path is None or journal.begin() == START:
-        return START
+        return 0
     base = SnapshotFile(path.with_suffix(".base")).load(None)
     if base is None or seq < base.position.seq:
         raise NotFound(f"line {seq} of the gate log was pruned, or what came before it was")
     past.begin_with(base.state)
-    return base.position
+    return base.position.seq
 
 
 def _explained(event: Event, past: _Past) -> Explanation:

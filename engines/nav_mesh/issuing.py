@@ -65,7 +65,7 @@ class Issuing(Signing):
             )
         _check_scope(flow, path)
         life = _seconds(rule.token_s if life_s is None else life_s, rule.token_s)
-        self._keys.unlock()
+        self._unlock(name)
         with self.deciding():
             now = math.floor(self.clock())
             key_id, key = self._signer(name)
@@ -94,7 +94,7 @@ class Issuing(Signing):
             InvalidInput: That would be more than *token* may, or *token* is good for one use.
         """
         _check_scope(flow, path)
-        self._keys.unlock()
+        self._unlock()
         with self.deciding():
             parent = self._parent(token)
             if isinstance(parent, Claims):

@@ -16,7 +16,7 @@ MOST_SUBJECTS = 10_000
 _FIRST, _LAST, _COUNT = 0, 1, 2
 
 
-class RateTable:
+class RateTable:  # noqa: PLW1641  it changes
     """(domain, subject) → what was counted, least recently seen first; one event at a time."""
 
     __slots__ = ("_seen",)
@@ -26,6 +26,9 @@ class RateTable:
 
     def __len__(self) -> int:
         return len(self._seen)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RateTable) and self._seen == other._seen
 
     def add(self, domain: str, subject: str, at: float) -> None:
         """Count one at that time."""

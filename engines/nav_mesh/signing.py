@@ -43,6 +43,11 @@ class Signing(Deciding):
         with self.deciding():
             return self._new_key(name, at_once=now)
 
+    def _unlock(self, domain: str | None = None) -> None:
+        """Before a lock is held: open what holds the keys, unless we have what we need of it."""
+        if not self._signers if domain is None else domain not in self._signers:
+            self._keys.unlock()
+
     def _signer(self, domain: str) -> tuple[str, Ed25519PrivateKey]:
         """The key in use; a new one where there is none, or its private half is not there."""
         live = self._live_key(domain)

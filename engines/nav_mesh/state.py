@@ -122,21 +122,21 @@ class GateState(Engine):
         domain, subject, at = event["domain"], event["subject"], event["at"]
         self.counts[domain].queued += 1
         self.queueing.add(domain, subject, at)
-        self.count_request(domain, subject, at, 1)
+        self.count_request(domain, ANY, at, 1)  # whose name it is was not asked
 
     def apply_gate_limited(self, event: Event) -> None:
         domain, count = event["domain"], event["count"]
         self.counts[domain].limited += count
-        self.count_request(domain, event["subject"], event["at"], count)
+        self.count_request(domain, _proven(event), event["at"], count)
 
     def apply_gate_denied(self, event: Event) -> None:
-        domain, subject, at, count = (event[n] for n in ("domain", "subject", "at", "count"))
+        domain, at, count = event["domain"], event["at"], event["count"]
         counts = self.counts[domain]
         counts.denied += count
         counts.breaches += count
         kept = ("at", "subject", "rule", "count", "token")
         counts.recent.append({name: event[name] for name in kept if name in event})
-        self.count_request(domain, subject, at, count)
+        self.count_request(domain, _proven(event), at, count)
         self.count_breach(event)
 
     def apply_gate_blocked(self, event: Event) -> None:
@@ -152,3 +152,9 @@ class GateState(Engine):
 
     def count_breach(self, event: Event) -> None:
         """Told of every refusal."""
+
+
+def _proven(event: Event) -> str:
+    """The subject, where it showed a token of ours; else it may be anybody."""
+    subject: str = event["subject"]
+    return subject if event["proven"] else ANY
