@@ -57,7 +57,10 @@ def routes(workspace: Workspace, check: bool, as_json: bool) -> None:
             for route in found
         ]
         output.table(("domain", "route", "address", "state", "ejected"), rows, numbers=("ejected",))
-        output.say("* taken by the last request")
+        for domain in dict.fromkeys(route["domain"] for route in found):
+            if not any(route["taken"] for route in found if route["domain"] == domain):
+                output.say(f"{domain} is offline: what is sent there waits")
+        output.say("* by which the last answer came")
 
 
 @click.command(
@@ -76,7 +79,13 @@ def routes(workspace: Workspace, check: bool, as_json: bool) -> None:
 @click.option("--order", default="", help="Of those with the same, the first queued goes first.")
 @click.option("--flow", default="", help="What it is a step of.")
 @click.option("--as", "user", default="operator", show_default=True, help="Who sends it.")
-@click.option("--token-file", type=click.Path(path_type=Path), help="By that token, not a new one.")
+@click.option(
+    "--token",
+    "token_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="By the token in that file.  [default: a new one, for this request alone]",
+)
 @click.option("--no-queue", is_flag=True, help="Fail where no route answers.")
 @click.option("--timeout", type=options.DURATION, help="For all attempts together (30s).")
 @options.as_json
@@ -160,7 +169,9 @@ def _as_json(route: dict[str, Any]) -> dict[str, Any]:
 
 def _state(route: dict[str, Any]) -> str:
     if route["by_hand"]:
-        return "left out by hand"
+        return (
+            f"left out by hand{f' until {time_text(until)}' if (until := route['until']) else ''}"
+        )
     if route["circuit"] == "open":
         when = "tried next" if route["due"] else f"until {time_text(route['until'])}"
         return f"left out, {when}: {route['cause']}"

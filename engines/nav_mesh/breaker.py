@@ -14,6 +14,7 @@ from enum import Enum
 
 from engines.nav_mesh.routes import RouteRules
 
+BY_HAND = "operator"
 FIVES, GATEWAY, LOCAL = "5xx", "gateway", "local"
 _GATEWAY = frozenset({502, 503, 504})
 _SERVER_FAULT, _NO_STATUS = 500, 600
@@ -45,6 +46,7 @@ class Health:
     Attributes:
         failures: Of each kind, how many came one after the other.
         times: How often in a row it was ejected, when it last was.
+        since: When the ejection, or the probe, began.
         until: When an ejection ends; None where somebody has to end it.
         returned_at: When it was last let back; each interval from then on takes one of *times*.
         probe_until: Until when the one request that tries it keeps others away.
@@ -54,6 +56,7 @@ class Health:
     circuit: Circuit = Circuit.CLOSED
     failures: dict[str, int] = field(default_factory=dict)
     times: int = 0
+    since: float = 0.0
     until: float | None = 0.0
     returned_at: float = 0.0
     probe_until: float = 0.0
@@ -77,7 +80,8 @@ class Health:
     def answered(self) -> None:
         self.failures.clear()
 
-    def ejected(self, until: float | None, times: int, cause: str) -> None:
+    def ejected(self, since: float, until: float | None, times: int, cause: str) -> None:
+        self.since = since
         self.circuit, self.until, self.times, self.cause = Circuit.OPEN, until, times, cause
         self.failures.clear()
         self.probe_until = 0.0
@@ -88,8 +92,8 @@ class Health:
         self.failures.clear()
         self.probe_until = 0.0
 
-    def probed(self, until: float) -> None:
-        self.circuit, self.probe_until = Circuit.HALF_OPEN, until
+    def probed(self, since: float, until: float) -> None:
+        self.circuit, self.since, self.probe_until = Circuit.HALF_OPEN, since, until
 
     def returned(self, at: float) -> None:
         self.circuit, self.returned_at, self.cause = Circuit.CLOSED, at, ""
@@ -109,8 +113,8 @@ class Health:
 
     @property
     def by_hand(self) -> bool:
-        """Whether it is left out until somebody says otherwise."""
-        return self.circuit is Circuit.OPEN and self.until is None
+        """Whether somebody left it out, whatever it would answer."""
+        return self.circuit is Circuit.OPEN and self.cause == BY_HAND
 
     def tripped(self, rules: RouteRules) -> str:
         """Which count says that it is to be left out; "" where none does."""
@@ -124,15 +128,13 @@ class Health:
                 return cause
         return ""
 
-    def is_over(self, now: float, rules: RouteRules) -> bool:
+    def is_over(self, now: float) -> bool:
         """Whether an ejection's time has passed, also where the clock was set back since."""
-        if self.until is None:
-            return False
-        return not now < self.until <= now + rules.max_ejection_s + rules.jitter_s
+        return self.until is not None and not self.since <= now < self.until
 
-    def is_probed(self, now: float, rules: RouteRules) -> bool:
+    def is_probed(self, now: float) -> bool:
         """Whether a request tries it now."""
-        return now < self.probe_until <= now + rules.probe_s
+        return self.since <= now < self.probe_until
 
     def times_left(self, now: float, rules: RouteRules) -> int:
         """What counts of *times*: one less for each interval that it has been back."""

@@ -35,7 +35,7 @@ class RouteState(Gates):
         self._at(event).counted(event["window"], event["counts"])
 
     def apply_route_ejected(self, event: Event) -> None:
-        self._at(event).ejected(event["until"], event["times"], event["cause"])
+        self._at(event).ejected(event["at"], event["until"], event["times"], event["cause"])
 
     def apply_route_on_trial(self, event: Event) -> None:
         self._at(event).on_trial(event["times"], event["cause"])
@@ -44,7 +44,7 @@ class RouteState(Gates):
         self._at(event).answered()  # it is counted anew
 
     def apply_route_probed(self, event: Event) -> None:
-        self._at(event).probed(event["until"])
+        self._at(event).probed(event["at"], event["until"])
 
     def apply_route_returned(self, event: Event) -> None:
         self._at(event).returned(event["at"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.nav_mesh.breaker import Circuit, Health, ejection_s, is_failure
+from engines.nav_mesh.breaker import BY_HAND, Circuit, Health, ejection_s, is_failure
 from engines.nav_mesh.model import RouteType, ThresholdDomain
 from engines.nav_mesh.outliers import outliers
 from engines.nav_mesh.route_state import RouteState
@@ -77,12 +77,12 @@ class Routing(RouteState):
         route = self.ways.of(domain).named(name)
         with self.deciding():
             health = self._of(route)
-            if for_s is None and health.by_hand:
+            if for_s is None and health.by_hand and health.until is None:
                 return False
             now = self.clock()
             until = None if for_s is None else now + for_s
             times = health.times_left(now, self.ways.rules)
-            self._record(route, "route_ejected", cause="operator", until=until, times=times)
+            self._record(route, "route_ejected", cause=BY_HAND, until=until, times=times)
         return True
 
     def return_route(self, domain: ThresholdDomain | str, name: str) -> bool:
@@ -92,7 +92,7 @@ class Routing(RouteState):
         Raises:
             NotFound: There is none of that name.
         """
-        return self._return(self.ways.of(domain).named(name), "operator")
+        return self._return(self.ways.of(domain).named(name), BY_HAND)
 
     # --- health checks -----------------------------------------------------------------------
 
@@ -182,8 +182,10 @@ class Routing(RouteState):
         return [self._shown(route) for name in domains for route in self.ways.of(name).routes]
 
     def route_taken(self, domain: ThresholdDomain | str) -> RouteType:
-        """The way that the last request of *domain* took."""
+        """The way that the last request of *domain* took; the primary where there are no routes."""
         name = domain_name(domain)
+        if not self.ways.of(name).routes:
+            return RouteType.PRIMARY
         return RouteType(self._kind(name, self._was_taken(name)))
 
     # --- below -------------------------------------------------------------------------------
@@ -199,7 +201,7 @@ class Routing(RouteState):
             self._record(route, "route_failed", status=outcome.status, why=why, answers=answers)
             if probing:
                 self._leave_out(route, "probe")
-            elif cause := health.tripped(self.ways.rules):
+            elif cause := self._of(route).tripped(self.ways.rules):
                 self._leave_out(route, cause)
             self.raise_alarms(self.clock())
 
@@ -241,10 +243,10 @@ class Routing(RouteState):
             return self._answers.pop(route.key, 0)
 
     def _may_probe(self, health: Health) -> bool:
-        now, rules = self.clock(), self.ways.rules
+        now = self.clock()
         if health.circuit is Circuit.OPEN:
-            return health.is_over(now, rules)
-        return not health.is_probed(now, rules)
+            return health.is_over(now)
+        return not health.is_probed(now)
 
     def _count(self, route: Route, outcome: Outcome) -> None:
         rules = self.ways.rules

@@ -350,6 +350,17 @@ def test_an_operator_leaves_out_even_the_last_route_until_he_says_otherwise() ->
         here.mesh.eject_route("info", "primry")
 
 
+def test_an_ejection_by_hand_lasts_as_long_as_was_said() -> None:
+    """Longer than any other, and then one request tries it."""
+    here = site(PRIMARY, SECOND)
+    here.mesh.eject_route("info", "primary", for_s=3000)
+    here.clock.now += 2999
+    here.mesh.checked(here.mesh.ways.of("info").routes[0], Outcome(200))
+    assert here.send("GET").route is RouteType.FAILOVER
+    here.clock.now += 1
+    assert here.send("GET").route is RouteType.PRIMARY
+
+
 def test_a_clock_that_was_ahead_leaves_no_route_out_for_ever() -> None:
     here = site(PRIMARY, SECOND)
     here.network.answers[PRIMARY] = "refused"
