@@ -24,7 +24,7 @@ from engines.nav_mesh import AnomalyRule, GateRule, MemoryKeys, NavigationMesh, 
 from engines.nav_mesh import ThresholdDomain as Domain
 from engines.nav_mesh.detectors import Rate
 
-MANY, FEW, ROUNDS = 5000, 500, 7
+MANY, FEW, ROUNDS = 10_000, 1500, 7
 RULES = Rules({domain: GateRule(10**9) for domain in Domain})
 DAY = 8640  # intervals of 10 s
 

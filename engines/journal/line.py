@@ -42,6 +42,9 @@ _PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _DEEPEST = 254
 
 
+_SCALARS = frozenset({str, int, float, bool})
+
+
 class Sealed(NamedTuple):
     """
     A line ready to be written.
@@ -98,17 +101,19 @@ def seal(
         )
     if not (isinstance(event_type, str) and _is_type_name(event_type)):
         raise InvalidInput(f"not a name for an event type: {event_type!r}")
-    body, plain = encode(
-        {
-            "seq": seq,
-            "event_type": event_type,
-            "timestamp": timestamp,
-            "parent_hash": parent_hash,
-            **payload,
-        }
-    )
+    event = {
+        "seq": seq,
+        "event_type": event_type,
+        "timestamp": timestamp,
+        "parent_hash": parent_hash,
+        **payload,
+    }
+    body, plain = encode(event)
     event_hash = hashlib.sha256(body).hexdigest()
     line = b'%b%b%b"}\n' % (body[:-1], HASH_MEMBER, event_hash.encode())
+    if plain and _SCALARS.issuperset(map(type, payload.values())):
+        event["event_hash"] = event_hash  # such values are read back as they were written
+        return Sealed(line, event_hash, event)
     # orjson reads an integer beyond 64 bits as a float.
     return Sealed(line, event_hash, orjson.loads(line) if plain else parse(line[:-1]))
 

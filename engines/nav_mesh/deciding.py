@@ -120,8 +120,7 @@ class Deciding(Anomalies):
     ) -> Decision:
         name, rule = self._gate(domain)
         now = self.clock()
-        if self._flood.has_untold and self._flood.is_over(now):
-            self._tell_refusals()
+        self._tell_in_time(now)
         try:
             asked = self._asked(name, user_id, flow, path)
             if offline:
@@ -188,6 +187,7 @@ class Deciding(Anomalies):
         return self._deny(asked.domain, asked.subject, found, now)
 
     def _note(self, kind: Kind, now: float, token_id: str | None) -> None:
+        self._tell_in_time(now)
         if tell := self._flood.count(kind, now):
             self._tell(*tell, now, token_id)
         elif not self._ends_with_us:
@@ -195,6 +195,10 @@ class Deciding(Anomalies):
             atexit.register(_close, weakref.ref(self), os.getpid())
         if self.alarms:
             self.raise_alarms(now)
+
+    def _tell_in_time(self, now: float) -> None:
+        if self._flood.has_untold and self._flood.is_over(now):
+            self._tell_refusals()
 
     def _tell_refusals(self) -> None:
         for kind, count in self._flood.untold():

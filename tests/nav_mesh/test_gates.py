@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engines import NavigationMesh as FromShim
 from engines.errors import InvalidInput
@@ -171,6 +175,48 @@ def test_narrowing_only_ever_narrows(site: Site) -> None:
     site.clock.go(66)
     assert rule(site, child, flow="report", path="/tides/elbe") == "expired"
     assert rule(site, parent, path="/tides") == "ok"
+
+
+PATHS = st.sampled_from(["", "/", "/a", "/a/b", "/a/b/c", "/ab", "/a/b%20c"])
+FLOWS = st.sampled_from(["", "f", "g"])
+NARROWING = st.fixed_dictionaries({"flow": FLOWS, "path": PATHS, "life_s": st.integers(1, 900)})
+
+
+@given(steps=st.lists(NARROWING, min_size=1, max_size=4), waits=st.integers(0, 700), data=st.data())
+@settings(max_examples=40)
+def test_what_a_narrowed_token_opens_each_before_it_opens(
+    chain_site: Site, steps: list[dict[str, Any]], waits: int, data: st.DataObject
+) -> None:
+    """Whatever it was narrowed to, and by how many steps; and with any of them it is revoked."""
+    nav, clock = chain_site.nav, chain_site.clock
+    chain = [nav.issue_token("info", "ada", life_s=600)]
+    for step in steps:
+        with contextlib.suppress(InvalidInput):  # that would have been wider
+            chain.append(nav.attenuate(chain[-1], **step))
+    asked = {"flow": data.draw(FLOWS), "path": data.draw(PATHS)}
+    clock.go(waits)
+    opened = [nav.check("info", token, "ada", **asked).allowed for token in chain]
+    assert opened == sorted(opened, reverse=True)
+    taken = data.draw(st.integers(0, len(chain) - 1))
+    nav.revoke(token_id=nav.claims_of(chain[taken]).token_id)
+    after = [nav.check("info", token, "ada", **asked).allowed for token in chain]
+    assert after == opened[:taken] + [False] * (len(chain) - taken)
+
+
+@pytest.fixture(scope="module")
+def chain_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("chain"))
+
+
+def test_refusals_of_the_minute_before_are_not_forgotten(site: Site) -> None:
+    """Also where what comes next is no request, but an attempt to narrow."""
+    token = site.nav.issue_token("info", "ada")
+    for _ in range(9):
+        site.nav.decide("info", token[:-4] + "AAAA", "ada")
+    site.clock.go(60)
+    with pytest.raises(GateDenied):
+        site.nav.attenuate(token[:-4] + "AAAA")
+    assert site.open().get_status()["gates"]["info"]["breaches_blocked"] == 10
 
 
 def test_what_is_not_good_is_not_narrowed(site: Site) -> None:
