@@ -169,9 +169,8 @@ def _as_json(route: dict[str, Any]) -> dict[str, Any]:
 
 def _state(route: dict[str, Any]) -> str:
     if route["by_hand"]:
-        return (
-            f"left out by hand{f' until {time_text(until)}' if (until := route['until']) else ''}"
-        )
+        until = route["until"]
+        return f"left out by hand until {time_text(until)}" if until else "left out by hand"
     if route["circuit"] == "open":
         when = "tried next" if route["due"] else f"until {time_text(route['until'])}"
         return f"left out, {when}: {route['cause']}"

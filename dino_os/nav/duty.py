@@ -11,7 +11,6 @@ from uuid import uuid4
 from dino_os.nav.replay import Replayed, Replayer
 from dino_os.work.calls import REPLAY
 from dino_os.work.duty import Duty
-from dino_os.workspace.parts import OFFLINE_JOURNAL
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
@@ -29,13 +28,14 @@ class ReplayDuty(Duty):
         self._workspace = workspace
         memory = workspace.memory
         self.watches: Sequence[Path] = (
-            memory / f"{OFFLINE_JOURNAL}.jsonl",
+            memory / "gate_log.jsonl",  # what is queued is told there at once
+            memory / "cache_log.jsonl",
             memory / "engine_state.jsonl",  # whoever runs the tasks
         )
 
     def turn(self) -> float | None:
         """Submit a task that sends, where something is due and none is under way."""
-        due, now = self._workspace.offline_queue.next_due(), self._workspace.nav.clock()
+        due, now = self._workspace.requests.next_due(), self._workspace.nav.clock()
         if due is None or due > now:
             return due
         with self._workspace.resources.deciding():  # one of all processes submits it
@@ -72,4 +72,4 @@ def replay() -> dict[str, int]:
 def replay_in(workspace: Workspace) -> Replayed:
     """The same, for *workspace*."""
     owner = f"{os.getpid()}-{uuid4().hex[:8]}"
-    return Replayer(workspace.nav, workspace.offline_queue, owner=owner).run()
+    return Replayer(workspace.nav, workspace.requests, owner=owner).run()

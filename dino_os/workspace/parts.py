@@ -20,12 +20,8 @@ if TYPE_CHECKING:
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_log import SecurityLog
     from engines.engine import Engine
-    from engines.latent_cache import DocumentStore, OfflineQueue
     from engines.metrics import MetricsCollector
     from engines.nav_mesh import Keys, NavigationMesh
-
-OFFLINE_JOURNAL = "cache_log"
-"""What becomes of documents, and of requests that wait for the network."""
 
 
 class Parts(Engines):
@@ -124,22 +120,8 @@ class Parts(Engines):
             keys=self.gate_keys,
             issuer=self.origin,
             rules=rules_of(settings),
-            ways=ways_of(settings, self.root, lambda: self.offline_queue),
+            ways=ways_of(settings, self.root, lambda: self.requests),
         )
-
-    @cached_property
-    def documents(self) -> DocumentStore:
-        from engines.latent_cache import DocumentStore  # noqa: PLC0415
-
-        return DocumentStore(
-            self.memory / "cache" / "documents.db", self.own_journal(OFFLINE_JOURNAL)
-        )
-
-    @cached_property
-    def offline_queue(self) -> OfflineQueue:
-        from engines.latent_cache import OfflineQueue  # noqa: PLC0415
-
-        return OfflineQueue(self.documents)
 
     def metrics(self, window_s: float | None = None) -> MetricsCollector:
         found = super().metrics(window_s)

@@ -26,6 +26,7 @@ from typing import Any, Self, TypeAlias
 
 from engines.errors import InvalidInput
 from engines.home import own_journal, workspace_root
+from engines.latent_cache.batch import LAST_SEQ
 from engines.latent_cache.errors import CacheError, Missing
 from engines.latent_cache.queue import OfflineQueue
 from engines.latent_cache.store import DocumentStore
@@ -36,7 +37,12 @@ Remote: TypeAlias = "Callable[[DocumentStore], Any] | Any"
 _VALUE = "value"
 _ESCAPE = "\\"
 _KEEP_EVERY = 1000  # looks, after which they are written down
-_WAITING = "own AND seq > ? AND seq <= ? AND (expires IS NULL OR expires > ?)"
+_WAITING = (
+    "SELECT docs.id, deleted FROM feed CROSS JOIN docs "
+    "ON docs.id = feed.id AND docs.seq = feed.seq WHERE own AND feed.seq > ? AND feed.seq <= ? "
+    "AND (expires IS NULL OR expires > ?) ORDER BY feed.seq"
+)
+_BEGIN_WAITING = f"UPDATE counts SET synced_seq = ({LAST_SEQ}) WHERE synced_seq IS NULL"  # noqa: S608
 _LAST = 2**62
 
 
@@ -73,6 +79,7 @@ class LatentCache:
         remote: What `sync` brings the documents to: a peer of `engines.replication`, or a function
             that is given the store.  Without one the cache is nobody's replica: what is done online
             waits for nothing, and what is done offline for `sync` alone.
+        ttl_s: Of values that are set without one; None is for ever.
         settings: As of `DocumentStore`.
 
     Attributes:
@@ -88,11 +95,13 @@ class LatentCache:
         store: DocumentStore | None = None,
         requests: OfflineQueue | None = None,
         remote: Remote = None,
+        ttl_s: float | None = None,
         **settings: Any,
     ) -> None:
         self.store = store or _opened(cache_dir, settings)
         self.requests = requests or OfflineQueue(self.store)
         self.remote = remote
+        self._ttl_s = ttl_s
         self.online = True
         self._hits = self._misses = 0
 
@@ -120,13 +129,13 @@ class LatentCache:
         Args:
             key: Text of at most 4,096 characters.
             value: Any JSON value of at most 8 MiB.
-            ttl: For so many seconds; None is for ever.
+            ttl: For so many seconds; None is as long as the cache keeps what names no time.
 
         Raises:
             InvalidInput: Key, value or time are none of these.
             CacheError: It cannot be written.
         """
-        self.store.set(_id_of(key), {_VALUE: value}, ttl_s=ttl)
+        self.store.set(_id_of(key), {_VALUE: value}, ttl_s=self._ttl_s if ttl is None else ttl)
 
     def get(self, key: str) -> Any:
         """The value under *key*; None where there is none, or its time is up."""
@@ -161,7 +170,9 @@ class LatentCache:
             return
         if not online:
             with self.store.changing() as batch:
-                batch.db.execute("UPDATE counts SET synced_seq = seq WHERE synced_seq IS NULL")
+                batch.db.execute(
+                    f"UPDATE counts SET synced_seq = ({LAST_SEQ}) WHERE synced_seq IS NULL"  # noqa: S608
+                )
         elif not self._waiting(_LAST):
             self.mark_synced(_LAST)
 
@@ -194,11 +205,12 @@ class LatentCache:
         with self.store.changing() as batch:
             rows = _waiting_rows(batch.db, seq, batch.now, nobody=self.remote is None)
             # Without a remote only what is done offline waits.
-            new = None if self.remote is None and seq >= batch.seq else min(seq, batch.seq)
+            (last,) = batch.db.execute(LAST_SEQ).fetchone()
+            new = None if self.remote is None and seq >= last else min(seq, last)
             counted = "UPDATE counts SET synced_seq = ?, synced = synced + ?"
             batch.db.execute(counted, (new, len(rows)))
             if rows:
-                batch.note("operations_synced", operations=len(rows), up_to=min(seq, batch.seq))
+                batch.note("operations_synced", operations=len(rows), up_to=min(seq, last))
         return len(rows)
 
     @property
@@ -289,8 +301,7 @@ def _waiting_rows(
         if nobody:
             return []
         since = 0
-    query = f"SELECT id, deleted FROM docs WHERE {_WAITING} ORDER BY seq"  # noqa: S608
-    return db.execute(query, (since, seq, now)).fetchall()
+    return db.execute(_WAITING, (since, seq, now)).fetchall()
 
 
 def _exchange(store: DocumentStore, remote: Remote) -> None:

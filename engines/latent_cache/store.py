@@ -17,6 +17,11 @@ from engines.latent_cache.wire import Draft
 from engines.latent_cache.writing import Writing, edited
 
 _AT_ONCE = 1000
+_SWEEP_FEED = (
+    "DELETE FROM feed WHERE seq <= (SELECT feed FROM recorded) "
+    "AND seq < (SELECT max(seq) FROM feed) AND NOT EXISTS "
+    "(SELECT 1 FROM docs WHERE docs.id = feed.id AND docs.seq = feed.seq)"
+)
 _DUE = (
     "SELECT id, rev FROM docs WHERE expires > 0 AND expires <= ? AND NOT deleted "
     "ORDER BY expires LIMIT ?"
@@ -40,12 +45,10 @@ class DocumentStore(Writing):
         Their revisions stay known, so that nothing brings them back that is not newer.
         """
         swept = 0
-        while True:
-            with self.reading() as db:
-                if db.execute(_DUE, [self.clock(), 1]).fetchone() is None:
-                    return swept
+        while self._is_due():
             with self.changing() as batch:
                 swept += self._sweep(batch)
+        return swept
 
     def purge(self, doc_id: str) -> bool:
         """
@@ -78,6 +81,7 @@ class DocumentStore(Writing):
         with self.changing() as batch:
             forgotten = 0 if forget_s is None else _forget(batch, batch.now - forget_s)
             attachments = _drop_blobs(batch)
+            batch.db.execute(_SWEEP_FEED)
         with self.reading() as db:
             before = _size(db)
             db.execute("VACUUM")
@@ -89,6 +93,16 @@ class DocumentStore(Writing):
             "attachments": attachments,
             "bytes": freed,
         }
+
+    def _tidy(self) -> None:
+        if not self._read_only and self._is_due():
+            with self.changing() as batch:
+                self._sweep(batch)
+        super()._tidy()
+
+    def _is_due(self) -> bool:
+        with self.reading() as db:
+            return db.execute(_DUE, [self.clock(), 1]).fetchone() is not None
 
     def _sweep(self, batch: Batch) -> int:
         rows = batch.db.execute(_DUE, [batch.now, _AT_ONCE]).fetchall()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -61,6 +62,7 @@ class Stored:
         self._guard = self._database.guard
         self._records = Records(self._database, journal)
         self._changed = threading.Condition()
+        self._tidying = False
         _open_stores.add(self)
 
     def settle(self) -> int:
@@ -79,7 +81,7 @@ class Stored:
         """Settle, and let go of the file; it opens again when it is used."""
         if self._database.connection:
             with contextlib.suppress(JournalError, CacheError):  # it is moved at the next open
-                self.settle()
+                self._tidy()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -90,6 +92,11 @@ class Stored:
 
     # --- for the parts of this package -------------------------------------------------------
 
+    def begin_anew(self) -> None:
+        """In a child after a fork: share no lock with the parent."""
+        self._changed = threading.Condition()
+        self._records.let_go()
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection; one thread has it at a time."""
@@ -97,25 +104,42 @@ class Stored:
             yield self._database.connection or self._open()
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[Batch]:
-        """One transaction; all of it or none, durable on leaving, its record with it."""
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; all of it or none, durable on leaving."""
         if self._read_only:
             raise CacheError(f"{self.path}: a rehearsal changes nothing")
         with self._guard, self._errors():
             if self._database.connection is None:
                 self._open()
             with self._database.writing() as db:
-                batch = Batch(db, self.clock(), self.revs_limit)
-                yield batch
-                batch.flush()
-                self._records.note(db, batch.now, batch.entries)
-        with self._changed:
-            self._changed.notify_all()
-        if self._records.due:
-            with contextlib.suppress(JournalError):  # the change stands, and so does its record
-                self._records.settle()
+                yield db
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[Batch]:
+        """As `writing`, what it changes put together, with its record."""
+        with self.writing() as db:
+            batch = Batch(db, self.clock(), self.revs_limit, records=self._records.kept)
+            yield batch
+            batch.flush()
+            self._records.added(batch.changes)
+        self._changed_something()
 
     # --- below the face ----------------------------------------------------------------------
+
+    def _changed_something(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+        if self._records.due and not self._tidying:
+            self._tidying = True
+            try:
+                self._tidy()
+            finally:
+                self._tidying = False
+
+    def _tidy(self) -> None:
+        """What is done now and then, behind a change that stands whatever becomes of this."""
+        with contextlib.suppress(JournalError):
+            self._records.settle()
 
     def _open(self) -> sqlite3.Connection:
         """Open the file, and move what a process that died left to be moved."""
@@ -149,3 +173,11 @@ def _close_all() -> None:
     for store in list(_open_stores):
         with contextlib.suppress(Exception):  # what is pending is moved at the next open
             store.close()
+
+
+def _begin_anew() -> None:
+    for store in list(_open_stores):
+        store.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -14,7 +14,8 @@ from engines.errors import DinoError, InvalidInput
 from engines.latent_cache.batch import Batch, Found
 from engines.latent_cache.errors import CacheError, Conflict, Missing, MissingStub
 from engines.latent_cache.reading import Reading, _local_name
-from engines.latent_cache.revision import new_hash
+from engines.latent_cache.revision import body_term, new_hash
+from engines.latent_cache.single import Setting, replace
 from engines.latent_cache.tree import Leaf, follow, merge, pack, rank
 from engines.latent_cache.wire import (
     Draft,
@@ -66,11 +67,24 @@ class Writing(Reading):
         """As `put`, whatever the document is now: it goes on from its winner."""
         expires = self._expiry(ttl_s)
         draft = edit({**members, "_id": doc_id})
+        if not draft.attachments and (rev := self._set_alone(draft, expires)):
+            return rev
         with self.changing() as batch:
             batch.load([doc_id])
             if leaves := batch.docs[doc_id].leaves:
                 draft = draft._replace(pos=leaves[0].pos, ids=[leaves[0].hash])
             return edited(batch, draft, expires)
+
+    def _set_alone(self, draft: Draft, expires: float | None) -> str | None:
+        """As `set`, where the document has no other leaves; else None."""
+        term = body_term(draft.members)
+        now, records = self.clock(), self._records.kept
+        new = Setting(draft.id, draft.body, term, expires, now, self.revs_limit, records)
+        with self.writing() as db:
+            rev = replace(db, new)
+            self._records.added(1)
+        self._changed_something()
+        return rev
 
     def discard(self, doc_id: str) -> str:
         """

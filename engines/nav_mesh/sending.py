@@ -199,7 +199,9 @@ class Sending(Routing):
             raise Unreached("there is no offline queue", heard=False)
         until = None if keep_s is None else self.clock() + keep_s
         receipt = outgoing().put(domain, user_id, request, authorised=authorised, expires_at=until)
-        self.note_path(domain)
+        with self.deciding():
+            self.record("request_queued", domain=domain, request=receipt.id, at=self.clock())
+            self.note_path(domain)
         return replace(receipt, held=receipt.held or domain in self.ways.held)
 
     def _carry(self, domain: str, request: Request, *, repeatable: bool) -> Response:

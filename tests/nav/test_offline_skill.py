@@ -109,8 +109,8 @@ def test_a_skill_goes_on_while_the_cable_is_out_and_all_arrives_once(
     texts = [json.loads(body)["text"] for _, _, _, body in service.heard]
     assert texts == ["low tide", "spring tide", "high tide"]
     assert service.taken[receipt["idempotency_key"]] == b'{"text": "high tide"}'
-    assert here.offline_queue.find(receipt["queued"]).state == "sent"
-    assert here.offline_queue.status()["queued"] == 0
+    assert here.requests.find(receipt["queued"]).state == "sent"
+    assert here.requests.status()["queued"] == 0
 
 
 def test_what_the_gate_says_reaches_the_skill(
