@@ -30,6 +30,7 @@ class Service:
         self.fault = fault
         self.headers: dict[str, str] = {}
         self.guard = threading.Lock()
+        self.asked = threading.Event()
         self.go_on = threading.Event()  # ends what hangs and drips
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -82,6 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         key = self.headers.get("Idempotency-Key")
         with service.guard:
             service.heard.append((self.command, self.path, key, body))
+        service.asked.set()
         fault = service.fault()
         if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
