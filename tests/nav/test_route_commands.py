@@ -10,11 +10,11 @@ import pytest
 
 from dino_os.config import Config
 from dino_os.errors import ConfigError
-from dino_os.nav.duty import ReplayDuty
+from dino_os.nav.duty import ReplayDuty, replay_in
 from dino_os.nav.health import HealthDuty
 from dino_os.nav.ways import ways_of
 from dino_os.workspace import Workspace
-from engines.nav_mesh import Outcome, Request
+from engines.nav_mesh import Outcome, Receipt, Request
 from engines.resource_engine import Task
 from tests.conftest import Dino
 from tests.nav.service import Service, serving
@@ -84,6 +84,21 @@ def test_a_health_check_brings_a_route_back(
     later = duty.turn()
     assert later is not None
     assert duty._under_way == []
+
+
+def test_order_holds_while_one_waits(
+    workspace: Path, service: Service, keys: dict[str, str]
+) -> None:
+    configure(workspace, {"domains": {"info": {"primary": service.url}}})
+    here = Workspace(workspace)
+    token = here.nav.issue_token("info", "ada")
+    service.cut()
+    first = here.nav.send("info", token, "ada", Request("POST", "/1", ordered_by="notes"))
+    service.connect()
+    second = here.nav.send("info", token, "ada", Request("POST", "/2", ordered_by="notes"))
+    assert (type(first), type(second)) == (Receipt, Receipt)
+    assert replay_in(here).as_dict()["delivered"] == 2
+    assert [path for _, path, _, _ in service.heard] == ["/1", "/2"]
 
 
 def test_a_pass_is_one_task_at_a_time(workspace: Path, keys: dict[str, str]) -> None:

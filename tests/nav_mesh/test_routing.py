@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,18 @@ def test_what_reaches_nobody_is_queued_under_a_key() -> None:
     assert request.idempotency_key == receipt.idempotency_key
     assert {asked.idempotency_key for _, asked in here.network.asked} == {receipt.idempotency_key}
     assert here.mesh.route_taken("info") is RouteType.OFFLINE
+
+
+def test_what_belongs_behind_one_that_waits_waits_too() -> None:
+    """Also where a route would answer now: the order is that in which they were sent."""
+    here = site(PRIMARY)
+    here.mesh.ways = replace(
+        here.mesh.ways, waits_before=lambda domain, order: (domain, order) == ("info", "notes")
+    )
+    assert isinstance(here.send(ordered_by="notes"), Receipt)
+    assert here.send(ordered_by="other").status == 200
+    assert here.send("GET", ordered_by="notes").status == 200
+    assert here.send(ordered_by="notes", offline_ok=False).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
