@@ -38,6 +38,8 @@ class ReplayDuty(Duty):
 
     def turn(self) -> float | None:
         """Submit a task that sends, where something is due and none is under way."""
+        if not self._workspace.documents_file.exists():  # nothing was ever queued
+            return None
         self._workspace.nav.refresh()
         due, now = self._workspace.requests.next_due(), self._workspace.nav.clock()
         if due is None or due > now:
