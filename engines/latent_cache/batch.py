@@ -18,7 +18,7 @@ import orjson
 
 from engines.errors import InvalidInput
 from engines.latent_cache.errors import MissingStub
-from engines.latent_cache.tree import Leaf, rank
+from engines.latent_cache.tree import Body, Leaf, rank
 from engines.latent_cache.wire import Attachment, stub_of
 
 GONE = -1.0  # expired, and the body has gone
@@ -34,12 +34,15 @@ _PUT = (
     f"INSERT INTO docs (id, {', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)}"
 )
-_FEED = "INSERT INTO feed VALUES (?, ?, ?, ?, ?, ?)"
+_FEED = "INSERT INTO feed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PENDING = "INSERT INTO pending (behind, token, at, entries) VALUES (?, ?, ?, ?)"
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM feed"
 _PUT_LOSER = "INSERT INTO losers VALUES (?, ?, ?, ?, ?, ?, ?)"
 Entry = tuple[str, dict[str, Any]]
 """An event of the journal that a change is: type and payload."""
+Fact = tuple[str, bool, bytes, int]
+"""Of a leaf: its revision, whether it is a deletion, SHA-256 and size of its body."""
+_NOTHING = (None, None, None, None)
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ class Found:
         was: What it counted as before: "live", "dead", or neither.
         losers: How many rows of losing leaves there were.
         seq: Where it stood in the feed of changes; None where there was none.
-        entries: What the journal will say of it.
+        told: What the journal will say of it: see `fact`.
     """
 
     leaves: list[Leaf]
@@ -63,7 +66,7 @@ class Found:
     was: str
     losers: int
     seq: int | None
-    entries: list[Entry]
+    told: Fact | None = None
     changed: bool = False
 
     def is_hidden(self, now: float) -> bool:
@@ -104,7 +107,7 @@ class Batch:
             name, seq, rev, deleted, own, losers, expires, *rest = row
             pos, _, hash_ = rev.partition("-")
             leaf = Leaf(int(pos), hash_, rest[0], bool(deleted), rest[1], rest[2])
-            found = self.docs[name] = Found([leaf], expires, bool(own), "", losers, seq, [])
+            found = self.docs[name] = Found([leaf], expires, bool(own), "", losers, seq)
             found.was = found.counts_as
             if losers:
                 split[name] = found
@@ -114,7 +117,7 @@ class Batch:
             found.leaves.sort(key=rank, reverse=True)
         for name in wanted:
             if name not in self.docs:
-                self.docs[name] = Found([], None, False, "", 0, None, [])  # noqa: FBT003
+                self.docs[name] = Found([], None, False, "", 0, None)  # noqa: FBT003
 
     def set(self, name: str, leaves: list[Leaf], expires: float | None, *, own: bool) -> None:
         """*name* has these leaves now, winner first."""
@@ -139,16 +142,10 @@ class Batch:
 
     def note_leaf(self, name: str, leaf: Leaf) -> None:
         """Have the journal say that *name* has this leaf, with the change itself."""
-        body = leaf.body or b""
-        raw = body if isinstance(body, bytes) else body.encode()
-        kind = "document_deleted" if leaf.deleted else "document_written"
-        told = {
-            "id": name,
-            "rev": f"{leaf.pos}-{leaf.hash}",
-            "sha256": sha256(raw).hexdigest(),
-            "size_bytes": len(raw),
-        }
-        self.docs[name].entries.append((kind, told))
+        found, told = self.docs[name], fact(f"{leaf.pos}-{leaf.hash}", leaf.body, leaf.deleted)
+        if found.told is not None:  # of several in a transaction the feed has one
+            self._entries.append(event_of(name, *found.told))
+        found.told = told
 
     # --- attachments -------------------------------------------------------------------------
 
@@ -240,8 +237,8 @@ class Batch:
     ) -> Iterator[tuple[Any, ...]]:
         for name, found in changed:
             seq += 1
-            entries = orjson.dumps(found.entries) if self._records else None
-            yield seq, name, found.seq, token, self.now, entries
+            told = (found.told or _NOTHING) if self._records else _NOTHING
+            yield seq, name, found.seq, token, self.now, *told
 
     def _count(self, changed: Sequence[tuple[str, Found]]) -> None:
         live = dead = 0
@@ -261,6 +258,17 @@ class Batch:
                 pos, hash_, path, deleted, attachments, body = leaf
                 row = (name, pos, hash_, deleted, path, attachments, body)
                 self.db.execute(_PUT_LOSER, row)
+
+
+def fact(rev: str, body: Body, deleted: bool) -> Fact:  # noqa: FBT001  a column
+    raw = body if isinstance(body, bytes) else (body or "").encode()
+    return rev, deleted, sha256(raw).digest(), len(raw)
+
+
+def event_of(name: str, rev: str, deleted: bool, digest: bytes, size: int) -> Entry:  # noqa: FBT001
+    """The event of the journal that such a fact is."""
+    told = {"id": name, "rev": rev, "sha256": digest.hex(), "size_bytes": size}
+    return "document_deleted" if deleted else "document_written", told
 
 
 def select(db: sqlite3.Connection, query: str, ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -38,7 +38,7 @@ _VALUE = "value"
 _ESCAPE = "\\"
 _KEEP_EVERY = 1000  # looks, after which they are written down
 _WAITING = (
-    "SELECT docs.id, deleted FROM feed CROSS JOIN docs "
+    "SELECT docs.id, docs.deleted FROM feed CROSS JOIN docs "
     "ON docs.id = feed.id AND docs.seq = feed.seq WHERE own AND feed.seq > ? AND feed.seq <= ? "
     "AND (expires IS NULL OR expires > ?) ORDER BY feed.seq"
 )

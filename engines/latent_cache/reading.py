@@ -23,7 +23,7 @@ _SEEN = "(expires IS NULL OR expires > ?)"
 _ONE = "SELECT rev, deleted, losers, path, attachments, body, expires FROM docs WHERE id = ?"
 # A row of the feed that its document has moved on from is none.
 _FEED = (
-    "SELECT docs.seq, docs.id, rev, deleted, losers FROM feed CROSS JOIN docs "  # noqa: S608
+    "SELECT docs.seq, docs.id, docs.rev, docs.deleted, losers FROM feed CROSS JOIN docs "  # noqa: S608
     "ON docs.id = feed.id AND docs.seq = feed.seq "
     f"WHERE feed.seq > ? AND {_SEEN} ORDER BY feed.seq LIMIT ?"
 )

@@ -24,6 +24,7 @@ import orjson
 
 from engines.database import Database
 from engines.journal import Journal, Position
+from engines.latent_cache.batch import Entry, event_of
 
 _AT_ONCE = 10_000  # events in one batch of the journal
 _MOVED_AT = 4_000  # events after which it is worth it
@@ -32,7 +33,10 @@ _IS_PENDING = (
     "SELECT (SELECT coalesce(max(seq), 0) FROM feed) > (SELECT feed FROM recorded) "
     "OR EXISTS (SELECT 1 FROM pending)"
 )
-_CHANGES = "SELECT seq, token, at, entries FROM feed WHERE seq > ? ORDER BY seq LIMIT ?"
+_CHANGES = (
+    "SELECT seq, token, at, id, rev, deleted, sha256, size_bytes FROM feed WHERE seq > ? "
+    "ORDER BY seq LIMIT ?"
+)
 _OTHERS = "SELECT behind, token, at, entries FROM pending WHERE behind <= ? ORDER BY n"
 _TOKENS = (
     "SELECT DISTINCT token FROM feed WHERE seq > (SELECT feed FROM recorded) "
@@ -93,16 +97,15 @@ class Records:
         (done,) = db.execute("SELECT feed FROM recorded").fetchone()
         rows = db.execute(_CHANGES, (done, _AT_ONCE)).fetchall()
         last = rows[-1][0] if rows else done
-        rows += db.execute(_OTHERS, [last]).fetchall()
         drafts: list[tuple[str, dict[str, Any]]] = []
         if self._journal:
             there = self._account_for_the_past(db, self._journal)
-            rows.sort(key=itemgetter(0))
-            for _, token, at, entries in rows:
+            others = db.execute(_OTHERS, [last]).fetchall()
+            for _, token, at, *told in sorted([*rows, *others], key=itemgetter(0)):
                 # Nothing is to be told of what was done without a journal.
-                if entries is not None and token not in there:
+                if token is not None and token not in there:
                     more = {"at": at, "change": _named(token)}
-                    drafts += [(kind, {**told, **more}) for kind, told in orjson.loads(entries)]
+                    drafts += [(kind, {**facts, **more}) for kind, facts in _entries(told)]
             if drafts:
                 self._journal.append_many(drafts)
             end = self._journal.end
@@ -144,16 +147,20 @@ class Records:
         return there
 
 
+def _entries(told: list[Any]) -> list[Entry]:
+    if len(told) == 1:
+        found: list[Entry] = orjson.loads(told[0])
+        return found
+    return [event_of(*told)] if told[1] is not None else []
+
+
 def _named(token: int) -> str:
     return f"{token:016x}"
 
 
 def _sweep(db: sqlite3.Connection, done: int, last: int) -> None:
-    """What the journal has of the feed needs no record here, nor a row that was replaced."""
+    """What the journal has needs no record here, nor the feed a row that was replaced."""
     db.execute("DELETE FROM pending WHERE behind <= ?", [last])
-    span = (done, last)
     replaced = "SELECT before FROM feed WHERE seq > ? AND seq <= ? AND before IS NOT NULL"
-    db.execute(f"DELETE FROM feed WHERE seq <= ? AND seq IN ({replaced})", (last, *span))  # noqa: S608
-    cleared = "token = NULL, at = NULL, entries = NULL, before = NULL"
-    db.execute(f"UPDATE feed SET {cleared} WHERE seq > ? AND seq <= ?", span)  # noqa: S608
+    db.execute(f"DELETE FROM feed WHERE seq <= ? AND seq IN ({replaced})", (last, done, last))  # noqa: S608
     db.execute("UPDATE recorded SET feed = ?", [last])

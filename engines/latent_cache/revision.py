@@ -15,6 +15,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import md5
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 from engines.errors import InvalidInput
 
 _is_rev = re.compile(r"([1-9][0-9]{0,14})-([^\x00-\x1f]{1,256})").fullmatch
-_is_md5 = re.compile(r"[0-9a-fA-F]{32}").fullmatch
+_HEX = 32
 _START = b"\x83l\x00\x00\x00\x05"  # version, a list of five
 _TRUE, _FALSE, _NULL = b"d\x00\x04true", b"d\x00\x05false", b"d\x00\x04null"
 _OBJECT, _NO_OBJECT = b"h\x01l", b"h\x01j"  # a tuple of one list
@@ -101,7 +102,12 @@ def hash_of(
 
 
 def _raw(hash_: str) -> bytes:
-    return bytes.fromhex(hash_) if _is_md5(hash_) else hash_.encode()
+    if len(hash_) == _HEX:
+        with suppress(ValueError):
+            raw = bytes.fromhex(hash_)
+            if len(raw) == _HEX // 2:  # it takes spaces, too
+                return raw
+    return hash_.encode()
 
 
 def _bytes(value: bytes) -> bytes:

@@ -21,10 +21,11 @@ def _first_tables(db: sqlite3.Connection) -> None:
     )
     # What was changed, in order: only ever added to, so that a change costs two pages, not five.
     # A row that its document has moved on from says nothing any more, and is swept later.
-    # before: the document's place until then.  entries: what the journal will say of it.
+    # before: the document's place until then.  The others are what the journal will say of it, NULL
+    # where there is none; token: of the transaction.
     db.execute(
         "CREATE TABLE feed (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, before INTEGER, "
-        "token INTEGER, at REAL, entries)"
+        "token INTEGER, at REAL, rev TEXT, deleted INTEGER, sha256 BLOB, size_bytes INTEGER)"
     )
     db.execute("CREATE INDEX expiring ON docs (expires) WHERE expires IS NOT NULL")
     db.execute(

@@ -7,18 +7,19 @@ As `batch` for one document without conflicts and attachments, in as few stateme
 from __future__ import annotations
 
 import sqlite3
-from hashlib import sha256
 from random import getrandbits
 from typing import NamedTuple
 
-import orjson
-
-from engines.latent_cache.batch import GONE
-from engines.latent_cache.revision import hash_of, parse
-from engines.latent_cache.tree import Body, Leaf, follow
+from engines.latent_cache.batch import GONE, fact
+from engines.latent_cache.revision import hash_of
+from engines.latent_cache.tree import Body, follow
 
 _FIND = "SELECT n, seq, rev, deleted, expires, losers, path FROM docs WHERE id = ?"
-_APPEND = "INSERT INTO feed (id, before, token, at, entries) VALUES (?, ?, ?, ?, ?)"
+_APPEND = (
+    "INSERT INTO feed (id, before, token, at, rev, deleted, sha256, size_bytes) "
+    "VALUES (?, ?, ?, ?, ?, 0, ?, ?)"
+)
+_BARE = "INSERT INTO feed (id, before) VALUES (?, ?)"
 _ADD = (
     "INSERT INTO docs (id, seq, rev, deleted, own, losers, expires, at, body) "
     "VALUES (?, ?, ?, 0, 1, 0, ?, ?, ?)"
@@ -52,8 +53,7 @@ def replace(db: sqlite3.Connection, new: Setting) -> str | None:
     """Write it, in a transaction that is open; the revision, or None where that takes longer."""
     row = db.execute(_FIND, (new.id,)).fetchone()
     if row is None:
-        hash_ = hash_of(new.term, 0, "")
-        rev = f"1-{hash_}"
+        rev = f"1-{hash_of(new.term, 0, '')}"
         seq = _append(db, new, rev, None)
         db.execute(_ADD, (new.id, seq, rev, new.expires, new.now, new.body))
         db.execute(_COUNT, (0,))
@@ -61,10 +61,10 @@ def replace(db: sqlite3.Connection, new: Setting) -> str | None:
     number, before, old, deleted, expires, losers, path = row
     if losers:
         return None
-    pos, old_hash = parse(old)
-    hash_ = hash_of(new.term, pos, old_hash)
-    rev = f"{pos + 1}-{hash_}"
-    path = follow(Leaf(pos, old_hash, path, deleted, None, None), new.limit)
+    head, _, old_hash = old.partition("-")
+    pos = int(head)
+    rev = f"{pos + 1}-{hash_of(new.term, pos, old_hash)}"
+    path = follow(old_hash, path, new.limit)
     seq = _append(db, new, rev, before)
     db.execute(_REPLACE, (seq, rev, new.expires, new.now, path, new.body, number))
     if deleted or expires == GONE:
@@ -75,14 +75,7 @@ def replace(db: sqlite3.Connection, new: Setting) -> str | None:
 def _append(db: sqlite3.Connection, new: Setting, rev: str, before: int | None) -> int | None:
     """Say so in the feed of changes, and what the journal will say; the change's place."""
     if not new.records:
-        return db.execute(_APPEND, (new.id, before, None, None, None)).lastrowid
-    raw = new.body if isinstance(new.body, bytes) else str(new.body).encode()
-    told = {
-        "id": new.id,
-        "rev": rev,
-        "sha256": sha256(raw).hexdigest(),
-        "size_bytes": len(raw),
-    }
-    entries = orjson.dumps([("document_written", told)])
-    row = (new.id, before, getrandbits(63), new.now, entries)
+        return db.execute(_BARE, (new.id, before)).lastrowid
+    _, _, digest, size = fact(rev, new.body, False)  # noqa: FBT003  a column
+    row = (new.id, before, getrandbits(63), new.now, rev, digest, size)
     return db.execute(_APPEND, row).lastrowid
