@@ -10,6 +10,7 @@ import click
 from dino_os.commands import gate_words as words
 from dino_os.commands import options, output
 from dino_os.commands.gate import issue, revoke
+from dino_os.commands.routes import eject, return_, routes, send
 from dino_os.commands.workspace import pass_workspace
 from dino_os.workspace import Workspace
 
@@ -90,6 +91,8 @@ def release(workspace: Workspace, domain: str, user: str, as_json: bool) -> None
     output.answer({"released": released}, text, as_json=as_json)
 
 
+for command in (routes, send, eject, return_):
+    nav.add_command(command)
 nav.add_command(issue)
 nav.add_command(revoke)
 

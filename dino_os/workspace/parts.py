@@ -111,13 +111,16 @@ class Parts(Engines):
     @cached_property
     def nav(self) -> NavigationMesh:
         from dino_os.nav import rules_of  # noqa: PLC0415
+        from dino_os.nav.ways import ways_of  # noqa: PLC0415
         from engines.nav_mesh import NavigationMesh  # noqa: PLC0415
 
+        settings = self.config.settings.nav
         return NavigationMesh(
             journal=self.journal("gate_log"),
             keys=self.gate_keys,
             issuer=self.origin,
-            rules=rules_of(self.config.settings.nav),
+            rules=rules_of(settings),
+            ways=ways_of(settings, self.root, lambda: self.requests),
         )
 
     def metrics(self, window_s: float | None = None) -> MetricsCollector:

@@ -17,13 +17,19 @@ from engines.nav_mesh.model import (
     Transport,
     Unreached,
 )
+from engines.nav_mesh.requests import Doubtful, GateBusy, NoRoute, check_request, named_key
+from engines.nav_mesh.routes import DomainRoutes, Route, RouteRules, Ways, in_order
+from engines.nav_mesh.routing import Outcome
 from engines.nav_mesh.rules import AnomalyRule, GateRule, Rules
 
 __all__ = [
     "AnomalyRule",
     "Decision",
+    "DomainRoutes",
+    "Doubtful",
     "Explanation",
     "FileKeys",
+    "GateBusy",
     "GateDenied",
     "GateResult",
     "GateRule",
@@ -32,13 +38,21 @@ __all__ = [
     "KeysBroken",
     "MemoryKeys",
     "NavigationMesh",
+    "NoRoute",
+    "Outcome",
     "Outgoing",
     "Receipt",
     "Request",
     "Response",
+    "Route",
+    "RouteRules",
     "RouteType",
     "Rules",
     "ThresholdDomain",
     "Transport",
     "Unreached",
+    "Ways",
+    "check_request",
+    "in_order",
+    "named_key",
 ]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from engines.nav_mesh.deciding import Domain
-from engines.nav_mesh.gates import Gates
 from engines.nav_mesh.model import RouteType
+from engines.nav_mesh.sending import Sending
 
 
-class NavigationMesh(Gates):
+class NavigationMesh(Sending):
     """
     Lets through who has a token that is good, and says which way.
 
-    Takes what `Gates` takes; `NavigationMesh()` is the workspace's own.
+    Takes what `Gates` takes, and `ways`; `NavigationMesh()` is the workspace's own.
     """
 
     def navigate(
@@ -41,5 +41,4 @@ class NavigationMesh(Gates):
 
     def route_of(self, domain: str) -> RouteType:
         """The route that a request for *domain* would take now."""
-        del domain
-        return RouteType.PRIMARY
+        return self.route_taken(domain)

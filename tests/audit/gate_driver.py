@@ -7,9 +7,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from dino_os.workspace import Workspace
-from engines.nav_mesh import GateDenied, MemoryKeys, NavigationMesh
+from engines.nav_mesh import (
+    DomainRoutes,
+    GateDenied,
+    MemoryKeys,
+    NavigationMesh,
+    Outcome,
+    RouteRules,
+    Ways,
+    in_order,
+)
 
 Step = Callable[[Workspace], Any]
+ROUTES = in_order("info", "https://one.test", ["https://two.test"])
+WAYS = Ways(
+    {"info": DomainRoutes(ROUTES)},
+    RouteRules(interval_s=0.001, success_rate_hosts=1, consecutive_5xx=3),
+)
 
 
 def steps(mark: str) -> Iterator[Step]:
@@ -17,6 +31,7 @@ def steps(mark: str) -> Iterator[Step]:
 
     def nav(w: Workspace) -> NavigationMesh:
         w.__dict__["gate_keys"] = keys  # not those of whoever runs the tests
+        w.nav.ways = WAYS
         return w.nav
 
     def issue(w: Workspace) -> None:
@@ -49,6 +64,7 @@ def steps(mark: str) -> Iterator[Step]:
 
     yield issue
     yield use
+    yield lambda w: travel(nav(w), mark)
     yield attack
     yield lambda w: nav(w).detect_anomalies()
     yield lambda w: nav(w).rotate("info")
@@ -60,3 +76,19 @@ def steps(mark: str) -> Iterator[Step]:
     yield lambda w: nav(w).revoke(subject="ada")
     yield lambda w: nav(w).revoke(domain="myth", before=1.0)
     yield lambda w: nav(w).rotate("wealth", now=True)
+
+
+def travel(mesh: NavigationMesh, why: str) -> None:
+    """Each state that a route can be in."""
+    first, second = ROUTES
+    for _ in range(3):
+        mesh.note(first, Outcome(503, why), probing=False)
+    mesh.note(second, Outcome(200), probing=False)
+    for _ in range(6):
+        mesh.note(second, Outcome(None, why), probing=False)
+    mesh.admits(second)
+    mesh.note_path("info")
+    mesh.return_route("info", "primary")
+    mesh.note(first, Outcome(404), probing=False)
+    mesh.note(first, Outcome(500, why), probing=False)
+    mesh.eject_route("info", "primary")
