@@ -106,9 +106,12 @@ class Reading(Stored):
     def members(self, doc_id: str) -> Any:
         """What the document holds, without its id and revision; None where there is none."""
         # Whoever looks one value up does so often, and pays for nothing else.
-        with self._guard, self._errors():
-            db = self._database.connection or self._open()
-            row = db.execute(_BODY, (doc_id,)).fetchone()
+        try:
+            with self._guard:
+                db = self._database.connection or self._open()
+                row = db.execute(_BODY, (doc_id,)).fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise self._failure(error) from None
         if row is None or row[1] or (row[2] is not None and row[2] <= self.clock()):
             return None
         return orjson.loads(row[0]) if type(row[0]) is bytes else from_json(row[0])
