@@ -167,7 +167,7 @@ class Reading(Stored):
         if self._read_only:
             return
         with self.reading() as db:
-            db.execute("PRAGMA synchronous=OFF")
+            db.execute("PRAGMA synchronous=NORMAL")  # never OFF: others' changes lie in that file
             try:
                 counted = "UPDATE counts SET hits = hits + ?, misses = misses + ?"
                 db.execute(counted, (hits, misses))
