@@ -31,7 +31,8 @@ _NOT_FOUND = 404
 _IS_THERE_NOW = frozenset({412})
 _CONFLICT = frozenset({409})
 _TRIES = 3
-_HAS_NO_SUCH_THING = frozenset({404, 405, 501})
+# No such thing there, or not for us: then it has to do without.
+_CANNOT_COMMIT = frozenset({401, 403, 404, 405, 501})
 # What no repetition mends: not allowed, no document, too large, known by a name that cannot be.
 _REFUSALS = frozenset(
     {
@@ -207,7 +208,7 @@ class RemotePeer:
 
     def commit(self) -> None:
         if self._commits:
-            answer = self._wire.ask("POST", "/_ensure_full_commit", b"{}", fine=_HAS_NO_SUCH_THING)
+            answer = self._wire.ask("POST", "/_ensure_full_commit", b"{}", fine=_CANNOT_COMMIT)
             self._commits = answer.ok
 
 
