@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -198,6 +198,16 @@ class Entities(Struct, forbid_unknown_fields=True, frozen=True):
     probe_timeout_s: Annotated[float, Meta(gt=0)] = 3.0
 
 
+class Cache(Struct, forbid_unknown_fields=True, frozen=True):
+    """The documents that lie here, and the requests that wait for the network."""
+
+    revs_limit: Annotated[int, Meta(ge=2)] = 1000
+    ttl_s: Seconds = 0
+    expire: Literal["local", "everywhere"] = "local"
+    attempts: Positive = 12
+    keep_s: Annotated[float, Meta(gt=0)] = 30 * 86400.0
+
+
 class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     """All sections."""
 
@@ -210,6 +220,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     orders: Orders = Orders()
     resources: Resources = Resources()
     entities: Entities = Entities()
+    cache: Cache = Cache()
 
 
 class Config:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dino_os.workspace.folder import Folder
-from engines.errors import JournalError
+from engines.errors import DinoError, JournalError
 
 if TYPE_CHECKING:
     from dino_os.payments.sandbox import SandboxLedger
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.entity_manager import EntityManager
+    from engines.latent_cache import DocumentStore, LatentCache, OfflineQueue
     from engines.metrics import MetricsCollector
     from engines.orchestrator import DynamicUsageOrchestrator
     from engines.orders import Orders
@@ -138,7 +140,57 @@ class Engines(Folder):
         with contextlib.suppress(JournalError):
             if (self.memory / "engine_state.jsonl").exists():
                 found.integrate(resource_engine=self.resources)
+        if self.documents_file.exists():
+            found.integrate(latent_cache=self.cache)
         return found
+
+    # --- the latent cache --------------------------------------------------------------------
+
+    @property
+    def documents_file(self) -> Path:
+        return self.memory / "cache" / "documents.db"
+
+    @cached_property
+    def documents(self) -> DocumentStore:
+        from engines.latent_cache import DocumentStore  # noqa: PLC0415
+
+        settings = self.config.settings
+        return DocumentStore(
+            self.documents_file,
+            self.own_journal("cache_log"),
+            revs_limit=settings.cache.revs_limit,
+            expire=settings.cache.expire,
+            read_only=self.rehearsal,
+            timeout_s=settings.system.lock_timeout_s,
+        )
+
+    @cached_property
+    def requests(self) -> OfflineQueue:
+        """The requests that wait for the network."""
+        from engines.latent_cache import OfflineQueue  # noqa: PLC0415
+
+        settings = self.config.settings.cache
+        return OfflineQueue(self.documents, attempts=settings.attempts, keep_s=settings.keep_s)
+
+    @cached_property
+    def cache(self) -> LatentCache:
+        from engines.latent_cache import LatentCache  # noqa: PLC0415
+
+        ttl_s = self.config.settings.cache.ttl_s or None
+        return LatentCache(store=self.documents, requests=self.requests, ttl_s=ttl_s)
+
+    def journals(self) -> list[Path]:
+        # Whoever asks for them reads them: nothing of the cache's may still be on its way there.
+        if self.documents_file.exists():
+            with contextlib.suppress(DinoError):  # what does not stand, its own check will tell
+                self.documents.settle()
+        return super().journals()
+
+    def settle(self) -> None:
+        """Have the journals say all that was done through this object."""
+        if "documents" in vars(self):
+            with contextlib.suppress(DinoError):
+                self.documents.settle()
 
     @cached_property
     def checkpoints(self) -> CheckpointLog:

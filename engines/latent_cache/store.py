@@ -40,12 +40,10 @@ class DocumentStore(Writing):
         Their revisions stay known, so that nothing brings them back that is not newer.
         """
         swept = 0
-        while True:
-            with self._reading() as db:
-                if db.execute(_DUE, [self.clock(), 1]).fetchone() is None:
-                    return swept
-            with self._changing() as batch:
+        while self._is_due():
+            with self.changing() as batch:
                 swept += self._sweep(batch)
+        return swept
 
     def purge(self, doc_id: str) -> bool:
         """
@@ -53,7 +51,7 @@ class DocumentStore(Writing):
 
         Nobody else is told: where it is replicated with, it stays, and may come back from.
         """
-        with self._changing() as batch:
+        with self.changing() as batch:
             batch.load([doc_id])
             found = batch.docs[doc_id]
             if not found.leaves:
@@ -75,10 +73,10 @@ class DocumentStore(Writing):
             named any more; and how many `bytes` the file is smaller.
         """
         expired = self.expire()
-        with self._changing() as batch:
+        with self.changing() as batch:
             forgotten = 0 if forget_s is None else _forget(batch, batch.now - forget_s)
             attachments = _drop_blobs(batch)
-        with self._reading() as db:
+        with self.reading() as db:
             before = _size(db)
             db.execute("VACUUM")
             freed = before - _size(db)
@@ -89,6 +87,16 @@ class DocumentStore(Writing):
             "attachments": attachments,
             "bytes": freed,
         }
+
+    def _tidy(self) -> None:
+        if not self._read_only and self._is_due():
+            with self.changing() as batch:
+                self._sweep(batch)
+        super()._tidy()
+
+    def _is_due(self) -> bool:
+        with self.reading() as db:
+            return db.execute(_DUE, [self.clock(), 1]).fetchone() is not None
 
     def _sweep(self, batch: Batch) -> int:
         rows = batch.db.execute(_DUE, [batch.now, _AT_ONCE]).fetchall()

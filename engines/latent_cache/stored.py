@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -61,6 +62,7 @@ class Stored:
         self._guard = self._database.guard
         self._records = Records(self._database, journal)
         self._changed = threading.Condition()
+        self._tidying = False
         _open_stores.add(self)
 
     def settle(self) -> int:
@@ -77,9 +79,9 @@ class Stored:
 
     def close(self) -> None:
         """Settle, and let go of the file; it opens again when it is used."""
-        if self._database.is_open:
+        if self._database.connection:
             with contextlib.suppress(JournalError, CacheError):  # it is moved at the next open
-                self.settle()
+                self._tidy()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -88,22 +90,26 @@ class Stored:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # --- below the face ----------------------------------------------------------------------
+    # --- for the parts of this package -------------------------------------------------------
+
+    def begin_anew(self) -> None:
+        """In a child after a fork: share no lock with the parent."""
+        self._changed = threading.Condition()
+        self._records.let_go()
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection; one thread has it at a time."""
         with self._guard, self._errors():
-            if not self._database.is_open:
-                self._open()
-            yield self._database.reading()
+            yield self._database.connection or self._open()
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[Batch]:
+    def changing(self) -> Iterator[Batch]:
         """One transaction; all of it or none, durable on leaving, its record with it."""
         if self._read_only:
             raise CacheError(f"{self.path}: a rehearsal changes nothing")
         with self._guard, self._errors():
-            if not self._database.is_open:
+            if self._database.connection is None:
                 self._open()
             with self._database.writing() as db:
                 batch = Batch(db, self.clock(), self.revs_limit)
@@ -112,16 +118,27 @@ class Stored:
                 self._records.note(db, batch.now, batch.entries)
         with self._changed:
             self._changed.notify_all()
-        if self._records.due:
-            with contextlib.suppress(JournalError):  # the change stands, and so does its record
-                self._records.settle()
+        if self._records.due and not self._tidying:
+            self._tidying = True
+            try:
+                self._tidy()
+            finally:
+                self._tidying = False
 
-    def _open(self) -> None:
+    # --- below the face ----------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """What is done now and then, behind a change that stands whatever becomes of this."""
+        with contextlib.suppress(JournalError):
+            self._records.settle()
+
+    def _open(self) -> sqlite3.Connection:
         """Open the file, and move what a process that died left to be moved."""
-        self._database.reading()
+        db = self._database.reading()
         if not self._read_only:
             with contextlib.suppress(JournalError):
                 self._records.settle()
+        return db
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -147,3 +164,11 @@ def _close_all() -> None:
     for store in list(_open_stores):
         with contextlib.suppress(Exception):  # what is pending is moved at the next open
             store.close()
+
+
+def _begin_anew() -> None:
+    for store in list(_open_stores):
+        store.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
