@@ -99,6 +99,9 @@ class RemotePeer:
             # Somebody may be faster; it is there then.
             self._wire.ask("PUT", "", fine=_IS_THERE_NOW)
 
+    def is_empty(self) -> bool:
+        return False
+
     # --- changes -----------------------------------------------------------------------------
 
     def changes(self, since: Seq, limit: int, choice: Choice, *, documents: bool = False) -> Page:

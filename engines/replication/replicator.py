@@ -2,7 +2,7 @@
 One direction of a replication: everything of the source that the target lacks, and then what comes.
 
     changes ─▶ which of these are missing? ─▶ read them ─▶ write them ─▶ record the place
-    └──────────── a thread ──────────────┘ └─ a thread ─┘ └─────── the caller's thread ───────┘
+    └ a thread ┘ └────────────── a thread ────────────────┘ └────── the caller's thread ──────┘
 
 so that a page of changes, the documents of the page before and the writing of the one before that
 are under way at once.  Order is kept: a place is recorded when everything up to it is at the target
@@ -108,6 +108,7 @@ class Replicator:
         self._recorded_at = 0.0
         self._unrecorded = False
         self._met = False
+        self._all_new = False
         self._retries = 0
         self._count: Counter[str] = Counter()
         self._errors: dict[tuple[str, str | None], Failure] = {}
@@ -175,10 +176,11 @@ class Replicator:
             self._met = True
         self._reached = found or self.options.since or START
         self._unrecorded = False
+        self._all_new = self.target.is_empty()
         # What failed and may not fail this time.
         self._errors = {mark: one for mark, one in self._errors.items() if one.refused}
         idle_s = _RECORD_S if self.options.continuous else None
-        loads = ahead(self._read(self._lots(self._reached)), idle_s=idle_s)
+        loads = ahead(self._loads(self._pages(self._reached)), idle_s=idle_s)
         try:
             self._write_all(loads)
         finally:
@@ -217,17 +219,13 @@ class Replicator:
 
     # --- the stages --------------------------------------------------------------------------
 
-    def _lots(self, since: Seq) -> Iterator[_Lot]:
-        """Pages of changes, and which of their revisions the target lacks."""
+    def _pages(self, since: Seq) -> Iterator[Page]:
+        """The changes of the source behind *since*, until there are no more or for ever."""
         choice = self.options.choice
-        all_new = False
         while not self._stopped.is_set():
             self.state = "replicating"
-            page = self.source.changes(since, self._size.now, choice, documents=all_new)
-            lot = self._compared(page)
-            # Where the last page was new to the target, and had no history, the next one will be.
-            all_new = sum(one.rev.startswith("1-") for one in lot.wanted) > _MOSTLY * lot.checked
-            yield lot
+            page = self.source.changes(since, self._size.now, choice, documents=self._all_new)
+            yield page
             if page.last:
                 if not self.options.continuous:
                     return
@@ -247,6 +245,22 @@ class Replicator:
             if not self._stopped.is_set():  # that is what cut it off
                 raise
 
+    def _loads(self, pages: Iterator[Page]) -> Iterator[_Load]:
+        """What the target lacks of them, in parcels."""
+        coming = ahead(pages)
+        try:
+            for page in coming:
+                assert page is not None  # noqa: S101  it is not asked to be told of idleness
+                lot = self._compared(page)
+                before = None
+                for parcel in self._parcels(lot):
+                    if before is not None:
+                        yield _Load(lot, before, last=False)
+                    before = parcel
+                yield _Load(lot, before or Parcel(), last=True)
+        finally:
+            coming.close()
+
     def _compared(self, page: Page) -> _Lot:
         asked: dict[str, list[str]] = {}
         for name, revs in page.rows:
@@ -257,22 +271,10 @@ class Replicator:
             for name, told in missing.items()
             for rev in told.get("missing", ())
         ]
-        return _Lot(page, sum(map(len, asked.values())), wanted)
-
-    def _read(self, lots: Iterator[_Lot]) -> Iterator[_Load]:
-        """What is wanted, in parcels."""
-        coming = ahead(lots)
-        try:
-            for lot in coming:
-                assert lot is not None  # noqa: S101  it is not asked to be told of idleness
-                before = None
-                for parcel in self._parcels(lot):
-                    if before is not None:
-                        yield _Load(lot, before, last=False)
-                    before = parcel
-                yield _Load(lot, before or Parcel(), last=True)
-        finally:
-            coming.close()
+        checked = sum(map(len, asked.values()))
+        # Where a page was new to the target, and had no history, the next one will be as well.
+        self._all_new = sum(one.rev.startswith("1-") for one in wanted) > _MOSTLY * checked
+        return _Lot(page, checked, wanted)
 
     def _parcels(self, lot: _Lot) -> Iterator[Parcel]:
         there = lot.page.documents
