@@ -117,7 +117,9 @@ class RemotePeer:
         try:
             rows = [(row["id"], [c["rev"] for c in row["changes"]]) for row in found["results"]]
             documents = dict(_firstborn(found["results"]))
-            return Page(rows, found["last_seq"], len(rows) < given["limit"], documents)
+            # Some give less at once than they are asked for; that is not the end then.
+            last = len(rows) < given["limit"] and not (rows and found.get("pending"))
+            return Page(rows, found["last_seq"], last, documents)
         except (KeyError, TypeError):
             raise PeerFault(f"{self.name}: these are no changes: {str(found)[:80]}") from None
 
