@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from engines.replication.model import (
     Report,
     Seq,
 )
+from engines.replication.pipeline import Ahead
 
 _RECORD_S = 5.0
 
@@ -57,6 +58,7 @@ class Ledger:
         self._start: Seq = START
         self._recorded_at = -_RECORD_S
         self._unrecorded = False
+        self._saving: tuple[Ahead[None], Report] | None = None
         self._count: Counter[str] = Counter()
         self._errors: dict[tuple[str, str | None], Failure] = {}
 
@@ -151,8 +153,22 @@ class Ledger:
         return self.records.record(report, self._clock())
 
     def _save(self, record: Document) -> None:
-        self.records.save(record)
+        """Begin to put *record* where it is not yet; what comes next need not wait for that."""
+        self.settle()
+        self._saving = Ahead(self._put(record)), self.report
         self._recorded_at = time.monotonic()
         self._unrecorded = False
+
+    def _put(self, record: Document) -> Iterator[None]:
+        self.records.save(record)
+        yield None
+
+    def settle(self) -> None:
+        """Return once what was to be recorded is."""
+        saving, self._saving = self._saving, None
+        if saving is None:
+            return
+        for _ in saving[0]:
+            """Until it is done; or raises what kept it."""
         if self._on_progress:
-            self._on_progress(self.report)
+            self._on_progress(saving[1])

@@ -72,6 +72,7 @@ class RemotePeer:
         self._fetching = Fetching(self._wire)
         self._local_revs: dict[str, str] = {}
         self._commits = True
+        self._empty = False
         self._guard = threading.Lock()
 
     def __repr__(self) -> str:
@@ -90,17 +91,19 @@ class RemotePeer:
 
     def open(self, *, create: bool = False) -> None:
         try:
-            self.info()
+            told = self.info()
+            self._empty = told.get("doc_count") == 0 and not told.get("doc_del_count")
         except PeerMissing:
             if not create:
                 raise PeerMissing(
                     f"there is no database {self.name}", hint="it can be made: create_target"
                 ) from None
             # Somebody may be faster; it is there then.
-            self._wire.ask("PUT", "", fine=_IS_THERE_NOW)
+            self._empty = self._wire.ask("PUT", "", fine=_IS_THERE_NOW).ok
 
     def is_empty(self) -> bool:
-        return False
+        empty, self._empty = self._empty, False  # true of the moment when it was opened
+        return empty
 
     # --- changes -----------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ from engines.replication.model import (
     Wanted,
 )
 from engines.replication.pace import Backoff, BatchSize
-from engines.replication.pipeline import ahead
+from engines.replication.pipeline import Ahead
 
 _MOSTLY = 0.8
 
@@ -94,6 +94,7 @@ class Replicator:
         self._size = BatchSize(self.options.batch_size, self.options.batch_max)
         self._backoff = Backoff(self.options.backoff_s, random)
         self._all_new = False
+        self._blank = False
 
     def run(self) -> Report:
         """
@@ -142,15 +143,17 @@ class Replicator:
     def _session(self) -> None:
         self.state = "starting"
         self._ledger.find(self._open)
-        self._all_new = self.target.is_empty()
+        self._all_new = self._blank = self.target.is_empty()
         pages = self._pages(self._ledger.reached)
         idle_s = self._ledger.idle_s if self.options.continuous else None
-        loads = ahead(self._loads(pages), idle_s=idle_s)
+        loads = Ahead(self._loads(pages), idle_s=idle_s)
         try:
             self._write_all(loads)
         finally:
             loads.close()
+            self._ledger.settle()
         self._ledger.record_now()
+        self._ledger.settle()
 
     def _open(self, peer: Peer) -> None:
         """Make sure that *peer* is there; one that has a record is."""
@@ -212,7 +215,7 @@ class Replicator:
 
     def _loads(self, pages: Iterator[Page]) -> Iterator[_Load]:
         """What the target lacks of them, in parcels."""
-        coming = ahead(pages)
+        coming = Ahead(pages)
         try:
             for page in coming:
                 assert page is not None  # noqa: S101  it is not asked to be told of idleness
@@ -230,7 +233,11 @@ class Replicator:
         asked: dict[str, list[str]] = {}
         for name, revs in page.rows:
             asked.setdefault(name, []).extend(revs)
-        missing = self.target.revs_diff(asked) if asked else {}
+        # Of one that had nothing when this began nothing needs to be asked; and to send what it
+        # got from others since does no harm.
+        all_of_it = {name: {"missing": revs} for name, revs in asked.items()} if self._blank else {}
+        missing = all_of_it or (self.target.revs_diff(asked) if asked else {})
+        self._blank = self._blank and not page.last
         wanted = [
             Wanted(name, rev, told.get("possible_ancestors", ()))
             for name, told in missing.items()
