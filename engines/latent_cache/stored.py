@@ -104,18 +104,38 @@ class Stored:
             yield self._database.connection or self._open()
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[Batch]:
-        """One transaction; all of it or none, durable on leaving, its record with it."""
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; all of it or none, durable on leaving."""
+        # In one piece: of what a cache does most, managers within managers would be a tenth.
         if self._read_only:
             raise CacheError(f"{self.path}: a rehearsal changes nothing")
-        with self._guard, self._errors():
-            if self._database.connection is None:
-                self._open()
-            with self._database.writing() as db:
-                batch = Batch(db, self.clock(), self.revs_limit)
-                yield batch
-                batch.flush()
-                self._records.note(db, batch.now, batch.entries)
+        with self._guard:
+            try:
+                db = self._database.connection or self._open()
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                    db.execute("COMMIT")
+                except BaseException:
+                    if db.in_transaction:  # a full disk ends some by itself
+                        db.execute("ROLLBACK")
+                    raise
+            except (sqlite3.Error, OSError) as error:
+                raise self._failure(error) from None
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[Batch]:
+        """As `writing`, what it changes put together, with its record."""
+        with self.writing() as db:
+            batch = Batch(db, self.clock(), self.revs_limit, records=self._records.kept)
+            yield batch
+            batch.flush()
+            self._records.added(batch.changes)
+        self._changed_something()
+
+    # --- below the face ----------------------------------------------------------------------
+
+    def _changed_something(self) -> None:
         with self._changed:
             self._changed.notify_all()
         if self._records.due and not self._tidying:
@@ -124,8 +144,6 @@ class Stored:
                 self._tidy()
             finally:
                 self._tidying = False
-
-    # --- below the face ----------------------------------------------------------------------
 
     def _tidy(self) -> None:
         """What is done now and then, behind a change that stands whatever becomes of this."""
@@ -144,10 +162,12 @@ class Stored:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            raise CacheError(f"{self.path}: {error}", hint=_hint(str(error))) from None
-        except OSError as error:
-            raise CacheError(f"{self.path}: {error.strerror}") from None
+        except (sqlite3.Error, OSError) as error:
+            raise self._failure(error) from None
+
+    def _failure(self, error: sqlite3.Error | OSError) -> CacheError:
+        text = error.strerror if isinstance(error, OSError) else str(error)
+        return CacheError(f"{self.path}: {text}", hint=_hint(str(error)))
 
 
 def _hint(error: str) -> str | None:
