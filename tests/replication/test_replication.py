@@ -151,7 +151,7 @@ def test_the_same_edit_on_both_sides_is_no_conflict(pair: Pair) -> None:
 
 
 def test_any_trees_end_up_the_same(pair: Pair, way: str) -> None:
-    """Winners and leaves of 100 random trees, half of whose revisions either side had (DATA A3.2)."""
+    """Winners and leaves of 100 random trees, half of whose revisions either side had."""
     random = Random(way)
     revisions = [one for n in range(100) for one in tree(random, f"t{n}")]
     random.shuffle(revisions)
