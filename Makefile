@@ -33,6 +33,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/security.py
 	@$(BIN)/python bench/gates.py
 	@$(BIN)/python bench/tasks.py
+	@$(BIN)/python bench/replication.py
 	@$(BIN)/python bench/cache.py
 
 $(VENV)/.created:
@@ -46,10 +47,10 @@ $(VENV)/.runtime: $(VENV)/.created pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime
+$(VENV)/.development: $(VENV)/.runtime tests/interop/couch/package-lock.json
 	@$(BIN)/python -m pip install --quiet --group dev
 	@./tests/install-peers $(AS_ROOT)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/interop/couch/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
