@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from dino_os.offline.feeds import Asked, LiveFeed, News, is_live
-from dino_os.offline.guard import LOOPBACK, Guard
+from dino_os.offline.guard import CLOSE, LOOPBACK, Guard
 from dino_os.offline.protocol import DATABASE, Protocol
 from dino_os.offline.wire import Answer, Call, Refused, refuse, told
 
@@ -80,7 +80,7 @@ class Application:
                 return await self._live(call)
             return _response(await run_in_threadpool(self._protocol.answer, call))
         except Refused as refused:
-            return _response(Answer(refused.document, refused.status))
+            return _response(Answer(refused.document, refused.status, dict([CLOSE])))
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         except Exception as error:  # noqa: BLE001  the one place where a fault of ours ends

@@ -24,6 +24,8 @@ USER = "dino"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _CHALLENGE = (b"www-authenticate", b'Basic realm="dino", charset="UTF-8"')
 _KIND = (b"content-type", b"application/json")
+# Else the rest of the request, which may have no end, would be read and thrown away.
+CLOSE = ("Connection", "close")
 
 
 class Guard:
@@ -58,7 +60,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         body = as_json(refused.document)
-        headers = [_KIND, (b"content-length", str(len(body)).encode())]
+        closes = tuple(word.encode() for word in CLOSE)
+        headers = [_KIND, closes, (b"content-length", str(len(body)).encode())]
         if refused.status is HTTPStatus.UNAUTHORIZED:
             headers.append(_CHALLENGE)
         await send(
