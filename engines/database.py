@@ -1,0 +1,215 @@
+"""
+The one way into an SQLite file of Dino's: opened on first use, made or migrated, never forked.
+
+Owns the connection and the check of a file that claims to be one of ours; what is written when is
+the store's.  A live file is touched by nothing but SQLite: to open and close it otherwise would
+drop the locks that SQLite holds on it (sqlite.org/howtocorrupt.html, 2.2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+from weakref import WeakSet
+
+from engines.durable import make_folder, sync_data, sync_folder
+from engines.errors import DinoError
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """
+    What tells one kind of file from every other.
+
+    Attributes:
+        what: In words, as in "a database, but no WHAT of Dino's".
+        application: SQLite's `application_id`.
+        migrations: Only ever added to; `user_version` counts those that a file has been through.
+        error: What is raised where a file is something else.
+    """
+
+    what: str
+    application: int
+    migrations: tuple[Callable[[sqlite3.Connection], None], ...]
+    error: type[DinoError]
+
+    @property
+    def format(self) -> int:
+        return len(self.migrations)
+
+
+class Database:
+    """
+    This process's connection to the file at *path*.
+
+    Args:
+        timeout_s: How long to wait for another writer.
+        make: Whether to make the file where there is none; else there is an empty one in memory.
+    """
+
+    def __init__(self, path: Path, schema: Schema, timeout_s: float, *, make: bool = True) -> None:
+        self.path = path
+        self.guard = threading.RLock()  # threads take turns
+        self._schema = schema
+        self._timeout_s = timeout_s
+        self._makes = make
+        self._db: sqlite3.Connection | None = None
+        _databases.add(self)
+
+    @property
+    def is_open(self) -> bool:
+        return self._db is not None
+
+    def reading(self) -> sqlite3.Connection:
+        """
+        The connection; the file is made where there is none.  Under `guard`.
+
+        Raises:
+            DinoError: The file is not ours, or newer than this program.
+        """
+        return self._db or self._open()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that nobody else writes beside; whole or absent.  Under `guard`."""
+        db = self._db or self._open()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:  # a full disk ends some by itself
+                db.execute("ROLLBACK")
+            raise
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # the interpreter is going down
+            self.close()
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _open(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            if not self._makes:
+                return self._open_empty()
+            make_folder(self.path.parent)
+            self._make()
+        db = connect(self.path, "rw", self._timeout_s)
+        try:
+            if self._checked(db) < self._schema.format:
+                self._migrate(db)
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+        return db
+
+    def _open_empty(self) -> sqlite3.Connection:
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._migrate(db)
+        self._db = db
+        return db
+
+    def _make(self) -> None:
+        """Make the file; whoever looks sees none, or all of it."""
+        # Made in its place, others could meet it half done, and would hold up the change to WAL,
+        # for which SQLite needs the file alone.
+        draft = self.path.with_name(f".{self.path.name}.{uuid4().hex}.tmp")
+        with contextlib.closing(connect(draft, "rwc", self._timeout_s)) as db:
+            db.execute("PRAGMA journal_mode=WAL")
+            self._migrate(db)
+        try:
+            _sync(draft)
+            with contextlib.suppress(FileExistsError):  # another was faster
+                os.link(draft, self.path)
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(self.path.parent)
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        """Take a file to our format."""
+        db.execute("BEGIN IMMEDIATE")
+        for step in self._schema.migrations[self._checked(db) :]:
+            step(db)
+        db.execute(f"PRAGMA application_id={self._schema.application}")
+        db.execute(f"PRAGMA user_version={self._schema.format}")  # with what it stands for
+        db.execute("COMMIT")
+
+    def _checked(self, db: sqlite3.Connection) -> int:
+        """The file's format, 0 where it is still empty."""
+        schema = self._schema
+        # One statement, and so of one moment, even while another process makes the file.
+        application, version, tables = db.execute(
+            "SELECT (SELECT application_id FROM pragma_application_id), "
+            "(SELECT user_version FROM pragma_user_version), (SELECT COUNT(*) FROM sqlite_master)"
+        ).fetchone()
+        if application != schema.application and (application or version or tables):
+            raise schema.error(
+                f"{self.path}: a database, but no {schema.what} of Dino's", hint="name another file"
+            )
+        if version > schema.format:
+            raise schema.error(
+                f"{self.path}: made by a newer Dino "
+                f"(format {version}; this one reads up to {schema.format})",
+                hint="use that version",
+            )
+        return int(version)
+
+
+def connect(path: Path, mode: str, timeout_s: float) -> sqlite3.Connection:
+    """A connection to *path*: mode ro, rw, or rwc, which makes the file."""
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=timeout_s,
+        isolation_level=None,  # transactions begin where we say
+        check_same_thread=False,  # `guard` sees to it
+    )
+    db.execute("PRAGMA synchronous=FULL")  # acknowledged means durable
+    db.execute("PRAGMA trusted_schema=OFF")  # a file from elsewhere runs nothing of its own
+    return db
+
+
+def _sync(path: Path) -> None:
+    """Sync a file that SQLite has let go of."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        sync_data(fd)
+    finally:
+        os.close(fd)
+
+
+# --- forks ---------------------------------------------------------------------------------------
+# A connection must not be carried across a fork, nor may the child close it: the parent closes it
+# before and opens it again when it is needed.
+
+_databases: WeakSet[Database] = WeakSet()
+_held: list[Database] = []
+_forking = threading.Lock()
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    for database in list(_databases):
+        database.guard.acquire()
+        _held.append(database)
+        with contextlib.suppress(sqlite3.Error):
+            database.close()
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().guard.release()
+    _forking.release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

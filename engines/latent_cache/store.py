@@ -1,0 +1,137 @@
+"""
+Documents in one SQLite file, with CouchDB's revision trees; what grows old in it, and goes.
+
+Any number of processes and threads share a file.  Every change is durable when the call returns,
+and is recorded in the journal by hash and size: see `records`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from engines.latent_cache.batch import GONE, Batch
+from engines.latent_cache.wire import Draft
+from engines.latent_cache.writing import Writing, edited
+
+_AT_ONCE = 1000
+_DUE = (
+    "SELECT id, rev FROM docs WHERE expires > 0 AND expires <= ? AND NOT deleted "
+    "ORDER BY expires LIMIT ?"
+)
+
+
+class DocumentStore(Writing):
+    """
+    A store of documents; see `Stored` for its arguments.
+
+        store = DocumentStore("notes.db")
+        rev = store.put({"_id": "a", "n": 1})
+        store.put({"_id": "a", "_rev": rev, "n": 2})
+        store.get("a")["n"]
+    """
+
+    def expire(self) -> int:
+        """
+        Sweep what has expired, and is not to be seen any more; how many documents that were.
+
+        Their revisions stay known, so that nothing brings them back that is not newer.
+        """
+        swept = 0
+        while True:
+            with self._reading() as db:
+                if db.execute(_DUE, [self.clock(), 1]).fetchone() is None:
+                    return swept
+            with self._changing() as batch:
+                swept += self._sweep(batch)
+
+    def purge(self, doc_id: str) -> bool:
+        """
+        Forget the document here, its revisions included; whether it was there.
+
+        Nobody else is told: where it is replicated with, it stays, and may come back from.
+        """
+        with self._changing() as batch:
+            batch.load([doc_id])
+            found = batch.docs[doc_id]
+            if not found.leaves:
+                return False
+            batch.drop(doc_id)
+            batch.note("document_purged", id=doc_id, rev=found.leaves[0].rev)
+        return True
+
+    def compact(self, *, forget_s: float | None = None) -> dict[str, int]:
+        """
+        Give back the room of what is not needed.
+
+        Args:
+            forget_s: Also forget deletions, and what has expired, where that was so long ago.  Who
+                has not heard of a deletion by then never will, and may bring the document back.
+
+        Returns:
+            How many documents were `expired` now, and `forgotten`; how many `attachments` nobody
+            named any more; and how many `bytes` the file is smaller.
+        """
+        expired = self.expire()
+        with self._changing() as batch:
+            forgotten = 0 if forget_s is None else _forget(batch, batch.now - forget_s)
+            attachments = _drop_blobs(batch)
+        with self._reading() as db:
+            before = _size(db)
+            db.execute("VACUUM")
+            freed = before - _size(db)
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return {
+            "expired": expired,
+            "forgotten": forgotten,
+            "attachments": attachments,
+            "bytes": freed,
+        }
+
+    def _sweep(self, batch: Batch) -> int:
+        rows = batch.db.execute(_DUE, [batch.now, _AT_ONCE]).fetchall()
+        if self._everywhere:
+            batch.load([name for name, _ in rows])
+            for name, _ in rows:
+                for leaf in [one for one in batch.docs[name].leaves if not one.deleted]:
+                    edited(batch, Draft.deletion(name, leaf), None)
+            return len(rows)
+        for name, rev in rows:
+            gone = "attachments = NULL, body = NULL"
+            batch.db.execute(f"UPDATE docs SET expires = {GONE}, {gone} WHERE id = ?", [name])  # noqa: S608
+            batch.db.execute(f"UPDATE losers SET {gone} WHERE id = ?", [name])  # noqa: S608
+            batch.note("document_expired", id=name, rev=rev)
+        batch.db.execute("UPDATE counts SET live = live - ?", [len(rows)])
+        return len(rows)
+
+
+def _forget(batch: Batch, before: float) -> int:
+    query = "SELECT id, rev FROM docs WHERE (deleted OR expires = ?) AND at < ?"
+    rows = batch.db.execute(query, [GONE, before]).fetchall()
+    batch.load([name for name, _ in rows])
+    for name, rev in rows:
+        batch.drop(name)
+        batch.note("document_forgotten", id=name, rev=rev)
+    return len(rows)
+
+
+def _drop_blobs(batch: Batch) -> int:
+    named = set(_digests(batch))
+    there = [digest for (digest,) in batch.db.execute("SELECT digest FROM blobs")]
+    unnamed = [(digest,) for digest in there if digest not in named]
+    batch.db.executemany("DELETE FROM blobs WHERE digest = ?", unnamed)
+    return len(unnamed)
+
+
+def _digests(batch: Batch) -> Iterator[str]:
+    for table in ("docs", "losers"):
+        query = f"SELECT attachments FROM {table} WHERE attachments IS NOT NULL"  # noqa: S608
+        for (told,) in batch.db.execute(query):
+            yield from (stub["digest"] for stub in orjson.loads(told).values())
+
+
+def _size(db: Any) -> int:
+    (pages,), (each,) = (db.execute(f"PRAGMA page_{what}").fetchone() for what in ("count", "size"))
+    return int(pages * each)

@@ -1,0 +1,149 @@
+"""What every part of a document store stands on: the file, its clock, its transactions."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+from weakref import WeakSet
+
+from engines.errors import InvalidInput, JournalError
+from engines.journal import Journal
+from engines.latent_cache.batch import Batch
+from engines.latent_cache.errors import CacheError
+from engines.latent_cache.records import Records
+from engines.latent_cache.schema import database
+
+_LEAST_REVS = 2
+
+
+class Stored:
+    """
+    The file at *path*.
+
+    Args:
+        journal: Where every change is recorded, by hash and size; None records none.
+        clock: Seconds since the epoch.
+        revs_limit: So many of the last revisions of each path are known; two sides that go on
+            from a revision that one of them has forgotten find a conflict.
+        expire: What becomes of a document whose time is up: "local" forgets its body here and
+            nowhere else, "everywhere" deletes it, which is replicated.
+        read_only: Refuse every change.
+        timeout_s: How long to wait for another process's change.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        journal: Journal | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        revs_limit: int = 1000,
+        expire: str = "local",
+        read_only: bool = False,
+        timeout_s: float = 30.0,
+    ) -> None:
+        if revs_limit < _LEAST_REVS:
+            raise InvalidInput(f"revs_limit must be at least {_LEAST_REVS}, found {revs_limit!r}")
+        if expire not in {"local", "everywhere"}:
+            raise InvalidInput(f'expire must be "local" or "everywhere", found {expire!r}')
+        self.path = Path(path)
+        self.clock = clock
+        self.revs_limit = revs_limit
+        self._everywhere = expire == "everywhere"
+        self._read_only = read_only
+        self._database = database(self.path, timeout_s, make=not read_only)
+        self._guard = self._database.guard
+        self._records = Records(self._database, journal)
+        self._changed = threading.Condition()
+        _open_stores.add(self)
+
+    def settle(self) -> int:
+        """
+        Move the record of all changes into the journal, for whoever is about to read it.
+
+        Raises:
+            JournalError: It cannot be written, or does not stand.
+        """
+        if self._read_only or not self.path.exists():
+            return 0
+        with self._errors():
+            return self._records.settle()
+
+    def close(self) -> None:
+        """Settle, and let go of the file; it opens again when it is used."""
+        if self._database.is_open:
+            with contextlib.suppress(JournalError, CacheError):  # it is moved at the next open
+                self.settle()
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- below the face ----------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._guard, self._errors():
+            if not self._database.is_open:
+                self._open()
+            yield self._database.reading()
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[Batch]:
+        """One transaction; all of it or none, durable on leaving, its record with it."""
+        if self._read_only:
+            raise CacheError(f"{self.path}: a rehearsal changes nothing")
+        with self._guard, self._errors():
+            if not self._database.is_open:
+                self._open()
+            with self._database.writing() as db:
+                batch = Batch(db, self.clock(), self.revs_limit)
+                yield batch
+                batch.flush()
+                self._records.note(db, batch.now, batch.entries)
+        with self._changed:
+            self._changed.notify_all()
+        if self._records.due:
+            with contextlib.suppress(JournalError):  # the change stands, and so does its record
+                self._records.settle()
+
+    def _open(self) -> None:
+        """Open the file, and move what a process that died left to be moved."""
+        self._database.reading()
+        if not self._read_only:
+            with contextlib.suppress(JournalError):
+                self._records.settle()
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise CacheError(f"{self.path}: {error}", hint=_hint(str(error))) from None
+        except OSError as error:
+            raise CacheError(f"{self.path}: {error.strerror}") from None
+
+
+def _hint(error: str) -> str | None:
+    if "locked" in error:
+        return "another process is writing; try again"
+    return "make room, then try again" if "full" in error else None
+
+
+_open_stores: WeakSet[Stored] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for store in list(_open_stores):
+        with contextlib.suppress(Exception):  # what is pending is moved at the next open
+            store.close()

@@ -1,0 +1,133 @@
+"""
+Revision trees: every leaf with the path that leads to it, and what a further path makes of them.
+
+A node that is no leaf lies on the path to one, so leaves and paths are the whole tree.  A path that
+is longer than the limit loses its oldest revisions (CouchDB calls it stemming).  Order of arrival
+makes no difference to the leaves, as long as paths are long enough to meet.
+
+Source: CouchDB, src/couch/src/couch_key_tree.erl and couch_doc.erl (`to_doc_info_path`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+Path: TypeAlias = "bytes | str | None"
+"""The hashes before a leaf's own, newest first, as they are kept: see `pack`."""
+Body: TypeAlias = "bytes | str | None"
+
+HASH_SIZE = 16
+
+
+class Leaf(NamedTuple):
+    """
+    A revision that no other follows on.
+
+    Attributes:
+        path: What led to it.
+        attachments: Stubs as JSON, by name.
+        body: As JSON; None where the document has expired and only the tree is kept.
+    """
+
+    pos: int
+    hash: str
+    path: Path
+    deleted: bool
+    attachments: str | None
+    body: Body
+
+    @property
+    def rev(self) -> str:
+        return f"{self.pos}-{self.hash}"
+
+    @property
+    def ids(self) -> list[str]:
+        """Its own hash, and those before it."""
+        return [self.hash, *unpack(self.path)]
+
+    def holds(self, pos: int, hash_: str) -> bool:
+        """Whether that revision is this one, or led to it."""
+        back = self.pos - pos - 1
+        if back < 0:
+            return back == -1 and hash_ == self.hash
+        if isinstance(self.path, bytes):
+            return self.path[back * HASH_SIZE : (back + 1) * HASH_SIZE].hex() == hash_
+        ids = unpack(self.path)
+        return back < len(ids) and ids[back] == hash_
+
+
+def rank(leaf: Leaf) -> tuple[bool, int, str]:
+    """The larger one wins."""
+    return not leaf.deleted, leaf.pos, leaf.hash
+
+
+def pack(ids: Sequence[str]) -> Path:
+    """Hashes as they are kept: sixteen bytes for each where all are MD5s, else JSON."""
+    if not ids:
+        return None
+    text = "".join(ids)
+    try:
+        packed = bytes.fromhex(text)
+    except ValueError:
+        return json.dumps(ids)
+    # What comes back must be what went in: no capitals, no spaces, each of its own length.
+    if packed.hex() == text and set(map(len, ids)) == {2 * HASH_SIZE}:
+        return packed
+    return json.dumps(ids)
+
+
+def unpack(path: Path) -> list[str]:
+    if path is None:
+        return []
+    if isinstance(path, bytes):
+        text = path.hex()
+        return [text[at : at + 2 * HASH_SIZE] for at in range(0, len(text), 2 * HASH_SIZE)]
+    found: list[str] = json.loads(path)
+    return found
+
+
+def depth(path: Path) -> int:
+    """How many hashes it has."""
+    return len(path) // HASH_SIZE if isinstance(path, bytes) else len(unpack(path))
+
+
+def follow(leaf: Leaf, limit: int) -> Path:
+    """The path of what is made of *leaf* here."""
+    if leaf.path is None or isinstance(leaf.path, bytes):
+        own = pack([leaf.hash])
+        if isinstance(own, bytes):
+            return (own + (leaf.path or b""))[: (limit - 1) * HASH_SIZE] or None
+    return pack(leaf.ids[: limit - 1])
+
+
+def merge(leaves: list[Leaf], new: Leaf, limit: int) -> list[Leaf] | None:
+    """The leaves, winner first, once *new* is among them; None where nothing changes."""
+    if len(leaves) == 1 and _goes_on(leaves[0], new):
+        return [new]
+    if any(leaf.holds(new.pos, new.hash) for leaf in leaves):
+        return None
+    kept = [leaf for leaf in leaves if not new.holds(leaf.pos, leaf.hash)]
+    # What one path knows of the time before both do.
+    found = [_lengthened(new, leaves, limit), *(_lengthened(leaf, [new], limit) for leaf in kept)]
+    return sorted(found, key=rank, reverse=True)
+
+
+def _goes_on(old: Leaf, new: Leaf) -> bool:
+    """Whether *new* follows on *old*, and knows as much of what was before."""
+    return new.holds(old.pos, old.hash) and (
+        new.pos > old.pos and new.pos - depth(new.path) <= old.pos - depth(old.path)
+    )
+
+
+def _lengthened(leaf: Leaf, others: Iterable[Leaf], limit: int) -> Leaf:
+    """*leaf*, with what others know of the time before."""
+    ids = leaf.ids
+    for other in others:
+        theirs = other.ids
+        # Its oldest revision, counted in the other's hashes.
+        at = other.pos - (leaf.pos - len(ids) + 1)
+        if 0 <= at < len(theirs) and theirs[at] == ids[-1]:
+            ids += theirs[at + 1 :]
+    return leaf._replace(path=pack(ids[1:limit]))

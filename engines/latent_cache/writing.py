@@ -1,0 +1,240 @@
+"""Changing a document store: edits made here, and revisions that come from elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from engines import checks
+from engines.errors import DinoError, InvalidInput
+from engines.latent_cache.batch import Batch, Found
+from engines.latent_cache.errors import CacheError, Conflict, Missing, MissingStub
+from engines.latent_cache.reading import Reading, _local_name
+from engines.latent_cache.revision import new_hash
+from engines.latent_cache.tree import Leaf, follow, merge, pack, rank
+from engines.latent_cache.wire import (
+    Draft,
+    check_id,
+    edit,
+    raw_digest,
+    revision,
+    to_json,
+)
+
+_NO_LOCALS: Mapping[str, Mapping[str, Any]] = {}
+
+
+class Writing(Reading):
+    """What can be done to a store.  Whatever it is, it is durable when the call returns."""
+
+    def put(self, doc: Mapping[str, Any], *, ttl_s: float | None = None) -> str:
+        """
+        Write an edit of *doc*, whose `_rev` is the leaf that it edits; the new revision.
+
+        Where the document was deleted or has expired no `_rev` is needed: it goes on from there.
+
+        Args:
+            ttl_s: After so many seconds it is not to be seen any more; None is never.
+
+        Raises:
+            Conflict: There is another leaf than the one named.
+            InvalidInput: It is no document.
+        """
+        (found,) = self.put_many([doc], ttl_s=ttl_s)
+        if isinstance(found, DinoError):
+            raise found
+        return found
+
+    def put_many(
+        self, docs: Sequence[Mapping[str, Any]], *, ttl_s: float | None = None
+    ) -> list[str | DinoError]:
+        """As `put`, for all in one transaction: for each its new revision, or why there is none."""
+        expires = self._expiry(ttl_s)
+        drafts = [_or_error(edit, doc) for doc in docs]
+        with self._changing() as batch:
+            batch.load(_ids(drafts))
+            return [
+                draft if isinstance(draft, DinoError) else _or_error(edited, batch, draft, expires)
+                for draft in drafts
+            ]
+
+    def remove(self, doc_id: str, rev: str) -> str:
+        """Delete the document; as `put` with `_deleted`."""
+        return self.put({"_id": doc_id, "_rev": rev, "_deleted": True})
+
+    def write_revisions(
+        self,
+        docs: Sequence[Mapping[str, Any]],
+        *,
+        local: Mapping[str, Mapping[str, Any]] = _NO_LOCALS,
+    ) -> list[dict[str, Any]]:
+        """
+        Write revisions that were made elsewhere, each with its `_revisions`, in one transaction.
+
+        What is known already changes nothing; what follows on no leaf becomes a further one.
+
+        Args:
+            local: Local documents to be written with them.
+
+        Returns:
+            For each that was not written: id, rev, error and reason.
+        """
+        drafts = [_or_error(revision, doc) for doc in docs]
+        with self._changing() as batch:
+            batch.load(_ids(drafts))
+            done = [
+                draft if isinstance(draft, DinoError) else _or_error(_merged, batch, draft)
+                for draft in drafts
+            ]
+            for name, told in local.items():
+                _put_local(batch, name, told)
+        return [
+            {
+                "id": doc.get("_id") if isinstance(doc, Mapping) else None,
+                "rev": doc.get("_rev") if isinstance(doc, Mapping) else None,
+                "error": "missing_stub" if isinstance(error, MissingStub) else "bad_request",
+                "reason": str(error),
+            }
+            for doc, error in zip(docs, done, strict=True)
+            if error is not None
+        ]
+
+    def put_local(self, local_id: str, doc: Mapping[str, Any]) -> str:
+        """
+        Keep a local document, which is not replicated, instead of the one there was.
+
+        Its `_rev`, where it names one, must be that of the one there is.  With `_deleted` there is
+        none any more.
+
+        Raises:
+            Conflict: There is another.
+        """
+        with self._changing() as batch:
+            return _put_local(batch, local_id, doc)
+
+    def resolve(self, doc_id: str, rev: str) -> str:
+        """
+        Keep *rev* as the document, and delete its other leaves.
+
+        Raises:
+            Missing: It is no leaf, or a deletion.
+        """
+        with self._changing() as batch:
+            batch.load([doc_id])
+            found = batch.docs[doc_id]
+            leaves = [] if found.is_hidden(batch.now) else found.leaves
+            if rev not in {leaf.rev for leaf in leaves if not leaf.deleted}:
+                raise Missing(doc_id, rev=rev)
+            for leaf in [one for one in leaves if one.rev != rev and not one.deleted]:
+                edited(batch, Draft.deletion(doc_id, leaf), found.expires)
+        return rev
+
+    def _expiry(self, ttl_s: float | None) -> float | None:
+        if ttl_s is None:
+            return None
+        seconds = checks.finite(ttl_s, "ttl_s") if ttl_s != math.inf else math.inf
+        if seconds <= 0:
+            raise InvalidInput(f"ttl_s must be more than 0, found {ttl_s!r}")
+        return self.clock() + seconds
+
+
+def _or_error(work: Any, *arguments: Any) -> Any:
+    """What *work* returns, or the error that is this document's alone."""
+    try:
+        return work(*arguments)
+    except CacheError:
+        raise
+    except DinoError as error:
+        return error
+
+
+def _ids(drafts: Sequence[Draft | DinoError]) -> dict[str, None]:
+    return dict.fromkeys(one.id for one in drafts if not isinstance(one, DinoError))
+
+
+def edited(batch: Batch, draft: Draft, expires: float | None) -> str:
+    """Make the edit, in a transaction that has loaded its document; the new revision."""
+    found = batch.docs[draft.id]
+    parent = _parent(found, draft, batch.now)
+    before = (parent.pos, parent.hash) if parent else (0, "")
+    pos = before[0] + 1
+    stubs = (
+        batch.attach(draft.id, draft.attachments, pos, [parent] if parent else [])
+        if draft.attachments
+        else {}
+    )
+    hash_ = new_hash(
+        draft.members,
+        before,
+        deleted=draft.deleted,
+        attachments=[(n, s["content_type"], raw_digest(s["digest"])) for n, s in stubs.items()],
+    )
+    path = follow(parent, batch.limit) if parent else None
+    told = orjson.dumps(stubs).decode() if stubs else None
+    new = Leaf(pos, hash_, path, draft.deleted, told, draft.body)
+    leaves = [new, *(leaf for leaf in found.leaves if leaf is not parent)]
+    if len(leaves) > 1:
+        leaves.sort(key=rank, reverse=True)
+    batch.set(draft.id, leaves, expires if leaves[0] is new else found.expires)
+    batch.note_leaf(draft.id, new)
+    return f"{pos}-{hash_}"
+
+
+def _parent(found: Found, draft: Draft, now: float) -> Leaf | None:
+    """The leaf that *draft* edits; None where there is no such document."""
+    if draft.ids:
+        for leaf in found.leaves:
+            if leaf.pos == draft.pos and leaf.hash == draft.ids[0]:
+                return leaf
+        raise Conflict(draft.id, f"{draft.pos}-{draft.ids[0]}")
+    if not found.leaves:
+        return None
+    if found.leaves[0].deleted or found.is_hidden(now):
+        return found.leaves[0]
+    raise Conflict(draft.id, None)
+
+
+def _merged(batch: Batch, draft: Draft) -> None:
+    found = batch.docs[draft.id]
+    stubs = None
+    if draft.attachments:
+        known = found.leaves
+        if any(leaf.holds(draft.pos, draft.ids[0]) for leaf in known):
+            return
+        told = batch.attach(draft.id, draft.attachments, draft.pos, known)
+        stubs = orjson.dumps(told).decode()
+    path = pack(draft.ids[1 : batch.limit]) if len(draft.ids) > 1 else None
+    new = Leaf(draft.pos, draft.ids[0], path, draft.deleted, stubs, draft.body)
+    if not found.leaves:
+        batch.set(draft.id, [new])
+    else:
+        before = found.leaves[0]
+        leaves = merge(found.leaves, new, batch.limit)
+        if leaves is None:
+            return
+        same = leaves[0].rev == before.rev
+        batch.set(draft.id, leaves, found.expires if same else None)
+    batch.note_leaf(draft.id, new)
+
+
+def _put_local(batch: Batch, local_id: str, doc: Mapping[str, Any]) -> str:
+    name = _local_name(local_id)
+    check_id(name)
+    row = batch.db.execute("SELECT rev FROM locals WHERE id = ?", [name]).fetchone()
+    now = row[0] if row else 0
+    rev = doc.get("_rev")
+    if rev is not None and rev != f"0-{now}":
+        raise Conflict(f"_local/{name}", str(rev))
+    body = to_json({key: value for key, value in doc.items() if key[:1] != "_"}, name)
+    if doc.get("_deleted"):
+        batch.db.execute("DELETE FROM locals WHERE id = ?", [name])
+        batch.note("local_deleted", id=name)
+        return "0-0"
+    batch.db.execute("INSERT OR REPLACE INTO locals VALUES (?, ?, ?)", (name, now + 1, body))
+    raw = body if isinstance(body, bytes) else str(body).encode()
+    batch.note("local_written", id=name, sha256=sha256(raw).hexdigest(), size_bytes=len(raw))
+    return f"0-{now + 1}"
