@@ -1,0 +1,155 @@
+"""
+Where a replication got to: recorded at both ends, in the same words, under the same name.
+
+The name is made of the two peers and of what chooses the documents, so that the same replication
+finds its own record again and no other's.  A record is only of use where the other end has the same
+one: a database that was restored from a backup, copied or made anew does not know the other's last
+place, and the newest that both know is gone back to.
+
+    {"_id": "_local/9f2c…", "replication_id_version": 1, "session_id": "…", "source_last_seq": …,
+     "history": [{"session_id": "…", "recorded_seq": …, "docs_written": …, …}, …]}   newest first
+
+A session writes an entry each time, not one for all: so a crash between the two ends costs no more
+than what was done since the last record at both.
+
+Source: docs.couchdb.org, "Replication protocol": generate replication id, find common ancestry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.utils import formatdate
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from engines.replication.coding import encode
+from engines.replication.errors import PeerRefused
+from engines.replication.model import START, Document, Options, Peer, Report, Seq
+
+_VERSION = 1
+_ENTRIES = 50
+_OF_A_SESSION = 10
+_REFUSED = "source_takes_no_record"
+
+
+def replication_id(source: Peer, target: Peer, options: Options) -> str:
+    """
+    The name of a replication: the same for the same peers and the same choice of documents.
+
+    It holds no credentials, and nothing that changes how but not what is replicated.
+    """
+    ids = options.doc_ids
+    choice = {
+        "filter": options.filter,
+        "query_params": dict(options.query_params) if options.filter else None,
+        "doc_ids": None if ids is None else sorted(set(ids)),
+        "selector": options.selector,
+        "since": options.since,  # what lies before it was passed over: no record for others
+    }
+    told = [_VERSION, source.identity, target.identity, choice]
+    return sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+
+
+class Checkpoints:
+    """The records of one replication at its two ends."""
+
+    def __init__(self, source: Peer, target: Peer, options: Options) -> None:
+        self.id = replication_id(source, target, options)
+        self._source = source
+        self._target = target
+        self._at_source = options.checkpoints in {"both", "source"}
+        self._at_target = options.checkpoints in {"both", "target"}
+        self._alone = options.checkpoints in {"source", "target"}
+        self._refused = False
+        self._history: list[dict[str, Any]] = []
+
+    def find(self) -> Seq:
+        """The newest place that both ends know; the beginning where there is none."""
+        at_source = self._source.get_local(self.id) if self._at_source else None
+        at_target = self._target.get_local(self.id) if self._at_target else None
+        self._refused = bool((at_target or {}).get(_REFUSED))
+        self._at_source = self._at_source and not self._refused
+        if self._alone or self._refused:
+            # Nothing to compare it with, and no other way to get on.
+            self._history = _history(at_source or at_target)
+        else:
+            self._history = _common(_history(at_source), _history(at_target))
+        return self._history[0]["recorded_seq"] if self._history else START
+
+    def record(self, report: Report, now: float) -> Document:
+        """The record of what *report* says."""
+        entry = {
+            "session_id": report.session_id,
+            "start_time": formatdate(report.start_time, usegmt=True),
+            "end_time": formatdate(now, usegmt=True),
+            "start_last_seq": report.start_last_seq,
+            "end_last_seq": report.end_last_seq,
+            "recorded_seq": report.end_last_seq,
+            "missing_checked": report.missing_checked,
+            "missing_found": report.missing_found,
+            "docs_read": report.docs_read,
+            "docs_written": report.docs_written,
+            "doc_write_failures": report.doc_write_failures,
+        }
+        self._history = list(_shortened([entry, *self._history]))
+        record = {
+            "replication_id_version": _VERSION,
+            "session_id": report.session_id,
+            "source_last_seq": report.end_last_seq,
+            "history": self._history,
+        }
+        return {**record, _REFUSED: True} if self._refused else record
+
+    def local(self, record: Document) -> dict[str, Document]:
+        """What the target puts in the transaction of the documents; empty where it cannot."""
+        return {self.id: record} if self._at_target and self._target.writes_with_local else {}
+
+    def save(self, record: Document) -> None:
+        """Put *record* where it belongs and is not yet; the documents are at the target."""
+        if self._at_target and not self._target.writes_with_local:
+            self._target.commit()
+            self._target.put_local(self.id, record)
+        if self._at_source:
+            try:
+                self._source.put_local(self.id, record)
+            except PeerRefused:  # it may be read and not written
+                self._at_source, self._refused = False, True
+                if self._at_target:
+                    self._target.put_local(self.id, {**record, _REFUSED: True})
+
+
+def _history(record: Document | None) -> list[dict[str, Any]]:
+    """The entries of a record, newest first; of one that is none of ours none."""
+    if record is None or record.get("replication_id_version") != _VERSION:
+        return []
+    entries = record.get("history")
+    found = entries if isinstance(entries, list) else []
+    return [one for one in found if isinstance(one, dict) and "recorded_seq" in one]
+
+
+def _common(mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries of *mine* from the newest one on that is also in *theirs*."""
+    known = {_mark(one) for one in theirs}
+    for at, entry in enumerate(mine):
+        if _mark(entry) in known:
+            return mine[at:]
+    return []
+
+
+def _mark(entry: dict[str, Any]) -> tuple[Any, bytes]:
+    # A sequence may be a list; nobody but its source can tell which of two is the later one.
+    return entry.get("session_id"), encode(entry["recorded_seq"])
+
+
+def _shortened(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The newest entries of the newest session, and of those before it the last."""
+    kept = 0
+    seen: dict[Any, int] = {}
+    for entry in entries:
+        session = entry.get("session_id")
+        seen[session] = seen.get(session, 0) + 1
+        if kept < _ENTRIES and seen[session] <= (_OF_A_SESSION if len(seen) == 1 else 1):
+            kept += 1
+            yield entry

@@ -1,0 +1,231 @@
+"""
+Reading revisions from a server: together where it can, one by one where it cannot.
+
+First come the documents with stubs for their attachments, by `_bulk_get`.  Then, for those that
+have attachments which the target lacks, the bytes: in groups that stay within what may be held in
+memory; those of a document that is larger than that one by one.  A server that knows no `_bulk_get`
+is asked for the open revisions of each document, and answers in JSON or in MIME parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from engines.replication.address import doc_path, query
+from engines.replication.coding import encode
+from engines.replication.connections import Answer
+from engines.replication.errors import PeerFault, PeerMissing, TooLarge
+from engines.replication.model import PARCEL_BYTES, Document, Failure, Parcel, Wanted
+from engines.replication.multipart import documents_of
+from engines.replication.wire import Wire
+
+_KNOWS_NO_BULK = frozenset({400, 404, 405, 501})
+_REVS_AT_ONCE = 50  # in one address; some servers take no more than 8 KiB
+_PARTS = "multipart/mixed, application/json;q=0.5"
+_REFUSED_READS = frozenset({"forbidden", "unauthorized"})
+Has = Callable[[str], bool]
+
+
+class Fetching:
+    """Documents from the database behind *wire*."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._bulk = True
+
+    def read(self, wanted: Sequence[Wanted], has: Has) -> Iterator[Parcel]:
+        if not self._bulk:
+            yield from self._one_by_one(wanted, has)
+            return
+        found = self._bulk_get(wanted)
+        if found is None:
+            yield from self._one_by_one(wanted, has)
+            return
+        documents, failures = found
+        light = [one for one in documents if not _lacking(one, has)]
+        yield Parcel(light, failures)
+        yield from self._with_attachments([one for one in documents if _lacking(one, has)], has)
+
+    # --- together ----------------------------------------------------------------------------
+
+    def _bulk_get(
+        self, wanted: Sequence[Wanted], *, attachments: bool = False
+    ) -> tuple[list[Document], list[Failure]] | None:
+        """The documents and what failed; None where the server knows nothing of it."""
+        asked = [{"id": one.id, "rev": one.rev} for one in wanted]
+        path = "/_bulk_get" + query(revs=True, latest=True, attachments=attachments or None)
+        try:
+            answer = self._wire.ask("POST", path, encode({"docs": asked}), fine=_KNOWS_NO_BULK)
+        except TooLarge:
+            if len(wanted) < 2:  # noqa: PLR2004  there are no halves of one
+                raise
+            return self._halves(wanted, attachments=attachments)
+        if answer.ok:
+            return self._bulk_found(answer, wanted)
+        if answer.said().get("reason") in {"no_db_file", "Database does not exist."}:
+            self._wire.raise_for(answer, "POST", path)
+        self._bulk = answer.status == 400  # noqa: PLR2004  perhaps of this request alone
+        return None
+
+    def _halves(
+        self, wanted: Sequence[Wanted], *, attachments: bool
+    ) -> tuple[list[Document], list[Failure]] | None:
+        half = len(wanted) // 2
+        some = self._bulk_get(wanted[:half], attachments=attachments)
+        others = self._bulk_get(wanted[half:], attachments=attachments)
+        if some is None or others is None:
+            return None
+        return some[0] + others[0], some[1] + others[1]
+
+    def _bulk_found(
+        self, answer: Answer, wanted: Sequence[Wanted]
+    ) -> tuple[list[Document], list[Failure]]:
+        try:
+            rows = [(row["id"], doc) for row in answer.json()["results"] for doc in row["docs"]]
+        except (KeyError, TypeError):
+            raise PeerFault(f"{self._wire.address}: _bulk_get was not answered as asked") from None
+        documents: dict[tuple[str, str], Document] = {}
+        failures: list[Failure] = []
+        for name, told in rows:
+            if one := told.get("ok"):
+                documents[one["_id"], one["_rev"]] = one
+            else:
+                failures.append(_failed(name, told))
+        answered = {name for name, _ in rows}
+        failures += [_unanswered(one) for one in wanted if one.id not in answered]
+        return [_with_history(one) for one in documents.values()], failures
+
+    # --- attachments -------------------------------------------------------------------------
+
+    def _with_attachments(self, documents: Sequence[Document], has: Has) -> Iterator[Parcel]:
+        group: list[Document] = []
+        size = 0
+        for document in documents:
+            length = sum(told["length"] for told in _lacking(document, has).values()) * 4 // 3
+            if group and size + length > PARCEL_BYTES:
+                yield self._group(group, has)
+                group, size = [], 0
+            group.append(document)
+            size += length
+        if group:
+            yield self._group(group, has)
+
+    def _group(self, group: list[Document], has: Has) -> Parcel:
+        if len(group) == 1:
+            return self._filled(group, has)
+        wanted = [Wanted(one["_id"], one["_rev"]) for one in group]
+        found = self._bulk_get(wanted, attachments=True)
+        if found is None:
+            return self._filled(group, has)
+        # Whatever a server leaves a stub all the same is asked for by its name.
+        return self._filled(found[0], has, found[1])
+
+    def _filled(
+        self, documents: Sequence[Document], has: Has, failures: Sequence[Failure] = ()
+    ) -> Parcel:
+        """*documents* with the bytes that the target lacks."""
+        whole, failed = [], [*failures]
+        for document in documents:
+            try:
+                self._fill(document, has)
+                whole.append(document)
+            except (TooLarge, PeerMissing) as error:
+                failed.append(
+                    Failure(
+                        *(document["_id"], document["_rev"], error.code, error.message),
+                        refused=True,
+                    )
+                )
+        return Parcel(whole, failed)
+
+    def _fill(self, document: Document, has: Has) -> None:
+        base = doc_path(document["_id"])
+        for name, told in _lacking(document, has).items():
+            path = f"{base}/{quote(name, safe='')}{query(rev=document['_rev'])}"
+            told["data"] = self._wire.ask("GET", path, accept="*/*").body
+            del told["stub"]
+
+    # --- one by one --------------------------------------------------------------------------
+
+    def _one_by_one(self, wanted: Sequence[Wanted], has: Has) -> Iterator[Parcel]:
+        revs: dict[str, list[str]] = {}
+        for one in wanted:
+            revs.setdefault(one.id, []).append(one.rev)
+        documents: list[Document] = []
+        failures: list[Failure] = []
+        size = 0
+        for name, some in revs.items():
+            for at in range(0, len(some), _REVS_AT_ONCE):
+                answer = self._open_revs(name, some[at : at + _REVS_AT_ONCE])
+                size += len(answer.body)
+                for found in _opened(answer):
+                    if "_id" in found:
+                        documents.append(_with_history(found))
+                    else:
+                        failures.append(_failed(name, {"error": "missing", **found}))
+            if size > PARCEL_BYTES:
+                yield self._filled(documents, has, failures)
+                documents, failures, size = [], [], 0
+        yield self._filled(documents, has, failures)
+
+    def _open_revs(self, doc_id: str, revs: Sequence[str]) -> Answer:
+        path = doc_path(doc_id) + query(revs=True, latest=True, open_revs=list(revs))
+        try:
+            return self._wire.ask("GET", path, accept=_PARTS, limit=2 * PARCEL_BYTES)
+        except TooLarge:
+            # In parts its attachments come along, like it or not; in JSON they stay stubs.
+            return self._wire.ask("GET", path)
+        except PeerMissing:
+            rows = [{"missing": rev} for rev in revs]
+            return Answer(200, {"content-type": "application/json"}, encode(rows))
+
+
+def _opened(answer: Answer) -> list[dict[str, Any]]:
+    """The documents of an answer to `open_revs`; for one that is missing `{"rev": …}`."""
+    kind = answer.headers.get("content-type", "")
+    if kind.startswith("multipart/"):
+        return [
+            {"rev": one["missing"]} if "missing" in one else one
+            for one in documents_of(answer.body, kind)
+        ]
+    rows = answer.json()
+    if not isinstance(rows, list):
+        raise PeerFault("open_revs was answered with no list")
+    return [row["ok"] if "ok" in row else {"rev": row.get("missing")} for row in rows]
+
+
+def _lacking(document: Document, has: Has) -> dict[str, dict[str, Any]]:
+    """The attachments that came as stubs and are not at the target."""
+    return {
+        name: told
+        for name, told in document.get("_attachments", {}).items()
+        if told.get("stub") and not has(told.get("digest", ""))
+    }
+
+
+def _with_history(document: Document) -> Document:
+    """*document* with its `_revisions`, also where a server leaves them out."""
+    if "_revisions" not in document:
+        start, _, hash_ = document["_rev"].partition("-")
+        document["_revisions"] = {"start": int(start), "ids": [hash_]}
+    return document
+
+
+def _failed(doc_id: str, told: dict[str, Any]) -> Failure:
+    """A row without a document, in CouchDB's words or PouchDB's."""
+    if isinstance(told.get("error"), dict):
+        told = told["error"]
+    error = str(told.get("error") or "error")
+    # What the source lists and does not have will not be there another time either.
+    refused = error in _REFUSED_READS or error in {"not_found", "missing"}
+    return Failure(
+        *(doc_id, told.get("rev"), error),
+        f"not read: {str(told.get('reason') or error)[:200]}",
+        refused=refused,
+    )
+
+
+def _unanswered(one: Wanted) -> Failure:
+    return Failure(one.id, one.rev, "unanswered", "not read: the source left it out", refused=False)

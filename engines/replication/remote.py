@@ -1,0 +1,232 @@
+"""A database of a server of the CouchDB protocol as one end of a replication."""
+
+from __future__ import annotations
+
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import Event
+from typing import Any
+
+from engines.replication.address import parse, query
+from engines.replication.coding import encode
+from engines.replication.connections import Http
+from engines.replication.credentials import Credentials, Shown
+from engines.replication.errors import PeerFault, PeerMissing, TooLarge
+from engines.replication.fetching import Fetching
+from engines.replication.model import (
+    PARCEL_BYTES,
+    Choice,
+    Document,
+    Failure,
+    Page,
+    Parcel,
+    Seq,
+    Wanted,
+)
+from engines.replication.wire import Wire, credentials_of
+
+_NOT_FOUND = 404
+_IS_THERE_NOW = frozenset({412})
+_HAS_NO_SUCH_THING = frozenset({404, 405, 501})
+# What no repetition mends: not allowed, no document, too large, known by a name that cannot be.
+_REFUSALS = frozenset(
+    {
+        *("unauthorized", "forbidden", "bad_request", "doc_validation", "illegal_docid"),
+        *("document_too_large", "doc_id_too_long", "attachment_too_large", "invalid_attachment"),
+        *("request_entity_too_large", "too_large", "max_document_id_number_exceeded"),
+    }
+)
+_REFUSING_STATUSES = frozenset({400, 401, 403, 413})
+
+
+class RemotePeer:
+    """
+    The database at *url*.
+
+    Args:
+        url: As https://host/database.
+        credentials: What lets us in, or a function that gives it.
+        http: How it is talked to.
+
+    Raises:
+        InvalidInput: *url* is no address of a database.
+    """
+
+    writes_with_local = False
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        credentials: Credentials | Shown | None = None,
+        http: Http | None = None,
+    ) -> None:
+        address, in_url = parse(url)
+        self.name = str(address)
+        self._wire = Wire(address, credentials_of(credentials, in_url), http or Http())
+        self._fetching = Fetching(self._wire)
+        self._local_revs: dict[str, str] = {}
+        self._commits = True
+        self._guard = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"RemotePeer({self.name!r})"
+
+    @property
+    def identity(self) -> str:
+        return self.name
+
+    def info(self) -> dict[str, Any]:
+        """What the server says of the database."""
+        found = self._wire.ask("GET", "").json()
+        if not isinstance(found, dict):
+            raise PeerFault(f"{self.name} is no database of the CouchDB protocol")
+        return found
+
+    def open(self, *, create: bool = False) -> None:
+        try:
+            self.info()
+        except PeerMissing:
+            if not create:
+                raise PeerMissing(
+                    f"there is no database {self.name}", hint="it can be made: create_target"
+                ) from None
+            # Somebody may be faster; it is there then.
+            self._wire.ask("PUT", "", fine=_IS_THERE_NOW)
+
+    # --- changes -----------------------------------------------------------------------------
+
+    def changes(self, since: Seq, limit: int, choice: Choice) -> Page:
+        method, path, body = _changes_request(choice, since=since, limit=limit)
+        found = self._wire.ask(method, path, body).json()
+        try:
+            rows = [(row["id"], [c["rev"] for c in row["changes"]]) for row in found["results"]]
+            last_seq = found["last_seq"]
+        except (KeyError, TypeError):
+            raise PeerFault(f"{self.name}: these are no changes: {str(found)[:80]}") from None
+        return Page(rows, last_seq, len(rows) < limit)
+
+    def wait(self, since: Seq, choice: Choice, heartbeat_s: float, stopped: Event) -> bool:
+        method, path, body = _changes_request(
+            choice, since=since, limit=1, feed="longpoll", heartbeat=int(heartbeat_s * 1000)
+        )
+        found = self._wire.listen(method, path, body, 2 * heartbeat_s, stopped).json()
+        return bool(found.get("results"))
+
+    def interrupt(self) -> None:
+        self._wire.interrupt()
+
+    # --- revisions ---------------------------------------------------------------------------
+
+    def revs_diff(self, asked: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+        try:
+            found = self._wire.ask("POST", "/_revs_diff", encode(asked)).json()
+        except TooLarge:
+            if len(asked) < 2:  # noqa: PLR2004  there are no halves of one
+                raise
+            pairs = list(asked.items())
+            half = len(pairs) // 2
+            return {**self.revs_diff(dict(pairs[:half])), **self.revs_diff(dict(pairs[half:]))}
+        if not isinstance(found, dict):
+            raise PeerFault(f"{self.name}: _revs_diff was answered with no mapping")
+        return found
+
+    def read(self, wanted: Sequence[Wanted], has: Callable[[str], bool]) -> Iterator[Parcel]:
+        return self._fetching.read(wanted, has)
+
+    def has_attachment(self, digest: str) -> bool:  # noqa: ARG002
+        """Whether it is there cannot be asked; it is sent."""
+        return False
+
+    def write(
+        self,
+        documents: Sequence[Document],
+        local: Mapping[str, Document],  # noqa: ARG002  it has no such transaction
+    ) -> Sequence[Failure]:
+        if not documents:
+            return ()
+        whole = encode([_inline(one) for one in documents])
+        if len(documents) > 1 and len(whole) > PARCEL_BYTES:
+            return self._write_halves(documents)
+        body = b'{"docs":%b,"new_edits":false}' % whole
+        try:
+            rows = self._wire.ask("POST", "/_bulk_docs", body).json()
+        except TooLarge as error:
+            if len(documents) > 1:
+                return self._write_halves(documents)
+            (one,) = documents
+            return [Failure(one["_id"], one["_rev"], "too_large", error.message, refused=True)]
+        if not isinstance(rows, list):
+            raise PeerFault(f"{self.name}: _bulk_docs was answered with no list")
+        return [_failure(row) for row in rows if row.get("error")]
+
+    def _write_halves(self, documents: Sequence[Document]) -> Sequence[Failure]:
+        half = len(documents) // 2
+        return [*self.write(documents[:half], {}), *self.write(documents[half:], {})]
+
+    # --- what is not replicated --------------------------------------------------------------
+
+    def get_local(self, local_id: str) -> Document | None:
+        answer = self._wire.ask("GET", f"/_local/{local_id}", fine=frozenset({_NOT_FOUND}))
+        if answer.status == _NOT_FOUND:
+            with self._guard:
+                self._local_revs.pop(local_id, None)
+            return None
+        found = answer.json()
+        with self._guard:
+            self._local_revs[local_id] = found["_rev"]
+        return dict(found)
+
+    def put_local(self, local_id: str, document: Document) -> None:
+        for again in (True, False):
+            told = {**document, "_id": f"_local/{local_id}"}
+            told.pop("_rev", None)
+            if rev := self._local_revs.get(local_id):
+                told["_rev"] = rev
+            # 409: somebody wrote it since; or we did, and the answer was lost.
+            fine = frozenset({409}) if again else frozenset[int]()
+            answer = self._wire.ask("PUT", f"/_local/{local_id}", encode(told), fine=fine)
+            if answer.ok:
+                with self._guard:
+                    self._local_revs[local_id] = answer.json()["rev"]
+                return
+            self.get_local(local_id)
+
+    def commit(self) -> None:
+        if self._commits:
+            answer = self._wire.ask("POST", "/_ensure_full_commit", b"{}", fine=_HAS_NO_SUCH_THING)
+            self._commits = answer.ok
+
+
+def _changes_request(choice: Choice, **given: Any) -> tuple[str, str, bytes | None]:
+    given = {**given, "style": "all_docs"}
+    if choice.doc_ids is not None:
+        path = "/_changes" + query(**given, filter="_doc_ids")
+        return "POST", path, encode({"doc_ids": sorted(set(choice.doc_ids))})
+    if choice.selector is not None:
+        path = "/_changes" + query(**given, filter="_selector")
+        return "POST", path, encode({"selector": choice.selector})
+    return "GET", "/_changes" + query(**choice.query_params, **given, filter=choice.filter), None
+
+
+def _inline(document: Document) -> Document:
+    """*document* with the bytes of its attachments as JSON can hold them."""
+    given = document.get("_attachments")
+    if not given or not any(isinstance(told.get("data"), bytes) for told in given.values()):
+        return document
+    told = {
+        name: {**one, "data": b64encode(one["data"]).decode("ascii")}
+        if isinstance(one.get("data"), bytes)
+        else one
+        for name, one in given.items()
+    }
+    return {**document, "_attachments": told}
+
+
+def _failure(row: dict[str, Any]) -> Failure:
+    """What a server says of a document that it did not take, in CouchDB's words or PouchDB's."""
+    error = row["error"] if isinstance(row["error"], str) else row.get("name", "error")
+    reason = str(row.get("reason") or row.get("message") or "")
+    refused = error in _REFUSALS or row.get("status") in _REFUSING_STATUSES
+    return Failure(str(row.get("id")), row.get("rev"), str(error), reason[:200], refused=refused)
