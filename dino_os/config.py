@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -198,6 +198,15 @@ class Entities(Struct, forbid_unknown_fields=True, frozen=True):
     probe_timeout_s: Annotated[float, Meta(gt=0)] = 3.0
 
 
+class Cache(Struct, forbid_unknown_fields=True, frozen=True):
+    """What the documents are synchronised with."""
+
+    remote: str = ""
+    remote_key: str = ""
+    direction: Literal["both", "push", "pull"] = "both"
+    continuous: bool = False
+
+
 class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     """All sections."""
 
@@ -210,6 +219,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     orders: Orders = Orders()
     resources: Resources = Resources()
     entities: Entities = Entities()
+    cache: Cache = Cache()
 
 
 class Config:

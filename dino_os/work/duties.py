@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 
 def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> list[Duty]:
-    """Jobs (by *scheduler*, where there is one already), entities, orders and deliveries."""
+    """Jobs (by *scheduler*, where there is one), entities, orders, deliveries, documents."""
     from dino_os.entities import EntityDuty  # noqa: PLC0415
+    from dino_os.offline.duty import SyncDuty  # noqa: PLC0415
     from dino_os.orders import OrdersDuty  # noqa: PLC0415
     from dino_os.outbox.duty import DeliveryDuty  # noqa: PLC0415
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
@@ -22,4 +23,5 @@ def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> l
         EntityDuty(workspace),
         OrdersDuty(workspace),
         DeliveryDuty(workspace),
+        SyncDuty(workspace),
     ]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from dino_os.workspace.folder import Folder
 from engines.errors import JournalError
 
 if TYPE_CHECKING:
     from dino_os.payments.sandbox import SandboxLedger
+    from dino_os.workspace import Workspace
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.entity_manager import EntityManager
+    from engines.latent_cache import DocumentStore, LatentCache, OfflineQueue
     from engines.metrics import MetricsCollector
     from engines.orchestrator import DynamicUsageOrchestrator
     from engines.orders import Orders
@@ -128,6 +131,36 @@ class Engines(Folder):
             ),
         )
 
+    @property
+    def documents_file(self) -> Path:
+        return self.memory / "cache" / "documents.db"
+
+    @cached_property
+    def documents(self) -> DocumentStore:
+        from engines.latent_cache import DocumentStore  # noqa: PLC0415
+
+        return DocumentStore(
+            self.documents_file,
+            self.own_journal("cache_log"),
+            read_only=self.rehearsal,
+            timeout_s=self.config.settings.system.lock_timeout_s,
+        )
+
+    @cached_property
+    def offline_queue(self) -> OfflineQueue:
+        from engines.latent_cache import OfflineQueue  # noqa: PLC0415
+
+        return OfflineQueue(self.documents)
+
+    @cached_property
+    def cache(self) -> LatentCache:
+        from dino_os.offline.syncing import Syncing  # noqa: PLC0415
+        from engines.latent_cache import LatentCache  # noqa: PLC0415
+
+        syncing = Syncing(cast("Workspace", self))  # of which this is a part
+        remote = syncing.bring if syncing.is_configured else None
+        return LatentCache(store=self.documents, requests=self.offline_queue, remote=remote)
+
     def metrics(self, window_s: float | None = None) -> MetricsCollector:
         """What the journals and the engines have to show, of the last *window_s* seconds or all."""
         from engines.metrics import MetricsCollector  # noqa: PLC0415
@@ -138,6 +171,8 @@ class Engines(Folder):
         with contextlib.suppress(JournalError):
             if (self.memory / "engine_state.jsonl").exists():
                 found.integrate(resource_engine=self.resources)
+            if self.documents_file.exists():
+                found.integrate(latent_cache=self.cache)
         return found
 
     @cached_property

@@ -29,8 +29,8 @@ from engines.latent_cache import DocumentStore, OfflineQueue
 
 HOUR_S = 3600.0
 TURNS_PER_HOUR = 4
-_FEWEST_TURNS = 8
-_PATIENCE_S = 0.25  # while the network is bad
+_FEWEST_TURNS = 48
+_PATIENCE_S = 0.12  # while the network is bad
 _PATIENCE_AT_LAST_S = 30.0
 _ROUNDS = 50
 _TURN_AT_LAST_S = 600.0
@@ -75,7 +75,7 @@ class Drill:
         *,
         hours: float = 24.0,
         seed: int = 0,
-        operations: int = 1000,
+        operations: int = 600,
         serve: Serve | None = None,
     ) -> None:
         self._folder = folder
@@ -221,17 +221,18 @@ class Drill:
             if self._weather is not Weather.FAIR:
                 return Exchanged(failed=2)
             one, other = LocalPeer(here), LocalPeer(there)
-            moved = sum(replicate(*p).docs_written for p in ((one, other), (other, one)))
-            return Exchanged(moved)
+            reports = replicate(one, other), replicate(other, one)
+            return Exchanged(sum(report.docs_written for report in reports))
 
         return direct
 
     def _met_outage(self, work: Workload, hours: list[Hour]) -> set[object]:
         weather = [kind for hour in hours for kind in hour.turns]
-        account = work.account
-        turns: dict[object, int] = {**account.edits}
-        turns |= {key: turn for key, (turn, _, _) in account.requests.items()}
-        return {name for name, turn in turns.items() if weather[turn] != Weather.FAIR.value}
+        fair = {turn for turn, kind in enumerate(weather) if kind == Weather.FAIR.value}
+        found: set[object] = set()
+        found |= {edit for edit, turn in work.account.edits.items() if turn not in fair}
+        found |= {key for key, (turn, _, _) in work.account.requests.items() if turn not in fair}
+        return found
 
 
 def survives(seconds: float, *, operations: int = 60, seed: int = 0) -> bool:

@@ -142,6 +142,8 @@ class FaultProxy:
             return
         with socket.create_connection(self._target, timeout=_UPSTREAM_S) as server:
             server.settimeout(None)
+            for one in (client, server):  # a head and its body are no reason to wait for each other
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._guard:
                 self._open.add(server)
             try:

@@ -68,6 +68,7 @@ def _handler(service: CountingService) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = _PATIENCE_S
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             key, length = self.headers.get("Idempotency-Key"), self.headers.get("Content-Length")

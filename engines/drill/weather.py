@@ -10,12 +10,22 @@ import random
 from bisect import bisect_right
 from enum import Enum
 
-from engines.drill.proxy import KINDS, Fault
+from engines.drill.proxy import Fault
 
 _FAIR_AT_FIRST = 0.02
 # Of the whole time: how long each lasts, least and most.
 _CUT, _BAD, _FAIR = (0.05, 0.15), (0.01, 0.03), (0.004, 0.01)
 _SPARED = 0.35
+# Those for which somebody has to wait are rarer.
+_WEIGHTS = {
+    "reset": 6,
+    "truncate_request": 6,
+    "truncate_answer": 6,
+    "busy": 4,
+    "delay": 6,
+    "drop": 2,
+}
+_TOO_LATE = 0.2
 _SOON_BYTES, _LATE_BYTES = 300, 20_000
 _DELAY_S = (0.005, 0.04)
 
@@ -72,9 +82,9 @@ class Forecast:
         rng = self._rng
         if weather is not Weather.BAD or rng.random() < _SPARED:
             return Fault()
-        kind = rng.choice(KINDS)
+        (kind,) = rng.choices([*_WEIGHTS], [*_WEIGHTS.values()])
         delay_s = rng.uniform(*_DELAY_S)
-        if rng.random() < 1 / len(KINDS):
+        if rng.random() < _TOO_LATE:
             delay_s += self._patience_s
         return Fault(kind, self._bytes(), delay_s)
 

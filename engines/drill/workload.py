@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engines.latent_cache import DocumentStore, Missing, OfflineQueue
-from engines.nav_mesh.model import Request
+from engines.nav_mesh import Request
 
 DOMAIN = "info"
 _SUBJECT = "skill:drill"

@@ -291,7 +291,7 @@ def _outages(counted: Counter[str]) -> Share:
 def _worse(real: Share, drilled: Share) -> Share:
     """The share that is worse of the two; where one measured nothing, the other."""
     measured = [share for share in (real, drilled) if share.percent is not None]
-    return min(measured, key=lambda share: share.percent or 0.0, default=Share())
+    return min(measured, key=lambda share: (share.percent, -share.all), default=Share())
 
 
 def _attacks(counted: Counter[str]) -> Share:

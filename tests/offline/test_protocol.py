@@ -49,7 +49,9 @@ def test_the_database_is_there_and_there_is_no_other(client: Client) -> None:
 # --- documents ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("doc_id", ["a", "a/b", "läuft?&=#", "%2F", "_design/x", "a b+c", "船", "..", "a:b@c"])
+@pytest.mark.parametrize(
+    "doc_id", ["a", "a/b", "läuft?&=#", "%2F", "_design/x", "a b+c", "船", "..", "a:b@c"]
+)
 def test_a_document_of_any_id_is_made_read_changed_and_deleted(client: Client, doc_id: str) -> None:
     """Slashes and all, and with the revisions that CouchDB would give it."""
     path = f"/{'_design/x' if doc_id == '_design/x' else quote(doc_id, safe='')}"
@@ -148,7 +150,9 @@ def test_documents_by_id_in_ranges_and_by_name(client: Client) -> None:
     assert rows[0]["doc"]["n"] == 1
     assert (rows[1]["value"]["deleted"], rows[1]["doc"]) == (True, None)
     assert rows[2] == {"key": "x", "error": "not_found"}
-    assert client.ok("GET", "/_all_docs?include_docs=true&conflicts=true")["rows"][0]["doc"]["n"] == 1
+    assert (
+        client.ok("GET", "/_all_docs?include_docs=true&conflicts=true")["rows"][0]["doc"]["n"] == 1
+    )
 
 
 # --- attachments --------------------------------------------------------------------------------
@@ -167,7 +171,9 @@ def test_attachments_go_in_and_out_as_they_are(client: Client) -> None:
     assert (stub["stub"], stub["length"]) == (True, len(data))
     whole = client.ok("GET", "/a?attachments=true")["_attachments"]["p/q.bin"]
     assert base64.b64decode(whole["data"]) == data
-    again = json.loads(client.raw("PUT", f"/cache/a/r?rev={rev}", b"", Content_Type="text/plain")[2])
+    again = json.loads(
+        client.raw("PUT", f"/cache/a/r?rev={rev}", b"", Content_Type="text/plain")[2]
+    )
     assert sorted(client.ok("GET", "/a")["_attachments"]) == ["p/q.bin", "r"]
     client.ok("DELETE", f"/a/p/q.bin?rev={again['rev']}")
     assert sorted(client.ok("GET", "/a")["_attachments"]) == ["r"]
@@ -246,7 +252,9 @@ def test_a_long_poll_waits_for_the_first_change_or_its_time(client: Client) -> N
     assert waited == {"results": [], "last_seq": 0, "pending": 0}
     found: list[Any] = []
     query = "/_changes?feed=longpoll&heartbeat=100&filter=_doc_ids"
-    reader = threading.Thread(target=lambda: found.append(client.ok("POST", query, {"doc_ids": ["b"]})))
+    reader = threading.Thread(
+        target=lambda: found.append(client.ok("POST", query, {"doc_ids": ["b"]}))
+    )
     reader.start()
     client.ok("PUT", "/a", {"n": 1})  # which is not waited for
     client.ok("PUT", "/b", {"n": 1})
@@ -306,9 +314,8 @@ def test_a_body_of_another_kind_or_of_no_end_is_refused(client: Client) -> None:
             yield b" " * 2**20
 
     connection = client.connect()
-    with pytest.raises(OSError):  # it answers and hangs up; whoever goes on sending sees that
+    with pytest.raises(ConnectionError):  # it answers, and hangs up
         connection.request("PUT", "/cache/a", endless(), client.headers, encode_chunked=True)
-        raise OSError(connection.getresponse().status)
     connection.close()
     assert client.ok("GET", "")["doc_count"] == 0
 
@@ -335,7 +342,10 @@ def test_a_read_only_server_is_read_and_nothing_else(
 
 def test_a_page_may_ask_where_its_origin_was_named(read_only: Client) -> None:
     """The browser asks first, without a password; another page is told nothing."""
-    ask = {"Access_Control_Request_Method": "PUT", "Access_Control_Request_Headers": "authorization"}
+    ask = {
+        "Access_Control_Request_Method": "PUT",
+        "Access_Control_Request_Headers": "authorization",
+    }
     status, headers, _ = read_only.raw("OPTIONS", "/cache", Origin="https://app.site", **ask)
     assert (status, headers["access-control-allow-origin"]) == (200, "https://app.site")
     status, headers, _ = read_only.raw("GET", "/cache", Origin="https://app.site")
