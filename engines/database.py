@@ -59,12 +59,8 @@ class Database:
         self._schema = schema
         self._timeout_s = timeout_s
         self._makes = make
-        self._db: sqlite3.Connection | None = None
+        self.connection: sqlite3.Connection | None = None  # where it is open
         _databases.add(self)
-
-    @property
-    def is_open(self) -> bool:
-        return self._db is not None
 
     def reading(self) -> sqlite3.Connection:
         """
@@ -73,12 +69,12 @@ class Database:
         Raises:
             DinoError: The file is not ours, or newer than this program.
         """
-        return self._db or self._open()
+        return self.connection or self._open()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that nobody else writes beside; whole or absent.  Under `guard`."""
-        db = self._db or self._open()
+        db = self.connection or self._open()
         db.execute("BEGIN IMMEDIATE")
         try:
             yield db
@@ -93,9 +89,9 @@ class Database:
             self.close()
 
     def close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def _open(self) -> sqlite3.Connection:
         if not self.path.exists():
@@ -110,13 +106,13 @@ class Database:
         except BaseException:
             db.close()
             raise
-        self._db = db
+        self.connection = db
         return db
 
     def _open_empty(self) -> sqlite3.Connection:
         db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._migrate(db)
-        self._db = db
+        self.connection = db
         return db
 
     def _make(self) -> None:
@@ -124,7 +120,8 @@ class Database:
         # Made in its place, others could meet it half done, and would hold up the change to WAL,
         # for which SQLite needs the file alone.
         draft = self.path.with_name(f".{self.path.name}.{uuid4().hex}.tmp")
-        with contextlib.closing(connect(draft, "rwc", self._timeout_s)) as db:
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL, 0o600))  # nobody else's to read
+        with contextlib.closing(connect(draft, "rw", self._timeout_s)) as db:
             db.execute("PRAGMA journal_mode=WAL")
             self._migrate(db)
         try:
@@ -166,7 +163,7 @@ class Database:
 
 
 def connect(path: Path, mode: str, timeout_s: float) -> sqlite3.Connection:
-    """A connection to *path*: mode ro, rw, or rwc, which makes the file."""
+    """A connection to *path*: mode ro or rw."""
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,

@@ -23,9 +23,9 @@ from engines.latent_cache.wire import Attachment, stub_of
 GONE = -1.0  # expired, and the body has gone
 _AT_ONCE = 500  # parameters that every SQLite takes
 _LEAF = "path, attachments, body"
-_FIND = f"SELECT id, rev, deleted, losers, expires, {_LEAF} FROM docs WHERE id IN "  # noqa: S608
+_FIND = f"SELECT id, rev, deleted, own, losers, expires, {_LEAF} FROM docs WHERE id IN "  # noqa: S608
 _LOSERS = f"SELECT id, pos, hash, deleted, {_LEAF} FROM losers WHERE id IN "  # noqa: S608
-_PUT = "INSERT OR REPLACE INTO docs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT = "INSERT OR REPLACE INTO docs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_LOSER = "INSERT INTO losers VALUES (?, ?, ?, ?, ?, ?, ?)"
 Entry = tuple[str, dict[str, Any]]
 """An event of the journal that a change is: type and payload."""
@@ -39,12 +39,14 @@ class Found:
     Attributes:
         leaves: Winner first; none where there is no such document.
         expires: When it does; None is never.
+        own: Whether it was edited here last.
         was: What it counted as before: "live", "dead", or neither.
         losers: How many rows of losing leaves there were.
     """
 
     leaves: list[Leaf]
     expires: float | None
+    own: bool
     was: str
     losers: int
     changed: bool = False
@@ -84,10 +86,10 @@ class Batch:
         """Look *ids* up, those that are not known yet."""
         wanted = [name for name in ids if name not in self.docs]
         split: dict[str, Found] = {}
-        for name, rev, deleted, losers, expires, *rest in select(self.db, _FIND, wanted):
+        for name, rev, deleted, own, losers, expires, *rest in select(self.db, _FIND, wanted):
             pos, _, hash_ = rev.partition("-")
             leaf = Leaf(int(pos), hash_, rest[0], bool(deleted), rest[1], rest[2])
-            found = self.docs[name] = Found([leaf], expires, "", losers)
+            found = self.docs[name] = Found([leaf], expires, bool(own), "", losers)
             found.was = found.counts_as
             if losers:
                 split[name] = found
@@ -97,11 +99,12 @@ class Batch:
             found.leaves.sort(key=rank, reverse=True)
         for name in wanted:
             if name not in self.docs:
-                self.docs[name] = Found([], None, "", 0)
+                self.docs[name] = Found([], None, False, "", 0)  # noqa: FBT003
 
-    def set(self, name: str, leaves: list[Leaf], expires: float | None = None) -> None:
+    def set(self, name: str, leaves: list[Leaf], expires: float | None, *, own: bool) -> None:
         """*name* has these leaves now, winner first."""
         found = self.docs[name]
+        found.own = own
         # A leaf whose body has gone is known, and not to be seen.
         found.expires = GONE if leaves[0].body is None else expires
         found.leaves, found.changed = leaves, True
@@ -213,8 +216,8 @@ class Batch:
             pos, hash_, path, deleted, attachments, body = found.leaves[0]
             losers = len(found.leaves) - 1
             yield (
-                *(self.seq, name, f"{pos}-{hash_}", deleted, losers, found.expires, self.now),
-                *(path, attachments, body),
+                *(self.seq, name, f"{pos}-{hash_}", deleted, found.own, losers, found.expires),
+                *(self.now, path, attachments, body),
             )
 
     def _write_losers(self, changed: Sequence[tuple[str, Found]]) -> None:

@@ -21,6 +21,7 @@ from engines.latent_cache.wire import from_json
 _POLL_S = 0.02  # other processes tell us nothing
 _SEEN = "(expires IS NULL OR expires > ?)"
 _ONE = "SELECT rev, deleted, losers, path, attachments, body, expires FROM docs WHERE id = ?"
+_BODY = "SELECT body, deleted, expires FROM docs WHERE id = ?"
 _MANY = "SELECT id, rev, deleted, losers, path, attachments, body, expires FROM docs WHERE id IN "
 _TREES = "SELECT id, rev, deleted, losers, path FROM docs WHERE id IN "
 _LOSERS = "SELECT id, pos, hash, deleted, path, attachments, body FROM losers WHERE id IN "
@@ -48,12 +49,12 @@ class Reading(Stored):
     @cached_property
     def uuid(self) -> str:
         """Made with the file: what tells this store from every other."""
-        with self._reading() as db:
+        with self.reading() as db:
             return str(db.execute("SELECT uuid FROM counts").fetchone()[0])
 
     def info(self) -> dict[str, int]:
         """How many documents there are, how many were deleted, and the place of the last change."""
-        with self._reading() as db:
+        with self.reading() as db:
             seq, live, dead = db.execute("SELECT seq, live, dead FROM counts").fetchone()
             # Their time is up, and nobody has swept yet.
             query = "SELECT COUNT(*) FROM docs WHERE expires > 0 AND expires <= ? AND NOT deleted"
@@ -80,7 +81,7 @@ class Reading(Stored):
         Raises:
             Missing: There is none; or of a revision that was replaced, its name alone.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             leaves = self._leaves(db, doc_id, alone=rev is None and not conflicts)
             if rev is None:
                 if not leaves or leaves[0].deleted:
@@ -94,9 +95,19 @@ class Reading(Stored):
             doc["_conflicts"] = others
         return doc
 
+    def members(self, doc_id: str) -> Any:
+        """What the document holds, without its id and revision; None where there is none."""
+        # Whoever looks one value up does so often, and pays for nothing else.
+        with self._guard, self._errors():
+            db = self._database.connection or self._open()
+            row = db.execute(_BODY, (doc_id,)).fetchone()
+        if row is None or row[1] or (row[2] is not None and row[2] <= self.clock()):
+            return None
+        return orjson.loads(row[0]) if type(row[0]) is bytes else from_json(row[0])
+
     def leaves(self, doc_id: str) -> list[tuple[str, bool]]:
         """Every leaf and whether it is a deletion, winner first."""
-        with self._reading() as db:
+        with self.reading() as db:
             return [(leaf.rev, leaf.deleted) for leaf in self._leaves(db, doc_id)]
 
     def open_revs(
@@ -117,7 +128,7 @@ class Reading(Stored):
             atts_since: Revisions that the reader has: attachments that came with them, or before,
                 stay stubs.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             leaves = self._leaves(db, doc_id)
             found: list[Leaf | str] = []
             for rev in [leaf.rev for leaf in leaves] if revs is None else revs:
@@ -144,7 +155,7 @@ class Reading(Stored):
 
         One that was replaced meanwhile is left out: what replaced it is in the feed of changes.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             rows = {row[0]: row for row in select(db, _MANY, list({one for one, _ in asked}))}
             now = self.clock()
             split = [name for name, row in rows.items() if row[3]]
@@ -174,7 +185,7 @@ class Reading(Stored):
         Raises:
             InvalidInput: One is no revision.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             rows = {row[0]: row for row in select(db, _TREES, list(asked))}
             split = [name for name, row in rows.items() if row[3]]
             lost = _grouped(select(db, _LOSERS, split)) if split else {}
@@ -208,7 +219,7 @@ class Reading(Stored):
         """
         query = f"SELECT seq, id, rev, deleted, losers FROM docs WHERE seq > ? AND {_SEEN}"  # noqa: S608
         given = [since, self.clock()]
-        with self._reading() as db:
+        with self.reading() as db:
             if doc_ids is None:
                 most = -1 if limit is None else limit
                 rows = db.execute(f"{query} ORDER BY seq LIMIT ?", [*given, most]).fetchall()
@@ -259,7 +270,7 @@ class Reading(Stored):
             f"SELECT {columns} FROM docs WHERE {' AND '.join(conditions)} "  # noqa: S608
             f"ORDER BY id {'DESC' if descending else ''} LIMIT ?"
         )
-        with self._reading() as db:
+        with self.reading() as db:
             rows = db.execute(query, [*given, -1 if limit is None else limit]).fetchall()
         return [_row(*row) for row in rows]
 
@@ -270,7 +281,7 @@ class Reading(Stored):
         Raises:
             Missing: They are not here.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute("SELECT data FROM blobs WHERE digest = ?", [digest]).fetchone()
         if row is None:
             raise Missing(digest)
@@ -279,7 +290,7 @@ class Reading(Stored):
     def get_local(self, local_id: str) -> dict[str, Any] | None:
         """The local document of that id, which is not replicated; its `_rev` is `0-N`."""
         name = _local_name(local_id)
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute("SELECT rev, body FROM locals WHERE id = ?", [name]).fetchone()
         if row is None:
             return None
@@ -291,14 +302,26 @@ class Reading(Stored):
             "SELECT DISTINCT id FROM losers JOIN docs USING (id) "  # noqa: S608  constants
             f"WHERE NOT losers.deleted AND losers.body IS NOT NULL AND {_SEEN} ORDER BY id"
         )
-        with self._reading() as db:
+        with self.reading() as db:
             return [name for (name,) in db.execute(query, [self.clock()])]
+
+    def add_looks(self, hits: int, misses: int) -> None:
+        """Count looks at values; a power cut may lose some, which is the price of their cost."""
+        if self._read_only:
+            return
+        with self.reading() as db:
+            db.execute("PRAGMA synchronous=OFF")
+            try:
+                counted = "UPDATE counts SET hits = hits + ?, misses = misses + ?"
+                db.execute(counted, (hits, misses))
+            finally:
+                db.execute("PRAGMA synchronous=FULL")
 
     def wait(self, since: int, timeout_s: float) -> bool:
         """Wait until there is a change behind *since*, whoever made it; False where none came."""
         until = time.monotonic() + timeout_s
         while True:
-            with self._reading() as db:
+            with self.reading() as db:
                 if db.execute("SELECT seq FROM counts").fetchone()[0] > since:
                     return True
             left = until - time.monotonic()

@@ -13,11 +13,12 @@ from engines.latent_cache.errors import CacheError
 def _first_tables(db: sqlite3.Connection) -> None:
     # One row for each document: its winning leaf.  The row's number is the document's place in the
     # feed of changes, so that what was changed last lies behind all others.
-    # expires: -1 where the body has gone for that.  at: of the last change.  losers: other leaves.
+    # own: whether it was edited here last.  losers: how many other leaves it has.  expires: -1
+    # where the body has gone for that.  at: of the last change.
     db.execute(
         "CREATE TABLE docs (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, rev TEXT NOT NULL, "
-        "deleted INTEGER NOT NULL, losers INTEGER NOT NULL, expires REAL, at REAL NOT NULL, "
-        "path, attachments TEXT, body)"
+        "deleted INTEGER NOT NULL, own INTEGER NOT NULL, losers INTEGER NOT NULL, expires REAL, "
+        "at REAL NOT NULL, path, attachments TEXT, body)"
     )
     db.execute("CREATE INDEX expiring ON docs (expires) WHERE expires IS NOT NULL")
     db.execute(
@@ -33,11 +34,30 @@ def _first_tables(db: sqlite3.Connection) -> None:
         "CREATE TABLE locals (id TEXT PRIMARY KEY, rev INTEGER NOT NULL, body NOT NULL) "
         "WITHOUT ROWID"
     )
+    # synced: operations so far.  synced_seq: those behind it wait; NULL where none does.
     db.execute(
         "CREATE TABLE counts (seq INTEGER NOT NULL, live INTEGER NOT NULL, dead INTEGER NOT NULL, "
-        "hits INTEGER NOT NULL, misses INTEGER NOT NULL, uuid TEXT NOT NULL)"
+        "hits INTEGER NOT NULL, misses INTEGER NOT NULL, synced INTEGER NOT NULL, "
+        "synced_seq INTEGER, uuid TEXT NOT NULL)"
     )
-    db.execute("INSERT INTO counts VALUES (0, 0, 0, 0, 0, ?)", [uuid4().hex])
+    db.execute("INSERT INTO counts VALUES (0, 0, 0, 0, 0, 0, NULL, ?)", [uuid4().hex])
+    # The offline queue.  live: 1 while it is to be sent, else NULL.  due: of one that is claimed,
+    # when the lease ends.  decided: when that was decided.  body: NULL once it was sent.
+    db.execute(
+        "CREATE TABLE requests (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
+        "domain TEXT NOT NULL, subject TEXT NOT NULL, key TEXT NOT NULL, method TEXT NOT NULL, "
+        "path TEXT NOT NULL, headers TEXT NOT NULL, body BLOB, ordered_by TEXT NOT NULL, "
+        "flow TEXT NOT NULL, timeout_s REAL, sha256 TEXT NOT NULL, authorised INTEGER NOT NULL, "
+        "released INTEGER NOT NULL, state TEXT NOT NULL, live INTEGER, attempts INTEGER NOT NULL, "
+        "answered INTEGER NOT NULL, due REAL NOT NULL, decided REAL NOT NULL, "
+        "queued REAL NOT NULL, expires REAL, ended REAL, owner TEXT, status INTEGER, "
+        "reason TEXT NOT NULL, UNIQUE (domain, subject, key))"
+    )
+    db.execute("CREATE INDEX live_requests ON requests (due) WHERE live = 1")
+    db.execute(
+        "CREATE INDEX lines ON requests (domain, ordered_by, n) WHERE live = 1 AND ordered_by <> ''"
+    )
+    db.execute("CREATE INDEX ended_requests ON requests (state, ended) WHERE live IS NULL")
     # What is still to be moved into the journal, and behind which of its lines that goes on.
     db.execute("CREATE TABLE pending (n INTEGER PRIMARY KEY, token TEXT, at REAL, entries BLOB)")
     db.execute("CREATE TABLE recorded (seq INTEGER, hash TEXT, offset INTEGER)")

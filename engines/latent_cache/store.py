@@ -41,10 +41,10 @@ class DocumentStore(Writing):
         """
         swept = 0
         while True:
-            with self._reading() as db:
+            with self.reading() as db:
                 if db.execute(_DUE, [self.clock(), 1]).fetchone() is None:
                     return swept
-            with self._changing() as batch:
+            with self.changing() as batch:
                 swept += self._sweep(batch)
 
     def purge(self, doc_id: str) -> bool:
@@ -53,7 +53,7 @@ class DocumentStore(Writing):
 
         Nobody else is told: where it is replicated with, it stays, and may come back from.
         """
-        with self._changing() as batch:
+        with self.changing() as batch:
             batch.load([doc_id])
             found = batch.docs[doc_id]
             if not found.leaves:
@@ -75,10 +75,10 @@ class DocumentStore(Writing):
             named any more; and how many `bytes` the file is smaller.
         """
         expired = self.expire()
-        with self._changing() as batch:
+        with self.changing() as batch:
             forgotten = 0 if forget_s is None else _forget(batch, batch.now - forget_s)
             attachments = _drop_blobs(batch)
-        with self._reading() as db:
+        with self.reading() as db:
             before = _size(db)
             db.execute("VACUUM")
             freed = before - _size(db)

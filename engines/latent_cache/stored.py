@@ -77,7 +77,7 @@ class Stored:
 
     def close(self) -> None:
         """Settle, and let go of the file; it opens again when it is used."""
-        if self._database.is_open:
+        if self._database.connection:
             with contextlib.suppress(JournalError, CacheError):  # it is moved at the next open
                 self.settle()
         self._database.close()
@@ -88,22 +88,21 @@ class Stored:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # --- below the face ----------------------------------------------------------------------
+    # --- for the parts of this package -------------------------------------------------------
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection; one thread has it at a time."""
         with self._guard, self._errors():
-            if not self._database.is_open:
-                self._open()
-            yield self._database.reading()
+            yield self._database.connection or self._open()
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[Batch]:
+    def changing(self) -> Iterator[Batch]:
         """One transaction; all of it or none, durable on leaving, its record with it."""
         if self._read_only:
             raise CacheError(f"{self.path}: a rehearsal changes nothing")
         with self._guard, self._errors():
-            if not self._database.is_open:
+            if self._database.connection is None:
                 self._open()
             with self._database.writing() as db:
                 batch = Batch(db, self.clock(), self.revs_limit)
@@ -116,12 +115,15 @@ class Stored:
             with contextlib.suppress(JournalError):  # the change stands, and so does its record
                 self._records.settle()
 
-    def _open(self) -> None:
+    # --- below the face ----------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
         """Open the file, and move what a process that died left to be moved."""
-        self._database.reading()
+        db = self._database.reading()
         if not self._read_only:
             with contextlib.suppress(JournalError):
                 self._records.settle()
+        return db
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

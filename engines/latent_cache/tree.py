@@ -11,7 +11,7 @@ Source: CouchDB, src/couch/src/couch_key_tree.erl and couch_doc.erl (`to_doc_inf
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 Path: TypeAlias = "bytes | str | None"
@@ -109,9 +109,9 @@ def merge(leaves: list[Leaf], new: Leaf, limit: int) -> list[Leaf] | None:
     if any(leaf.holds(new.pos, new.hash) for leaf in leaves):
         return None
     kept = [leaf for leaf in leaves if not new.holds(leaf.pos, leaf.hash)]
-    # What one path knows of the time before both do.
-    found = [_lengthened(new, leaves, limit), *(_lengthened(leaf, [new], limit) for leaf in kept)]
-    return sorted(found, key=rank, reverse=True)
+    for leaf in leaves:  # what one path knows of the time before both do
+        new = _lengthened(new, leaf, limit)
+    return sorted([new, *(_lengthened(leaf, new, limit) for leaf in kept)], key=rank, reverse=True)
 
 
 def _goes_on(old: Leaf, new: Leaf) -> bool:
@@ -121,13 +121,19 @@ def _goes_on(old: Leaf, new: Leaf) -> bool:
     )
 
 
-def _lengthened(leaf: Leaf, others: Iterable[Leaf], limit: int) -> Leaf:
-    """*leaf*, with what others know of the time before."""
-    ids = leaf.ids
-    for other in others:
-        theirs = other.ids
-        # Its oldest revision, counted in the other's hashes.
-        at = other.pos - (leaf.pos - len(ids) + 1)
-        if 0 <= at < len(theirs) and theirs[at] == ids[-1]:
-            ids += theirs[at + 1 :]
-    return leaf._replace(path=pack(ids[1:limit]))
+def _lengthened(leaf: Leaf, other: Leaf, limit: int) -> Leaf:
+    """*leaf*, with what *other* knows of the time before."""
+    back = depth(leaf.path)
+    first = leaf.pos - back
+    full = back >= limit - 1
+    if full or other.pos - depth(other.path) >= first or not other.holds(first, _oldest(leaf)):
+        return leaf
+    known = other.ids[other.pos - first + 1 :]
+    return leaf._replace(path=pack([*unpack(leaf.path), *known][: limit - 1]))
+
+
+def _oldest(leaf: Leaf) -> str:
+    """The hash of the first revision that its path knows."""
+    if isinstance(leaf.path, bytes):
+        return leaf.path[-HASH_SIZE:].hex()
+    return leaf.ids[-1]

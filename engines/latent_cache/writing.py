@@ -55,12 +55,38 @@ class Writing(Reading):
         """As `put`, for all in one transaction: for each its new revision, or why there is none."""
         expires = self._expiry(ttl_s)
         drafts = [_or_error(edit, doc) for doc in docs]
-        with self._changing() as batch:
+        with self.changing() as batch:
             batch.load(_ids(drafts))
             return [
                 draft if isinstance(draft, DinoError) else _or_error(edited, batch, draft, expires)
                 for draft in drafts
             ]
+
+    def set(self, doc_id: str, members: Mapping[str, Any], *, ttl_s: float | None = None) -> str:
+        """As `put`, whatever the document is now: it goes on from its winner."""
+        expires = self._expiry(ttl_s)
+        draft = edit({**members, "_id": doc_id})
+        with self.changing() as batch:
+            batch.load([doc_id])
+            if leaves := batch.docs[doc_id].leaves:
+                draft = draft._replace(pos=leaves[0].pos, ids=[leaves[0].hash])
+            return edited(batch, draft, expires)
+
+    def discard(self, doc_id: str) -> str:
+        """
+        Delete the document, whatever it is now: its winner; the new revision.
+
+        Raises:
+            Missing: There is none.
+        """
+        if self.members(doc_id) is None:  # mostly so, and no reason to wait for others
+            raise Missing(doc_id)
+        with self.changing() as batch:
+            batch.load([doc_id])
+            found = batch.docs[doc_id]
+            if not found.leaves or found.leaves[0].deleted or found.is_hidden(batch.now):
+                raise Missing(doc_id)
+            return edited(batch, Draft.deletion(doc_id, found.leaves[0]), None)
 
     def remove(self, doc_id: str, rev: str) -> str:
         """Delete the document; as `put` with `_deleted`."""
@@ -84,7 +110,7 @@ class Writing(Reading):
             For each that was not written: id, rev, error and reason.
         """
         drafts = [_or_error(revision, doc) for doc in docs]
-        with self._changing() as batch:
+        with self.changing() as batch:
             batch.load(_ids(drafts))
             done = [
                 draft if isinstance(draft, DinoError) else _or_error(_merged, batch, draft)
@@ -113,7 +139,7 @@ class Writing(Reading):
         Raises:
             Conflict: There is another.
         """
-        with self._changing() as batch:
+        with self.changing() as batch:
             return _put_local(batch, local_id, doc)
 
     def resolve(self, doc_id: str, rev: str) -> str:
@@ -123,7 +149,7 @@ class Writing(Reading):
         Raises:
             Missing: It is no leaf, or a deletion.
         """
-        with self._changing() as batch:
+        with self.changing() as batch:
             batch.load([doc_id])
             found = batch.docs[doc_id]
             leaves = [] if found.is_hidden(batch.now) else found.leaves
@@ -179,7 +205,7 @@ def edited(batch: Batch, draft: Draft, expires: float | None) -> str:
     leaves = [new, *(leaf for leaf in found.leaves if leaf is not parent)]
     if len(leaves) > 1:
         leaves.sort(key=rank, reverse=True)
-    batch.set(draft.id, leaves, expires if leaves[0] is new else found.expires)
+    batch.set(draft.id, leaves, expires if leaves[0] is new else found.expires, own=True)
     batch.note_leaf(draft.id, new)
     return f"{pos}-{hash_}"
 
@@ -210,14 +236,16 @@ def _merged(batch: Batch, draft: Draft) -> None:
     path = pack(draft.ids[1 : batch.limit]) if len(draft.ids) > 1 else None
     new = Leaf(draft.pos, draft.ids[0], path, draft.deleted, stubs, draft.body)
     if not found.leaves:
-        batch.set(draft.id, [new])
+        batch.set(draft.id, [new], None, own=False)
     else:
         before = found.leaves[0]
         leaves = merge(found.leaves, new, batch.limit)
         if leaves is None:
             return
         same = leaves[0].rev == before.rev
-        batch.set(draft.id, leaves, found.expires if same else None)
+        # What was edited here may still be unknown elsewhere, unless the new revision knows it.
+        own = found.own and len(leaves) > 1
+        batch.set(draft.id, leaves, found.expires if same else None, own=own)
     batch.note_leaf(draft.id, new)
 
 

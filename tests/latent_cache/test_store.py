@@ -290,7 +290,7 @@ def test_what_is_another_programs_file_is_left_alone(tmp_path: Path) -> None:
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     store = DocumentStore(tmp_path / "a.db")
     store.put({"_id": "x"})
-    with store._reading() as db:
+    with store.reading() as db:
         db.execute("PRAGMA user_version=99")
     store.close()
     with pytest.raises(CacheError, match="newer Dino"):
@@ -318,7 +318,7 @@ def test_settings_that_make_no_sense_are_refused(tmp_path: Path, settings: Any) 
 
 def test_a_full_disk_is_a_cache_error(store: DocumentStore, log: Path) -> None:
     store.put({"_id": "x"})
-    with store._reading() as db:
+    with store.reading() as db:
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(CacheError, match="full"):

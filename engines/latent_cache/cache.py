@@ -1,0 +1,314 @@
+"""
+The simple face of the latent cache: values under keys, there with and without a network.
+
+    cache = LatentCache()
+    cache.set("tide", {"level": 3.1}, ttl=3600)
+    cache.get("tide")
+
+    cache.set_online(False)
+    cache.set("note", "seen while offline")     # waits in cache.queue
+    cache.set_online(True)
+    cache.sync()                                # 1
+
+A value lies in the document of its key, as the member `value`, so that whatever replicates
+documents carries it too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+from engines.errors import InvalidInput
+from engines.home import own_journal, workspace_root
+from engines.latent_cache.errors import CacheError, Missing
+from engines.latent_cache.queue import OfflineQueue
+from engines.latent_cache.store import DocumentStore
+
+FILE = "documents.db"
+LOG = "cache_log"
+Remote: TypeAlias = "Callable[[DocumentStore], Any] | Any"
+_VALUE = "value"
+_ESCAPE = "\\"
+_KEEP_EVERY = 1000  # looks, after which they are written down
+_WAITING = "own AND seq > ? AND seq <= ? AND (expires IS NULL OR expires > ?)"
+_LAST = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """
+    What was done here, and is not known elsewhere.
+
+    Attributes:
+        kind: set, delete, or request.
+        key: Of the cache; of a request its id.
+        attempts: How often it was tried.
+    """
+
+    kind: str
+    key: str
+    attempts: int = 0
+
+    def can_retry(self) -> bool:
+        """Whether it waits still; what is given up is not shown, and counted as lost."""
+        return True
+
+
+class LatentCache:
+    """
+    The cache in the folder *cache_dir*, or the workspace's own, `memory/cache`.
+
+    Any number of processes share it; each change is durable, and recorded in `cache_log.jsonl`: in
+    the folder, or of the workspace's own cache beside the workspace's other journals.
+
+    Args:
+        store: Instead of a folder, where one is open already.
+        requests: The offline queue of that store.
+        remote: What `sync` brings the documents to: a peer of `engines.replication`, or a function
+            that is given the store.  Without one the cache is nobody's replica: what is done online
+            waits for nothing, and what is done offline for `sync` alone.
+        settings: As of `DocumentStore`.
+
+    Attributes:
+        store: The documents.
+        requests: Requests that wait to be sent.
+        online: As `set_online` said last; whether there is a network is seen by whoever uses it.
+    """
+
+    def __init__(
+        self,
+        cache_dir: str | Path | None = None,
+        *,
+        store: DocumentStore | None = None,
+        requests: OfflineQueue | None = None,
+        remote: Remote = None,
+        **settings: Any,
+    ) -> None:
+        self.store = store or _opened(cache_dir, settings)
+        self.requests = requests or OfflineQueue(self.store)
+        self.remote = remote
+        self.online = True
+        self._hits = self._misses = 0
+
+    def close(self) -> None:
+        """Settle the record, and let go of the file; it opens again when it is used."""
+        self._keep_looks()
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # the interpreter is going down
+            self._keep_looks()
+
+    # --- values ------------------------------------------------------------------------------
+
+    def set(self, key: str, value: Any, ttl: float | None = None) -> None:
+        """
+        Keep *value* under *key*, instead of what was there; it is durable when this returns.
+
+        Args:
+            key: Text of at most 4,096 characters.
+            value: Any JSON value of at most 8 MiB.
+            ttl: For so many seconds; None is for ever.
+
+        Raises:
+            InvalidInput: Key, value or time are none of these.
+            CacheError: It cannot be written.
+        """
+        self.store.set(_id_of(key), {_VALUE: value}, ttl_s=ttl)
+
+    def get(self, key: str) -> Any:
+        """The value under *key*; None where there is none, or its time is up."""
+        found = self.store.members(_id_of(key))
+        if found is None:
+            self._misses += 1
+        else:
+            self._hits += 1
+        if self._hits + self._misses >= _KEEP_EVERY:
+            self._keep_looks()
+        # A document that somebody else wrote is its own value.
+        return found[_VALUE] if found is not None and found.keys() == {_VALUE} else found
+
+    def delete(self, key: str) -> bool:
+        """Forget *key*; whether it was there."""
+        try:
+            self.store.discard(_id_of(key))
+        except Missing:
+            return False
+        return True
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """All keys that begin so, in order."""
+        return [_key_of(row["id"]) for row in self.store.all_docs(prefix=_id_of(prefix, part=True))]
+
+    # --- being offline -----------------------------------------------------------------------
+
+    def set_online(self, online: bool) -> None:  # noqa: FBT001  the users' contract
+        """Say whether there is a network: what is done without one waits for `sync`."""
+        self.online = bool(online)
+        if self.remote is not None:
+            return
+        if not online:
+            with self.store.changing() as batch:
+                batch.db.execute("UPDATE counts SET synced_seq = seq WHERE synced_seq IS NULL")
+        elif not self._waiting(_LAST):
+            self.mark_synced(_LAST)
+
+    def sync(self) -> int:
+        """
+        Bring what waits to the remote, and what is new there here; how many operations waited.
+
+        Without a remote they are where they belong already: the journal takes note of them, and
+        they wait no more.  Offline nothing happens.  Requests are not sent here: their own sender,
+        which asks the gates, does that.
+
+        Raises:
+            DinoError: The remote was not reached, or did not take all; they go on waiting.
+        """
+        if not self.online:
+            return 0
+        seq = self.store.info()["update_seq"]
+        if self.remote is not None:
+            _exchange(self.store, self.remote)
+        count = self.mark_synced(seq)
+        self.store.settle()
+        return count
+
+    def mark_synced(self, seq: int) -> int:
+        """What was done up to that place in the feed of changes waits no more; how much it was."""
+        with self.store.reading() as db:
+            (since,) = db.execute("SELECT synced_seq FROM counts").fetchone()
+        if since == seq or (since is None and self.remote is None):
+            return 0
+        with self.store.changing() as batch:
+            rows = _waiting_rows(batch.db, seq, batch.now, nobody=self.remote is None)
+            # Without a remote only what is done offline waits.
+            new = None if self.remote is None and seq >= batch.seq else min(seq, batch.seq)
+            counted = "UPDATE counts SET synced_seq = ?, synced = synced + ?"
+            batch.db.execute(counted, (new, len(rows)))
+            if rows:
+                batch.note("operations_synced", operations=len(rows), up_to=min(seq, batch.seq))
+        return len(rows)
+
+    @property
+    def queue(self) -> list[Operation]:
+        """What waits: documents for `sync`, in the order of their changes, then requests."""
+        documents = [
+            Operation("delete" if deleted else "set", _key_of(name))
+            for name, deleted in self._waiting(_LAST)
+        ]
+        requests = [*self.requests.waiting(), *self.requests.held()]
+        return [*documents, *(Operation("request", one.id, one.attempts) for one in requests)]
+
+    def simulate_offline_period(self, seconds: float) -> bool:
+        """Whether all that is done offline for so long arrives later, once; rehearsed, not here."""
+        from engines.latent_cache.rehearsal import survives  # noqa: PLC0415  for few
+
+        return survives(seconds)
+
+    # --- queries -----------------------------------------------------------------------------
+
+    @property
+    def cache_hits(self) -> int:
+        """How often something was found, since the cache was made, by whomever."""
+        return self._kept_looks()[0] + self._hits
+
+    @property
+    def cache_misses(self) -> int:
+        return self._kept_looks()[1] + self._misses
+
+    def get_stats(self) -> dict[str, Any]:
+        """Counts of all there is; looks and operations since the cache was made."""
+        told, requests, hits, misses = (
+            *(self.store.info(), self.requests.status()),
+            *(self.cache_hits, self.cache_misses),
+        )
+        with self.store.reading() as db:
+            (synced,) = db.execute("SELECT synced FROM counts").fetchone()
+        looks = hits + misses
+        return {
+            "entries": told["doc_count"],
+            "deleted": told["doc_del_count"],
+            "update_seq": told["update_seq"],
+            "conflicts": len(self.store.conflicts()),
+            "cache_hits": hits,
+            "cache_misses": misses,
+            "hit_rate": hits / looks if looks else 0.0,
+            "online": self.online,
+            "has_remote": self.remote is not None,
+            "operations_queued": len(self.queue),
+            "operations_synced": synced,
+            "operations_lost": requests["dead"] + requests["expired"],
+            "requests": requests,
+        }
+
+    # --- below the face ----------------------------------------------------------------------
+
+    def _waiting(self, seq: int) -> list[tuple[str, int]]:
+        with self.store.reading() as db:
+            return _waiting_rows(db, seq, self.store.clock(), nobody=self.remote is None)
+
+    def _kept_looks(self) -> tuple[int, int]:
+        with self.store.reading() as db:
+            hits, misses = db.execute("SELECT hits, misses FROM counts").fetchone()
+        return hits, misses
+
+    def _keep_looks(self) -> None:
+        """Add them to the file's; no change is lost with them, so they are not synced."""
+        looks, self._hits, self._misses = (self._hits, self._misses), 0, 0
+        if any(looks):
+            with suppress(CacheError):
+                self.store.add_looks(*looks)
+
+
+def _opened(cache_dir: str | Path | None, settings: dict[str, Any]) -> DocumentStore:
+    if cache_dir is None:
+        folder = workspace_root() / "memory" / "cache"
+        return DocumentStore(folder / FILE, own_journal(LOG), **settings)
+    folder = Path(cache_dir)
+    return DocumentStore(folder / FILE, own_journal(LOG, folder / f"{LOG}.jsonl"), **settings)
+
+
+def _waiting_rows(
+    db: sqlite3.Connection, seq: int, now: float, *, nobody: bool
+) -> list[tuple[str, int]]:
+    """Id, and whether it was deleted, of what was edited here and waits."""
+    (since,) = db.execute("SELECT synced_seq FROM counts").fetchone()
+    if since is None:
+        if nobody:
+            return []
+        since = 0
+    query = f"SELECT id, deleted FROM docs WHERE {_WAITING} ORDER BY seq"  # noqa: S608
+    return db.execute(query, (since, seq, now)).fetchall()
+
+
+def _exchange(store: DocumentStore, remote: Remote) -> None:
+    if callable(remote):
+        remote(store)
+        return
+    replication = import_module("engines.replication")  # which stands on this
+    here = replication.LocalPeer(store)
+    for source, target in ((here, remote), (remote, here)):
+        replication.replicate(source, target)
+
+
+def _id_of(key: str, *, part: bool = False) -> str:
+    """The document of that key: ids cannot begin with an underscore, keys can."""
+    if not isinstance(key, str) or not (key or part):
+        raise InvalidInput(f"a key must be text, and not empty, found {key!r}"[:200])
+    return _ESCAPE + key if key[:1] in {"_", _ESCAPE} else key
+
+
+def _key_of(doc_id: str) -> str:
+    return doc_id.removeprefix(_ESCAPE)

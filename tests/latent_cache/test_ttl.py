@@ -1,0 +1,159 @@
+"""Time to live: what has expired is not to be seen, at once; the sweep only gives back its room."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engines.errors import InvalidInput
+from engines.latent_cache import DocumentStore, Missing
+from tests.latent_cache.conftest import Clock, recorded, revision
+
+
+def seen(store: DocumentStore) -> dict[str, Any]:
+    return {
+        "docs": [row["id"] for row in store.all_docs()],
+        "changes": [change.id for change in store.changes()],
+        "count": store.info()["doc_count"],
+    }
+
+
+def test_what_has_expired_is_seen_nowhere_before_and_after_the_sweep(
+    store: DocumentStore, clock: Clock, log: Path
+) -> None:
+    store.put({"_id": "kept"})
+    rev = store.put({"_id": "brief", "n": 1}, ttl_s=60)
+    clock.now += 59.9
+    assert seen(store) == {"docs": ["brief", "kept"], "changes": ["kept", "brief"], "count": 2}
+    clock.now += 0.1
+    for swept in (1, 0):
+        assert seen(store) == {"docs": ["kept"], "changes": ["kept"], "count": 1}
+        for look in (
+            lambda: store.get("brief"),
+            lambda: store.get("brief", rev=rev),
+            lambda: store.resolve("brief", rev),
+        ):
+            with pytest.raises(Missing) as caught:
+                look()
+            assert not caught.value.deleted
+        assert (store.leaves("brief"), store.open_revs("brief", None)) == ([], [])
+        assert store.read_revisions([("brief", rev)]) == []
+        assert store.expire() == swept
+    clock.now -= 1000  # set back: what was swept stays away
+    assert seen(store)["docs"] == ["kept"]
+    store.settle()
+    assert [e["id"] for e in recorded(log) if e["event_type"] == "document_expired"] == ["brief"]
+
+
+def test_the_sweep_gives_back_the_room(store: DocumentStore, clock: Clock) -> None:
+    data = {"photo": {"content_type": "image/png", "data": b"x" * 100_000}}
+    store.put({"_id": "x", "_attachments": data, "text": "y" * 100_000}, ttl_s=1)
+    clock.now += 1
+    freed = store.compact()
+    assert (freed["expired"], freed["attachments"]) == (1, 1)
+    assert freed["bytes"] > 150_000
+    with sqlite3.connect(store.path) as db:
+        assert db.execute("SELECT body, attachments FROM docs").fetchall() == [(None, None)]
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+@pytest.mark.parametrize("sweep", [False, True])
+def test_what_expired_is_put_again_as_a_further_edit(
+    store: DocumentStore, clock: Clock, sweep: bool
+) -> None:
+    """So that it is no conflict where the first one had been replicated to."""
+    first = store.put({"_id": "x", "n": 1}, ttl_s=1)
+    clock.now += 1
+    if sweep:
+        store.expire()
+    second = store.put({"_id": "x", "n": 2})
+    assert store.get("x", revs=True)["_revisions"]["ids"] == [
+        second.split("-")[1],
+        first.split("-")[1],
+    ]
+    assert store.info()["doc_count"] == 1
+    clock.now += 1000
+    assert store.get("x")["n"] == 2
+
+
+def test_a_replication_brings_it_back_only_if_it_was_changed(stores: Any, clock: Clock) -> None:
+    here, there = stores("here"), stores("there")
+    first = here.put({"_id": "x", "n": 1}, ttl_s=1)
+    there.write_revisions(here.open_revs("x", None))
+    clock.now += 1
+    here.expire()
+    assert there.get("x")["n"] == 1  # nobody else is told
+    assert here.revs_diff({"x": [first]}) == {}
+    here.write_revisions(there.open_revs("x", None))
+    assert here.all_docs() == []
+    there.put({"_id": "x", "_rev": first, "n": 2})
+    here.write_revisions(there.open_revs("x", None))
+    assert (here.get("x")["n"], here.leaves("x")) == (2, there.leaves("x"))
+
+
+def test_a_branch_whose_body_has_gone_is_never_handed_out(stores: Any, clock: Clock) -> None:
+    """Whoever wins or loses later, a revision without its body is not passed on as empty."""
+    store: DocumentStore = stores()
+    store.write_revisions([revision("x", "1-a", n=0)])
+    old = store.put({"_id": "x", "_rev": "1-a", "n": "old"}, ttl_s=1)
+    clock.now += 1
+    store.expire()
+    store.write_revisions([revision("x", "3-c", "b", "a", n="new")])
+    assert store.leaves("x") == [("3-c", False)]
+    assert (store.conflicts(), store.get("x")["n"]) == ([], "new")
+    assert store.read_revisions([("x", old)]) == []
+    assert store.open_revs("x", [old]) == [{"missing": old}]
+    store.write_revisions([revision("x", "4-d", "c", "b", "a", _deleted=True)])
+    assert (store.all_docs(), store.changes()) == ([], [])
+    assert store.info() == {"doc_count": 0, "doc_del_count": 0, "update_seq": 4}
+
+
+def test_expired_everywhere_is_a_deletion_that_is_replicated(stores: Any, clock: Clock) -> None:
+    here, there = stores("here", expire="everywhere"), stores("there")
+    here.put({"_id": "x", "n": 1}, ttl_s=1)
+    there.write_revisions(here.open_revs("x", None))
+    clock.now += 1
+    assert here.expire() == 1
+    (change,) = here.changes()
+    assert change.deleted
+    there.write_revisions(here.open_revs("x", None))
+    with pytest.raises(Missing) as caught:
+        there.get("x")
+    assert caught.value.deleted
+
+
+def test_an_edit_without_a_time_stays(store: DocumentStore, clock: Clock) -> None:
+    rev = store.put({"_id": "x", "n": 1}, ttl_s=1)
+    store.put({"_id": "x", "_rev": rev, "n": 2})
+    clock.now += 10
+    assert store.get("x")["n"] == 2
+
+
+@pytest.mark.parametrize("ttl", [0, -1, float("nan"), "1", True])
+def test_what_is_no_time_to_live_is_refused(store: DocumentStore, ttl: Any) -> None:
+    with pytest.raises(InvalidInput, match="ttl_s"):
+        store.put({"_id": "x"}, ttl_s=ttl)
+
+
+def test_what_is_long_past_is_forgotten_when_told(store: DocumentStore, clock: Clock) -> None:
+    store.put({"_id": "kept"})
+    store.remove("gone", store.put({"_id": "gone"}))
+    store.put({"_id": "brief"}, ttl_s=1)
+    clock.now += 100
+    assert store.compact()["forgotten"] == 0
+    assert store.compact(forget_s=1000)["forgotten"] == 0
+    assert store.compact(forget_s=10)["forgotten"] == 2
+    assert store.info() == {"doc_count": 1, "doc_del_count": 0, "update_seq": 4}
+    assert store.put({"_id": "gone"}).startswith("1-")
+
+
+def test_what_was_purged_was_never_there(store: DocumentStore) -> None:
+    store.write_revisions([revision("x", "2-b", "a"), revision("x", "2-c", "a")])
+    assert (store.purge("x"), store.purge("x")) == (True, False)
+    assert (store.leaves("x"), store.changes(), store.info()["doc_count"]) == ([], [], 0)
+    assert store.put({"_id": "x"}).startswith("1-")
+    assert store.changes()[0].seq == 2  # places are not given out twice
