@@ -287,6 +287,12 @@ class Reading(Stored):
             raise Missing(digest)
         return bytes(row[0])
 
+    def has_attachment(self, digest: str) -> bool:
+        """Whether a document may name it by its digest alone."""
+        with self._reading() as db:
+            row = db.execute("SELECT 1 FROM blobs WHERE digest = ?", [digest]).fetchone()
+        return row is not None
+
     def get_local(self, local_id: str) -> dict[str, Any] | None:
         """The local document of that id, which is not replicated; its `_rev` is `0-N`."""
         name = _local_name(local_id)

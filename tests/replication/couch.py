@@ -16,13 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from engines.latent_cache import DocumentStore
 from engines.replication import matcher
 
 Reply = tuple[int, Any]
+"""Status, and what is said in JSON; or a `Raw`."""
+
+
+class Raw(NamedTuple):
+    kind: str
+    body: bytes
 
 
 @dataclass
@@ -109,36 +115,39 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         self.query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.extra: dict[str, str] = {}
         database, _, rest = parts.path.strip("/").partition("/")
         self.couch.asked.append(f"{self.command} /{unquote(rest)}")
         self.couch.queries.append(self.query)
-        if database == "_session":
-            return self.log_in()
-        if not self.allowed():
-            return self.reply(401, {"error": "unauthorized", "reason": "You are not a server admin."})
-        if not rest and self.command == "PUT":
-            return self.create(database)
-        if database not in self.couch.databases:
-            return self.reply(404, {"error": "not_found", "reason": "Database does not exist."})
-        if len(self.body) > self.couch.limit:
-            return self.reply(413, {"error": "too_large", "reason": "the request entity is too large"})
-        self.store = self.couch.databases[database]
-        self.route([unquote(part) for part in rest.split("/")] if rest else [])
+        reply = self.reply_of(database, [unquote(part) for part in rest.split("/")] if rest else [])
+        if reply is not None:
+            self.send(*reply)
 
     do_GET = do_POST = do_PUT = answer  # noqa: N815
 
-    def route(self, path: list[str]) -> None:
+    def reply_of(self, database: str, path: list[str]) -> Reply | None:
+        if database == "_session":
+            return self.log_in()
+        if not self.allowed():
+            return 401, {"error": "unauthorized", "reason": "You are not a server admin."}
+        if not path and self.command == "PUT":
+            return self.create(database)
+        if database not in self.couch.databases:
+            return 404, {"error": "not_found", "reason": "Database does not exist."}
+        if len(self.body) > self.couch.limit:
+            return 413, {"error": "too_large", "reason": "the request entity is too large"}
+        self.store = self.couch.databases[database]
+        return self.of_database(path)
+
+    def of_database(self, path: list[str]) -> Reply | None:
         what = path[0] if path else ""
         if what in self.couch.lacks:
-            return self.reply(405, {"error": "method_not_allowed", "reason": "Only GET allowed"})
+            return 405, {"error": "method_not_allowed", "reason": "Only GET allowed"}
         if what == "_local":
             return self.local("/".join(path[1:]))
         if not what.startswith("_") or what == "_design":
-            return self.document(path)
-        known = {"": self.info, "_changes": self.changes, "_revs_diff": self.revs_diff}
-        known |= {"_bulk_docs": self.bulk_docs, "_bulk_get": self.bulk_get}
-        known |= {"_ensure_full_commit": lambda: self.reply(201, {"ok": True})}
-        known[what]()
+            return self.document(path) if what else self.info()
+        return KNOWN[what](self)
 
     # --- who, and whether it is there ----------------------------------------------------------
 
@@ -152,34 +161,36 @@ class Handler(BaseHTTPRequestHandler):
         cookie = self.headers.get("Cookie", "")
         return told.removeprefix("Bearer ") in couch.tokens or cookie in couch.tokens
 
-    def log_in(self) -> None:
+    def log_in(self) -> Reply:
         told = json.loads(self.body)
         if self.couch.users.get(told["name"]) != told["password"]:
-            return self.reply(401, {"error": "unauthorized", "reason": "Name or password is incorrect."})
+            return 401, {"error": "unauthorized", "reason": f"wrong: {told['password']}"}
         cookie = f"AuthSession={len(self.couch.asked)}"
         self.couch.tokens.add(cookie)
-        self.reply(200, {"ok": True}, {"Set-Cookie": f"{cookie}; Version=1; Path=/; HttpOnly"})
+        self.extra["Set-Cookie"] = f"{cookie}; Version=1; Path=/; HttpOnly"
+        return 200, {"ok": True}
 
-    def create(self, name: str) -> None:
+    def create(self, name: str) -> Reply:
         if name in self.couch.databases:
-            return self.reply(412, {"error": "file_exists", "reason": "The database could not be created."})
+            return 412, {"error": "file_exists", "reason": "The database could not be created."}
         self.couch.database(name)
-        self.reply(201, {"ok": True})
+        return 201, {"ok": True}
 
-    def info(self) -> None:
+    def info(self) -> Reply:
         told = self.store.info()
-        self.reply(200, {**told, "db_name": "db", "update_seq": opaque(told["update_seq"])})
+        return 200, {**told, "db_name": "db", "update_seq": opaque(told["update_seq"])}
 
     # --- changes -------------------------------------------------------------------------------
 
-    def changes(self) -> None:
+    def changes(self) -> Reply | None:
         since = int(self.query.get("since", "0").partition("-")[0])
         limit = int(self.query.get("limit", "1000000"))
         told = json.loads(self.body) if self.body else {}
         if self.query.get("feed") == "longpoll" and not self.rows(since, limit, told)[0]:
-            return self.wait(since, limit, told)
+            self.wait(since, limit, told)
+            return None
         rows, last = self.rows(since, limit, told)
-        self.reply(200, {"results": rows, "last_seq": opaque(last), "pending": 0})
+        return 200, {"results": rows, "last_seq": opaque(last), "pending": 0}
 
     def rows(self, since: int, limit: int, told: dict[str, Any]) -> tuple[list[Any], int]:
         head = self.store.info()["update_seq"]
@@ -207,7 +218,8 @@ class Handler(BaseHTTPRequestHandler):
                 rows, last = self.rows(since, limit, told)
                 if rows:
                     self.chunk(json.dumps({"results": rows, "last_seq": opaque(last)}).encode())
-                    return self.chunk(b"")
+                    self.chunk(b"")
+                    return
             if self.couch.heartbeats:
                 self.chunk(b"\n")
 
@@ -224,85 +236,88 @@ class Handler(BaseHTTPRequestHandler):
 
     # --- documents -----------------------------------------------------------------------------
 
-    def revs_diff(self) -> None:
-        self.reply(200, self.store.revs_diff(json.loads(self.body)))
+    def revs_diff(self) -> Reply:
+        return 200, self.store.revs_diff(json.loads(self.body))
 
-    def bulk_docs(self) -> None:
+    def bulk_docs(self) -> Reply:
         told = json.loads(self.body)
         assert told["new_edits"] is False
         assert all("_revisions" in doc for doc in told["docs"])
         if self.couch.read_only:
-            return self.reply(403, {"error": "forbidden", "reason": "read only"})
+            return READ_ONLY
         refused = {doc["_id"]: said for doc in told["docs"] if (said := self.couch.refuse(doc))}
         failed = self.store.write_revisions([d for d in told["docs"] if d["_id"] not in refused])
-        self.reply(201, [{"id": name, **said} for name, said in refused.items()] + failed)
+        return 201, [{"id": name, **said} for name, said in refused.items()] + failed
 
-    def bulk_get(self) -> None:
+    def bulk_get(self) -> Reply:
         results = []
         with_data = self.query.get("attachments") == "true"
         for one in json.loads(self.body)["docs"]:
+            told = {"id": one["id"], "rev": one["rev"], "error": "not_found", "reason": "missing"}
             found = self.opened(one["id"], [one["rev"]], attachments=with_data)
-            docs = [
-                {"error": {"id": one["id"], "rev": doc["missing"], "error": "not_found", "reason": "missing"}}
-                if "missing" in doc
-                else {"ok": doc}
-                for doc in found
-            ]
+            docs = [{"error": told} if "missing" in doc else {"ok": doc} for doc in found]
             results.append({"id": one["id"], "docs": docs})
-        self.reply(200, {"results": results})
+        return 200, {"results": results}
+
+    def commit(self) -> Reply:
+        return 201, {"ok": True}
 
     def opened(self, doc_id: str, revs: list[str], *, attachments: bool) -> list[dict[str, Any]]:
         latest = self.query.get("latest") == "true"
         return list(self.store.open_revs(doc_id, revs, latest=latest, attachments=attachments))
 
-    def document(self, path: list[str]) -> None:
-        name = "/".join(path[:2]) if path[0] == "_design" else path[0]
-        rest = path[2:] if path[0] == "_design" else path[1:]
-        if rest:
-            (doc,) = self.store.open_revs(name, [self.query["rev"]])
-            told = doc.get("_attachments", {}).get("/".join(rest))
-            if told is None:
-                return self.reply(404, {"error": "not_found", "reason": "Document is missing attachment"})
-            return self.send(200, told["content_type"], b64decode(told["data"]))
+    def document(self, path: list[str]) -> Reply:
+        length = 2 if path[0] == "_design" else 1
+        name, attachment = "/".join(path[:length]), "/".join(path[length:])
         if "open_revs" in self.query:
             return self.open_revs(name, json.loads(self.query["open_revs"]))
-        return self.reply(200, self.store.get(name))
+        if not attachment:
+            return 200, self.store.get(name)
+        (doc,) = self.store.open_revs(name, [self.query["rev"]])
+        told = doc.get("_attachments", {}).get(attachment)
+        if told is None:
+            return 404, {"error": "not_found", "reason": "Document is missing attachment"}
+        return 200, Raw(told["content_type"], b64decode(told["data"]))
 
-    def open_revs(self, name: str, revs: list[str]) -> None:
+    def open_revs(self, name: str, revs: list[str]) -> Reply:
         if self.couch.parts and "multipart" in self.headers.get("Accept", ""):
             docs = self.opened(name, revs, attachments=True)
-            return self.send(200, 'multipart/mixed; boundary="outer"', mixed(docs))
+            return 200, Raw('multipart/mixed; boundary="outer"', mixed(docs))
         docs = self.opened(name, revs, attachments=self.query.get("attachments") == "true")
-        self.reply(200, [doc if "missing" in doc else {"ok": doc} for doc in docs])
+        return 200, [doc if "missing" in doc else {"ok": doc} for doc in docs]
 
-    def local(self, name: str) -> None:
+    def local(self, name: str) -> Reply:
         found = self.store.get_local(name)
         if self.command == "GET":
-            missing = {"error": "not_found", "reason": "missing"}
-            return self.reply(*((200, found) if found else (404, missing)))
+            return (200, found) if found else (404, {"error": "not_found", "reason": "missing"})
         if self.couch.read_only:
-            return self.reply(403, {"error": "forbidden", "reason": "read only"})
+            return READ_ONLY
         told = json.loads(self.body)
         if (found or {}).get("_rev") != told.get("_rev"):
-            return self.reply(409, {"error": "conflict", "reason": "Document update conflict."})
-        self.store.put_local(name, told)
-        self.reply(201, {"ok": True, "id": f"_local/{name}", "rev": self.store.get_local(name)["_rev"]})
+            return 409, {"error": "conflict", "reason": "Document update conflict."}
+        return 201, {"ok": True, "id": f"_local/{name}", "rev": self.store.put_local(name, told)}
 
-    # --- answers -------------------------------------------------------------------------------
-
-    def reply(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
-        self.send(status, "application/json", json.dumps(value).encode() + b"\n", headers)
-
-    def send(
-        self, status: int, kind: str, body: bytes, headers: dict[str, str] | None = None
-    ) -> None:
+    def send(self, status: int, said: Any) -> None:
+        if not isinstance(said, Raw):
+            said = Raw("application/json", json.dumps(said).encode() + b"\n")
         self.send_response(status)
-        for name, value in {"Content-Type": kind, **(headers or {})}.items():
+        self.send_header("Content-Type", said.kind)
+        self.send_header("Content-Length", str(len(said.body)))
+        for name, value in self.extra.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(said.body)
         self.wfile.flush()
+
+
+READ_ONLY: Reply = (403, {"error": "forbidden", "reason": "read only"})
+KNOWN: dict[str, Callable[[Handler], Reply | None]] = {
+    "_changes": Handler.changes,
+    "_revs_diff": Handler.revs_diff,
+    "_bulk_docs": Handler.bulk_docs,
+    "_bulk_get": Handler.bulk_get,
+    "_ensure_full_commit": Handler.commit,
+}
 
 
 def opaque(seq: int) -> str:

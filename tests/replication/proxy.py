@@ -12,7 +12,18 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-FAULTS = ("drop", "lose", "error", "busy", "truncate", "cut", "page", "twice", "too_large", "silent")
+FAULTS = (
+    "drop",
+    "lose",
+    "error",
+    "busy",
+    "truncate",
+    "cut",
+    "page",
+    "twice",
+    "too_large",
+    "silent",
+)
 """
 drop: the connection ends before the request gets through; lose: after it did; error, busy,
 too_large: answered so by something in between; truncate: the answer ends in the middle; cut: it is
