@@ -251,7 +251,7 @@ def _merged(batch: Batch, draft: Draft) -> None:
 
 def _put_local(batch: Batch, local_id: str, doc: Mapping[str, Any]) -> str:
     name = _local_name(local_id)
-    check_id(name)
+    check_id(name.removeprefix("_"))  # PouchDB's names of replications may begin with one
     row = batch.db.execute("SELECT rev FROM locals WHERE id = ?", [name]).fetchone()
     now = row[0] if row else 0
     rev = doc.get("_rev")
