@@ -84,9 +84,8 @@ class Drill:
         self.turns = max(round(hours * TURNS_PER_HOUR), _FEWEST_TURNS)
         self._turn_s = hours * HOUR_S / self.turns
         self._began = self._now = time.time()
-        self._rng = random.Random(seed)  # noqa: S311  it plays the weather, and hides nothing
-        forecast_rng = random.Random(self._rng.random())  # noqa: S311  as above
-        self._forecast = Forecast(forecast_rng, hours * HOUR_S, patience_s=_PATIENCE_S)
+        rng = random.Random(seed)  # noqa: S311  it plays the weather, and hides nothing
+        self._forecast = Forecast(rng, hours * HOUR_S, patience_s=_PATIENCE_S)
         self._weather = Weather.FAIR
         self._refused = 0
         self._moved = 0
@@ -104,7 +103,7 @@ class Drill:
             for proxy in proxies:
                 stack.callback(proxy.close)
             sending = Sending(queue, proxies[0].port, lambda: self._now)
-            work = Workload(self._rng, here, there, queue, self._operations)
+            work = Workload(self._seed, here, there, queue, self._operations)
             exchange = self._exchange_of(here, there, far, proxies)
             hours = self._work(work, sending, exchange, proxies, step)
             self._reconnect(sending, exchange, proxies)

@@ -289,7 +289,7 @@ class Reading(Stored):
 
     def has_attachment(self, digest: str) -> bool:
         """Whether a document may name it by its digest alone."""
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute("SELECT 1 FROM blobs WHERE digest = ?", [digest]).fetchone()
         return row is not None
 
