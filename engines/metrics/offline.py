@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from engines.journal import Event
-from engines.metrics.families import Family, by, counter, counters, gauge
+from engines.metrics.families import Family, by, counter, counters, gauges
 from engines.metrics.fold import JournalFold
 from engines.metrics.model import Share
 
@@ -55,12 +55,11 @@ class OfflineFold(JournalFold):
         results = {"ok": drills[0] - drills[1], "failed": drills[1]}
         yield counters("dino_offline_drills_total", "Drills, by result.", by("result", results))
         survived, met = self.drill
-        if met:
-            yield gauge(
-                "dino_offline_drill_survived_ratio",
-                "Of the operations of the last drill that met an outage, how many arrived once.",
-                survived / met,
-            )
+        yield gauges(
+            "dino_offline_drill_survived_ratio",
+            "Of the operations of the last drill that met an outage, how many arrived once.",
+            [({}, survived / met)] if met else (),
+        )
         for name, text in _COUNTERS.items():
             yield counter(f"dino_offline_{name}_total", text, self.totals[name])
 
