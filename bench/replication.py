@@ -87,9 +87,7 @@ class Bench:
     def fill(self) -> None:
         """The same documents here, there, and at the server."""
         self.here = self.store()
-        docs = [
-            {"_id": f"doc-{n:06d}", "n": n, "text": "x" * WIDTH} for n in range(DOCS)
-        ]
+        docs = [{"_id": f"doc-{n:06d}", "n": n, "text": "x" * WIDTH} for n in range(DOCS)]
         for at in range(0, DOCS, BATCH):
             self.here.put_many(docs[at : at + BATCH])
             self.order("fill", name="there", first=at, count=BATCH, width=WIDTH)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engines.replication.errors import ReplicationError
 from engines.replication.model import Options, Peer, Report
 from engines.replication.replicator import Replicator
 
@@ -51,7 +50,7 @@ class Sync:
         self.options = options or Options()
         self.push = Replicator(here, there, self.options, **more) if push else None
         self.pull = Replicator(there, here, self.options, **more) if pull else None
-        self._errors: list[ReplicationError] = []
+        self._errors: list[Exception] = []
 
     def run(self) -> SyncReport:
         """
@@ -104,7 +103,7 @@ class Sync:
     def _run(self, one: Replicator) -> None:
         try:
             one.run()
-        except ReplicationError as error:
+        except Exception as error:  # noqa: BLE001  raised by whoever called `run`
             self._errors.append(error)
             if self.options.continuous:  # half of it, unnoticed, would be worse than none
                 self.stop()

@@ -17,7 +17,7 @@ Source: docs.couchdb.org, "Replication protocol": generate replication id, find 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from hashlib import sha256
 from typing import Any
@@ -27,6 +27,7 @@ import orjson
 from engines.replication.coding import encode
 from engines.replication.errors import PeerRefused
 from engines.replication.model import START, Document, Options, Peer, Report, Seq
+from engines.replication.pipeline import ahead
 
 _VERSION = 1
 _ENTRIES = 50
@@ -65,10 +66,19 @@ class Checkpoints:
         self._refused = False
         self._history: list[dict[str, Any]] = []
 
-    def find(self) -> Seq:
-        """The newest place that both ends know; the beginning where there is none."""
+    def find(self, verify: Callable[[Peer], None]) -> Seq:
+        """
+        The newest place that both ends know; the beginning where there is none.
+
+        Args:
+            verify: Called with a peer that has no record: is it there at all?
+        """
         at_source = self._source.get_local(self.id) if self._at_source else None
+        if at_source is None:
+            verify(self._source)
         at_target = self._target.get_local(self.id) if self._at_target else None
+        if at_target is None:
+            verify(self._target)
         self._refused = bool((at_target or {}).get(_REFUSED))
         self._at_source = self._at_source and not self._refused
         if self._alone or self._refused:
@@ -108,16 +118,31 @@ class Checkpoints:
 
     def save(self, record: Document) -> None:
         """Put *record* where it belongs and is not yet; the documents are at the target."""
+        # Neither counts without the other, so neither needs to be the first.
+        at_target = ahead(self._put_at_target(record))
+        try:
+            refused = self._at_source and not self._put_at_source(record)
+        finally:
+            for _ in at_target:
+                """Until it is there."""
+        if refused:
+            self._at_source, self._refused = False, True
+            if self._at_target:
+                self._target.put_local(self.id, {**record, _REFUSED: True})
+
+    def _put_at_source(self, record: Document) -> bool:
+        """False where it may be read and not written."""
+        try:
+            self._source.put_local(self.id, record)
+        except PeerRefused:
+            return False
+        return True
+
+    def _put_at_target(self, record: Document) -> Iterator[None]:
         if self._at_target and not self._target.writes_with_local:
             self._target.commit()
             self._target.put_local(self.id, record)
-        if self._at_source:
-            try:
-                self._source.put_local(self.id, record)
-            except PeerRefused:  # it may be read and not written
-                self._at_source, self._refused = False, True
-                if self._at_target:
-                    self._target.put_local(self.id, {**record, _REFUSED: True})
+        yield None
 
 
 def _history(record: Document | None) -> list[dict[str, Any]]:

@@ -43,7 +43,14 @@ class LocalPeer:
     def open(self, *, create: bool = False) -> None:
         """It is there, or it could not have been handed in."""
 
-    def changes(self, since: Seq, limit: int, choice: Choice) -> Page:
+    def changes(
+        self,
+        since: Seq,
+        limit: int,
+        choice: Choice,
+        *,
+        documents: bool = False,  # noqa: ARG002  to read them later costs no more
+    ) -> Page:
         if choice.filter is not None:
             raise InvalidInput(
                 f"filter {choice.filter!r}: a store has no filter functions",

@@ -114,11 +114,13 @@ class Page:
         rows: (id, its leaf revisions), in the order of the changes.
         last_seq: Behind the last of them.
         last: Whether there was no more.
+        documents: What came along, by id and revision.
     """
 
     rows: Sequence[tuple[str, Sequence[str]]]
     last_seq: Seq
     last: bool
+    documents: Mapping[tuple[str, str], Document] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +216,13 @@ class Peer(Protocol):
             PeerMissing: It is not, and *create* is not given.
         """
 
-    def changes(self, since: Seq, limit: int, choice: Choice) -> Page:
-        """What changed behind *since*: each document once, with all its leaves."""
+    def changes(self, since: Seq, limit: int, choice: Choice, *, documents: bool = False) -> Page:
+        """
+        What changed behind *since*: each document once, with all its leaves.
+
+        Args:
+            documents: The target lacks most of them: some may come along with the page.
+        """
 
     def wait(self, since: Seq, choice: Choice, heartbeat_s: float, stopped: Event) -> bool:
         """

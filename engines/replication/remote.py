@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from threading import Event
 from typing import Any
 
@@ -97,15 +98,22 @@ class RemotePeer:
 
     # --- changes -----------------------------------------------------------------------------
 
-    def changes(self, since: Seq, limit: int, choice: Choice) -> Page:
-        method, path, body = _changes_request(choice, since=since, limit=limit)
-        found = self._wire.ask(method, path, body).json()
+    def changes(self, since: Seq, limit: int, choice: Choice, *, documents: bool = False) -> Page:
+        given = {"since": since, "limit": limit}
+        if documents:
+            with suppress(TooLarge):  # it is read without them then
+                return self._page(choice, given | {"include_docs": True}, PARCEL_BYTES)
+        return self._page(choice, given, None)
+
+    def _page(self, choice: Choice, given: dict[str, Any], most: int | None) -> Page:
+        method, path, body = _changes_request(choice, **given)
+        found = self._wire.ask(method, path, body, limit=most).json()
         try:
             rows = [(row["id"], [c["rev"] for c in row["changes"]]) for row in found["results"]]
-            last_seq = found["last_seq"]
+            documents = dict(_firstborn(found["results"]))
+            return Page(rows, found["last_seq"], len(rows) < given["limit"], documents)
         except (KeyError, TypeError):
             raise PeerFault(f"{self.name}: these are no changes: {str(found)[:80]}") from None
-        return Page(rows, last_seq, len(rows) < limit)
 
     def wait(self, since: Seq, choice: Choice, heartbeat_s: float, stopped: Event) -> bool:
         method, path, body = _changes_request(
@@ -208,6 +216,19 @@ def _changes_request(choice: Choice, **given: Any) -> tuple[str, str, bytes | No
         path = "/_changes" + query(**given, filter="_selector")
         return "POST", path, encode({"selector": choice.selector})
     return "GET", "/_changes" + query(**choice.query_params, **given, filter=choice.filter), None
+
+
+def _firstborn(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], Document]]:
+    """
+    The documents in *rows* that are whole: of a first revision there is no history to be read.
+
+    Those with attachments are read anew, like all others.
+    """
+    for row in rows:
+        document = row.get("doc")
+        if document and document["_rev"].startswith("1-") and "_attachments" not in document:
+            document["_revisions"] = {"start": 1, "ids": [document["_rev"][2:]]}
+            yield (document["_id"], document["_rev"]), document
 
 
 def _inline(document: Document) -> Document:

@@ -46,6 +46,7 @@ from engines.replication.model import (
 from engines.replication.pace import Backoff, BatchSize
 from engines.replication.pipeline import ahead
 
+_MOSTLY = 0.8
 _RECORD_S = 5.0  # a continuous replication records its place so often, and when it stops
 
 
@@ -168,9 +169,7 @@ class Replicator:
 
     def _session(self) -> None:
         self.state = "starting"
-        self.source.open()
-        self.target.open(create=self.options.create_target)
-        found = self._records.find()
+        found = self._records.find(self._open)
         if not self._met:
             self._start = found or self.options.since or START
             self._met = True
@@ -185,6 +184,10 @@ class Replicator:
         finally:
             loads.close()
         self._record_now()
+
+    def _open(self, peer: Peer) -> None:
+        """Make sure that *peer* is there; one that has a record is."""
+        peer.open(create=peer is self.target and self.options.create_target)
 
     def _cope(self, error: ReplicationError) -> None:
         """Wait before another attempt; or raise *error*, if there is to be none."""
@@ -215,10 +218,14 @@ class Replicator:
     def _lots(self, since: Seq) -> Iterator[_Lot]:
         """Pages of changes, and which of their revisions the target lacks."""
         choice = self.options.choice
+        all_new = False
         while not self._stopped.is_set():
             self.state = "replicating"
-            page = self.source.changes(since, self._size.now, choice)
-            yield self._compared(page)
+            page = self.source.changes(since, self._size.now, choice, documents=all_new)
+            lot = self._compared(page)
+            # Where the last page was new to the target, and had no history, the next one will be.
+            all_new = sum(one.rev.startswith("1-") for one in lot.wanted) > _MOSTLY * lot.checked
+            yield lot
             if page.last:
                 if not self.options.continuous:
                     return
@@ -256,14 +263,22 @@ class Replicator:
         try:
             for lot in coming:
                 assert lot is not None  # noqa: S101  it is not asked to be told of idleness
-                parcels = self.source.read(lot.wanted, self.target.has_attachment)
-                before = next(parcels, Parcel()) if lot.wanted else Parcel()
-                for parcel in parcels if lot.wanted else ():
-                    yield _Load(lot, before, last=False)
+                before = None
+                for parcel in self._parcels(lot):
+                    if before is not None:
+                        yield _Load(lot, before, last=False)
                     before = parcel
-                yield _Load(lot, before, last=True)
+                yield _Load(lot, before or Parcel(), last=True)
         finally:
             coming.close()
+
+    def _parcels(self, lot: _Lot) -> Iterator[Parcel]:
+        there = lot.page.documents
+        came = [there[one.id, one.rev] for one in lot.wanted if (one.id, one.rev) in there]
+        if came:
+            yield Parcel(came)
+        if rest := [one for one in lot.wanted if (one.id, one.rev) not in there]:
+            yield from self.source.read(rest, self.target.has_attachment)
 
     def _write_all(self, loads: Iterator[_Load | None]) -> None:
         held_up: list[Failure] = []

@@ -205,6 +205,9 @@ class Handler(BaseHTTPRequestHandler):
             docs = self.store.read_revisions([(change.id, rev) for rev in change.revs])
             if kept := [{"rev": doc["_rev"]} for doc in docs if keep(doc)]:
                 rows.append({"seq": opaque(change.seq), "id": change.id, "changes": kept})
+                if self.query.get("include_docs") == "true":
+                    winner = {n: v for n, v in docs[0].items() if n != "_revisions"}
+                    rows[-1]["doc"] = winner
             if len(rows) == limit:
                 return rows, change.seq
         return rows, max(head, since)
