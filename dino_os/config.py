@@ -199,12 +199,17 @@ class Entities(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Cache(Struct, forbid_unknown_fields=True, frozen=True):
-    """What the documents are synchronised with."""
+    """The documents that lie here, what they are the same with, and the requests that wait."""
 
+    revs_limit: Annotated[int, Meta(ge=2)] = 1000
+    ttl_s: Seconds = 0
+    expire: Literal["local", "everywhere"] = "local"
     remote: str = ""
     remote_key: str = ""
     direction: Literal["both", "push", "pull"] = "both"
     continuous: bool = False
+    attempts: Positive = 12
+    keep_s: Annotated[float, Meta(gt=0)] = 30 * 86400.0
 
 
 class Settings(Struct, forbid_unknown_fields=True, frozen=True):

@@ -33,6 +33,7 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
     ),
     "engines.errors": ("DinoError", "InvalidInput", "JournalBroken"),
     "engines.journal": ("Journal",),
+    "engines.latent_cache": ("DocumentStore", "LatentCache", "OfflineQueue"),
     "engines.metrics": ("Gauge", "Meter", "MetricsCollector"),
     "engines.orchestrator": (
         "CycleSummary",

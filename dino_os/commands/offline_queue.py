@@ -21,7 +21,7 @@ def _ids(*states: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def known(workspace: Workspace) -> list[str]:
         if not workspace.documents_file.exists():
             return []
-        return [one.id for one in _found(workspace.offline_queue, states)]
+        return [one.id for one in _found(workspace.requests, states)]
 
     return click.argument("request", shell_complete=complete(known))
 
@@ -59,7 +59,7 @@ def list_requests(workspace: Workspace, state: str | None, show: int, as_json: b
     """Show the requests, in the order in which they were queued."""
     states = (state,) if state else _STATES[:3]
     there = workspace.documents_file.exists()
-    found = _found(workspace.offline_queue, states) if there else []
+    found = _found(workspace.requests, states) if there else []
     if as_json:
         output.emit_json({"requests": [one.as_dict() for one in found]})
         return
@@ -92,9 +92,9 @@ def _verb(
     @options.as_json
     @pass_workspace
     def verb(workspace: Workspace, request: str, as_json: bool) -> None:
-        found = _find(workspace.offline_queue, request)
-        does(workspace.offline_queue, found.id)
-        now = workspace.offline_queue.find(found.id)
+        found = _find(workspace.requests, request)
+        does(workspace.requests, found.id)
+        now = workspace.requests.find(found.id)
         output.answer(now.as_dict(), f"{found.id} {done}", as_json=as_json)
 
 

@@ -38,6 +38,7 @@ def open_workspace(ctx: click.Context) -> Workspace:
 
 
 def _leave(workspace: Workspace) -> None:
+    workspace.settle()
     if any(journal.wrote for journal in workspace.opened):
         from dino_os.upkeep import after_writing  # noqa: PLC0415  only behind a command that wrote
 

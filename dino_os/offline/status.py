@@ -20,7 +20,7 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
     there = workspace.documents_file.exists()
     return {
         **(_documents(workspace) if there else {"documents": 0, "deleted": 0, "conflicts": 0}),
-        "queue": workspace.offline_queue.status() if there else {},
+        "queue": workspace.requests.status() if there else {},
         "remote": syncing.url or None,
         "direction": settings.direction,
         "continuous": settings.continuous,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dino_os.workspace.folder import Folder
-from engines.errors import JournalError
+from engines.errors import DinoError, JournalError
 
 if TYPE_CHECKING:
     from dino_os.payments.sandbox import SandboxLedger
@@ -131,36 +131,6 @@ class Engines(Folder):
             ),
         )
 
-    @property
-    def documents_file(self) -> Path:
-        return self.memory / "cache" / "documents.db"
-
-    @cached_property
-    def documents(self) -> DocumentStore:
-        from engines.latent_cache import DocumentStore  # noqa: PLC0415
-
-        return DocumentStore(
-            self.documents_file,
-            self.own_journal("cache_log"),
-            read_only=self.rehearsal,
-            timeout_s=self.config.settings.system.lock_timeout_s,
-        )
-
-    @cached_property
-    def offline_queue(self) -> OfflineQueue:
-        from engines.latent_cache import OfflineQueue  # noqa: PLC0415
-
-        return OfflineQueue(self.documents)
-
-    @cached_property
-    def cache(self) -> LatentCache:
-        from dino_os.offline.syncing import Syncing  # noqa: PLC0415
-        from engines.latent_cache import LatentCache  # noqa: PLC0415
-
-        syncing = Syncing(cast("Workspace", self))  # of which this is a part
-        remote = syncing.bring if syncing.is_configured else None
-        return LatentCache(store=self.documents, requests=self.offline_queue, remote=remote)
-
     def metrics(self, window_s: float | None = None) -> MetricsCollector:
         """What the journals and the engines have to show, of the last *window_s* seconds or all."""
         from engines.metrics import MetricsCollector  # noqa: PLC0415
@@ -171,9 +141,60 @@ class Engines(Folder):
         with contextlib.suppress(JournalError):
             if (self.memory / "engine_state.jsonl").exists():
                 found.integrate(resource_engine=self.resources)
-            if self.documents_file.exists():
-                found.integrate(latent_cache=self.cache)
+        if self.documents_file.exists():
+            found.integrate(latent_cache=self.cache)
         return found
+
+    # --- the latent cache --------------------------------------------------------------------
+
+    @property
+    def documents_file(self) -> Path:
+        return self.memory / "cache" / "documents.db"
+
+    @cached_property
+    def documents(self) -> DocumentStore:
+        from engines.latent_cache import DocumentStore  # noqa: PLC0415
+
+        settings = self.config.settings
+        return DocumentStore(
+            self.documents_file,
+            self.own_journal("cache_log"),
+            revs_limit=settings.cache.revs_limit,
+            expire=settings.cache.expire,
+            read_only=self.rehearsal,
+            timeout_s=settings.system.lock_timeout_s,
+        )
+
+    @cached_property
+    def requests(self) -> OfflineQueue:
+        """The requests that wait for the network."""
+        from engines.latent_cache import OfflineQueue  # noqa: PLC0415
+
+        settings = self.config.settings.cache
+        return OfflineQueue(self.documents, attempts=settings.attempts, keep_s=settings.keep_s)
+
+    @cached_property
+    def cache(self) -> LatentCache:
+        from dino_os.offline.syncing import Syncing  # noqa: PLC0415
+        from engines.latent_cache import LatentCache  # noqa: PLC0415
+
+        ttl_s = self.config.settings.cache.ttl_s or None
+        syncing = Syncing(cast("Workspace", self))  # of which this is a part
+        remote = syncing.bring if syncing.is_configured else None
+        return LatentCache(store=self.documents, requests=self.requests, remote=remote, ttl_s=ttl_s)
+
+    def journals(self) -> list[Path]:
+        # Whoever asks for them reads them: nothing of the cache's may still be on its way there.
+        if self.documents_file.exists():
+            with contextlib.suppress(DinoError):  # what does not stand, its own check will tell
+                self.documents.settle()
+        return super().journals()
+
+    def settle(self) -> None:
+        """Have the journals say all that was done through this object."""
+        if "documents" in vars(self):
+            with contextlib.suppress(DinoError):
+                self.documents.settle()
 
     @cached_property
     def checkpoints(self) -> CheckpointLog:

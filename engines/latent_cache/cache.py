@@ -73,6 +73,7 @@ class LatentCache:
         remote: What `sync` brings the documents to: a peer of `engines.replication`, or a function
             that is given the store.  Without one the cache is nobody's replica: what is done online
             waits for nothing, and what is done offline for `sync` alone.
+        ttl_s: Of values that are set without one; None is for ever.
         settings: As of `DocumentStore`.
 
     Attributes:
@@ -88,11 +89,13 @@ class LatentCache:
         store: DocumentStore | None = None,
         requests: OfflineQueue | None = None,
         remote: Remote = None,
+        ttl_s: float | None = None,
         **settings: Any,
     ) -> None:
         self.store = store or _opened(cache_dir, settings)
         self.requests = requests or OfflineQueue(self.store)
         self.remote = remote
+        self._ttl_s = ttl_s
         self.online = True
         self._hits = self._misses = 0
 
@@ -120,13 +123,13 @@ class LatentCache:
         Args:
             key: Text of at most 4,096 characters.
             value: Any JSON value of at most 8 MiB.
-            ttl: For so many seconds; None is for ever.
+            ttl: For so many seconds; None is as long as the cache keeps what names no time.
 
         Raises:
             InvalidInput: Key, value or time are none of these.
             CacheError: It cannot be written.
         """
-        self.store.set(_id_of(key), {_VALUE: value}, ttl_s=ttl)
+        self.store.set(_id_of(key), {_VALUE: value}, ttl_s=self._ttl_s if ttl is None else ttl)
 
     def get(self, key: str) -> Any:
         """The value under *key*; None where there is none, or its time is up."""

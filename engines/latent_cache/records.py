@@ -49,6 +49,11 @@ class Records:
         """Whether there are enough of them to be moved."""
         return self._waiting >= _MOVED_AT
 
+    def let_go(self) -> None:
+        """Close the journal, which opens again when it is used: a fork shares the parent's lock."""
+        if self._journal:
+            self._journal.close()
+
     def note(self, db: sqlite3.Connection, at: float, entries: list[Entry]) -> None:
         """Keep *entries*, in the transaction that makes the changes they speak of."""
         if self._journal is None or not entries:

@@ -40,12 +40,10 @@ class DocumentStore(Writing):
         Their revisions stay known, so that nothing brings them back that is not newer.
         """
         swept = 0
-        while True:
-            with self.reading() as db:
-                if db.execute(_DUE, [self.clock(), 1]).fetchone() is None:
-                    return swept
+        while self._is_due():
             with self.changing() as batch:
                 swept += self._sweep(batch)
+        return swept
 
     def purge(self, doc_id: str) -> bool:
         """
@@ -89,6 +87,16 @@ class DocumentStore(Writing):
             "attachments": attachments,
             "bytes": freed,
         }
+
+    def _tidy(self) -> None:
+        if not self._read_only and self._is_due():
+            with self.changing() as batch:
+                self._sweep(batch)
+        super()._tidy()
+
+    def _is_due(self) -> bool:
+        with self.reading() as db:
+            return db.execute(_DUE, [self.clock(), 1]).fetchone() is not None
 
     def _sweep(self, batch: Batch) -> int:
         rows = batch.db.execute(_DUE, [batch.now, _AT_ONCE]).fetchall()

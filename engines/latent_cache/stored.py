@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -61,6 +62,7 @@ class Stored:
         self._guard = self._database.guard
         self._records = Records(self._database, journal)
         self._changed = threading.Condition()
+        self._tidying = False
         _open_stores.add(self)
 
     def settle(self) -> int:
@@ -79,7 +81,7 @@ class Stored:
         """Settle, and let go of the file; it opens again when it is used."""
         if self._database.connection:
             with contextlib.suppress(JournalError, CacheError):  # it is moved at the next open
-                self.settle()
+                self._tidy()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -89,6 +91,11 @@ class Stored:
         self.close()
 
     # --- for the parts of this package -------------------------------------------------------
+
+    def begin_anew(self) -> None:
+        """In a child after a fork: share no lock with the parent."""
+        self._changed = threading.Condition()
+        self._records.let_go()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -111,11 +118,19 @@ class Stored:
                 self._records.note(db, batch.now, batch.entries)
         with self._changed:
             self._changed.notify_all()
-        if self._records.due:
-            with contextlib.suppress(JournalError):  # the change stands, and so does its record
-                self._records.settle()
+        if self._records.due and not self._tidying:
+            self._tidying = True
+            try:
+                self._tidy()
+            finally:
+                self._tidying = False
 
     # --- below the face ----------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """What is done now and then, behind a change that stands whatever becomes of this."""
+        with contextlib.suppress(JournalError):
+            self._records.settle()
 
     def _open(self) -> sqlite3.Connection:
         """Open the file, and move what a process that died left to be moved."""
@@ -149,3 +164,11 @@ def _close_all() -> None:
     for store in list(_open_stores):
         with contextlib.suppress(Exception):  # what is pending is moved at the next open
             store.close()
+
+
+def _begin_anew() -> None:
+    for store in list(_open_stores):
+        store.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

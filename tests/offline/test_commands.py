@@ -54,9 +54,9 @@ def test_requests_that_wait_are_shown_held_released_dropped_and_tried_again(
     here = Workspace(workspace)
     request = Request("POST", "/readings", {"Authorization": "Bearer canary"}, b"canary body")
     first, second = (
-        here.offline_queue.put("wealth", "skill:x", request, authorised=True).id for _ in "ab"
+        here.requests.put("wealth", "skill:x", request, authorised=True).id for _ in "ab"
     )
-    here.offline_queue.give_up(second, "answered with 404")
+    here.requests.give_up(second, "answered with 404")
     here.documents.close()
     listed = dino("offline", "queue", "--json")
     assert [(one["id"], one["state"]) for one in listed.json["requests"]] == [
