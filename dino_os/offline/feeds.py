@@ -8,13 +8,15 @@ A live feed costs no thread: one thread for all of them waits for the store.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from dino_os.offline.wire import Answer, Call, as_json, refuse, texts, told
+from engines.latent_cache import Missing
 
 if TYPE_CHECKING:
     from engines.latent_cache import Change, DocumentStore
@@ -116,26 +118,39 @@ def normal(store: DocumentStore, call: Call) -> Answer:
     )
     if asked.descending:
         found = found[::-1][: asked.limit]
-    rows = [_row(store, asked, change) for change in found]
+    rows = _rows(store, asked, found)
     full = asked.limit is not None and len(found) >= asked.limit
     last = found[-1].seq if full else max(newest, asked.since)
     # At most so many are left: each document stands once, at its latest place.
     return Answer({"results": rows, "last_seq": last, "pending": max(newest - last, 0)})
 
 
-def _row(store: DocumentStore, asked: Asked, change: Change) -> dict[str, Any]:
-    revs = [{"rev": rev} for rev in change.revs]
-    row: dict[str, Any] = {"seq": change.seq, "id": change.id, "changes": revs}
-    if change.deleted:
-        row["deleted"] = True
-    if asked.include_docs:
-        row["doc"] = store.get(
-            change.id,
-            rev=change.revs[0],
-            attachments=asked.attachments,
-            conflicts=asked.conflicts,
-        )
-    return row
+def _rows(store: DocumentStore, asked: Asked, found: Sequence[Change]) -> list[dict[str, Any]]:
+    docs = _documents(store, asked, found) if asked.include_docs else {}
+    rows = []
+    for change in found:
+        revs = [{"rev": rev} for rev in change.revs]
+        row: dict[str, Any] = {"seq": change.seq, "id": change.id, "changes": revs}
+        if change.deleted:
+            row["deleted"] = True
+        if asked.include_docs:
+            row["doc"] = docs.get(change.id)
+        rows.append(row)
+    return rows
+
+
+def _documents(
+    store: DocumentStore, asked: Asked, found: Sequence[Change]
+) -> dict[str, dict[str, Any]]:
+    """By id; without those that were replaced since, whose next change is in the feed."""
+    docs = {doc["_id"]: doc for doc in store.read_revisions([(c.id, c.revs[0]) for c in found])}
+    for doc_id, doc in docs.items():
+        del doc["_revisions"]
+        if asked.conflicts or (asked.attachments and "_attachments" in doc):
+            with contextlib.suppress(Missing):
+                more = {"attachments": asked.attachments, "conflicts": asked.conflicts}
+                docs[doc_id] = store.get(doc_id, rev=doc["_rev"], **more)
+    return docs
 
 
 # --- live ---------------------------------------------------------------------------------------
@@ -239,7 +254,7 @@ class LiveFeed:
                 doc_ids=self._asked.doc_ids,
                 all_leaves=self._asked.all_leaves,
             )
-            rows = [_row(self._store, self._asked, change) for change in found]
+            rows = _rows(self._store, self._asked, found)
         self._at = found[-1].seq if found else max(newest, self._at)
         if self._left is not None:
             self._left -= len(found)

@@ -215,6 +215,8 @@ def test_changes_since_a_place_and_of_some_documents(client: Client) -> None:
     first = client.ok("GET", "/_changes?limit=1&include_docs=true")
     assert first["results"][0]["doc"]["_id"] == "b"
     assert (first["last_seq"], first["pending"] > 0) == (first["results"][0]["seq"], True)
+    told = client.ok("GET", "/_changes?include_docs=true&conflicts=true&attachments=true")
+    assert told["results"][2]["doc"]["_conflicts"] == [FIRST]
     rest = client.ok("GET", f"/_changes?since={first['last_seq']}")
     assert [row["id"] for row in rest["results"]] == ["c", "a"]
     assert client.ok("GET", "/_changes?since=now")["results"] == []
