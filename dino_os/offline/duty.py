@@ -95,7 +95,9 @@ class _Running:
             if side.state == "waiting" and side.last_error:
                 self._log.unreached(direction, self._syncing.shown, side.last_error.message)
             elif side.state == "listening":
-                self._note_if_new(direction, side.report)
+                report = side.report
+                self._note_if_new(direction, report)
+                self._syncing.settle(direction, report)
 
     def _note_if_new(self, direction: str, report: Report) -> None:
         before = self._noted.get(direction)

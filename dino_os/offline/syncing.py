@@ -81,6 +81,7 @@ class Syncing:
             self._workspace.offline_log.unreached(direction, self.shown, error.message)
             return {**told, "reached": False, "reason": error.message}
         facts = self.note(direction, report)
+        self.settle(direction, report)
         return {**told, **facts, "errors": [failure.as_dict() for failure in report.errors]}
 
     def bring(self, store: DocumentStore) -> None:
@@ -105,9 +106,12 @@ class Syncing:
         }
         facts |= {"ok": report.ok, "end_last_seq": report.end_last_seq}
         self._workspace.offline_log.synced(direction, self.shown, **facts)
+        return facts
+
+    def settle(self, direction: str, report: Report) -> None:
+        """What was pushed waits no more."""
         if direction == PUSH and report.ok:
             self._workspace.cache.mark_synced(int(report.end_last_seq))
-        return facts
 
     def here(self) -> LocalPeer:
         from engines.replication import LocalPeer  # noqa: PLC0415
