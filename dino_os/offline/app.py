@@ -70,6 +70,7 @@ class Application:
                 allow_headers=_HEADERS,
                 expose_headers=("etag",),
                 allow_credentials=True,
+                allow_private_network=True,  # a page from the web, a server on loopback
                 max_age=_PREFLIGHT_S,
             )
 

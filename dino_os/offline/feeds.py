@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from dino_os.errors import DinoError
 from dino_os.offline.wire import Answer, Call, as_json, refuse, texts, told
 from engines.latent_cache import Missing
 
@@ -75,7 +76,7 @@ class Asked:
 
 def is_live(call: Call) -> bool:
     """Whether the answer goes on as long as it is read."""
-    return call.query.get("feed", "normal") in _LIVE
+    return call.query.get("feed", "normal") in _LIVE and call.method in {"GET", "POST"}
 
 
 def _since(store: DocumentStore, call: Call) -> int:
@@ -196,9 +197,12 @@ class News:
 
     async def _look(self) -> None:
         while self._waiting and not self.closed:
-            if await asyncio.to_thread(self._store.wait, self._seen, _LOOK_S):
-                self._seen = int((await asyncio.to_thread(self._store.info))["update_seq"])
-                self._wake()
+            try:
+                if await asyncio.to_thread(self._store.wait, self._seen, _LOOK_S):
+                    self._seen = int((await asyncio.to_thread(self._store.info))["update_seq"])
+                    self._wake()
+            except DinoError:  # who reads next will hear of it
+                await asyncio.sleep(_LOOK_S)
 
     def _wake(self) -> None:
         self._event.set()

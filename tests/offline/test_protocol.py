@@ -349,7 +349,9 @@ def test_a_page_may_ask_where_its_origin_was_named(read_only: Client) -> None:
         "Access_Control_Request_Method": "PUT",
         "Access_Control_Request_Headers": "authorization",
     }
-    status, headers, _ = read_only.raw("OPTIONS", "/cache", Origin="https://app.site", **ask)
+    local = {**ask, "Access_Control_Request_Private_Network": "true"}
+    status, headers, _ = read_only.raw("OPTIONS", "/cache", Origin="https://app.site", **local)
+    assert headers["access-control-allow-private-network"] == "true"
     assert (status, headers["access-control-allow-origin"]) == (200, "https://app.site")
     status, headers, _ = read_only.raw("GET", "/cache", Origin="https://app.site")
     assert (status, headers["access-control-allow-origin"]) == (200, "https://app.site")
