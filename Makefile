@@ -32,6 +32,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/sandbox.py
 	@$(BIN)/python bench/security.py
 	@$(BIN)/python bench/tasks.py
+	@$(BIN)/python bench/replication.py
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Dino needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'
@@ -44,10 +45,10 @@ $(VENV)/.runtime: $(VENV)/.created pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime
+$(VENV)/.development: $(VENV)/.runtime tests/interop/couch/package-lock.json
 	@$(BIN)/python -m pip install --quiet --group dev
 	@./tests/install-peers $(AS_ROOT)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) tests/interop/couch/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

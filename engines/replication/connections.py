@@ -225,6 +225,11 @@ class Connections:
         except ReplicationError as error:
             error.message = f"{self._address}: {error.message}"
             raise
+        except (exceptions.NewConnectionError, exceptions.ConnectTimeoutError) as error:
+            kind = type(error).__name__
+            raise PeerUnreachable(
+                f"no connection to {self._address} ({kind})", offline=True
+            ) from None
         except exceptions.TimeoutError:
             raise PeerTimedOut(f"{self._address} does not answer in time") from None
         except exceptions.SSLError as error:

@@ -39,15 +39,22 @@ class PeerUnreachable(ReplicationError):
 
     Attributes:
         retry_after_s: When the peer said that it wants to be asked again.
+        offline: Whether not even a connection came about.
     """
 
     exit_code = 4
 
     def __init__(
-        self, message: str, *, hint: str | None = None, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        retry_after_s: float | None = None,
+        offline: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+        self.offline = offline
 
 
 class PeerTimedOut(PeerUnreachable):

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from engines.replication.address import doc_path, query
 from engines.replication.coding import encode
 from engines.replication.connections import Answer
-from engines.replication.errors import PeerFault, PeerMissing, TooLarge
+from engines.replication.errors import PeerFault, PeerMissing, ReplicationError, TooLarge
 from engines.replication.model import PARCEL_BYTES, Document, Failure, Parcel, Wanted
 from engines.replication.multipart import documents_of
 from engines.replication.wire import Wire
@@ -58,10 +58,10 @@ class Fetching:
         path = "/_bulk_get" + query(revs=True, latest=True, attachments=attachments or None)
         try:
             answer = self._wire.ask("POST", path, encode({"docs": asked}), fine=_KNOWS_NO_BULK)
-        except TooLarge:
-            if len(wanted) < 2:  # noqa: PLR2004  there are no halves of one
-                raise
-            return self._halves(wanted, attachments=attachments)
+        except TooLarge as error:
+            if len(wanted) > 1:
+                return self._halves(wanted, attachments=attachments)
+            return [], [_unreadable(wanted[0].id, wanted[0].rev, error)]
         if answer.ok:
             return self._bulk_found(answer, wanted)
         if answer.said().get("reason") in {"no_db_file", "Database does not exist."}:
@@ -132,12 +132,7 @@ class Fetching:
                 self._fill(document, has)
                 whole.append(document)
             except (TooLarge, PeerMissing) as error:
-                failed.append(
-                    Failure(
-                        *(document["_id"], document["_rev"], error.code, error.message),
-                        refused=True,
-                    )
-                )
+                failed.append(_unreadable(document["_id"], document["_rev"], error))
         return Parcel(whole, failed)
 
     def _fill(self, document: Document, has: Has) -> None:
@@ -225,6 +220,11 @@ def _failed(doc_id: str, told: dict[str, Any]) -> Failure:
         f"not read: {str(told.get('reason') or error)[:200]}",
         refused=refused,
     )
+
+
+def _unreadable(doc_id: str, rev: str, error: ReplicationError) -> Failure:
+    """It is larger than may be held here, or its attachment is not there: nor will it be."""
+    return Failure(doc_id, rev, error.code, f"not read: {error.message}", refused=True)
 
 
 def _unanswered(one: Wanted) -> Failure:

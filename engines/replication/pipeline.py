@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from queue import Empty, Queue
+from queue import Empty, Full, Queue
 from typing import TypeVar, cast
 
 T = TypeVar("T")
 _END = object()
+_LOOK_S = 0.1  # so often one with no room for its item looks whether it is still wanted
+_END_S = 2.0
 
 
 def ahead(items: Iterator[T], *, idle_s: float | None = None) -> Generator[T | None]:
@@ -24,11 +26,17 @@ def ahead(items: Iterator[T], *, idle_s: float | None = None) -> Generator[T | N
     lane: Queue[T | object] = Queue(1)
     left = threading.Event()
 
+    def put(item: object) -> None:
+        while not left.is_set():
+            with suppress(Full):
+                lane.put(item, timeout=_LOOK_S)
+                return
+
     def fill() -> None:
         last: object = _END
         try:
             for item in items:
-                lane.put(item)
+                put(item)
                 if left.is_set():
                     break
         except BaseException as error:  # noqa: BLE001  raised on the other side
@@ -36,7 +44,7 @@ def ahead(items: Iterator[T], *, idle_s: float | None = None) -> Generator[T | N
         finally:
             if close := getattr(items, "close", None):
                 close()
-            lane.put(last)
+            put(last)
 
     thread = threading.Thread(target=fill, daemon=True)
     thread.start()
@@ -44,10 +52,8 @@ def ahead(items: Iterator[T], *, idle_s: float | None = None) -> Generator[T | N
         yield from _taken(lane, idle_s)
     finally:
         left.set()
-        while thread.is_alive():  # it may wait for room, or be just about to end
-            with suppress(Empty):
-                lane.get_nowait()
-            thread.join(0.005)
+        # It ends by itself; one that is in the middle of a request is not waited for.
+        thread.join(_END_S)
 
 
 def _taken(lane: Queue[T | object], idle_s: float | None) -> Iterator[T | None]:

@@ -13,7 +13,7 @@ from engines.replication.address import parse, query
 from engines.replication.coding import encode
 from engines.replication.connections import Http
 from engines.replication.credentials import Credentials, Shown
-from engines.replication.errors import PeerFault, PeerMissing, TooLarge
+from engines.replication.errors import PeerFault, PeerMissing, PeerUnreachable, TooLarge
 from engines.replication.fetching import Fetching
 from engines.replication.model import (
     PARCEL_BYTES,
@@ -29,7 +29,10 @@ from engines.replication.wire import Wire, credentials_of
 
 _NOT_FOUND = 404
 _IS_THERE_NOW = frozenset({412})
-_HAS_NO_SUCH_THING = frozenset({404, 405, 501})
+_CONFLICT = frozenset({409})
+_TRIES = 3
+# No such thing there, or not for us: then it has to do without.
+_CANNOT_COMMIT = frozenset({401, 403, 404, 405, 501})
 # What no repetition mends: not allowed, no document, too large, known by a name that cannot be.
 _REFUSALS = frozenset(
     {
@@ -187,23 +190,25 @@ class RemotePeer:
         return dict(found)
 
     def put_local(self, local_id: str, document: Document) -> None:
-        for again in (True, False):
-            told = {**document, "_id": f"_local/{local_id}"}
-            told.pop("_rev", None)
+        bare = {name: value for name, value in document.items() if name not in {"_id", "_rev"}}
+        for _ in range(_TRIES):
+            told = {"_id": f"_local/{local_id}", **bare}
             if rev := self._local_revs.get(local_id):
                 told["_rev"] = rev
-            # 409: somebody wrote it since; or we did, and the answer was lost.
-            fine = frozenset({409}) if again else frozenset[int]()
-            answer = self._wire.ask("PUT", f"/_local/{local_id}", encode(told), fine=fine)
+            answer = self._wire.ask("PUT", f"/_local/{local_id}", encode(told), fine=_CONFLICT)
             if answer.ok:
                 with self._guard:
                     self._local_revs[local_id] = answer.json()["rev"]
                 return
-            self.get_local(local_id)
+            # Somebody wrote it since; or we did, and the answer was lost.
+            found = self.get_local(local_id) or {}
+            if all(found.get(name) == value for name, value in bare.items()):
+                return
+        raise PeerUnreachable(f"{self.name}: somebody else keeps writing the same record")
 
     def commit(self) -> None:
         if self._commits:
-            answer = self._wire.ask("POST", "/_ensure_full_commit", b"{}", fine=_HAS_NO_SUCH_THING)
+            answer = self._wire.ask("POST", "/_ensure_full_commit", b"{}", fine=_CANNOT_COMMIT)
             self._commits = answer.ok
 
 

@@ -193,15 +193,17 @@ class Replicator:
         """Wait before another attempt; or raise *error*, if there is to be none."""
         if self._stopped.is_set():
             return  # it was cut off because of that
-        if isinstance(error, PeerTimedOut | TooLarge):
-            if isinstance(error, TooLarge) and self._size.now == 1:
-                raise error
-            self._size.was_too_much()
-        elif not isinstance(error, PeerUnreachable):
+        if not isinstance(error, PeerUnreachable | TooLarge):
             raise error
+        if isinstance(error, TooLarge) and self._size.now > 1:
+            self._size.was_too_much()
+            return
+        if isinstance(error, PeerTimedOut):
+            self._size.was_too_much()
         # Somebody waits for one that ends: who is not there at all will not be there in a moment.
-        tried_enough = not self._met or self._backoff.failures + 1 >= self.options.attempts
-        if tried_enough and not self.options.continuous:
+        absent = not self._met and getattr(error, "offline", False)
+        tried_enough = self._backoff.failures + 1 >= self.options.attempts
+        if (absent or tried_enough) and not self.options.continuous:
             raise error
         self.last_error = error
         self.state = "waiting"
@@ -298,16 +300,15 @@ class Replicator:
         """Write a parcel; the record of its place, where that went with it."""
         documents = load.parcel.documents
         self._count["docs_read"] += len(documents)
-        self._count["docs_written"] += len(documents)
         record = None
         if load.last:
             self._count["missing_checked"] += load.lot.checked
             self._count["missing_found"] += len(load.lot.wanted)
             if self.target.writes_with_local and not held_up and self._is_due(load.lot.page):
-                record = self._record(load.lot.page.last_seq)
+                record = self._record(load.lot.page.last_seq, coming=len(documents))
         local = self._records.local(record) if record else {}
         failures = self.target.write(documents, local) if documents or local else ()
-        self._count["docs_written"] -= len(failures)
+        self._count["docs_written"] += len(documents) - len(failures)
         self._count["doc_write_failures"] += sum(one.refused for one in failures)
         for failure in (*load.parcel.failures, *failures):
             self._errors[failure.id, failure.rev] = failure
@@ -338,8 +339,11 @@ class Replicator:
         recently = time.monotonic() - self._recorded_at < _RECORD_S
         return self._moves(page) and not (self.options.continuous and recently)
 
-    def _record(self, seq: Seq) -> Document:
-        return self._records.record(replace(self.report, end_last_seq=seq), self._clock())
+    def _record(self, seq: Seq, coming: int = 0) -> Document:
+        """The record of having got to *seq*, once *coming* documents are written with it."""
+        written = self._count["docs_written"] + coming
+        report = replace(self.report, end_last_seq=seq, docs_written=written)
+        return self._records.record(report, self._clock())
 
     def _record_now(self) -> None:
         """Record the place, if that is not done yet."""
