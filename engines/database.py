@@ -172,6 +172,7 @@ def connect(path: Path, mode: str, timeout_s: float) -> sqlite3.Connection:
         check_same_thread=False,  # `guard` sees to it
     )
     db.execute("PRAGMA synchronous=FULL")  # acknowledged means durable
+    db.execute("PRAGMA secure_delete=FAST")  # what is deleted is overwritten where it costs nothing
     db.execute("PRAGMA trusted_schema=OFF")  # a file from elsewhere runs nothing of its own
     return db
 

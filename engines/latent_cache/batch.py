@@ -11,24 +11,38 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from random import getrandbits
 from typing import Any
 
 import orjson
 
 from engines.errors import InvalidInput
 from engines.latent_cache.errors import MissingStub
-from engines.latent_cache.tree import Leaf, rank
+from engines.latent_cache.tree import Body, Leaf, rank
 from engines.latent_cache.wire import Attachment, stub_of
 
 GONE = -1.0  # expired, and the body has gone
 _AT_ONCE = 500  # parameters that every SQLite takes
 _LEAF = "path, attachments, body"
-_FIND = f"SELECT id, rev, deleted, own, losers, expires, {_LEAF} FROM docs WHERE id IN "  # noqa: S608
+_FIND = f"SELECT id, seq, rev, deleted, own, losers, expires, {_LEAF} FROM docs WHERE id IN "  # noqa: S608
 _LOSERS = f"SELECT id, pos, hash, deleted, {_LEAF} FROM losers WHERE id IN "  # noqa: S608
-_PUT = "INSERT OR REPLACE INTO docs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = (
+    *("seq", "rev", "deleted", "own", "losers", "expires"),
+    *("at", "path", "attachments", "body"),
+)
+_PUT = (
+    f"INSERT INTO docs (id, {', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)}"
+)
+_FEED = "INSERT INTO feed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PENDING = "INSERT INTO pending (behind, token, at, entries) VALUES (?, ?, ?, ?)"
+LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM feed"
 _PUT_LOSER = "INSERT INTO losers VALUES (?, ?, ?, ?, ?, ?, ?)"
 Entry = tuple[str, dict[str, Any]]
 """An event of the journal that a change is: type and payload."""
+Fact = tuple[str, bool, bytes, int]
+"""Of a leaf: its revision, whether it is a deletion, SHA-256 and size of its body."""
+_NOTHING = (None, None, None, None)
 
 
 @dataclass(slots=True)
@@ -42,6 +56,8 @@ class Found:
         own: Whether it was edited here last.
         was: What it counted as before: "live", "dead", or neither.
         losers: How many rows of losing leaves there were.
+        seq: Where it stood in the feed of changes; None where there was none.
+        told: What the journal will say of it: see `fact`.
     """
 
     leaves: list[Leaf]
@@ -49,6 +65,8 @@ class Found:
     own: bool
     was: str
     losers: int
+    seq: int | None
+    told: Fact | None = None
     changed: bool = False
 
     def is_hidden(self, now: float) -> bool:
@@ -68,28 +86,28 @@ class Batch:
     Args:
         now: When it happens.
         limit: How many revisions of a path are kept.
+        records: Whether there is a journal to be told.
     """
 
-    def __init__(self, db: sqlite3.Connection, now: float, limit: int) -> None:
+    def __init__(self, db: sqlite3.Connection, now: float, limit: int, *, records: bool) -> None:
         self.db = db
         self.now = now
         self.limit = limit
-        self.entries: list[Entry] = []
         self.docs: dict[str, Found] = {}
+        self.changes = 0  # of documents, and others
+        self._records = records
+        self._entries: list[Entry] = []
         self._blobs: dict[str, bytes] = {}
-        self.seq, self._live, self._dead = db.execute(
-            "SELECT seq, live, dead FROM counts"
-        ).fetchone()
-        self._first_seq = self.seq
 
     def load(self, ids: Collection[str]) -> None:
         """Look *ids* up, those that are not known yet."""
         wanted = [name for name in ids if name not in self.docs]
         split: dict[str, Found] = {}
-        for name, rev, deleted, own, losers, expires, *rest in select(self.db, _FIND, wanted):
+        for row in select(self.db, _FIND, wanted):
+            name, seq, rev, deleted, own, losers, expires, *rest = row
             pos, _, hash_ = rev.partition("-")
             leaf = Leaf(int(pos), hash_, rest[0], bool(deleted), rest[1], rest[2])
-            found = self.docs[name] = Found([leaf], expires, bool(own), "", losers)
+            found = self.docs[name] = Found([leaf], expires, bool(own), "", losers, seq)
             found.was = found.counts_as
             if losers:
                 split[name] = found
@@ -99,7 +117,7 @@ class Batch:
             found.leaves.sort(key=rank, reverse=True)
         for name in wanted:
             if name not in self.docs:
-                self.docs[name] = Found([], None, False, "", 0)  # noqa: FBT003
+                self.docs[name] = Found([], None, False, "", 0, None)  # noqa: FBT003
 
     def set(self, name: str, leaves: list[Leaf], expires: float | None, *, own: bool) -> None:
         """*name* has these leaves now, winner first."""
@@ -120,23 +138,14 @@ class Batch:
 
     def note(self, event_type: str, **payload: Any) -> None:
         """Have the journal say so."""
-        self.entries.append((event_type, payload))
+        self._entries.append((event_type, payload))
 
     def note_leaf(self, name: str, leaf: Leaf) -> None:
-        body = leaf.body or b""
-        raw = body if isinstance(body, bytes) else body.encode()
-        # In full, not through `note`: of thousands in a batch each has one.
-        self.entries.append(
-            (
-                "document_deleted" if leaf.deleted else "document_written",
-                {
-                    "id": name,
-                    "rev": f"{leaf.pos}-{leaf.hash}",
-                    "sha256": sha256(raw).hexdigest(),
-                    "size_bytes": len(raw),
-                },
-            )
-        )
+        """Have the journal say that *name* has this leaf, with the change itself."""
+        found, told = self.docs[name], fact(f"{leaf.pos}-{leaf.hash}", leaf.body, leaf.deleted)
+        if found.told is not None:  # of several in a transaction the feed has one
+            self._entries.append(event_of(name, *found.told))
+        found.told = told
 
     # --- attachments -------------------------------------------------------------------------
 
@@ -196,29 +205,50 @@ class Batch:
     def flush(self) -> None:
         """Write all of it."""
         changed = [(name, found) for name, found in self.docs.items() if found.changed]
-        self._write_losers(changed)
-        self.db.executemany(_PUT, self._rows(changed))
+        token = getrandbits(63) if self._records else None
+        seq = 0
+        if changed or self._entries:
+            (seq,) = self.db.execute(LAST_SEQ).fetchone()
+        if changed:
+            self._write_losers(changed)
+            self.db.executemany(_PUT, self._rows(changed, seq))
+            self.db.executemany(_FEED, self._feed(changed, seq, token))
+            self._count(changed)
         if self._blobs:
             rows = [(d, sha256(data).digest(), data) for d, data in self._blobs.items()]
             self.db.executemany("INSERT INTO blobs VALUES (?, ?, ?)", rows)
-        if self.seq != self._first_seq:
-            self.db.execute(
-                "UPDATE counts SET seq = ?, live = ?, dead = ?", (self.seq, self._live, self._dead)
-            )
+        if self._entries and self._records:
+            row = (seq + len(changed), token, self.now, orjson.dumps(self._entries))
+            self.db.execute(_PENDING, row)
+        self.changes = len(changed) + len(self._entries)
 
-    def _rows(self, changed: Sequence[tuple[str, Found]]) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, changed: Sequence[tuple[str, Found]], seq: int) -> Iterator[tuple[Any, ...]]:
         for name, found in changed:
-            self.seq += 1
-            now = found.counts_as
-            if now != found.was:
-                self._live += (now == "live") - (found.was == "live")
-                self._dead += (now == "dead") - (found.was == "dead")
+            seq += 1
             pos, hash_, path, deleted, attachments, body = found.leaves[0]
             losers = len(found.leaves) - 1
             yield (
-                *(self.seq, name, f"{pos}-{hash_}", deleted, found.own, losers, found.expires),
+                *(name, seq, f"{pos}-{hash_}", deleted, found.own, losers, found.expires),
                 *(self.now, path, attachments, body),
             )
+
+    def _feed(
+        self, changed: Sequence[tuple[str, Found]], seq: int, token: int | None
+    ) -> Iterator[tuple[Any, ...]]:
+        for name, found in changed:
+            seq += 1
+            told = (found.told or _NOTHING) if self._records else _NOTHING
+            yield seq, name, found.seq, token, self.now, *told
+
+    def _count(self, changed: Sequence[tuple[str, Found]]) -> None:
+        live = dead = 0
+        for _, found in changed:
+            now, was = found.counts_as, found.was
+            if now != was:
+                live += (now == "live") - (was == "live")
+                dead += (now == "dead") - (was == "dead")
+        if live or dead:
+            self.db.execute("UPDATE counts SET live = live + ?, dead = dead + ?", (live, dead))
 
     def _write_losers(self, changed: Sequence[tuple[str, Found]]) -> None:
         for name, found in changed:
@@ -228,6 +258,17 @@ class Batch:
                 pos, hash_, path, deleted, attachments, body = leaf
                 row = (name, pos, hash_, deleted, path, attachments, body)
                 self.db.execute(_PUT_LOSER, row)
+
+
+def fact(rev: str, body: Body, deleted: bool) -> Fact:  # noqa: FBT001  a column
+    raw = body if isinstance(body, bytes) else (body or "").encode()
+    return rev, deleted, sha256(raw).digest(), len(raw)
+
+
+def event_of(name: str, rev: str, deleted: bool, digest: bytes, size: int) -> Entry:  # noqa: FBT001
+    """The event of the journal that such a fact is."""
+    told = {"id": name, "rev": rev, "sha256": digest.hex(), "size_bytes": size}
+    return "document_deleted" if deleted else "document_written", told
 
 
 def select(db: sqlite3.Connection, query: str, ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:

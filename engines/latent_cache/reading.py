@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from engines.latent_cache.batch import select
+from engines.latent_cache.batch import LAST_SEQ, select
 from engines.latent_cache.errors import Missing
 from engines.latent_cache.revision import parse
 from engines.latent_cache.stored import Stored
@@ -21,6 +21,13 @@ from engines.latent_cache.wire import from_json
 _POLL_S = 0.02  # other processes tell us nothing
 _SEEN = "(expires IS NULL OR expires > ?)"
 _ONE = "SELECT rev, deleted, losers, path, attachments, body, expires FROM docs WHERE id = ?"
+# A row of the feed that its document has moved on from is none.
+_FEED = (
+    "SELECT docs.seq, docs.id, docs.rev, docs.deleted, losers FROM feed CROSS JOIN docs "  # noqa: S608
+    "ON docs.id = feed.id AND docs.seq = feed.seq "
+    f"WHERE feed.seq > ? AND {_SEEN} ORDER BY feed.seq LIMIT ?"
+)
+_OF_SOME = f"SELECT seq, id, rev, deleted, losers FROM docs WHERE seq > ? AND {_SEEN} AND id IN "  # noqa: S608
 _BODY = "SELECT body, deleted, expires FROM docs WHERE id = ?"
 _MANY = "SELECT id, rev, deleted, losers, path, attachments, body, expires FROM docs WHERE id IN "
 _TREES = "SELECT id, rev, deleted, losers, path FROM docs WHERE id IN "
@@ -55,7 +62,8 @@ class Reading(Stored):
     def info(self) -> dict[str, int]:
         """How many documents there are, how many were deleted, and the place of the last change."""
         with self.reading() as db:
-            seq, live, dead = db.execute("SELECT seq, live, dead FROM counts").fetchone()
+            (seq,) = db.execute(LAST_SEQ).fetchone()
+            live, dead = db.execute("SELECT live, dead FROM counts").fetchone()
             # Their time is up, and nobody has swept yet.
             query = "SELECT COUNT(*) FROM docs WHERE expires > 0 AND expires <= ? AND NOT deleted"
             (hidden,) = db.execute(query, [self.clock()]).fetchone()
@@ -217,14 +225,12 @@ class Reading(Stored):
             limit: So many at most.
             doc_ids: These alone.
         """
-        query = f"SELECT seq, id, rev, deleted, losers FROM docs WHERE seq > ? AND {_SEEN}"  # noqa: S608
         given = [since, self.clock()]
         with self.reading() as db:
             if doc_ids is None:
-                most = -1 if limit is None else limit
-                rows = db.execute(f"{query} ORDER BY seq LIMIT ?", [*given, most]).fetchall()
+                rows = db.execute(_FEED, [*given, -1 if limit is None else limit]).fetchall()
             else:
-                rows = sorted(_within(db, f"{query} AND id IN ", given, doc_ids))[:limit]
+                rows = sorted(_within(db, _OF_SOME, given, doc_ids))[:limit]
             split = [row[1] for row in rows if row[4] and all_leaves]
             lost = _grouped(select(db, _LOST, split)) if split else {}
         return [
@@ -328,7 +334,7 @@ class Reading(Stored):
         until = time.monotonic() + timeout_s
         while True:
             with self.reading() as db:
-                if db.execute("SELECT seq FROM counts").fetchone()[0] > since:
+                if db.execute(LAST_SEQ).fetchone()[0] > since:
                     return True
             left = until - time.monotonic()
             if left <= 0:

@@ -5,8 +5,8 @@ A change and what the journal will say of it stand in one transaction of the sto
 a document takes one sync and not two.  From there the lines move into the journal, many at a time:
 once there are enough of them, when the store is closed, opened or audited.
 
-    store:    … pending: [t1] [t2] [t3]      recorded: behind line 41
-    journal:  … 41 ← t1 t2 t3, durable       then pending goes, and recorded moves on
+    store:    feed: … [t1] [t2] [t3]        recorded: behind line 41
+    journal:  … 41 ← t1 t2 t3, durable      then recorded moves on
 
 A crash between the two leaves lines that are both pending and in the journal.  Each bears a token
 of its transaction, so that whoever moves next knows those behind `recorded` again and moves none
@@ -17,18 +17,31 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from operator import itemgetter
 from typing import Any
-from uuid import uuid4
 
 import orjson
 
 from engines.database import Database
 from engines.journal import Journal, Position
-from engines.latent_cache.batch import Entry
+from engines.latent_cache.batch import Entry, event_of
 
 _AT_ONCE = 10_000  # events in one batch of the journal
-_MOVED_AT = 1_000  # events after which it is worth it
+_MOVED_AT = 4_000  # events after which it is worth it
 _CHANGES_NOT_KEPT = "changes_not_kept"
+_IS_PENDING = (
+    "SELECT (SELECT coalesce(max(seq), 0) FROM feed) > (SELECT feed FROM recorded) "
+    "OR EXISTS (SELECT 1 FROM pending)"
+)
+_CHANGES = (
+    "SELECT seq, token, at, id, rev, deleted, sha256, size_bytes FROM feed WHERE seq > ? "
+    "ORDER BY seq LIMIT ?"
+)
+_OTHERS = "SELECT behind, token, at, entries FROM pending WHERE behind <= ? ORDER BY n"
+_TOKENS = (
+    "SELECT DISTINCT token FROM feed WHERE seq > (SELECT feed FROM recorded) "
+    "UNION SELECT token FROM pending"
+)
 
 
 class Records:
@@ -49,18 +62,19 @@ class Records:
         """Whether there are enough of them to be moved."""
         return self._waiting >= _MOVED_AT
 
+    @property
+    def kept(self) -> bool:
+        """Whether there is a journal."""
+        return self._journal is not None
+
     def let_go(self) -> None:
         """Close the journal, which opens again when it is used: a fork shares the parent's lock."""
         if self._journal:
             self._journal.close()
 
-    def note(self, db: sqlite3.Connection, at: float, entries: list[Entry]) -> None:
-        """Keep *entries*, in the transaction that makes the changes they speak of."""
-        if self._journal is None or not entries:
-            return
-        row = (uuid4().hex[:16], at, orjson.dumps(entries))
-        db.execute("INSERT INTO pending (token, at, entries) VALUES (?, ?, ?)", row)
-        self._waiting += len(entries)
+    def added(self, count: int) -> None:
+        """So many more changes are on their way."""
+        self._waiting += count
 
     def settle(self) -> int:
         """
@@ -70,39 +84,37 @@ class Records:
             JournalError: It cannot be written, or does not stand; everything stays pending.
         """
         moved = 0
-        if self._journal is None:
-            return moved
         with self._database.guard:
             db = self._database.reading()
-            while db.execute("SELECT 1 FROM pending LIMIT 1").fetchone():
-                with self._journal.locked(), self._database.writing() as db:
-                    moved += self._move(db, self._journal)
+            while db.execute(_IS_PENDING).fetchone()[0]:
+                locked = self._journal.locked() if self._journal else contextlib.nullcontext()
+                with locked, self._database.writing() as db:
+                    moved += self._move(db)
             self._waiting = 0
         return moved
 
-    def _move(self, db: sqlite3.Connection, journal: Journal) -> int:
-        there = self._account_for_the_past(db, journal)
+    def _move(self, db: sqlite3.Connection) -> int:
+        (done,) = db.execute("SELECT feed FROM recorded").fetchone()
+        rows = db.execute(_CHANGES, (done, _AT_ONCE)).fetchall()
+        last = rows[-1][0] if rows else done
         drafts: list[tuple[str, dict[str, Any]]] = []
-        last = 0
-        with contextlib.closing(db.execute("SELECT * FROM pending ORDER BY n")) as rows:
-            for number, token, at, entries in rows:
-                last = number
-                if token not in there:
-                    more = {"at": at, "change": token}
-                    drafts += [(kind, {**told, **more}) for kind, told in orjson.loads(entries)]
-                if len(drafts) >= _AT_ONCE:
-                    break
-        if drafts:
-            journal.append_many(drafts)
-        db.execute("DELETE FROM pending WHERE n <= ?", [last])
-        end = journal.end
-        db.execute(
-            "UPDATE recorded SET seq = ?, hash = ?, offset = ?",
-            (end.seq, end.parent_hash, end.offset),
-        )
+        if self._journal:
+            there = self._account_for_the_past(db, self._journal)
+            others = db.execute(_OTHERS, [last]).fetchall()
+            for _, token, at, *told in sorted([*rows, *others], key=itemgetter(0)):
+                # Nothing is to be told of what was done without a journal.
+                if token is not None and token not in there:
+                    more = {"at": at, "change": _named(token)}
+                    drafts += [(kind, {**facts, **more}) for kind, facts in _entries(told)]
+            if drafts:
+                self._journal.append_many(drafts)
+            end = self._journal.end
+            place = (end.seq, end.parent_hash, end.offset)
+            db.execute("UPDATE recorded SET seq = ?, hash = ?, offset = ?", place)
+        _sweep(db, done, last)
         return len(drafts)
 
-    def _account_for_the_past(self, db: sqlite3.Connection, journal: Journal) -> set[str]:
+    def _account_for_the_past(self, db: sqlite3.Connection, journal: Journal) -> set[int]:
         """
         The pending tokens that are in the journal already.
 
@@ -117,19 +129,38 @@ class Records:
         elif not journal.holds(place):
             journal.append("cache_of_another_journal", {})
             return set()
-        ours = {token for (token,) in db.execute("SELECT token FROM pending")}
-        there: set[str] = set()
+        ours = {_named(token): token for (token,) in db.execute(_TOKENS) if token is not None}
+        there: set[int] = set()
         lost: list[int] = []
         for events, _ in journal.read(place):
             for event in events:
-                token = event.get("change")
-                if token in ours:
-                    there.add(str(token))
+                named = event.get("change")
+                if named in ours:
+                    there.add(ours[named])
                 elif event["event_type"] == _CHANGES_NOT_KEPT:
                     lost.clear()  # known already
-                elif token is not None:
+                elif named is not None:
                     lost.append(event["seq"])
         if lost:
             facts = {"first_seq": lost[0], "last_seq": lost[-1], "changes": len(lost)}
             journal.append(_CHANGES_NOT_KEPT, facts)
         return there
+
+
+def _entries(told: list[Any]) -> list[Entry]:
+    if len(told) == 1:
+        found: list[Entry] = orjson.loads(told[0])
+        return found
+    return [event_of(*told)] if told[1] is not None else []
+
+
+def _named(token: int) -> str:
+    return f"{token:016x}"
+
+
+def _sweep(db: sqlite3.Connection, done: int, last: int) -> None:
+    """What the journal has needs no record here, nor the feed a row that was replaced."""
+    db.execute("DELETE FROM pending WHERE behind <= ?", [last])
+    replaced = "SELECT before FROM feed WHERE seq > ? AND seq <= ? AND before IS NOT NULL"
+    db.execute(f"DELETE FROM feed WHERE seq <= ? AND seq IN ({replaced})", (last, done, last))  # noqa: S608
+    db.execute("UPDATE recorded SET feed = ?", [last])

@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import md5
 from typing import Any
@@ -22,10 +23,10 @@ from typing import Any
 from engines.errors import InvalidInput
 
 _is_rev = re.compile(r"([1-9][0-9]{0,14})-([^\x00-\x1f]{1,256})").fullmatch
-_is_md5 = re.compile(r"[0-9a-fA-F]{32}").fullmatch
+_HEX = 32
 _START = b"\x83l\x00\x00\x00\x05"  # version, a list of five
 _TRUE, _FALSE, _NULL = b"d\x00\x04true", b"d\x00\x05false", b"d\x00\x04null"
-_BODY = b"h\x01"  # a tuple of one
+_OBJECT, _NO_OBJECT = b"h\x01l", b"h\x01j"  # a tuple of one list
 _PAIR = b"h\x02"
 _NIL = b"j"
 _BYTES = b"m"
@@ -65,21 +66,48 @@ def new_hash(
     Raises:
         InvalidInput: The body is not JSON.
     """
-    pos, old = before
-    out = [_START, _TRUE if deleted else _FALSE, _integer(pos)]
-    out.append(_bytes(_raw(old)) if old else b"a\x00")
-    _object(body, out)
     found = [
         b"h\x03" + _bytes(name.encode()) + _bytes(kind.encode()) + _bytes(digest)
         for name, kind, digest in attachments
     ]
     # CouchDB collects them one in front of the other.
-    out += [b"l", _word(len(found)), *reversed(found), _NIL, _NIL] if found else [_NIL, _NIL]
-    return md5(b"".join(out), usedforsecurity=False).hexdigest()
+    rest = b"".join((b"l", _word(len(found)), *reversed(found), _NIL)) if found else _NIL
+    return hash_of(body_term(body), *before, deleted=deleted, attachments=rest)
+
+
+def body_term(body: dict[str, Any]) -> bytes:
+    """
+    A body as Erlang writes it.
+
+    Raises:
+        InvalidInput: It is not JSON.
+    """
+    out: list[bytes] = []
+    try:
+        _object(body, out)
+    except UnicodeEncodeError:
+        raise InvalidInput("a text holds half a surrogate pair, which is no text") from None
+    return b"".join(out)
+
+
+def hash_of(
+    term: bytes, pos: int, old: str, *, deleted: bool = False, attachments: bytes = _NIL
+) -> str:
+    """As `new_hash`, of what is in Erlang's form already."""
+    before = _bytes(_raw(old)) if old else b"a\x00"
+    edit = b"".join(
+        (_START, _TRUE if deleted else _FALSE, _integer(pos), before, term, attachments, _NIL)
+    )
+    return md5(edit, usedforsecurity=False).hexdigest()
 
 
 def _raw(hash_: str) -> bytes:
-    return bytes.fromhex(hash_) if _is_md5(hash_) else hash_.encode()
+    if len(hash_) == _HEX:
+        with suppress(ValueError):
+            raw = bytes.fromhex(hash_)
+            if len(raw) == _HEX // 2:  # it takes spaces, too
+                return raw
+    return hash_.encode()
 
 
 def _bytes(value: bytes) -> bytes:
@@ -91,20 +119,12 @@ def _member(name: str) -> bytes:
     """The beginning of a pair of that name."""
     if not isinstance(name, str):
         raise InvalidInput(f"a member's name must be text, found {name!r}"[:200])
-    return _PAIR + _text(name)
-
-
-def _text(value: str) -> bytes:
-    try:
-        raw = value.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput("a text holds half a surrogate pair, which is no text") from None
-    return _BYTES + _word(len(raw)) + raw
+    return _PAIR + _bytes(name.encode())
 
 
 def _integer(value: int) -> bytes:
     if 0 <= value < 256:  # noqa: PLR2004  a byte
-        return b"a" + bytes((value,))
+        return b"a" + value.to_bytes()
     if -(2**31) <= value < 2**31:
         return b"b" + _signed(value)
     size = (abs(value).bit_length() + 7) // 8
@@ -113,10 +133,18 @@ def _integer(value: int) -> bytes:
 
 
 def _object(value: dict[str, Any], out: list[bytes]) -> None:
-    out.append(_BODY)
-    if value:
-        out += (b"l", _word(len(value)))
-        for name, item in value.items():
+    if not value:
+        out.append(_NO_OBJECT)
+        return
+    out.append(_OBJECT + _word(len(value)))
+    for name, item in value.items():
+        kind = type(item)
+        if kind is str:  # as most are
+            raw = item.encode()
+            out.append(_member(name) + _BYTES + _word(len(raw)) + raw)
+        elif kind is int:
+            out.append(_member(name) + _integer(item))
+        else:
             out.append(_member(name))
             _term(item, out)
     out.append(_NIL)
@@ -125,26 +153,32 @@ def _object(value: dict[str, Any], out: list[bytes]) -> None:
 def _term(value: Any, out: list[bytes]) -> None:
     kind = type(value)
     if kind is str:
-        out.append(_text(value))
-    elif kind is int:
-        out.append(_integer(value))
+        out.append(_bytes(value.encode()))
     elif kind is dict:
         _object(value, out)
     elif kind is list or kind is tuple:
         _list(value, out)
-    elif value is None:
-        out.append(_NULL)
-    elif kind is bool:
-        out.append(_TRUE if value else _FALSE)
-    elif kind is float:
-        if not math.isfinite(value):
-            raise InvalidInput(f"{value} is not a finite number")
-        out.append(b"F" + _double(value))
+    elif kind in _SCALARS:
+        out.append(_SCALARS[kind](value))
     else:
         raise InvalidInput(
             f"{kind.__name__} is not a JSON value",
             hint="JSON has text, numbers, true and false, null, lists, and mappings with text keys",
         )
+
+
+def _float(value: float) -> bytes:
+    if not math.isfinite(value):
+        raise InvalidInput(f"{value} is not a finite number")
+    return b"F" + _double(value)
+
+
+_SCALARS: dict[type, Callable[[Any], bytes]] = {
+    int: _integer,
+    float: _float,
+    bool: lambda value: _TRUE if value else _FALSE,
+    type(None): lambda _: _NULL,
+}
 
 
 def _list(value: list[Any] | tuple[Any, ...], out: list[bytes]) -> None:

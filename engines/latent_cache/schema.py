@@ -11,14 +11,21 @@ from engines.latent_cache.errors import CacheError
 
 
 def _first_tables(db: sqlite3.Connection) -> None:
-    # One row for each document: its winning leaf.  The row's number is the document's place in the
-    # feed of changes, so that what was changed last lies behind all others.
+    # One row for each document: its winning leaf.  seq: its place in the feed of changes.
     # own: whether it was edited here last.  losers: how many other leaves it has.  expires: -1
     # where the body has gone for that.  at: of the last change.
     db.execute(
-        "CREATE TABLE docs (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, rev TEXT NOT NULL, "
-        "deleted INTEGER NOT NULL, own INTEGER NOT NULL, losers INTEGER NOT NULL, expires REAL, "
-        "at REAL NOT NULL, path, attachments TEXT, body)"
+        "CREATE TABLE docs (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL, "
+        "rev TEXT NOT NULL, deleted INTEGER NOT NULL, own INTEGER NOT NULL, "
+        "losers INTEGER NOT NULL, expires REAL, at REAL NOT NULL, path, attachments TEXT, body)"
+    )
+    # What was changed, in order: only ever added to, so that a change costs two pages, not five.
+    # A row that its document has moved on from says nothing any more, and is swept later.
+    # before: the document's place until then.  The others are what the journal will say of it, NULL
+    # where there is none; token: of the transaction.
+    db.execute(
+        "CREATE TABLE feed (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, before INTEGER, "
+        "token INTEGER, at REAL, rev TEXT, deleted INTEGER, sha256 BLOB, size_bytes INTEGER)"
     )
     db.execute("CREATE INDEX expiring ON docs (expires) WHERE expires IS NOT NULL")
     db.execute(
@@ -36,11 +43,11 @@ def _first_tables(db: sqlite3.Connection) -> None:
     )
     # synced: operations so far.  synced_seq: those behind it wait; NULL where none does.
     db.execute(
-        "CREATE TABLE counts (seq INTEGER NOT NULL, live INTEGER NOT NULL, dead INTEGER NOT NULL, "
+        "CREATE TABLE counts (live INTEGER NOT NULL, dead INTEGER NOT NULL, "
         "hits INTEGER NOT NULL, misses INTEGER NOT NULL, synced INTEGER NOT NULL, "
         "synced_seq INTEGER, uuid TEXT NOT NULL)"
     )
-    db.execute("INSERT INTO counts VALUES (0, 0, 0, 0, 0, 0, NULL, ?)", [uuid4().hex])
+    db.execute("INSERT INTO counts VALUES (0, 0, 0, 0, 0, NULL, ?)", [uuid4().hex])
     # The offline queue.  live: 1 while it is to be sent, else NULL.  due: of one that is claimed,
     # when the lease ends.  decided: when that was decided.  body: NULL once it was sent.
     db.execute(
@@ -58,10 +65,14 @@ def _first_tables(db: sqlite3.Connection) -> None:
         "CREATE INDEX lines ON requests (domain, ordered_by, n) WHERE live = 1 AND ordered_by <> ''"
     )
     db.execute("CREATE INDEX ended_requests ON requests (state, ended) WHERE live IS NULL")
-    # What is still to be moved into the journal, and behind which of its lines that goes on.
-    db.execute("CREATE TABLE pending (n INTEGER PRIMARY KEY, token TEXT, at REAL, entries BLOB)")
-    db.execute("CREATE TABLE recorded (seq INTEGER, hash TEXT, offset INTEGER)")
-    db.execute("INSERT INTO recorded VALUES (0, NULL, 0)")
+    # What else the journal will say: behind which change it was, and of which transaction.
+    db.execute(
+        "CREATE TABLE pending (n INTEGER PRIMARY KEY, behind INTEGER, token INTEGER, at REAL, "
+        "entries)"
+    )
+    # Up to which change the journal has it all, and behind which of its lines it goes on.
+    db.execute("CREATE TABLE recorded (feed INTEGER, seq INTEGER, hash TEXT, offset INTEGER)")
+    db.execute("INSERT INTO recorded VALUES (0, 0, NULL, 0)")
 
 
 _SCHEMA = Schema("document store", 0x44494E43, (_first_tables,), CacheError)

@@ -17,6 +17,11 @@ from engines.latent_cache.wire import Draft
 from engines.latent_cache.writing import Writing, edited
 
 _AT_ONCE = 1000
+_SWEEP_FEED = (
+    "DELETE FROM feed WHERE seq <= (SELECT feed FROM recorded) "
+    "AND seq < (SELECT max(seq) FROM feed) AND NOT EXISTS "
+    "(SELECT 1 FROM docs WHERE docs.id = feed.id AND docs.seq = feed.seq)"
+)
 _DUE = (
     "SELECT id, rev FROM docs WHERE expires > 0 AND expires <= ? AND NOT deleted "
     "ORDER BY expires LIMIT ?"
@@ -76,6 +81,7 @@ class DocumentStore(Writing):
         with self.changing() as batch:
             forgotten = 0 if forget_s is None else _forget(batch, batch.now - forget_s)
             attachments = _drop_blobs(batch)
+            batch.db.execute(_SWEEP_FEED)
         with self.reading() as db:
             before = _size(db)
             db.execute("VACUUM")

@@ -104,18 +104,29 @@ class Stored:
             yield self._database.connection or self._open()
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[Batch]:
-        """One transaction; all of it or none, durable on leaving, its record with it."""
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; all of it or none, durable on leaving."""
         if self._read_only:
             raise CacheError(f"{self.path}: a rehearsal changes nothing")
         with self._guard, self._errors():
             if self._database.connection is None:
                 self._open()
             with self._database.writing() as db:
-                batch = Batch(db, self.clock(), self.revs_limit)
-                yield batch
-                batch.flush()
-                self._records.note(db, batch.now, batch.entries)
+                yield db
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[Batch]:
+        """As `writing`, what it changes put together, with its record."""
+        with self.writing() as db:
+            batch = Batch(db, self.clock(), self.revs_limit, records=self._records.kept)
+            yield batch
+            batch.flush()
+            self._records.added(batch.changes)
+        self._changed_something()
+
+    # --- below the face ----------------------------------------------------------------------
+
+    def _changed_something(self) -> None:
         with self._changed:
             self._changed.notify_all()
         if self._records.due and not self._tidying:
@@ -124,8 +135,6 @@ class Stored:
                 self._tidy()
             finally:
                 self._tidying = False
-
-    # --- below the face ----------------------------------------------------------------------
 
     def _tidy(self) -> None:
         """What is done now and then, behind a change that stands whatever becomes of this."""

@@ -93,13 +93,13 @@ def depth(path: Path) -> int:
     return len(path) // HASH_SIZE if isinstance(path, bytes) else len(unpack(path))
 
 
-def follow(leaf: Leaf, limit: int) -> Path:
-    """The path of what is made of *leaf* here."""
-    if leaf.path is None or isinstance(leaf.path, bytes):
-        own = pack([leaf.hash])
+def follow(hash_: str, path: Path, limit: int) -> Path:
+    """The path of what is made of a leaf of that hash and path."""
+    if path is None or isinstance(path, bytes):
+        own = pack((hash_,))
         if isinstance(own, bytes):
-            return (own + (leaf.path or b""))[: (limit - 1) * HASH_SIZE] or None
-    return pack(leaf.ids[: limit - 1])
+            return (own + (path or b""))[: (limit - 1) * HASH_SIZE] or None
+    return pack([hash_, *unpack(path)][: limit - 1])
 
 
 def merge(leaves: list[Leaf], new: Leaf, limit: int) -> list[Leaf] | None:

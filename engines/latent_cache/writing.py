@@ -14,7 +14,8 @@ from engines.errors import DinoError, InvalidInput
 from engines.latent_cache.batch import Batch, Found
 from engines.latent_cache.errors import CacheError, Conflict, Missing, MissingStub
 from engines.latent_cache.reading import Reading, _local_name
-from engines.latent_cache.revision import new_hash
+from engines.latent_cache.revision import body_term, new_hash
+from engines.latent_cache.single import Setting, replace
 from engines.latent_cache.tree import Leaf, follow, merge, pack, rank
 from engines.latent_cache.wire import (
     Draft,
@@ -65,12 +66,35 @@ class Writing(Reading):
     def set(self, doc_id: str, members: Mapping[str, Any], *, ttl_s: float | None = None) -> str:
         """As `put`, whatever the document is now: it goes on from its winner."""
         expires = self._expiry(ttl_s)
+        plain = not any(name[:1] == "_" for name in members)
+        if plain and (rev := self._set_alone(doc_id, members, expires)):
+            return rev
         draft = edit({**members, "_id": doc_id})
         with self.changing() as batch:
             batch.load([doc_id])
             if leaves := batch.docs[doc_id].leaves:
                 draft = draft._replace(pos=leaves[0].pos, ids=[leaves[0].hash])
             return edited(batch, draft, expires)
+
+    def _set_alone(
+        self, doc_id: str, members: Mapping[str, Any], expires: float | None
+    ) -> str | None:
+        """As `set`, where the document has no other leaves; else None."""
+        own = dict(members)
+        new = Setting(
+            check_id(doc_id),
+            to_json(own, doc_id),
+            body_term(own),
+            expires,
+            self.clock(),
+            self.revs_limit,
+            self._records.kept,
+        )
+        with self.writing() as db:
+            rev = replace(db, new)
+            self._records.added(1)
+        self._changed_something()
+        return rev
 
     def discard(self, doc_id: str) -> str:
         """
@@ -199,7 +223,7 @@ def edited(batch: Batch, draft: Draft, expires: float | None) -> str:
         deleted=draft.deleted,
         attachments=[(n, s["content_type"], raw_digest(s["digest"])) for n, s in stubs.items()],
     )
-    path = follow(parent, batch.limit) if parent else None
+    path = follow(parent.hash, parent.path, batch.limit) if parent else None
     told = orjson.dumps(stubs).decode() if stubs else None
     new = Leaf(pos, hash_, path, draft.deleted, told, draft.body)
     leaves = [new, *(leaf for leaf in found.leaves if leaf is not parent)]

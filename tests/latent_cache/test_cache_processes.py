@@ -225,10 +225,10 @@ def test_a_fork_shares_neither_the_connection_nor_a_lock(store: DocumentStore, l
 def test_many_changes_are_moved_together_as_they_become_many(
     store: DocumentStore, log: Path
 ) -> None:
-    store.put_many([{"_id": f"a{n}"} for n in range(999)])
+    store.put_many([{"_id": f"a{n}"} for n in range(3999)])
     assert not log.exists()
     store.put({"_id": "b"})
-    assert len(names(log)) == 1000
+    assert len(names(log)) == 4000
 
 
 def test_where_the_journal_fails_the_change_stands_and_its_record_waits(
@@ -239,12 +239,12 @@ def test_where_the_journal_fails_the_change_stands_and_its_record_waits(
 
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "append_many", full)
-        store.put_many([{"_id": f"a{n}"} for n in range(1000)])
+        store.put_many([{"_id": f"a{n}"} for n in range(4000)])
         with pytest.raises(JournalWriteFailed):
             store.settle()
-    assert store.info()["doc_count"] == 1000
-    assert store.settle() == 1000
-    assert len(names(log)) == 1000
+    assert store.info()["doc_count"] == 4000
+    assert store.settle() == 4000
+    assert len(names(log)) == 4000
 
 
 def test_an_older_copy_put_back_is_found_out(tmp_path: Path, log: Path) -> None:
