@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dino_os.broker import Broker
     from dino_os.redaction import RedactedStream
     from dino_os.skill_sources import Sources
+    from dino_os.tool_sandbox.egress.carrying import Carrier
     from dino_os.tool_sandbox.sandbox import Outcome, Sandbox
     from engines.journal import Journal
 
@@ -120,6 +121,7 @@ class Runner:
         admission: Says what a skill may.
         broker: Makes the other end of a run's inherited socket, for what it may.
         limits: Defaults for skills that ask for none.
+        carrier: Makes who carries a skill's requests to hosts behind a gate.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Runner:
         admission: Admission,
         broker: Callable[[Request, float], Broker],
         limits: Limits,
+        carrier: Callable[[str], Carrier | None] = lambda _: None,
     ) -> None:
         self._journal = journal
         self._folder = folder
@@ -138,6 +141,7 @@ class Runner:
         self._admission = admission
         self._broker = broker
         self._limits = limits
+        self._carrier = carrier
 
     def run(
         self,
@@ -187,6 +191,7 @@ class Runner:
                 on_output=shown.take,
                 on_call=broker.answer,
                 on_egress=egress.take,
+                carrier=self._carrier(skill.name) if policy.reaches else None,
             )
         except BaseException as error:
             stopped = "denied" if isinstance(error, NotConfined) else "cancelled"

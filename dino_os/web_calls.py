@@ -13,7 +13,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -23,10 +23,15 @@ from dino_os.errors import DinoError, InvalidInput
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
+    from ssl import SSLContext
+
+Dial = Callable[[str, int, float], socket.socket]
+"""(host, port, seconds) → a connection; raises OSError, or `Unreachable`."""
 
 _BLOCK = 65536
 _MULTIPLE_CHOICES = 300
 _OK = 200
+_LEAST_S = 0.001
 _header_name = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _unwelcome = re.compile(r"[\x00-\x20\x7f]")
 
@@ -120,6 +125,8 @@ def call(
     body: bytes | None = None,
     timeout_s: float,
     most_bytes: int,
+    dial: Dial | None = None,
+    tls: SSLContext | None = None,
 ) -> Answer:
     """
     Make one request and return the answer, whatever its status.
@@ -127,6 +134,8 @@ def call(
     Args:
         timeout_s: For all of it, from the first packet to the last byte.
         most_bytes: Of the answer's body.
+        dial: Connects, where not every address that the name has may be connected to.
+        tls: Whose certificates are trusted; the system's own where it is None.
 
     Raises:
         Unreachable: No answer, not all of it in time, or more of it than *most_bytes*.
@@ -140,7 +149,7 @@ def call(
     deadline = time.monotonic() + timeout_s
     heard = False
     try:
-        connection.connect()
+        connection.sock = _connected(parts, connection, deadline, dial, tls)
         heard = True
         with _cut_off(connection.sock, deadline):
             target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
@@ -183,6 +192,35 @@ def _body(answer: HTTPResponse, where: str, most_bytes: int) -> bytes:
     if answer.length:
         raise OSError(errno.EPIPE, "the answer was cut off")
     return bytes(content)
+
+
+def _connected(
+    parts: SplitResult,
+    connection: HTTPConnection,
+    deadline: float,
+    dial: Dial | None,
+    tls: SSLContext | None,
+) -> socket.socket:
+    """A socket to ask on: connected, and where it has to be behind TLS that was verified."""
+    dial = dial or (lambda host, port, seconds: socket.create_connection((host, port), seconds))
+    sock = dial(connection.host, connection.port, max(deadline - time.monotonic(), _LEAST_S))
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(max(deadline - time.monotonic(), _LEAST_S))
+        if parts.scheme != "https":
+            return sock
+        from ssl import create_default_context  # noqa: PLC0415
+
+        context = tls or create_default_context()
+        sock = ours = context.wrap_socket(
+            sock, server_hostname=connection.host, do_handshake_on_connect=False
+        )
+        with _cut_off(ours, deadline):
+            ours.do_handshake()
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _connection(parts: SplitResult, timeout_s: float) -> HTTPConnection:

@@ -35,6 +35,7 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
     "engines.journal": ("Journal",),
     "engines.latent_cache": ("DocumentStore", "LatentCache", "OfflineQueue"),
     "engines.metrics": ("Gauge", "Meter", "MetricsCollector"),
+    "engines.nav_mesh": ("GateResult", "NavigationMesh", "RouteType", "ThresholdDomain"),
     "engines.orchestrator": (
         "CycleSummary",
         "DynamicUsageOrchestrator",

@@ -23,6 +23,8 @@ dino = Front(
         "sandbox": ("sandbox:sandbox", "What holds unknown code here."),
         "status": ("status:status", "Show what this workspace holds and whether it is sound."),
         "engine": ("engine:engine", "Tasks and the workers that run them."),
+        "gate": ("gate:gate", "Gates in front of the network: tokens, keys, decisions."),
+        "nav": ("nav:nav", "The nav mesh: gates, routes, and what is odd about them."),
         "metrics": ("metrics:metrics", "Gauges, rates and counts; for Prometheus too."),
         "zone": ("zone:zone", "Places: how full they are, what happens in them."),
         "sector": ("sector:sector", "Networks of routes: how stable they are."),
@@ -50,6 +52,8 @@ execute = Front(
     commands={
         "status": ("status:status", "Show what this workspace holds and whether it is sound."),
         "engine": ("engine:engine", "Tasks and the workers that run them."),
+        "gate": ("gate:gate", "Gates in front of the network: tokens, keys, decisions."),
+        "nav": ("nav:nav", "The nav mesh: gates, routes, and what is odd about them."),
         "metrics": ("metrics:metrics", "Gauges, rates and counts; for Prometheus too."),
         "zone": ("zone:zone", "Places: how full they are, what happens in them."),
         "sector": ("sector:sector", "Networks of routes: how stable they are."),

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from dino_os.errors import NotConfined, SandboxError
 from dino_os.tool_sandbox import view, wire
@@ -26,6 +26,9 @@ from dino_os.tool_sandbox.paths import Paths
 from dino_os.tool_sandbox.plan import Plan
 from dino_os.tool_sandbox.policy import Policy, Walls
 from dino_os.tool_sandbox.slots import Slot
+
+if TYPE_CHECKING:
+    from dino_os.tool_sandbox.egress.carrying import Carrier
 
 _START_S = 30.0
 _END_S = 5.0
@@ -145,6 +148,7 @@ class Confined:
         self,
         private_hosts: Iterable[str],
         on_egress: Callable[[Mapping[str, Any]], None] | None,
+        carrier: Carrier | None = None,
     ) -> Iterator[None]:
         """Let its jobs reach the hosts of the policy while this lasts."""
         if self.proxy is None:
@@ -154,7 +158,8 @@ class Confined:
         from dino_os.tool_sandbox.egress.proxy import Proxy  # noqa: PLC0415
 
         allowed = Allowed([Rule.parse(host) for host in self.policy.reaches], private_hosts)
-        proxy = Proxy(self.proxy.dup(), allowed, on_egress or (lambda _: None))
+        listener, tell = self.proxy.dup(), on_egress or (lambda _: None)
+        proxy = Proxy(listener, allowed, tell, carrier=carrier)
         proxy.start()
         try:
             yield

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dino_os.errors import NotConfined
 from dino_os.tool_sandbox import layers
@@ -19,6 +19,9 @@ from dino_os.tool_sandbox.confined import Confined, Forked, NoNamespaces
 from dino_os.tool_sandbox.kernel import calls, system_calls
 from dino_os.tool_sandbox.policy import Policy, Walls
 from dino_os.tool_sandbox.run import Ended, OnCall, OnOutput, run
+
+if TYPE_CHECKING:
+    from dino_os.tool_sandbox.egress.carrying import Carrier
 
 # What skills import most, for keepers that serve more than one of them.
 _USUAL = (
@@ -103,6 +106,7 @@ class Sandbox:
         on_output: OnOutput | None = None,
         on_call: OnCall | None = None,
         on_egress: Callable[[Mapping[str, Any]], None] | None = None,
+        carrier: Carrier | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> Outcome:
         """
@@ -115,6 +119,7 @@ class Sandbox:
             on_output: Given what it prints, as it comes.
             on_call: Answers its calls to the broker.
             on_egress: Told of each connection that it asked for.
+            carrier: Is asked about hosts behind a gate.
 
         Raises:
             NotConfined: A wall could not be put up; nothing ran.
@@ -125,7 +130,7 @@ class Sandbox:
             home = f"{keeper.scratch}/{next(self._homes)}"
             own = {**job.get("environment", {}), "HOME": home, "TMPDIR": home}
             whole = {"folder": str(policy.folder), **job, "home": home, "environment": own}
-            with keeper.serving(self._private_hosts, on_egress):
+            with keeper.serving(self._private_hosts, on_egress, carrier):
                 ended = run(keeper, whole, policy.limits, on_output=on_output, on_call=on_call)
         except BaseException:
             keeper.close()

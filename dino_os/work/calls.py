@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dino_os.errors import InvalidInput
 
+REPLAY = "dino_os.nav.duty:replay"  # named here, so that no worker imports all of the nav mesh
+
 
 def own_calls() -> frozenset[str]:
     """Their names, as "module:name"."""
     from dino_os.orders.tasks import ASK_PROVIDER  # noqa: PLC0415  a job that names none is usual
     from dino_os.outbox.duty import SEND  # noqa: PLC0415
 
-    return frozenset({ASK_PROVIDER, SEND})
+    return frozenset({ASK_PROVIDER, REPLAY, SEND})
 
 
 def refuse_own_call(func: str) -> None:

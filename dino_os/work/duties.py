@@ -11,8 +11,13 @@ if TYPE_CHECKING:
 
 
 def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> list[Duty]:
-    """Jobs (by *scheduler*, where there is one), entities, orders, deliveries, documents."""
+    """
+    Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, and what waits
+    for the network.
+    """
     from dino_os.entities import EntityDuty  # noqa: PLC0415
+    from dino_os.nav.duty import ReplayDuty  # noqa: PLC0415
+    from dino_os.nav.health import HealthDuty  # noqa: PLC0415
     from dino_os.offline.duty import SyncDuty  # noqa: PLC0415
     from dino_os.orders import OrdersDuty  # noqa: PLC0415
     from dino_os.outbox.duty import DeliveryDuty  # noqa: PLC0415
@@ -23,5 +28,7 @@ def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> l
         EntityDuty(workspace),
         OrdersDuty(workspace),
         DeliveryDuty(workspace),
+        ReplayDuty(workspace),
+        HealthDuty(workspace),
         SyncDuty(workspace),
     ]

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dino_os.grants import Permissions, Request
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.runner import Runner
+    from dino_os.tool_sandbox.egress.carrying import Carrier
+    from dino_os.tool_sandbox.egress.hosts import Rule
     from dino_os.tool_sandbox.policy import Limits
     from dino_os.tool_sandbox.sandbox import Sandbox
     from dino_os.tool_sandbox.tools import Tools
@@ -59,7 +61,26 @@ class Workspace(Parts):
             admission=self.admission,
             broker=self.broker,
             limits=self.limits,
+            carrier=self.carrier,
         )
+
+    @cached_property
+    def _hosts_behind(self) -> list[tuple[Rule, str]]:
+        settings = self.config.settings.nav.domains
+        domains = [getattr(settings, name) for name in settings.__struct_fields__]
+        if not any(domain.primary or domain.hosts for domain in domains):
+            return []  # as where nobody has a gate, which then costs nothing
+        from dino_os.nav.ways import hosts_behind  # noqa: PLC0415
+
+        return hosts_behind(self.nav.ways.domains)
+
+    def carrier(self, skill: str) -> Carrier | None:
+        """Who carries that skill's requests to hosts behind a gate; None where there are none."""
+        if not self._hosts_behind:
+            return None
+        from dino_os.nav.carrying import SkillCarrier  # noqa: PLC0415
+
+        return SkillCarrier(self.nav, self._hosts_behind, skill)
 
     @cached_property
     def sandbox(self) -> Sandbox:

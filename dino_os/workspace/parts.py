@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dino_os.workspace.engines import Engines
+from engines.errors import JournalError
 
 if TYPE_CHECKING:
     from dino_os.memory_layer.store import MemoryStore
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_log import SecurityLog
     from engines.engine import Engine
+    from engines.metrics import MetricsCollector
+    from engines.nav_mesh import Keys, NavigationMesh
 
 
 class Parts(Engines):
@@ -100,6 +104,35 @@ class Parts(Engines):
         )
 
     @cached_property
+    def gate_keys(self) -> Keys:
+        from dino_os.nav import VaultKeys  # noqa: PLC0415
+
+        return VaultKeys(lambda: self.security, lambda: self.key_file("gate"))
+
+    @cached_property
+    def nav(self) -> NavigationMesh:
+        from dino_os.nav import rules_of  # noqa: PLC0415
+        from dino_os.nav.ways import ways_of  # noqa: PLC0415
+        from engines.nav_mesh import NavigationMesh  # noqa: PLC0415
+
+        settings = self.config.settings.nav
+        return NavigationMesh(
+            journal=self.journal("gate_log"),
+            keys=self.gate_keys,
+            issuer=self.origin,
+            rules=rules_of(settings),
+            ways=ways_of(settings, self.root, lambda: self.requests),
+        )
+
+    def metrics(self, window_s: float | None = None) -> MetricsCollector:
+        found = super().metrics(window_s)
+        # As for the queue: one that does not stand is named when the collector reads it.
+        with contextlib.suppress(JournalError):
+            if (self.memory / "gate_log.jsonl").exists():
+                found.integrate(nav_mesh=self.nav)
+        return found
+
+    @cached_property
     def run_ledger(self) -> RunLedger:
         from dino_os.run_once import RunLedger  # noqa: PLC0415
 
@@ -132,4 +165,5 @@ class Parts(Engines):
             "runs": lambda: self.run_ledger,
             "security_log": lambda: self.security_log,
             "offline_log": lambda: self.offline_log,
+            "gate_log": lambda: self.nav,
         }

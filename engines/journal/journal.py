@@ -204,9 +204,8 @@ class Journal(RecordedJournal):
         if self._next.seq == 0 and event_type != "journal_created":
             self.stage("journal_created", self._birth())
         here = self._next
-        sealed = seal(
-            here.seq, event_type, self._clock(), here.parent_hash, {**payload, **self._by}
-        )
+        said = {**payload, **self._by} if self._by else payload
+        sealed = seal(here.seq, event_type, self._clock(), here.parent_hash, said)
         self._staged.append(sealed.line)
         behind = here.offset + len(sealed.line)
         self._next = Position(here.seq + 1, sealed.event_hash, behind)

@@ -12,6 +12,7 @@ Owns the bytes of a line and nothing else: files, locks and order are the other 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -39,6 +40,9 @@ Event = Mapping[str, Any]
 _PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 # orjson's own limit, held for every payload: what is written can be read from any depth of calls.
 _DEEPEST = 254
+
+
+_SCALARS = frozenset({str, int, float, bool})
 
 
 class Sealed(NamedTuple):
@@ -95,21 +99,29 @@ def seal(
         raise InvalidInput(
             f"event {event_type!r}: reserved name in the payload: {', '.join(taken)}"
         )
-    if not (isinstance(event_type, str) and type_name(event_type)):
+    if not (isinstance(event_type, str) and _is_type_name(event_type)):
         raise InvalidInput(f"not a name for an event type: {event_type!r}")
-    body, plain = encode(
-        {
-            "seq": seq,
-            "event_type": event_type,
-            "timestamp": timestamp,
-            "parent_hash": parent_hash,
-            **payload,
-        }
-    )
+    event = {
+        "seq": seq,
+        "event_type": event_type,
+        "timestamp": timestamp,
+        "parent_hash": parent_hash,
+        **payload,
+    }
+    body, plain = encode(event)
     event_hash = hashlib.sha256(body).hexdigest()
     line = b'%b%b%b"}\n' % (body[:-1], HASH_MEMBER, event_hash.encode())
+    if plain and _SCALARS.issuperset(map(type, payload.values())):
+        event["event_hash"] = event_hash  # such values are read back as they were written
+        return Sealed(line, event_hash, event)
     # orjson reads an integer beyond 64 bits as a float.
     return Sealed(line, event_hash, orjson.loads(line) if plain else parse(line[:-1]))
+
+
+@functools.lru_cache(1024)
+def _is_type_name(text: str) -> bool:
+    # Asked for every event that is written, of a few names over and over.
+    return type_name(text) is not None
 
 
 def recompute(line: bytes) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from engines.metrics.bus import BusFold
 from engines.metrics.entities import EntityFold
 from engines.metrics.families import Family, by, counters, gauges
 from engines.metrics.fold import JournalFold
+from engines.metrics.gates import GateFold
 from engines.metrics.history import HOUR, MINUTE
 from engines.metrics.journals import JournalSize, journal_families, journals_in, size_of
 from engines.metrics.model import Gauge, Meter, Reading, Share
@@ -38,7 +39,8 @@ from engines.metrics.tasks import TaskFold
 F = TypeVar("F", bound=JournalFold)
 
 FOLDS: tuple[type[JournalFold], ...] = (
-    *(TaskFold, RunFold, ScheduleFold, EntityFold, OrderFold, BusFold, SecurityFold, OfflineFold),
+    *(TaskFold, RunFold, ScheduleFold, EntityFold, OrderFold, BusFold, SecurityFold, GateFold),
+    OfflineFold,
 )
 TARGETS = {"latency_tolerance": 100.0, "threshold_lock": 95.0, "resource_flow": 80.0}
 _METERS = ("nav_velocity", "gate_density", "task_arrivals", "task_completions")
@@ -185,7 +187,9 @@ class MetricsCollector:
         if drills := self.fold(OfflineFold):
             outages = _worse(outages, drills.drilled(self._begin(now)))
         attacks = _attacks(self._counted(security)) if security else Share()
-        attacks += live.breaches(self._nav_status)
+        # Gates without a journal say themselves what they count.
+        gates = self.fold(GateFold)
+        attacks += _attacks(self._counted(gates)) if gates else live.breaches(self._nav_status)
         if tasks:
             flow = _flow(self._counted(tasks), tasks.depth(now)["ready"])
         else:
@@ -193,18 +197,15 @@ class MetricsCollector:
         return {"latency_tolerance": outages, "threshold_lock": attacks, "resource_flow": flow}
 
     def _show(self, gauge: Gauge, share: Share, now: float) -> None:
-        fold, shares = {
-            "latency_tolerance": (self.fold(TaskFold), _outages),
-            "threshold_lock": (self.fold(SecurityFold), _attacks),
-            "resource_flow": (self.fold(TaskFold), _flow),
-        }[gauge.name]
+        kinds, shares = _SHOWN[gauge.name]
         gauge.show(share, now)
-        if fold is not None:
-            span = self._window_s or _DAY_S
-            series = fold.history.series(now - span, now, _STEPS)
+        span = self._window_s or _DAY_S
+        found = [fold for kind in kinds if (fold := self.fold(kind))]
+        series = [fold.history.series(now - span, now, _STEPS) for fold in found]
+        if series:
             ends = [now - span + span * step / _STEPS for step in range(1, _STEPS + 1)]
-            steps = zip(ends, series, strict=True)
-            gauge.replay(Reading(at, shares(counted).percent) for at, counted in steps)
+            steps = zip(ends, zip(*series, strict=True), strict=True)
+            gauge.replay(Reading(at, _together(map(shares, step)).percent) for at, step in steps)
 
     # --- below the face ----------------------------------------------------------------------
 
@@ -260,7 +261,8 @@ class MetricsCollector:
         meters = self.meters
         if self._nav_status:
             meters["nav_velocity"].observe(self._nav_status.get("path_switches") or 0, now)
-            meters["gate_density"].observe(live.decisions(self._nav_status), now, "gates")
+            if self.fold(GateFold) is None:
+                meters["gate_density"].observe(live.decisions(self._nav_status), now, "gates")
         for fed, kind, name in _FED:
             if fold := self.fold(kind):
                 _replay(meters[fed], fold, name, now)
@@ -270,6 +272,7 @@ class MetricsCollector:
 
 _FED: tuple[tuple[str, type[JournalFold], str], ...] = (
     ("gate_density", SecurityFold, "decisions"),
+    ("gate_density", GateFold, "decisions"),
     ("task_arrivals", TaskFold, "submitted"),
     ("task_completions", TaskFold, "succeeded"),
 )
@@ -296,10 +299,22 @@ def _worse(real: Share, drilled: Share) -> Share:
 
 def _attacks(counted: Counter[str]) -> Share:
     """Threshold lock: refused, of the attempts that were noticed."""
-    return Share(counted["breaches_blocked"], counted["breaches_blocked"])
+    blocked = counted["breaches_blocked"]
+    return Share(blocked, blocked + counted["breaches_passed"])
 
 
 def _flow(counted: Counter[str], ready: int = 0) -> Share:
     """Resource flow: done, of what is done, has failed for good, or could start and did not."""
     done, dead = counted["succeeded"], max(counted["dead"] - counted["requeued"], 0)
     return Share(done, done + dead + ready)
+
+
+def _together(shares: Iterable[Share]) -> Share:
+    return sum(shares, Share())
+
+
+_SHOWN: dict[str, tuple[tuple[type[JournalFold], ...], Callable[[Counter[str]], Share]]] = {
+    "latency_tolerance": ((TaskFold,), _outages),
+    "threshold_lock": ((SecurityFold, GateFold), _attacks),
+    "resource_flow": ((TaskFold,), _flow),
+}

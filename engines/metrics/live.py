@@ -48,7 +48,9 @@ def breaches(status: Mapping[str, Any]) -> Share:
     found = Share()
     for gate in gates(status).values():
         attempts = _number(gate, "breach_attempts")
-        found += (min(attempts, _number(gate, "total_denied")), attempts)
+        # A gate that does not say how many it blocked blocked no more than it denied.
+        told = "breaches_blocked" if "breaches_blocked" in gate else "total_denied"
+        found += (min(attempts, _number(gate, told)), attempts)
     return found
 
 

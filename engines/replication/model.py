@@ -205,6 +205,7 @@ class Peer(Protocol):
 
     name: str
     """For people; without credentials."""
+
     @property
     def identity(self) -> str:
         """The same for as long as it is the same database; without credentials."""

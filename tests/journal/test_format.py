@@ -94,6 +94,19 @@ def test_no_line_of_one_journal_fits_another(tmp_path: Path) -> None:
     assert hashes[0].isdisjoint(hashes[1])
 
 
+@given(payload=st.dictionaries(st.text().filter(lambda key: key not in RESERVED), scalars))
+@settings(max_examples=60)
+def test_an_event_is_handed_out_as_it_will_be_read(
+    tmp_path_factory: pytest.TempPathFactory, payload: dict
+) -> None:
+    """The same members in the same order, with values of the same types."""
+    path = tmp_path_factory.mktemp("notes") / "notes.jsonl"
+    journal = Journal(path, clock=lambda: 1.5)
+    written = journal.append("noted", payload)
+    (_, read) = journal.events()
+    assert repr(written) == repr(read)
+
+
 def test_an_origin_may_be_asked_for_when_it_is_needed(path: Path) -> None:
     """A function given as origin is called once, by the event that creates the journal."""
     asked = []

@@ -181,6 +181,35 @@ def test_refusals_are_attempts_that_were_blocked(memory: Path) -> None:
     assert collector.counts()["security_log"]["decisions"] == 6
 
 
+def test_breaches_that_a_gate_let_through_are_found_later(memory: Path) -> None:
+    """Refusals may stand for several; what was let through is of another hour than its finding."""
+    at_info = {"domain": "info", "subject": "s"}
+    collector, _ = read(
+        memory,
+        "gate_log",
+        [
+            (0, "gate_allowed", at_info),
+            (1, "gate_denied", {**at_info, "count": 1}),
+            (2, "gate_denied", {**at_info, "count": 5}),
+            (3, "gate_limited", {**at_info, "count": 2}),
+            (4, "gate_queued", at_info),
+            (5, "gate_revoked", {"passed": {"info": 1, "myth": 1}}),
+        ],
+    )
+    gauge = collector.gauges["threshold_lock"]
+    assert (gauge.current_value, gauge.of) == (75, 8)
+    assert gauge.history[-1].value == 75
+    assert collector.counts()["gate_log"] == {
+        "decisions": 10,
+        "let_through": 1,
+        "queued": 1,
+        "breaches_blocked": 6,
+        "breaches_passed": 2,
+        "rate_limited": 2,
+    }
+    assert collector.meters["gate_density"].measured
+
+
 def test_journals_tell_their_lines_and_bytes(memory: Path, queue: Queue) -> None:
     queue.submit("a")
     collector = MetricsCollector(memory, clock=queue.clock)

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
+from dino_os.tool_sandbox.egress.carrying import Carrier
 from dino_os.tool_sandbox.egress.hosts import Allowed, Rule
 from dino_os.tool_sandbox.egress.proxy import Proxy, ProxyLimits
 
@@ -61,6 +62,7 @@ class Proxied:
         names: dict[str, list[str]] | None = None,
         private_hosts: tuple[str, ...] = (),
         resolve: Callable[..., list[Any]] | None = None,
+        carrier: Carrier | None = None,
         **limits: Any,
     ) -> None:
         self.events = Events()
@@ -75,6 +77,7 @@ class Proxied:
             self.events,
             resolve=resolve or self.resolve,
             limits=ProxyLimits(**limits),
+            carrier=carrier,
         )
 
     def resolve(self, host: str, port: int, *args: Any, **more: Any) -> list[Any]:

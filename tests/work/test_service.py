@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from dino_os.nav.health import HealthDuty
+from dino_os.offline.duty import SyncDuty
 from dino_os.work import service, turns, wake
 from dino_os.work.duties import duties_of
 from dino_os.work.duty import Duty
@@ -302,8 +304,9 @@ def test_a_clock_that_is_set_back_makes_nobody_wait(
 
 
 def test_all_there_is_to_look_after_watches_the_tasks(home: Path) -> None:
-    """Each of them that works by tasks, which others may run."""
+    """Each of them has tasks that others may run, but for those that only talk to a network."""
     tasks = home / "memory" / "engine_state.jsonl"
-    watching = [duty.watches for duty in duties_of(Workspace(home)) if duty.watches]
-    assert len(watching) > 3
-    assert all(tasks in watches[1:] for watches in watching)
+    alone = HealthDuty | SyncDuty
+    found = [duty for duty in duties_of(Workspace(home)) if not isinstance(duty, alone)]
+    assert len(found) == 5
+    assert all(tasks in duty.watches[1:] for duty in found)

@@ -12,12 +12,14 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from dino_os.errors import Denied, InvalidInput
 from dino_os.tool_sandbox.egress import http1
+from dino_os.tool_sandbox.egress.bodies import Deliver, chunks, exactly
+from dino_os.tool_sandbox.egress.carrying import Aside, Carrier, Declined, answer_head
 from dino_os.tool_sandbox.egress.dialling import Dialler
 from dino_os.tool_sandbox.egress.hosts import Allowed, printable
 from dino_os.tool_sandbox.egress.incoming import Incoming, TooLong
@@ -31,14 +33,15 @@ _PHRASES = {
     400: "Bad Request",
     403: "Forbidden",
     _TOO_SLOW: "Request Timeout",
+    413: "Content Too Large",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     502: "Bad Gateway",
+    503: "Service Unavailable",
     504: "Gateway Timeout",
 }
 _FINAL, _SWITCHING = 200, 101
 _USED_UP = "the run's limit of bytes is used up"
-
-Deliver = Callable[[bytes], Awaitable[None]]
 
 
 class Refused(Exception):
@@ -79,17 +82,22 @@ class Budget:
         self.left -= size
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all connections of a proxy share."""
+
+    allowed: Allowed
+    dialler: Dialler
+    budget: Budget
+    limits: ProxyLimits
+    carrier: Carrier | None
+    aside: Aside
+
+
 class Exchange:
     """One client connection, from its first byte to its report."""
 
-    def __init__(
-        self,
-        client: socket.socket,
-        allowed: Allowed,
-        dialler: Dialler,
-        budget: Budget,
-        limits: ProxyLimits,
-    ) -> None:
+    def __init__(self, client: socket.socket, means: Means) -> None:
         self.host, self.port = "", None  # type: str, int | None
         self.allowed = False
         self.why = ""
@@ -98,10 +106,7 @@ class Exchange:
         self._upstream: socket.socket  # from when it is connected
         self._sockets = [client]
         self._incoming = Incoming(client)
-        self._allowed = allowed
-        self._dialler = dialler
-        self._budget = budget
-        self._limits = limits
+        self._means = means
         self._begun = False  # what the client was sent is not all there is
         self._moved_at = 0.0
 
@@ -142,7 +147,13 @@ class Exchange:
     async def _serve(self) -> None:
         request = await self._request()
         self.host, self.port = request.host, request.port
-        self._upstream = await self._connect(request)
+        carrier = self._means.carrier
+        domain = carrier.domain_of(request.host, request.port) if carrier else None
+        if carrier and domain and not request.is_tunnel:
+            await self._carry(carrier, domain, request)
+            self._begun = False
+            return
+        self._upstream = await self._connect(request, domain)
         self._sockets.append(self._upstream)
         if request.is_tunnel:
             await self._tell(b"HTTP/1.1 200 Connection established" + http1.HEAD_END)
@@ -157,8 +168,8 @@ class Exchange:
 
     async def _request(self) -> http1.Request:
         try:
-            async with asyncio.timeout(self._limits.header_s):
-                head = await self._incoming.until(http1.HEAD_END, self._limits.header_bytes)
+            async with asyncio.timeout(self._means.limits.header_s):
+                head = await self._incoming.until(http1.HEAD_END, self._means.limits.header_bytes)
         except TimeoutError:
             raise Refused(_TOO_SLOW, "the request took too long to come") from None
         except TooLong as error:
@@ -166,20 +177,74 @@ class Exchange:
         self.host = http1.asked_for(head)
         return http1.parse_request(head)
 
-    async def _connect(self, request: http1.Request) -> socket.socket:
-        if self._budget.left == 0:
-            raise Refused(403, _USED_UP)
+    async def _connect(self, request: http1.Request, domain: str | None) -> socket.socket:
+        host = self._checked(request)
         try:
-            host = self._allowed.check(request.host, request.port)
-            upstream = await self._dialler.connect(host, request.port)
+            if (carrier := self._means.carrier) and domain:
+                admit = carrier.admit
+                await self._means.aside.run(lambda: admit(domain, request.host, request.port))
+            upstream = await self._means.dialler.connect(host, request.port)
         except Denied as denied:
-            hint = f"; {denied.hint}" if denied.hint else ""
-            raise Refused(403, f"{denied}{hint}") from None
+            raise _refused(denied) from None
+        except Declined as declined:
+            self.allowed = not declined.denied
+            raise Refused(declined.status, declined.why) from None
         except OSError as error:
             self.allowed = True
-            raise Refused(502, f"unreachable: {_reason(error)}") from None
+            why = f"unreachable: {_reason(error)}"
+            if domain:
+                raise Refused(503, f"offline: {why}; what goes by a tunnel cannot wait") from None
+            raise Refused(502, why) from None
         self.allowed = True
         return upstream
+
+    def _checked(self, request: http1.Request) -> str:
+        """The host of *request*, where the skill may reach it."""
+        if self._means.budget.left == 0:
+            raise Refused(403, _USED_UP)
+        try:
+            return self._means.allowed.check(request.host, request.port)
+        except Denied as denied:
+            raise _refused(denied) from None
+
+    async def _carry(self, carrier: Carrier, domain: str, request: http1.Request) -> None:
+        """Have the gate's side ask, and pass on what comes of it."""
+        self._checked(request)
+        body = await self._whole_body(request)
+        try:
+            carried = await self._means.aside.run(lambda: carrier.carry(domain, request, body))
+        except Declined as declined:
+            self.allowed = not declined.denied
+            raise Refused(declined.status, declined.why) from None
+        self.allowed = True
+        await self._down(answer_head(carried))
+        if request.method != "HEAD":
+            await self._down(carried.body)
+        await self._linger()
+
+    async def _whole_body(self, request: http1.Request) -> bytes | None:
+        """All of the request's body, which must not be larger than is kept."""
+        if request.body is None:
+            return None
+        held, limits = bytearray(), self._means.limits
+
+        async def hold(data: bytes) -> None:
+            if len(held) + len(data) > limits.carried_bytes:
+                raise Refused(413, f"more than {limits.carried_bytes:,} bytes")
+            self._means.budget.spend(len(data))
+            held.extend(data)
+            self.bytes_up += len(data)
+
+        try:
+            async with asyncio.timeout(limits.idle_s):
+                if request.body == http1.CHUNKED:
+                    most = limits.header_bytes
+                    await chunks(self._incoming, hold, most_trailer=most, framed=False)
+                else:
+                    await exactly(self._incoming, request.body, hold)
+        except TimeoutError:
+            raise Refused(_TOO_SLOW, "the body took too long to come") from None
+        return bytes(held)
 
     async def _refuse(self, status: int, why: str) -> None:
         """The proxy's own answer, where the client has not had the beginning of another."""
@@ -210,7 +275,7 @@ class Exchange:
             Refused: Nothing moved.
         """
         loop = asyncio.get_running_loop()
-        idle_s = self._limits.idle_s
+        idle_s = self._means.limits.idle_s
         self._moved_at = loop.time()
         tasks = pending = {loop.create_task(half) for half in halves}
         try:
@@ -243,32 +308,13 @@ class Exchange:
         with contextlib.suppress(HostStopped):
             await self._up(request.head())
             if request.body == http1.CHUNKED:
-                await self._chunks()
+                most = self._means.limits.header_bytes
+                await chunks(self._incoming, self._up, most_trailer=most)
             else:
-                await self._exactly(request.body or 0)
+                await exactly(self._incoming, request.body or 0, self._up)
         while await self._incoming.some():
             pass  # one request per connection: no other is heard
         return True  # the client has left; in HTTP nobody ends one direction only
-
-    async def _chunks(self) -> None:
-        """A chunked body, each chunk framed anew."""
-        while size := http1.parse_chunk_size(await self._incoming.until(b"\r\n", 32)):
-            await self._up(b"%x\r\n" % size)
-            await self._exactly(size)
-            if await self._incoming.until(b"\r\n", 2):
-                raise InvalidInput("a chunk is longer than it says")
-            await self._up(b"\r\n")
-        if await self._incoming.until(b"\r\n", self._limits.header_bytes):
-            raise InvalidInput("a body with trailers is not taken")
-        await self._up(b"0" + http1.HEAD_END)
-
-    async def _exactly(self, size: int) -> None:
-        while size:
-            data = await self._incoming.some(size)
-            if not data:
-                raise EOFError("the client left in the middle of its request")
-            await self._up(data)
-            size -= len(data)
 
     async def _pass_answer(self, upstream: Incoming) -> bool:
         """The host's answer, up to the end of its connection."""
@@ -282,7 +328,7 @@ class Exchange:
 
     async def _answer_head(self, upstream: Incoming) -> tuple[int, bytes]:
         try:
-            raw = await upstream.until(http1.HEAD_END, self._limits.header_bytes)
+            raw = await upstream.until(http1.HEAD_END, self._means.limits.header_bytes)
             status, head = http1.parse_answer(raw)
         except (EOFError, TooLong, InvalidInput) as error:
             raise Refused(502, f"the host's answer: {error}") from None
@@ -293,7 +339,7 @@ class Exchange:
         return status, head
 
     async def _up(self, data: bytes) -> None:
-        self._budget.spend(len(data))
+        self._means.budget.spend(len(data))
         try:
             await self._send(self._upstream, data)
         except OSError as error:
@@ -301,7 +347,7 @@ class Exchange:
         self.bytes_up += len(data)
 
     async def _down(self, data: bytes) -> None:
-        self._budget.spend(len(data))
+        self._means.budget.spend(len(data))
         await self._tell(data)
         self.bytes_down += len(data)
 
@@ -327,6 +373,11 @@ class Exchange:
             async with asyncio.timeout(_LINGER_S):
                 while left > 0 and (data := await self._incoming.some()):
                     left -= len(data)
+
+
+def _refused(denied: Denied) -> Refused:
+    hint = f"; {denied.hint}" if denied.hint else ""
+    return Refused(403, f"{denied}{hint}")
 
 
 def _reason(error: OSError) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from dino_os.errors import InvalidInput
 from dino_os.tool_sandbox.egress.hosts import authority, canonical, printable, split_authority
@@ -102,6 +103,11 @@ def parse_answer(head: bytes) -> tuple[int, bytes]:
     return status, _head(line, _end_to_end(fields, drop=frozenset()) + own)
 
 
+def answer_head(status: int, fields: Fields) -> bytes:
+    """The head of an answer of our own."""
+    return _head(f"HTTP/1.1 {status} {_phrase(status)}", fields)
+
+
 def parse_chunk_size(line: bytes) -> int:
     """
     The size that a line before a chunk says.
@@ -131,6 +137,13 @@ def _split(head: bytes) -> tuple[str, Fields]:
             raise InvalidInput("malformed header line")  # which may hold a secret
         fields.append((name, value.strip(" \t")))
     return first, fields
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Answer"
 
 
 def _head(first: str, fields: Fields) -> bytes:

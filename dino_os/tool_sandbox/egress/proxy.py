@@ -6,8 +6,9 @@ sandbox has no network but a loopback of its own; the parent serves that listene
 `CONNECT host:port` tunnels, and requests for `http://host/…`, one to a connection.
 
 What the skill did not declare is answered 403 with the missing entry of `reaches`, what is
-malformed 400, and a host that does not answer 502.  Nothing goes on unrecorded: where a connection
-cannot be reported, the proxy stops, and `close` says so.
+malformed 400, and a host that does not answer 502.  Hosts behind a gate are asked by whoever stands
+there (`carrying`), who may also answer 202: taken, and sent later.  Nothing goes on unrecorded:
+where a connection cannot be reported, the proxy stops, and `close` says so.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dino_os.errors import SandboxError
 from dino_os.tool_sandbox.egress.hosts import Allowed
 
 if TYPE_CHECKING:
+    from dino_os.tool_sandbox.egress.carrying import Carrier
     from dino_os.tool_sandbox.egress.serving import Server
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -38,6 +40,7 @@ class ProxyLimits:
     connect_s: float = 15.0  # for looking up and dialling
     idle_s: float = 120.0  # without a byte either way
     total_bytes: int | None = None  # both ways, of all connections
+    carried_bytes: int = 16 * 2**20  # of a body that goes through a gate, which is read as a whole
 
 
 class Proxy:
@@ -51,6 +54,7 @@ class Proxy:
             and `bytes_down`.  In the proxy's thread: it must not call `close`, and others wait
             for it.
         resolve: Looks up names as `socket.getaddrinfo` does, in a thread of its own.
+        carrier: Is asked about hosts behind a gate, and carries what is asked of them.
     """
 
     def __init__(
@@ -61,12 +65,14 @@ class Proxy:
         *,
         resolve: Callable[..., list[Any]] = socket.getaddrinfo,
         limits: ProxyLimits = ProxyLimits(),
+        carrier: Carrier | None = None,
     ) -> None:
         self._listener = listener
         self._allowed = allowed
         self._on_event = on_event
         self._resolve = resolve
         self._limits = limits
+        self._carrier = carrier
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -78,7 +84,12 @@ class Proxy:
             raise RuntimeError("a proxy is started once")
         self._listener.setblocking(False)  # noqa: FBT003
         self._server = Server(
-            self._listener, self._allowed, self._on_event, self._resolve, self._limits
+            self._listener,
+            self._allowed,
+            self._on_event,
+            resolve=self._resolve,
+            limits=self._limits,
+            carrier=self._carrier,
         )
         self._thread = threading.Thread(target=self._server.run, name="dino-proxy", daemon=True)
         self._thread.start()

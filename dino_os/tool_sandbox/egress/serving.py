@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import socket
 
+from dino_os.tool_sandbox.egress.carrying import Aside, Carrier
 from dino_os.tool_sandbox.egress.dialling import Dialler, Resolve
-from dino_os.tool_sandbox.egress.forwarding import Budget, Exchange
+from dino_os.tool_sandbox.egress.forwarding import Budget, Exchange, Means
 from dino_os.tool_sandbox.egress.hosts import Allowed
 from dino_os.tool_sandbox.egress.proxy import OnEvent, ProxyLimits
 
@@ -26,16 +27,19 @@ class Server:
         listener: socket.socket,
         allowed: Allowed,
         on_event: OnEvent,
+        *,
         resolve: Resolve,
         limits: ProxyLimits,
+        carrier: Carrier | None,
     ) -> None:
         self.failure: Exception | None = None
         self._listener = listener
-        self._allowed = allowed
         self._on_event = on_event
         self._limits = limits
         self._dialler = Dialler(allowed, resolve, limits.connect_s)
-        self._budget = Budget(limits.total_bytes)
+        self._aside = Aside()
+        budget = Budget(limits.total_bytes)
+        self._means = Means(allowed, self._dialler, budget, limits, carrier, self._aside)
         self._open: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -49,6 +53,7 @@ class Server:
         finally:
             self._loop.close()
             self._dialler.close()
+            self._aside.close()
 
     def stop(self) -> None:
         """End it, from any thread, at any time."""
@@ -84,7 +89,7 @@ class Server:
         client.setblocking(False)  # noqa: FBT003
         with contextlib.suppress(OSError):
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        exchange = Exchange(client, self._allowed, self._dialler, self._budget, self._limits)
+        exchange = Exchange(client, self._means)
         task = self._loop.create_task(exchange.serve())
         self._open.add(task)
         task.add_done_callback(lambda task: self._ended(task, exchange))

@@ -1,0 +1,291 @@
+"""Tokens are issued, narrowed and revoked here."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from engines.checks import at_least, finite
+from engines.errors import DinoError, InvalidInput
+from engines.nav_mesh import tokens
+from engines.nav_mesh.deciding import Domain, refused
+from engines.nav_mesh.decisions import REASONS, Asked, refusal
+from engines.nav_mesh.model import Decision
+from engines.nav_mesh.rules import LEEWAY_S
+from engines.nav_mesh.scope import is_flow, is_prefix, lies_within
+from engines.nav_mesh.signing import Signing
+from engines.nav_mesh.state import ANY
+from engines.nav_mesh.tokens import BadToken, Claims
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+class GateDenied(DinoError):
+    """A gate said no; *rule* is by which rule."""
+
+    exit_code = 3
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision, self.rule = decision, decision.rule
+        super().__init__(f"the gate refuses: {decision.reason} ({decision.rule})")
+
+
+class Issuing(Signing):
+    """The part of the gates that makes tokens and takes them back."""
+
+    def issue_token(
+        self,
+        domain: Domain,
+        user_id: str,
+        *,
+        flow: str = "",
+        path: str = "",
+        life_s: float | None = None,
+        single_use: bool = False,
+    ) -> str:
+        """
+        A token that lets *user_id* through the gate of *domain*.
+
+        Args:
+            flow: Only as a step of that; `path`: only to that and what lies below it.
+            life_s: For so many seconds; else for as long as the domain allows.
+            single_use: Once.
+
+        Raises:
+            InvalidInput: No such domain, no name of a user, or more than the domain allows.
+        """
+        name, rule = self._gate(domain)
+        subject = self.pseudonym(_checked_user(user_id))
+        if not rule.admits(user_id):
+            raise InvalidInput(
+                f"{user_id!r} is not admitted to {name!r}",
+                hint=f"`nav.domains.{name}.subjects` names who is",
+            )
+        _check_scope(flow, path)
+        life = _seconds(rule.token_s if life_s is None else life_s, rule.token_s)
+        self._unlock(name)
+        with self.deciding():
+            now = math.floor(self.clock())
+            key_id, key = self._signer(name)
+            issued = max(now, self._revoked_until(name, subject))
+            claims = Claims(
+                *(tokens.new_token_id(), name, user_id, issued, issued, issued + life),
+                *(flow, path, bool(single_use)),
+                key_id=key_id,
+            )
+            return self._issue(claims, subject, key)
+
+    def attenuate(
+        self,
+        token: str,
+        *,
+        flow: str = "",
+        path: str = "",
+        life_s: float | None = None,
+        single_use: bool = False,
+    ) -> str:
+        """
+        A token that may less than *token*, and dies with it.
+
+        Raises:
+            GateDenied: *token* itself is not good; that is a breach, and recorded.
+            InvalidInput: That would be more than *token* may, or *token* is good for one use.
+        """
+        _check_scope(flow, path)
+        self._unlock()
+        with self.deciding():
+            parent = self._parent(token)
+            if isinstance(parent, Claims):
+                return self._narrowed(parent, flow, path, life_s, once=bool(single_use))
+        raise GateDenied(parent)
+
+    def claims_of(self, token: str) -> Claims:
+        """
+        What *token* says, if it bears our signature; it may have expired or been revoked.
+
+        Raises:
+            GateDenied: It is not one of ours.
+        """
+        with self._guard:
+            self.refresh()
+            try:
+                return self._read(token)[0]
+            except BadToken as bad:
+                raise GateDenied(refused(bad.rule, bad.token_id)) from None
+
+    def revoke(
+        self,
+        *,
+        token_id: str | None = None,
+        subject: str | None = None,
+        domain: Domain | None = None,
+        before: float | None = None,
+        since: float | None = None,
+    ) -> dict[str, int]:
+        """
+        Take back a token with all that came from it, or what was issued before some time.
+
+        Args:
+            token_id: Its id; it goes alone.
+            subject: Only this user's tokens; `domain`: only those for this domain.
+            before: Issued before then; else before now.
+            since: From when on it was in wrong hands: what it opened since is counted as breaches
+                that were let through.
+
+        Returns:
+            Domain → how many those are.
+
+        Raises:
+            InvalidInput: Nothing is named, or no token can have that id.
+        """
+        if token_id is not None and (subject or domain or before is not None):
+            raise InvalidInput("a token's id goes alone: it names one token")
+        if token_id is not None and not tokens.is_token_id(token_id):
+            raise InvalidInput(f"not a token's id: {token_id!r:.60}", hint="22 letters and digits")
+        if token_id is None and subject is None and domain is None and before is None:
+            raise InvalidInput("name what to revoke: a token's id, a subject, a domain or a time")
+        name = None if domain is None else self._gate(domain)[0]
+        whom = None if subject is None else self.pseudonym(_checked_user(subject))
+        with self.deciding():
+            now = self.clock()
+            facts: dict[str, Any] = {"token": token_id} if token_id else {}
+            facts |= {"domain": name} if name else {}
+            facts |= {"subject": whom} if whom else {}
+            if token_id is None:
+                # A token's times are whole seconds: one of this second is meant too.
+                facts["before"] = (
+                    math.floor(now) + 1 if before is None else finite(before, "before")
+                )
+            until = max(now, facts.get("before", 0.0)) + self._longest_life() + LEEWAY_S
+            passed = {} if since is None else self._passed(facts, since)
+            self.record(
+                "gate_revoked", **facts, until=until, **({"passed": passed} if passed else {})
+            )
+        return passed
+
+    # --- below the face ----------------------------------------------------------------------
+
+    def _issue(self, claims: Claims, subject: str, key: Ed25519PrivateKey) -> str:
+        token = tokens.sign(claims, self.issuer or "", key)
+        if len(token) > tokens.LONGEST:
+            raise InvalidInput(f"the token would be longer than {tokens.LONGEST:,} characters")
+        further = {"flow": claims.flow, "path": claims.path, "once": claims.once}
+        further |= {"parents": list(claims.parents)}
+        self.record(
+            "gate_token_issued",
+            domain=claims.domain,
+            subject=subject,
+            token=claims.token_id,
+            key=claims.key_id,
+            issued=claims.issued,
+            not_before=claims.not_before,
+            expires=claims.expires,
+            **{name: value for name, value in further.items() if value},
+        )
+        return token
+
+    def _narrowed(
+        self, parent: Claims, flow: str, path: str, life_s: float | None, *, once: bool
+    ) -> str:
+        if parent.once:
+            raise InvalidInput("a token that is good for one use cannot be narrowed")
+        if len(parent.parents) >= tokens.DEEPEST:
+            raise InvalidInput(f"a token can be narrowed {tokens.DEEPEST} times, no further")
+        begins = max(math.floor(self.clock()), parent.not_before)
+        left = max(parent.expires - begins, 1)
+        life = left if life_s is None else min(_seconds(life_s, math.inf), left)
+        key_id, key = self._signer(parent.domain)
+        claims = Claims(
+            *(tokens.new_token_id(), parent.domain, parent.subject, parent.issued),
+            *(begins, min(begins + life, parent.expires)),
+            flow=_narrower_flow(parent, flow),
+            path=_narrower_path(parent, path),
+            once=once,
+            parents=(*parent.parents, parent.token_id),
+            key_id=key_id,
+        )
+        return self._issue(claims, self.pseudonym(parent.subject), key)
+
+    def _parent(self, token: str) -> Claims | Decision:
+        """What a token says that is to be narrowed; the refusal where it is not good."""
+        now = self.clock()
+        try:
+            claims, _ = self._read(token)
+        except BadToken as bad:
+            domain = self._domain_of(token)
+            if domain is None:  # whose gate it was meant for is not known
+                return refused(bad.rule, bad.token_id)
+            return self._deny(domain, ANY, bad, now)
+        subject = self.pseudonym(claims.subject)
+        asked = Asked(claims.domain, claims.subject, subject, claims.flow, claims.path)
+        if why := refusal(claims, asked, self, self._gate(claims.domain)[1], now):
+            return self._deny_read(asked, claims, why, now)
+        return claims
+
+    def _domain_of(self, token: object) -> str | None:
+        """The domain whose key a token claims to be signed with."""
+        header = token.partition(".")[0] if isinstance(token, str) else ""
+        found = self._public_keys().get(header)
+        return found.domain if found else None
+
+    def _revoked_until(self, domain: str, subject: str) -> int:
+        """From when on a token can be issued that no revocation meant."""
+        every = [(d, s) for d in (domain, ANY) for s in (subject, ANY)]
+        known = (self.revoked_before.get(one) for one in every)
+        return math.ceil(max((found[0] for found in known if found), default=0.0))
+
+    def _passed(self, whom: dict[str, Any], since: float) -> dict[str, int]:
+        """How many requests that token, user or domain was let through with since then."""
+        wanted = {name: whom[name] for name in ("domain", "subject") if name in whom}
+        family = {whom["token"]} if "token" in whom else None
+        passed: Counter[str] = Counter()
+        for events, _ in self.journal.read(self.journal.begin()):
+            for event in events:
+                kind = event["event_type"]
+                if family and kind == "gate_token_issued":
+                    if not family.isdisjoint(event.get("parents", ())):
+                        family.add(event["token"])
+                elif kind == "gate_allowed" and event["at"] >= since:
+                    theirs = family is None or event["token"] in family
+                    if theirs and all(event[name] == value for name, value in wanted.items()):
+                        passed[event["domain"]] += 1
+        return dict(passed)
+
+
+def _checked_user(user_id: str) -> str:
+    if isinstance(user_id, str) and tokens.is_subject(user_id):
+        return user_id
+    raise InvalidInput(f"not a name of a user: {user_id!r:.80}", hint=REASONS["wrong_user_id"])
+
+
+def _check_scope(flow: str, path: str) -> None:
+    if flow and not (isinstance(flow, str) and is_flow(flow)):
+        raise InvalidInput(
+            f"not a name of a flow: {flow!r:.80}", hint="small letters, digits and . _ : / -"
+        )
+    if path and not (isinstance(path, str) and is_prefix(path)):
+        raise InvalidInput(
+            f"no token can be narrowed to the path {path!r:.80}",
+            hint="one that begins with /, without .., empty parts, a query or encoded slashes",
+        )
+
+
+def _seconds(life_s: float, most: float) -> int:
+    life = math.floor(at_least(life_s, 1, "life_s"))
+    if life > most:
+        raise InvalidInput(f"the domain allows tokens of {most:g} s, not of {life_s:g}")
+    return life
+
+
+def _narrower_flow(parent: Claims, flow: str) -> str:
+    if parent.flow and flow not in {"", parent.flow}:
+        raise InvalidInput(f"the token is for the flow {parent.flow!r}, not for {flow!r}")
+    return flow or parent.flow
+
+
+def _narrower_path(parent: Claims, path: str) -> str:
+    if parent.path and path and not lies_within(path, parent.path):
+        raise InvalidInput(f"the token is for {parent.path!r}, and {path!r} does not lie below it")
+    return path or parent.path

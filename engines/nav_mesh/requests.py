@@ -1,0 +1,72 @@
+"""Which requests can be sent, under which key, and how sending one fails."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from engines.errors import InvalidInput
+from engines.nav_mesh.issuing import GateDenied
+from engines.nav_mesh.model import Request, Response, Unreached
+
+KEY_HEADER = "Idempotency-Key"
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
+_odd = re.compile(r"[^!-~]|[\\#]")
+# What a path may not have: what some server reads as another path, and the gate does not.
+_dots = re.compile(r"(?:/|%2f|%5c)(?:\.|%2e){1,2}(?:/|%2f|%5c|;|$)", re.IGNORECASE)
+
+
+class GateBusy(GateDenied):
+    """Too many requests came; the same one is let through later."""
+
+    exit_code = 4
+
+
+class Doubtful(Unreached):
+    """It may have arrived, and doing it twice could do harm: it was neither repeated nor queued."""
+
+
+class NoRoute(Unreached):
+    """
+    No route reached the service.
+
+    Attributes:
+        answer: What the last gateway said instead, where one did.
+    """
+
+    def __init__(self, message: str, *, heard: bool, answer: Response | None = None) -> None:
+        self.answer = answer
+        super().__init__(message, heard=heard)
+
+
+def named_key(request: Request) -> str | None:
+    """The idempotency key that *request* came with, as its own or among its headers."""
+    if request.idempotency_key:
+        return request.idempotency_key
+    wanted = KEY_HEADER.lower()
+    found = [value for name, value in request.headers.items() if name.lower() == wanted]
+    return found[0] if found and found[0] else None
+
+
+def with_key(request: Request, key: str) -> Request:
+    """*request* under that key."""
+    return replace(request, idempotency_key=key)
+
+
+def check_request(request: Request) -> None:
+    """
+    Stop at what could be read as another request than the gate sees.
+
+    Raises:
+        InvalidInput: Its method or path is none that is sent.
+    """
+    if not _METHOD.fullmatch(request.method) or request.method != request.method.upper():
+        raise InvalidInput(f"not a method: {request.method!r}", hint="for example GET or POST")
+    if request.method == "CONNECT":
+        raise InvalidInput("CONNECT is no request that is sent")
+    path = request.path.partition("?")[0]
+    if not path.startswith("/") or _odd.search(request.path) or _dots.search(path):
+        raise InvalidInput(
+            f"not a path: {request.path!r:.200}",
+            hint="it begins with '/', has no '.' or '..' between slashes, and is percent-encoded",
+        )

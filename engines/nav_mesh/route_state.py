@@ -1,0 +1,84 @@
+"""What the gate log says of routes, and of what was queued behind them: the fold, and no more."""
+
+from __future__ import annotations
+
+from engines.journal import Event
+from engines.nav_mesh.breaker import Health
+from engines.nav_mesh.gates import Gates
+from engines.nav_mesh.routes import Route
+from engines.nav_mesh.state import ANY
+
+_ANSWERS_TOLD = 100
+_REVOCATIONS = 10_000
+
+
+class RouteState(Gates):
+    """Each route's health, the way that each domain's requests took last, and revocations."""
+
+    def reset(self) -> None:
+        super().reset()
+        self._health: dict[str, Health] = {}
+        self._taken: dict[str, str] = {}
+        self.path_switches = 0
+        self._revocations: dict[tuple[str, str], float] = {}
+
+    def apply_route_failed(self, event: Event) -> None:
+        self._at(event).failed(event["status"])
+        self._depends(event)
+        self.note_dependency(event["address"], ok=False, at=event["at"])
+
+    def apply_route_answered(self, event: Event) -> None:
+        self._at(event).answered()
+        self._depends(event)
+
+    def apply_route_counted(self, event: Event) -> None:
+        self._at(event).counted(event["window"], event["counts"])
+
+    def apply_route_ejected(self, event: Event) -> None:
+        self._at(event).ejected(event["at"], event["until"], event["times"], event["cause"])
+
+    def apply_route_on_trial(self, event: Event) -> None:
+        self._at(event).on_trial(event["times"], event["cause"])
+
+    def apply_route_kept(self, event: Event) -> None:
+        self._at(event).answered()  # it is counted anew
+
+    def apply_route_probed(self, event: Event) -> None:
+        self._at(event).probed(event["at"], event["until"])
+
+    def apply_route_returned(self, event: Event) -> None:
+        self._at(event).returned(event["at"])
+        self._depends(event)
+
+    def apply_route_switched(self, event: Event) -> None:
+        self._taken[event["domain"]] = event["to"]
+        self.path_switches += 1
+
+    def apply_gate_revoked(self, event: Event) -> None:
+        # The gates forget a revocation when nothing that it meant can be alive; a queue waits on.
+        super().apply_gate_revoked(event)
+        if "before" in event:
+            whom = event.get("domain", ANY), event.get("subject", ANY)
+            before = max(self._revocations.pop(whom, 0.0), event["before"])
+            self._revocations[whom] = before
+            if len(self._revocations) > _REVOCATIONS:
+                del self._revocations[next(iter(self._revocations))]
+
+    def _revoked_since(self, domain: str, user_id: str) -> float:
+        """Before when everything of that subject was last revoked."""
+        subject = self.pseudonym(user_id)
+        every = ((where, whom) for where in (domain, ANY) for whom in (subject, ANY))
+        return max(self._revocations.get(one, 0.0) for one in every)
+
+    # --- below ------------------------------------------------------------------------------
+
+    def _of(self, route: Route) -> Health:
+        return self._health.get(route.key) or Health()
+
+    def _at(self, event: Event) -> Health:
+        return self._health.setdefault(f"{event['domain']} {event['address']}", Health())
+
+    def _depends(self, event: Event) -> None:
+        """Have those that watch what we depend on know of the answers before this event."""
+        for _ in range(min(event["answers"], _ANSWERS_TOLD)):
+            self.note_dependency(event["address"], ok=True, at=event["at"])

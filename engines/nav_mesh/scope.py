@@ -1,0 +1,35 @@
+"""
+What a token can be narrowed to: a flow, and a path with all that lies below it.
+
+A path is held against a prefix part by part, and only where it means one thing to everybody: one
+with `..`, an empty part, a backslash or an encoded slash lies below no prefix.
+"""
+
+from __future__ import annotations
+
+import re
+
+is_flow = re.compile(r"[a-z0-9._:/-]{1,128}").fullmatch
+_plain = re.compile(r"(/|(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+/?)").fullmatch
+_encoded = re.compile(r"%(?![0-9A-Fa-f]{2})|%(2[eEfF]|5[cC]|[01][0-9A-Fa-f]|7[fF])").search
+_LONGEST = 512
+
+
+def is_prefix(path: str) -> bool:
+    """Whether a token can be narrowed to *path*."""
+    return len(path) <= _LONGEST and "?" not in path and is_clear(path)
+
+
+def is_clear(path: str) -> bool:
+    """Whether *path*, without its query, means the same to whoever reads it."""
+    if not _plain(path) or _encoded(path):
+        return False
+    return not any(part in {".", ".."} for part in path.split("/"))
+
+
+def lies_within(path: str, prefix: str) -> bool:
+    """Whether a request for *path*, which may have a query, is one below *prefix*."""
+    bare = path.partition("?")[0]
+    if not is_clear(bare):
+        return False
+    return bare == prefix or bare.startswith(prefix if prefix.endswith("/") else f"{prefix}/")

@@ -1,0 +1,294 @@
+"""
+One request, from the gate to an answer or a receipt.
+
+    gate ──▶ primary ──▶ failover … ──▶ offline: queued, sent later
+      └ denied
+
+A failure without an answer leaves open whether the request arrived, unless there never was a
+connection.  What may have arrived is only repeated where that does no harm: its method changes
+nothing twice, or it has an idempotency key that the service honours.  Everything else is the
+caller's to decide, and an error says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from engines.errors import JournalError
+from engines.nav_mesh.breaker import is_failure, is_gateway_failure
+from engines.nav_mesh.budget import Load
+from engines.nav_mesh.deciding import refused
+from engines.nav_mesh.hedging import in_turn
+from engines.nav_mesh.issuing import GateDenied
+from engines.nav_mesh.model import (
+    GateResult,
+    Receipt,
+    Request,
+    Response,
+    ThresholdDomain,
+    Unreached,
+)
+from engines.nav_mesh.requests import (
+    KEY_HEADER,
+    Doubtful,
+    GateBusy,
+    NoRoute,
+    check_request,
+    named_key,
+    with_key,
+)
+from engines.nav_mesh.routes import IDEMPOTENT, SAFE, DomainRoutes, Route
+from engines.nav_mesh.routing import Outcome, Routing
+from engines.nav_mesh.rules import domain_name
+from engines.nav_mesh.scope import is_prefix
+
+_PAUSE_S, _LONGEST_PAUSE_S = 0.025, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What came of one."""
+
+    route: Route
+    response: Response | None
+    error: Unreached | None
+
+    @property
+    def settles(self) -> bool:
+        """Whether it is the answer, whatever it says."""
+        return self.response is not None and not is_failure(self.response.status)
+
+    @property
+    def heard(self) -> bool:
+        return self.response is not None or (self.error is not None and self.error.heard)
+
+
+class Sending(Routing):
+    """The part of a nav mesh that sends."""
+
+    def __init__(self, gate_log_path: str | Path | None = None, **settings: Any) -> None:
+        self._loads: dict[str, Load] = {}
+        super().__init__(gate_log_path, **settings)
+
+    # --- the face ----------------------------------------------------------------------------
+
+    def send(
+        self,
+        domain: ThresholdDomain | str,
+        token: str | None,
+        user_id: str,
+        request: Request,
+        *,
+        offline_ok: bool = True,
+    ) -> Response | Receipt:
+        """
+        Send *request* as *user_id*, by the first route of *domain* that answers.
+
+        Without a token nothing is sent: it is queued, and the gate is asked when its turn comes.
+
+        Args:
+            offline_ok: Queue it where no route answers; what only asks (GET …) is never queued.
+
+        Returns:
+            The answer, whatever its status, or a receipt where it waits in the offline queue.
+
+        Raises:
+            GateDenied: The token does not allow it.
+            Unreached: No route answered, and it was not queued.
+            Doubtful: It may have arrived; see the module.
+            InvalidInput: It is no request that could be sent.
+        """
+        name = domain_name(domain)
+        check_request(request)
+        offline = not token
+        self._pass_gate(name, token, user_id, request, offline=offline)
+        own_key = named_key(request)
+        if own_key or request.method not in SAFE:
+            request = with_key(request, own_key or uuid4().hex)
+        if offline:
+            if not (offline_ok and self._may_wait(name, request)):
+                raise Unreached(f"without a token {request.method} is not sent", heard=False)
+            return self._queue(name, user_id, request, authorised=False)
+        ways = self.ways.of(name)
+        repeatable = bool(own_key) or ways.takes_keys or request.method in IDEMPOTENT
+        try:
+            return self._carry(name, request, repeatable=repeatable)
+        except Unreached as error:
+            may_repeat = repeatable or not error.heard
+            if offline_ok and may_repeat and self._may_wait(name, request):
+                return self._queue(name, user_id, request, authorised=True)
+            if isinstance(error, NoRoute) and error.answer:
+                return error.answer
+            if may_repeat:
+                raise
+            raise Doubtful(
+                f"{error}; it may have arrived, and is not sent again: "
+                f"a {request.method} with an {KEY_HEADER} would be",
+                heard=True,
+            ) from None
+
+    def resend(
+        self,
+        domain: ThresholdDomain | str,
+        user_id: str,
+        request: Request,
+        *,
+        queued_at: float | None = None,
+    ) -> Response:
+        """
+        Send what was queued, under its key, with a token of one use that the gate judges as any.
+
+        Raises:
+            InvalidInput: The subject is given no token.
+            GateDenied: The gate does not let it through now, or the subject's tokens were revoked
+                after *queued_at*.
+            Unreached: No route answered.
+        """
+        name = domain_name(domain)
+        self.refresh()
+        if queued_at is not None and self._revoked_since(name, user_id) > queued_at:
+            raise GateDenied(refused("revoked"))
+        token = self.token_for(name, user_id, request)
+        self._pass_gate(name, token, user_id, request)
+        return self._carry(name, request, repeatable=True)
+
+    def token_for(self, domain: ThresholdDomain | str, user_id: str, request: Request) -> str:
+        """
+        A token for *request* alone, good for one use.
+
+        Raises:
+            InvalidInput: *user_id* is not admitted to *domain*.
+        """
+        path = request.path.partition("?")[0]
+        scope = path if is_prefix(path) else ""
+        return self.issue_token(domain, user_id, flow=request.flow, path=scope, single_use=True)
+
+    # --- below -------------------------------------------------------------------------------
+
+    def _pass_gate(
+        self,
+        domain: str,
+        token: str | None,
+        user_id: str,
+        request: Request,
+        *,
+        offline: bool = False,
+    ) -> None:
+        scope = {"flow": request.flow, "path": request.path}
+        decision = self.decide(domain, token, user_id, offline=offline, **scope)
+        if not decision.allowed:
+            late = decision.result is GateResult.RATE_LIMITED
+            raise (GateBusy if late else GateDenied)(decision)
+
+    def _may_wait(self, domain: str, request: Request) -> bool:
+        return (
+            self.ways.outgoing is not None
+            and self.ways.of(domain).offline
+            and request.method not in SAFE
+        )
+
+    def _queue(self, domain: str, user_id: str, request: Request, *, authorised: bool) -> Receipt:
+        outgoing, keep_s = self.ways.outgoing, self.ways.of(domain).keep_s
+        if outgoing is None:
+            raise Unreached("there is no offline queue", heard=False)
+        until = None if keep_s is None else self.clock() + keep_s
+        receipt = outgoing().put(domain, user_id, request, authorised=authorised, expires_at=until)
+        with self.deciding():
+            self.record("request_queued", domain=domain, request=receipt.id, at=self.clock())
+            self.note_path(domain)
+        return replace(receipt, held=receipt.held or domain in self.ways.held)
+
+    def _carry(self, domain: str, request: Request, *, repeatable: bool) -> Response:
+        """By the first route that answers, within the time there is."""
+        ways = self.ways.of(domain)
+        if not ways.routes or self.ways.transport is None:
+            raise NoRoute(f"no address is configured for {domain}", heard=False)
+        load = self._loads.setdefault(domain, Load(self.ways.rules))
+        attempts: list[_Attempt] = []
+        with load.request() as room:
+            if not room:
+                raise NoRoute(f"too many requests to {domain} are under way", heard=False)
+            for attempt in self._attempts(ways, request, load):
+                if attempt.settles and attempt.response:
+                    return attempt.response
+                attempts.append(attempt)
+                if attempt.heard and not repeatable:
+                    break
+        return _verdict(domain, attempts)
+
+    def _attempts(self, ways: DomainRoutes, request: Request, load: Load) -> Iterator[_Attempt]:
+        """Each route once; then again, as often as the budget and the time allow."""
+        timeout_s = ways.timeout_s if request.timeout_s is None else request.timeout_s
+        deadline = self.ways.timer() + timeout_s
+        hedge_s = self.ways.rules.hedge_after_s if request.method in SAFE else 0.0
+        yield from in_turn(self._tries(ways, request, deadline), hedge_s)
+        for again in range(ways.retries):
+            longest = min(_PAUSE_S * 2**again, _LONGEST_PAUSE_S)
+            for attempt in self._tries(ways, request, deadline, longest_pause_s=longest):
+                with load.retry() as room:
+                    if not room:
+                        return
+                    yield attempt()
+
+    def _tries(
+        self,
+        ways: DomainRoutes,
+        request: Request,
+        deadline: float,
+        *,
+        longest_pause_s: float = 0.0,
+    ) -> Iterator[Callable[[], _Attempt]]:
+        """An attempt at each route that may be taken when its turn comes, before the *deadline*."""
+        for route in ways.routes:
+            pause_s = self.ways.rng.uniform(0, longest_pause_s) if longest_pause_s else 0.0
+            if self.ways.timer() + pause_s >= deadline:
+                return
+            if pause_s:
+                self.ways.sleep(pause_s)
+            admitted, probing = self.admits(route)
+            if admitted:
+                seconds = min(ways.attempt_s, deadline - self.ways.timer())
+                yield partial(self._attempt, route, request, seconds, probing=probing)
+
+    def _attempt(
+        self, route: Route, request: Request, seconds: float, *, probing: bool
+    ) -> _Attempt:
+        response, error = None, None
+        assert self.ways.transport  # noqa: S101  asked before the first attempt
+        try:
+            found = self.ways.transport(route.address, request, max(seconds, 0.001))
+            response = replace(found, route=route.kind, target=route.address)
+            status = response.status
+            outcome = Outcome(status, f"answered with {status}" if is_failure(status) else "")
+        except Unreached as failure:
+            error, outcome = failure, Outcome(None, failure.message)
+        # What cannot be noted takes no answer away: the gate's decision is on record already.
+        with contextlib.suppress(JournalError):
+            self.note(route, outcome, probing=probing)
+        return _Attempt(route, response, error)
+
+
+def _verdict(domain: str, attempts: Sequence[_Attempt]) -> Response:
+    """
+    What attempts of which none settled it come to.
+
+    Raises:
+        NoRoute: The service was not reached.
+    """
+    answers = [attempt.response for attempt in attempts if attempt.response]
+    for answer in reversed(answers):
+        if not is_gateway_failure(answer.status):
+            return answer
+    said = [f"{one.route.name}: {one.error}" for one in attempts if one.error]
+    said += [f"{answer.route.value}: answered with {answer.status}" for answer in answers]
+    raise NoRoute(
+        "; ".join(dict.fromkeys(said)) or f"every route of {domain} is left out for now",
+        heard=any(attempt.heard for attempt in attempts),
+        answer=answers[-1] if answers else None,
+    )

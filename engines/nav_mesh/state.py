@@ -1,0 +1,160 @@
+"""
+What the gates know, folded from `gate_log.jsonl`: keys, revocations, what was used, rates, counts.
+
+Subjects stand in it as pseudonyms only.  What has expired is dropped when the next of its kind is
+recorded, so the state stays as large as what is in force.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engines.engine import Engine
+from engines.journal import Event
+from engines.nav_mesh.limits import RateTable
+from engines.nav_mesh.model import ThresholdDomain
+
+ANY = "*"
+_BREACHES_KEPT = 20
+_SWEEP_EVERY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class GateKey:
+    """
+    A key whose tokens may be good.
+
+    Attributes:
+        public: 64 hex digits.
+        retired: Since when nothing more is signed with it.
+        until: When the last token signed with it has expired; None while it is in use.
+    """
+
+    key_id: str
+    domain: str
+    public: str
+    added: float
+    retired: float | None = None
+    until: float | None = None
+
+
+@dataclass(slots=True)
+class GateCounts:
+    """
+    What became of requests at one gate.
+
+    Attributes:
+        breaches: Attempts that were refused.
+        passed: Attempts that were let through, as was found out later.
+    """
+
+    allowed: int = 0
+    denied: int = 0
+    limited: int = 0
+    queued: int = 0
+    breaches: int = 0
+    passed: int = 0
+    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_BREACHES_KEPT))
+
+
+class GateState(Engine):
+    """The fold; `Gates` decides."""
+
+    def reset(self) -> None:
+        self.issuer: str | None = None
+        self.keys: dict[str, GateKey] = {}
+        self.revoked_ids: dict[str, float] = {}
+        self.revoked_before: dict[tuple[str, str], tuple[float, float]] = {}
+        self.used: dict[str, float] = {}
+        self.passing = RateTable()
+        self.queueing = RateTable()
+        self.counts = {domain.value: GateCounts() for domain in ThresholdDomain}
+        self.blocks: dict[tuple[str, str], float] = {}
+
+    # --- keys and tokens ---------------------------------------------------------------------
+
+    def apply_gate_opened(self, event: Event) -> None:
+        self.issuer = event["issuer"]
+
+    def apply_gate_key_added(self, event: Event) -> None:
+        at = event["timestamp"]
+        over = [k.key_id for k in self.keys.values() if k.until is not None and k.until <= at]
+        for key_id in over:
+            del self.keys[key_id]
+        self.keys[event["key"]] = GateKey(event["key"], event["domain"], event["public"], at)
+
+    def apply_gate_key_retired(self, event: Event) -> None:
+        key = self.keys[event["key"]]
+        self.keys[key.key_id] = replace(key, retired=event["at"], until=event["until"])
+
+    def apply_gate_revoked(self, event: Event) -> None:
+        at = event["timestamp"]
+        self.revoked_ids = {one: until for one, until in self.revoked_ids.items() if until > at}
+        self.revoked_before = {
+            whom: (before, until)
+            for whom, (before, until) in self.revoked_before.items()
+            if until > at
+        }
+        for domain, count in event.get("passed", {}).items():
+            self.counts[domain].passed += count
+        if token_id := event.get("token"):
+            self.revoked_ids[token_id] = event["until"]
+            return
+        whom = event.get("domain", ANY), event.get("subject", ANY)
+        known, _ = self.revoked_before.get(whom, (0.0, 0.0))
+        self.revoked_before[whom] = max(known, event["before"]), event["until"]
+
+    # --- decisions ---------------------------------------------------------------------------
+
+    def apply_gate_allowed(self, event: Event) -> None:
+        domain, subject, at = event["domain"], event["subject"], event["at"]
+        self.counts[domain].allowed += 1
+        self.passing.add(domain, subject, at)
+        if "once" in event:
+            self.used[event["token"]] = event["once"]
+            if len(self.used) % _SWEEP_EVERY == 0:
+                self.used = {one: until for one, until in self.used.items() if until > at}
+        self.count_request(domain, subject, at, 1)
+
+    def apply_gate_queued(self, event: Event) -> None:
+        domain, subject, at = event["domain"], event["subject"], event["at"]
+        self.counts[domain].queued += 1
+        self.queueing.add(domain, subject, at)
+        self.count_request(domain, ANY, at, 1)  # whose name it is was not asked
+
+    def apply_gate_limited(self, event: Event) -> None:
+        domain, count = event["domain"], event["count"]
+        self.counts[domain].limited += count
+        self.count_request(domain, _proven(event), event["at"], count)
+
+    def apply_gate_denied(self, event: Event) -> None:
+        domain, at, count = event["domain"], event["at"], event["count"]
+        counts = self.counts[domain]
+        counts.denied += count
+        counts.breaches += count
+        kept = ("at", "subject", "rule", "count", "token")
+        counts.recent.append({name: event[name] for name in kept if name in event})
+        self.count_request(domain, _proven(event), at, count)
+        self.count_breach(event)
+
+    def apply_gate_blocked(self, event: Event) -> None:
+        self.blocks[event["domain"], event["subject"]] = event["until"]
+
+    def apply_gate_released(self, event: Event) -> None:
+        self.blocks.pop((event["domain"], event["subject"]), None)
+
+    # --- what others fold of the same --------------------------------------------------------
+
+    def count_request(self, domain: str, subject: str, at: float, count: int) -> None:
+        """Told of every request, whatever became of it."""
+
+    def count_breach(self, event: Event) -> None:
+        """Told of every refusal."""
+
+
+def _proven(event: Event) -> str:
+    """The subject, where it showed a token of ours; else it may be anybody."""
+    subject: str = event["subject"]
+    return subject if event["proven"] else ANY

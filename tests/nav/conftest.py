@@ -1,0 +1,45 @@
+"""`dino …` within this process, its keys' folder in the workspace."""
+
+from __future__ import annotations
+
+import gc
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Outcome
+
+Door = Callable[..., Outcome]
+
+
+@pytest.fixture
+def site(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace whose keys lie in `xdg` beside its memory."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(workspace / "xdg"))
+    monkeypatch.setenv("USER", "tester")
+    monkeypatch.chdir(workspace)
+    return workspace
+
+
+@pytest.fixture
+def door(site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Door:
+    """Run `dino …` with some standard input; as in a process of its own, but sooner."""
+    from dino_os import commands
+
+    # What hardens a process that holds secrets would harden this one for good.
+    monkeypatch.setattr("dino_os.security_gateway.hardening.harden", lambda: None)
+
+    def call(*args: object, given: str = "", code: int | None = 0, name: str = "dino") -> Outcome:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            getattr(commands, name)([str(arg) for arg in args], name)
+        gc.collect()
+        outcome = Outcome(int(left.value.code or 0), *capsys.readouterr())
+        assert code is None or outcome.code == code, outcome
+        return outcome
+
+    return call

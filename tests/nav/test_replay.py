@@ -1,0 +1,272 @@
+"""What waited is sent: once, in order, and only what may be sent at that moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dino_os.nav.replay import Replayed, Replayer
+from engines.journal import VolatileJournal
+from engines.latent_cache import DocumentStore, OfflineQueue
+from engines.nav_mesh import (
+    DomainRoutes,
+    GateRule,
+    NavigationMesh,
+    Receipt,
+    Request,
+    Response,
+    RouteRules,
+    Rules,
+    ThresholdDomain,
+    Unreached,
+    Ways,
+    in_order,
+)
+
+PRIMARY = "https://one.test"
+
+
+class Desk:
+    """A mesh over a real queue, with a clock and a network that a test sets."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = 1_800_000_000.0
+        self.asked: list[Request] = []
+        self.answer: Callable[[Request], Response] = lambda _: Response(200, {}, b"")
+        self.store = DocumentStore(folder / "documents.db", clock=lambda: self.now)
+        self.queue = OfflineQueue(self.store, attempts=3)
+        self.subjects = ["ada"]
+        domains = {
+            name: DomainRoutes(in_order(name, f"https://{name}.test"))
+            for name in ("info", "wealth")
+        }
+        ways = Ways(
+            domains,
+            RouteRules(jitter_s=0, consecutive_local_origin_failure=0),
+            transport=self._carry,
+            outgoing=lambda: self.queue,
+            sleep=lambda _: None,
+        )
+        gates = {domain: GateRule(10_000) for domain in ThresholdDomain}
+        self.mesh = NavigationMesh(
+            journal=VolatileJournal(clock=lambda: self.now),
+            rules=Rules(gates),
+            ways=ways,
+            clock=lambda: self.now,
+        )
+
+    def _carry(self, address: str, request: Request, seconds: float) -> Response:
+        self.asked.append(request)
+        return self.answer(request)
+
+    def put(self, path: str, *, domain: str = "info", **more: Any) -> Receipt:
+        """As somebody offline: no token, so nothing is tried."""
+        found = self.mesh.send(domain, None, "ada", Request("POST", path, **more))
+        assert isinstance(found, Receipt)
+        return found
+
+    def replay(self, *, owner: str = "me", most: int | None = None) -> dict[str, int]:
+        replayer = Replayer(self.mesh, self.queue, owner=owner, clock=lambda: self.now)
+        found = replayer.run(most=most)
+        return {name: count for name, count in found.as_dict().items() if count}
+
+    @property
+    def paths(self) -> list[str]:
+        found, self.asked = [request.path for request in self.asked], []
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.store.close()
+
+
+def lost(request: Request) -> Response:
+    raise Unreached("nobody there", heard=True)
+
+
+def test_what_waited_is_sent_under_its_key_in_order(desk: Desk) -> None:
+    """Of those that belong together the first goes first, also where it takes several attempts."""
+    receipts = [desk.put(f"/{n}", ordered_by="notes") for n in range(3)]
+    desk.put("/else")
+    desk.answer = lambda request: Response(503 if request.path == "/0" else 200, {}, b"")
+    assert desk.replay() == {"later": 2}  # the routes are down, it seems: one is enough to know
+    desk.answer = lambda _: Response(200, {}, b"")
+    desk.now += 300
+    desk.asked.clear()
+    assert desk.replay() == {"delivered": 4}
+    ordered = [request for request in desk.asked if request.ordered_by]
+    assert [request.path for request in ordered] == ["/0", "/1", "/2"]
+    assert [r.idempotency_key for r in ordered] == [r.idempotency_key for r in receipts]
+    assert desk.replay() == {}
+
+
+def test_an_outage_costs_one_attempt_a_pass(desk: Desk) -> None:
+    for n in range(50):
+        desk.put(f"/{n}")
+    desk.answer = lost
+    assert desk.replay() == {"later": 21}
+    assert len(desk.paths) == 2  # the one retry of a request that may be repeated
+
+
+def test_an_outage_of_one_domain_holds_up_no_other(desk: Desk) -> None:
+    """The others' requests come to their turn, however many wait before them."""
+    for n in range(70):
+        desk.put(f"/{n}")
+    receipt = desk.put("/pay", domain="wealth")
+    desk.queue.hold(receipt.id, "to be released")
+    desk.queue.release(receipt.id)
+    desk.answer = lambda request: Response(200 if request.path == "/pay" else 503, {}, b"")
+    passes = [desk.replay() for _ in range(4)]
+    assert sum(one.get("delivered", 0) for one in passes) == 1
+
+
+def test_the_gate_is_asked_again_and_who_may_not_waits_for_somebody(desk: Desk) -> None:
+    """Revoked after it was queued: held, with the reason, until somebody who knows releases it."""
+    receipt = desk.put("/1")
+    desk.now += 10
+    desk.mesh.revoke(subject="ada")
+    desk.put("/2", idempotency_key="k-2")
+    desk.now += 10
+    assert desk.replay() == {"held": 2}
+    [first, _] = desk.queue.held()
+    assert "revoked" in first.reason
+    assert desk.paths == []
+    desk.queue.release(receipt.id)
+    assert desk.replay() == {"delivered": 1}
+    assert desk.paths == ["/1"]
+
+
+def test_who_is_no_longer_admitted_is_held(desk: Desk) -> None:
+    desk.put("/1")
+    rules = Rules({ThresholdDomain.INFO: GateRule(subjects=("eve",))})
+    desk.mesh = NavigationMesh(
+        journal=VolatileJournal(), rules=rules, ways=desk.mesh.ways, clock=lambda: desk.now
+    )
+    assert desk.replay() == {"held": 1}
+    assert "not admitted" in desk.queue.held()[0].reason
+
+
+def test_wealth_is_never_sent_by_itself(desk: Desk) -> None:
+    receipt = desk.put("/pay", domain="wealth")
+    assert receipt.held
+    desk.put("/note")
+    assert desk.replay() == {"held": 1, "delivered": 1}
+    assert desk.paths == ["/note"]
+    desk.now += 10**6
+    assert desk.replay() == {}
+    desk.queue.release(receipt.id)
+    assert desk.replay() == {"delivered": 1}
+    assert desk.paths == ["/pay"]
+
+
+def test_what_is_not_worth_sending_any_more_is_dropped_and_told(desk: Desk) -> None:
+    request = Request("POST", "/1", idempotency_key="k")
+    receipt = desk.queue.put("info", "ada", request, authorised=True, expires_at=desk.now + 60)
+    desk.now += 61
+    assert desk.replay() == {}
+    assert desk.paths == []
+    assert desk.queue.find(receipt.id).state == "expired"
+
+
+@pytest.mark.parametrize(("status", "word"), [(429, "later"), (503, "later"), (409, "later")])
+def test_a_service_says_when_to_come_again(desk: Desk, status: int, word: str) -> None:
+    receipt = desk.put("/1")
+    desk.answer = lambda _: Response(status, {"retry-after": "3600"}, b"")
+    assert desk.replay() == {word: 1}
+    assert desk.queue.find(receipt.id).due == desk.now + 3600
+    desk.now += 3599
+    assert desk.replay() == {}
+    desk.now += 1
+    desk.answer = lambda _: Response(201, {}, b"")
+    assert desk.replay() == {"delivered": 1}
+    assert desk.queue.find(receipt.id).status == 201
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 422])
+def test_what_is_refused_for_good_is_a_dead_letter(desk: Desk, status: int) -> None:
+    receipt = desk.put("/1")
+    desk.answer = lambda _: Response(status, {}, b"")
+    assert desk.replay() == {"dead": 1}
+    [letter] = desk.queue.dead()
+    assert (letter.id, letter.reason) == (receipt.id, f"answered with {status}")
+    desk.answer = lambda _: Response(200, {}, b"")
+    desk.queue.requeue(receipt.id)
+    assert desk.replay() == {"delivered": 1}
+
+
+def test_who_fails_too_often_is_dead_and_being_offline_is_no_failure(desk: Desk) -> None:
+    receipt = desk.put("/1")
+
+    def refused(request: Request) -> Response:
+        raise Unreached("refused", heard=False)
+
+    desk.answer = refused
+    for _ in range(20):
+        desk.replay()
+        desk.now += 300
+    assert desk.queue.find(receipt.id).state == "queued"
+    desk.answer = lambda _: Response(500, {}, b"")
+    for _ in range(3):
+        desk.replay()
+        desk.now += 300
+    assert desk.queue.find(receipt.id).state == "dead"
+
+
+def test_a_rate_limit_is_waited_for(desk: Desk) -> None:
+    receipt = desk.put("/1")
+    rules = Rules({ThresholdDomain.INFO: GateRule(1)})
+    desk.mesh = NavigationMesh(
+        journal=VolatileJournal(), rules=rules, ways=desk.mesh.ways, clock=lambda: desk.now
+    )
+    token = desk.mesh.issue_token("info", "ada")
+    assert desk.mesh.decide("info", token, "ada").allowed
+    assert desk.replay() == {"later": 1}
+    assert desk.queue.find(receipt.id).due > desk.now
+    desk.now += 300
+    assert desk.replay() == {"delivered": 1}
+
+
+def test_who_dies_between_sending_and_saying_so_has_it_sent_again_under_its_key(
+    desk: Desk,
+) -> None:
+    receipt = desk.put("/1")
+
+    def dies(request: Request) -> Response:
+        raise KeyboardInterrupt
+
+    desk.answer = dies
+    with pytest.raises(KeyboardInterrupt):
+        desk.replay(owner="first")
+    desk.answer = lambda _: Response(200, {}, b"")
+    assert desk.replay(owner="second") == {}
+    desk.now += 61
+    assert desk.replay(owner="second") == {"delivered": 1}
+    assert [request.idempotency_key for request in desk.asked] == [receipt.idempotency_key] * 2
+
+
+def test_two_who_replay_at_once_send_each_once(desk: Desk) -> None:
+    for n in range(40):
+        desk.put(f"/{n}", ordered_by=f"{n % 3}")
+    found: list[dict[str, int]] = []
+    threads = [
+        threading.Thread(target=lambda name=name: found.append(desk.replay(owner=name)))
+        for name in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert desk.replay() == {}
+    assert sorted(desk.paths) == sorted(f"/{n}" for n in range(40))
+    assert sum(one.get("delivered", 0) for one in found) == 40
+
+
+def test_a_pass_says_what_it_came_to() -> None:
+    assert Replayed(1, 2, 3, 4).as_dict() == {"delivered": 1, "later": 2, "held": 3, "dead": 4}
