@@ -52,25 +52,41 @@ def show_status(workspace: Workspace, as_json: bool) -> None:
     type=click.Choice(["both", "push", "pull"]),
     help="Which way.  [default: cache.direction]",
 )
+@click.option(
+    "--only",
+    type=click.Choice(["documents", "requests"]),
+    help="Leave the others for another time.",
+)
 @options.as_json
 @pass_workspace
-def sync(workspace: Workspace, remote: str | None, direction: str | None, as_json: bool) -> None:
+def sync(
+    workspace: Workspace,
+    remote: str | None,
+    direction: str | None,
+    only: str | None,
+    as_json: bool,
+) -> None:
     """
-    Synchronise the documents with a CouchDB-protocol server, once.
+    Synchronise the documents with a CouchDB-protocol server, and send the requests that wait.
 
-    Exits 75 where the server was not reached: everything is kept, and goes with the next one.
-    Exits 1 where it refused documents.
+    Exits 75 where a server was not reached: everything is kept, and goes with the next one.
+    Exits 1 where one refused documents or requests.
     """
-    from dino_os.offline.syncing import Syncing, reached  # noqa: PLC0415
+    from dino_os.offline.syncing import Syncing, send_waiting  # noqa: PLC0415
 
-    outcomes = Syncing(workspace, remote=remote, direction=direction).once()
+    sent = None if only == "documents" else send_waiting(workspace)
+    syncing = Syncing(workspace, remote=remote, direction=direction)
+    # Requests alone are something to do as well.
+    documents = only != "requests" and (syncing.is_configured or sent is None)
+    outcomes = syncing.once() if documents else []
     if as_json:
-        output.emit_json({"synchronised": outcomes})
+        output.emit_json({"synchronised": outcomes, "requests": sent})
     else:
-        offline_shown.show_sync(outcomes)
-    if not reached(outcomes):
+        offline_shown.show_sync(outcomes, sent)
+    later = bool(sent and sent["later"])
+    if later or not all(outcome["reached"] for outcome in outcomes):
         click.get_current_context().exit(_QUEUED)
-    if not all(outcome["ok"] for outcome in outcomes):
+    if (sent and sent["dead"]) or not all(outcome["ok"] for outcome in outcomes):
         click.get_current_context().exit(1)
 
 

@@ -43,7 +43,10 @@ def _short(value: Any) -> str:
     return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
 
 
-def show_sync(outcomes: Sequence[Mapping[str, Any]]) -> None:
+def show_sync(outcomes: Sequence[Mapping[str, Any]], sent: Mapping[str, int] | None) -> None:
+    if sent is not None:
+        told = ", ".join(f"{count} {name}" for name, count in sent.items() if count)
+        output.say(f"requests: {told or 'none is due'}")
     for one in outcomes:
         if not one["reached"]:
             output.say(f"{one['direction']}: not reached, kept for the next time: {one['reason']}")

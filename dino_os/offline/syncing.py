@@ -10,7 +10,6 @@ Documents need no queue: what changed since the last checkpoint is what is sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import ConfigError, DinoError
@@ -152,6 +151,10 @@ class Syncing:
         return Basic(user, password) if colon else Bearer(user)
 
 
-def reached(outcomes: Sequence[dict[str, Any]]) -> bool:
-    """Whether the remote was there each time."""
-    return all(outcome["reached"] for outcome in outcomes)
+def send_waiting(workspace: Workspace) -> dict[str, int] | None:
+    """Send the requests that are due, through their gates; what it came to; None: none waits."""
+    if not workspace.documents_file.exists() or not workspace.requests.waiting():
+        return None
+    from dino_os.nav.duty import replay_in  # noqa: PLC0415
+
+    return replay_in(workspace).as_dict()

@@ -14,8 +14,9 @@ import pytest
 
 from dino_os.workspace import Workspace
 from engines.journal import verify
-from engines.nav_mesh import Request
+from engines.nav_mesh import Receipt, Request
 from tests.conftest import Dino
+from tests.nav.service import serving
 
 Started = Callable[..., "subprocess.Popen[str]"]
 
@@ -68,6 +69,31 @@ def test_requests_that_wait_are_shown_held_released_dropped_and_tried_again(
     assert dino("offline", "queue", "drop", second, "--json").json["state"] == "dropped"
     assert "is queued, not held" in dino("offline", "queue", "release", first, code=2).err
     assert "canary" not in listed.out + dino("offline", "queue").out
+
+
+def test_requests_that_wait_are_sent_with_the_next_sync(dino: Dino, workspace: Path) -> None:
+    """Through their gate; 75 as long as nobody is there, and then each once."""
+    with serving() as service:
+        routes = {"nav": {"domains": {"info": {"primary": service.url}}}}
+        (workspace / "config.yaml").write_text(json.dumps(routes))
+        here = Workspace(workspace)
+        request = Request("POST", "/v1/readings", {}, b"4.2", idempotency_key="k-1")
+        assert isinstance(here.nav.send("info", None, "ada", request), Receipt)
+        service.cut()
+        waiting = dino("offline", "sync", "--json", code=75).json
+        assert (waiting["requests"]["later"], waiting["synchronised"]) == (1, [])
+        service.connect()
+        receipt = here.requests.waiting()[0].id  # it would wait for a moment
+        here.requests.hold(receipt, "")
+        here.requests.release(receipt)
+        sent = dino("offline", "sync", "--only", "requests", "--json").json["requests"]
+        assert (sent["delivered"], sent["later"]) == (1, 0)
+        assert service.taken == {"k-1": b"4.2"}
+        assert (
+            dino("offline", "queue", "--state", "sent", "--json").json["requests"][0]["status"]
+            == 201
+        )
+        here.documents.close()
 
 
 # --- two workspaces ------------------------------------------------------------------------------
