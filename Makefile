@@ -33,6 +33,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/security.py
 	@$(BIN)/python bench/gates.py
 	@$(BIN)/python bench/tasks.py
+	@$(BIN)/python bench/cache.py
 	@$(BIN)/python bench/replication.py
 
 $(VENV)/.created:

@@ -171,6 +171,7 @@ def connect(path: Path, mode: str, timeout_s: float) -> sqlite3.Connection:
         isolation_level=None,  # transactions begin where we say
         check_same_thread=False,  # `guard` sees to it
     )
+    db.execute("PRAGMA wal_autocheckpoint=4000")  # pages: what is written often is moved seldom
     db.execute("PRAGMA synchronous=FULL")  # acknowledged means durable
     db.execute("PRAGMA secure_delete=FAST")  # what is deleted is overwritten where it costs nothing
     db.execute("PRAGMA trusted_schema=OFF")  # a file from elsewhere runs nothing of its own

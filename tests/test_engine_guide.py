@@ -33,6 +33,20 @@ manager.awaken("worker_001")
 manager.monitor_health()  # Auto-recovery if unhealthy
 """
 
+CACHE = """
+from engine.latent_cache import LatentCache
+
+cache = LatentCache()
+cache.set('key', {'data': 'value'}, ttl=3600)
+value = cache.get('key')
+
+# Simulate offline
+cache.set_online(False)
+cache.set('offline_key', 'data')  # Queued
+cache.set_online(True)
+cache.sync()  # Syncs queued operations
+"""
+
 METRICS = """
 from engine.metrics import MetricsCollector
 
@@ -75,6 +89,14 @@ def test_the_entity_manager() -> None:
     assert found["entity"].is_healthy()
     assert found["manager"].get_status()["total_entities"] == 1
     assert found["manager"].verify_hash_chain()
+
+
+def test_the_latent_cache() -> None:
+    found = run(CACHE)
+    assert found["value"] == {"data": "value"}
+    assert found["cache"].get("offline_key") == "data"
+    assert list(found["cache"].queue) == []
+    assert found["cache"].get_stats()["operations_synced"] == 1
 
 
 class Nav:

@@ -1,10 +1,10 @@
 """The latent cache: documents and requests that wait here while the network is away."""
 
+from engines.latent_cache.answering import Change
 from engines.latent_cache.cache import LatentCache, Operation
 from engines.latent_cache.errors import CacheError, Conflict, Missing, MissingStub
 from engines.latent_cache.queue import OfflineQueue
 from engines.latent_cache.queued import Queued
-from engines.latent_cache.reading import Change
 from engines.latent_cache.store import DocumentStore
 
 __all__ = [

@@ -35,6 +35,7 @@ FILE = "documents.db"
 LOG = "cache_log"
 Remote: TypeAlias = "Callable[[DocumentStore], Any] | Any"
 _VALUE = "value"
+_ONLY_VALUE = {_VALUE}
 _ESCAPE = "\\"
 _KEEP_EVERY = 1000  # looks, after which they are written down
 _WAITING = (
@@ -147,7 +148,7 @@ class LatentCache:
         if self._hits + self._misses >= _KEEP_EVERY:
             self._keep_looks()
         # A document that somebody else wrote is its own value.
-        return found[_VALUE] if found is not None and found.keys() == {_VALUE} else found
+        return found[_VALUE] if found is not None and found.keys() == _ONLY_VALUE else found
 
     def delete(self, key: str) -> bool:
         """Forget *key*; whether it was there."""

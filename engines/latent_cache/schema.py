@@ -11,6 +11,12 @@ from engines.latent_cache.errors import CacheError
 
 
 def _first_tables(db: sqlite3.Connection) -> None:
+    _documents(db)
+    _requests(db)
+    _records(db)
+
+
+def _documents(db: sqlite3.Connection) -> None:
     # One row for each document: its winning leaf.  seq: its place in the feed of changes.
     # own: whether it was edited here last.  losers: how many other leaves it has.  expires: -1
     # where the body has gone for that.  at: of the last change.
@@ -48,6 +54,9 @@ def _first_tables(db: sqlite3.Connection) -> None:
         "synced_seq INTEGER, uuid TEXT NOT NULL)"
     )
     db.execute("INSERT INTO counts VALUES (0, 0, 0, 0, 0, NULL, ?)", [uuid4().hex])
+
+
+def _requests(db: sqlite3.Connection) -> None:
     # The offline queue.  live: 1 while it is to be sent, else NULL.  due: of one that is claimed,
     # when the lease ends.  decided: when that was decided.  body: NULL once it was sent.
     db.execute(
@@ -65,6 +74,9 @@ def _first_tables(db: sqlite3.Connection) -> None:
         "CREATE INDEX lines ON requests (domain, ordered_by, n) WHERE live = 1 AND ordered_by <> ''"
     )
     db.execute("CREATE INDEX ended_requests ON requests (state, ended) WHERE live IS NULL")
+
+
+def _records(db: sqlite3.Connection) -> None:
     # What else the journal will say: behind which change it was, and of which transaction.
     db.execute(
         "CREATE TABLE pending (n INTEGER PRIMARY KEY, behind INTEGER, token INTEGER, at REAL, "

@@ -106,13 +106,22 @@ class Stored:
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction; all of it or none, durable on leaving."""
+        # In one piece: of what a cache does most, managers within managers would be a tenth.
         if self._read_only:
             raise CacheError(f"{self.path}: a rehearsal changes nothing")
-        with self._guard, self._errors():
-            if self._database.connection is None:
-                self._open()
-            with self._database.writing() as db:
-                yield db
+        with self._guard:
+            try:
+                db = self._database.connection or self._open()
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                    db.execute("COMMIT")
+                except BaseException:
+                    if db.in_transaction:  # a full disk ends some by itself
+                        db.execute("ROLLBACK")
+                    raise
+            except (sqlite3.Error, OSError) as error:
+                raise self._failure(error) from None
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[Batch]:
@@ -153,10 +162,12 @@ class Stored:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            raise CacheError(f"{self.path}: {error}", hint=_hint(str(error))) from None
-        except OSError as error:
-            raise CacheError(f"{self.path}: {error.strerror}") from None
+        except (sqlite3.Error, OSError) as error:
+            raise self._failure(error) from None
+
+    def _failure(self, error: sqlite3.Error | OSError) -> CacheError:
+        text = error.strerror if isinstance(error, OSError) else str(error)
+        return CacheError(f"{self.path}: {text}", hint=_hint(str(error)))
 
 
 def _hint(error: str) -> str | None:

@@ -11,9 +11,10 @@ import orjson
 
 from engines import checks
 from engines.errors import DinoError, InvalidInput
+from engines.latent_cache.answering import Answering
 from engines.latent_cache.batch import Batch, Found
 from engines.latent_cache.errors import CacheError, Conflict, Missing, MissingStub
-from engines.latent_cache.reading import Reading, _local_name
+from engines.latent_cache.reading import local_name
 from engines.latent_cache.revision import body_term, new_hash
 from engines.latent_cache.single import Setting, replace
 from engines.latent_cache.tree import Leaf, follow, merge, pack, rank
@@ -29,7 +30,7 @@ from engines.latent_cache.wire import (
 _NO_LOCALS: Mapping[str, Mapping[str, Any]] = {}
 
 
-class Writing(Reading):
+class Writing(Answering):
     """What can be done to a store.  Whatever it is, it is durable when the call returns."""
 
     def put(self, doc: Mapping[str, Any], *, ttl_s: float | None = None) -> str:
@@ -274,7 +275,7 @@ def _merged(batch: Batch, draft: Draft) -> None:
 
 
 def _put_local(batch: Batch, local_id: str, doc: Mapping[str, Any]) -> str:
-    name = _local_name(local_id)
+    name = local_name(local_id)
     check_id(name.removeprefix("_"))  # PouchDB's names of replications may begin with one
     row = batch.db.execute("SELECT rev FROM locals WHERE id = ?", [name]).fetchone()
     now = row[0] if row else 0

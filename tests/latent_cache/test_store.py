@@ -171,6 +171,7 @@ def test_local_documents_are_neither_replicated_nor_counted(store: DocumentStore
     """PouchDB's local docs: put, get, revisions of their own, conflict, remove."""
     assert store.get_local("check") is None
     assert store.put_local("_local/check", {"seq": 1}) == "0-1"
+    assert store.put_local("_local/_pouch", {"seq": 1}) == "0-1"
     assert store.put_local("check", {"_rev": "0-1", "seq": 2}) == "0-2"
     with pytest.raises(Conflict):
         store.put_local("check", {"_rev": "0-1", "seq": 3})
