@@ -27,7 +27,7 @@ import orjson
 from engines.replication.coding import encode
 from engines.replication.errors import PeerRefused
 from engines.replication.model import START, Document, Options, Peer, Report, Seq
-from engines.replication.pipeline import ahead
+from engines.replication.pipeline import Ahead
 
 _VERSION = 1
 _ENTRIES = 50
@@ -119,7 +119,7 @@ class Checkpoints:
     def save(self, record: Document) -> None:
         """Put *record* where it belongs and is not yet; the documents are at the target."""
         # Neither counts without the other, so neither needs to be the first.
-        at_target = ahead(self._put_at_target(record))
+        at_target = Ahead(self._put_at_target(record))
         try:
             refused = self._at_source and not self._put_at_source(record)
         finally:

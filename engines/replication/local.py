@@ -43,6 +43,9 @@ class LocalPeer:
     def open(self, *, create: bool = False) -> None:
         """It is there, or it could not have been handed in."""
 
+    def is_empty(self) -> bool:
+        return self.store.info()["update_seq"] == 0
+
     def changes(
         self,
         since: Seq,

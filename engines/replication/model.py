@@ -218,6 +218,9 @@ class Peer(Protocol):
             PeerMissing: It is not, and *create* is not given.
         """
 
+    def is_empty(self) -> bool:
+        """Whether there was never anything in it, as far as that costs nothing to say."""
+
     def changes(self, since: Seq, limit: int, choice: Choice, *, documents: bool = False) -> Page:
         """
         What changed behind *since*: each document once, with all its leaves.

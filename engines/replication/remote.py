@@ -72,6 +72,7 @@ class RemotePeer:
         self._fetching = Fetching(self._wire)
         self._local_revs: dict[str, str] = {}
         self._commits = True
+        self._empty = False
         self._guard = threading.Lock()
 
     def __repr__(self) -> str:
@@ -90,14 +91,19 @@ class RemotePeer:
 
     def open(self, *, create: bool = False) -> None:
         try:
-            self.info()
+            told = self.info()
+            self._empty = told.get("doc_count") == 0 and not told.get("doc_del_count")
         except PeerMissing:
             if not create:
                 raise PeerMissing(
                     f"there is no database {self.name}", hint="it can be made: create_target"
                 ) from None
             # Somebody may be faster; it is there then.
-            self._wire.ask("PUT", "", fine=_IS_THERE_NOW)
+            self._empty = self._wire.ask("PUT", "", fine=_IS_THERE_NOW).ok
+
+    def is_empty(self) -> bool:
+        empty, self._empty = self._empty, False  # true of the moment when it was opened
+        return empty
 
     # --- changes -----------------------------------------------------------------------------
 
@@ -114,7 +120,9 @@ class RemotePeer:
         try:
             rows = [(row["id"], [c["rev"] for c in row["changes"]]) for row in found["results"]]
             documents = dict(_firstborn(found["results"]))
-            return Page(rows, found["last_seq"], len(rows) < given["limit"], documents)
+            # Some give less at once than they are asked for; that is not the end then.
+            last = len(rows) < given["limit"] and not (rows and found.get("pending"))
+            return Page(rows, found["last_seq"], last, documents)
         except (KeyError, TypeError):
             raise PeerFault(f"{self.name}: these are no changes: {str(found)[:80]}") from None
 

@@ -2,7 +2,7 @@
 One direction of a replication: everything of the source that the target lacks, and then what comes.
 
     changes ─▶ which of these are missing? ─▶ read them ─▶ write them ─▶ record the place
-    └──────────── a thread ──────────────┘ └─ a thread ─┘ └─────── the caller's thread ───────┘
+    └ a thread ┘ └────────────── a thread ────────────────┘ └────── the caller's thread ──────┘
 
 so that a page of changes, the documents of the page before and the writing of the one before that
 are under way at once.  Order is kept: a place is recorded when everything up to it is at the target
@@ -15,13 +15,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
-from uuid import uuid4
 
-from engines.replication.checkpoints import Checkpoints
 from engines.replication.errors import (
     DocumentsFailed,
     PeerFault,
@@ -30,9 +26,8 @@ from engines.replication.errors import (
     ReplicationError,
     TooLarge,
 )
+from engines.replication.ledger import Ledger
 from engines.replication.model import (
-    ERRORS_KEPT,
-    START,
     Document,
     Failure,
     Options,
@@ -44,10 +39,9 @@ from engines.replication.model import (
     Wanted,
 )
 from engines.replication.pace import Backoff, BatchSize
-from engines.replication.pipeline import ahead
+from engines.replication.pipeline import Ahead
 
 _MOSTLY = 0.8
-_RECORD_S = 5.0  # a continuous replication records its place so often, and when it stops
 
 
 class _Lot(NamedTuple):
@@ -93,24 +87,14 @@ class Replicator:
         self.options = options or Options()
         self.state = "new"
         self.last_error: ReplicationError | None = None
-        self._on_progress = on_progress
-        self._clock = clock
         self._pause = pause or self._wait_for
         self._stopped = threading.Event()
         self._woken = threading.Event()
-        self._records = Checkpoints(source, target, self.options)
+        self._ledger = Ledger(source, target, self.options, clock, on_progress)
         self._size = BatchSize(self.options.batch_size, self.options.batch_max)
         self._backoff = Backoff(self.options.backoff_s, random)
-        self._session_id = uuid4().hex
-        self._begun: tuple[float, float] | None = None
-        self._start: Seq = START
-        self._reached: Seq = START
-        self._recorded_at = 0.0
-        self._unrecorded = False
-        self._met = False
-        self._retries = 0
-        self._count: Counter[str] = Counter()
-        self._errors: dict[tuple[str, str | None], Failure] = {}
+        self._all_new = False
+        self._blank = False
 
     def run(self) -> Report:
         """
@@ -119,7 +103,7 @@ class Replicator:
         Raises:
             ReplicationError: It cannot be done; `report` says how far it got.
         """
-        self._begun = self._clock(), time.monotonic()
+        self._ledger.begin()
         try:
             while not self._stopped.is_set():
                 try:
@@ -147,43 +131,29 @@ class Replicator:
 
     @property
     def replication_id(self) -> str:
-        return self._records.id
+        return self._ledger.records.id
 
     @property
     def report(self) -> Report:
         """What was done so far."""
-        begun, tick = self._begun or (self._clock(), time.monotonic())
-        return Report(
-            replication_id=self.replication_id,
-            session_id=self._session_id,
-            start_time=begun,
-            start_last_seq=self._start,
-            end_last_seq=self._reached,
-            seconds=time.monotonic() - tick,
-            retries=self._retries,
-            errors=tuple(self._errors.values())[:ERRORS_KEPT],
-            **self._count,
-        )
+        return self._ledger.report
 
     # --- a session, and what ends it ---------------------------------------------------------
 
     def _session(self) -> None:
         self.state = "starting"
-        found = self._records.find(self._open)
-        if not self._met:
-            self._start = found or self.options.since or START
-            self._met = True
-        self._reached = found or self.options.since or START
-        self._unrecorded = False
-        # What failed and may not fail this time.
-        self._errors = {mark: one for mark, one in self._errors.items() if one.refused}
-        idle_s = _RECORD_S if self.options.continuous else None
-        loads = ahead(self._read(self._lots(self._reached)), idle_s=idle_s)
+        self._ledger.find(self._open)
+        self._all_new = self._blank = self.target.is_empty()
+        pages = self._pages(self._ledger.reached)
+        idle_s = self._ledger.idle_s if self.options.continuous else None
+        loads = Ahead(self._loads(pages), idle_s=idle_s)
         try:
             self._write_all(loads)
         finally:
             loads.close()
-        self._record_now()
+            self._ledger.settle()
+        self._ledger.record_now()
+        self._ledger.settle()
 
     def _open(self, peer: Peer) -> None:
         """Make sure that *peer* is there; one that has a record is."""
@@ -201,13 +171,13 @@ class Replicator:
         if isinstance(error, PeerTimedOut):
             self._size.was_too_much()
         # Somebody waits for one that ends: who is not there at all will not be there in a moment.
-        absent = not self._met and getattr(error, "offline", False)
+        absent = not self._ledger.found and getattr(error, "offline", False)
         tried_enough = self._backoff.failures + 1 >= self.options.attempts
         if (absent or tried_enough) and not self.options.continuous:
             raise error
         self.last_error = error
         self.state = "waiting"
-        self._retries += 1
+        self._ledger.retries += 1
         self._pause(self._backoff.after_failure(getattr(error, "retry_after_s", None)))
 
     def _wait_for(self, seconds: float) -> None:
@@ -217,17 +187,13 @@ class Replicator:
 
     # --- the stages --------------------------------------------------------------------------
 
-    def _lots(self, since: Seq) -> Iterator[_Lot]:
-        """Pages of changes, and which of their revisions the target lacks."""
+    def _pages(self, since: Seq) -> Iterator[Page]:
+        """The changes of the source behind *since*, until there are no more or for ever."""
         choice = self.options.choice
-        all_new = False
         while not self._stopped.is_set():
             self.state = "replicating"
-            page = self.source.changes(since, self._size.now, choice, documents=all_new)
-            lot = self._compared(page)
-            # Where the last page was new to the target, and had no history, the next one will be.
-            all_new = sum(one.rev.startswith("1-") for one in lot.wanted) > _MOSTLY * lot.checked
-            yield lot
+            page = self.source.changes(since, self._size.now, choice, documents=self._all_new)
+            yield page
             if page.last:
                 if not self.options.continuous:
                     return
@@ -247,24 +213,13 @@ class Replicator:
             if not self._stopped.is_set():  # that is what cut it off
                 raise
 
-    def _compared(self, page: Page) -> _Lot:
-        asked: dict[str, list[str]] = {}
-        for name, revs in page.rows:
-            asked.setdefault(name, []).extend(revs)
-        missing = self.target.revs_diff(asked) if asked else {}
-        wanted = [
-            Wanted(name, rev, told.get("possible_ancestors", ()))
-            for name, told in missing.items()
-            for rev in told.get("missing", ())
-        ]
-        return _Lot(page, sum(map(len, asked.values())), wanted)
-
-    def _read(self, lots: Iterator[_Lot]) -> Iterator[_Load]:
-        """What is wanted, in parcels."""
-        coming = ahead(lots)
+    def _loads(self, pages: Iterator[Page]) -> Iterator[_Load]:
+        """What the target lacks of them, in parcels."""
+        coming = Ahead(pages)
         try:
-            for lot in coming:
-                assert lot is not None  # noqa: S101  it is not asked to be told of idleness
+            for page in coming:
+                assert page is not None  # noqa: S101  it is not asked to be told of idleness
+                lot = self._compared(page)
                 before = None
                 for parcel in self._parcels(lot):
                     if before is not None:
@@ -273,6 +228,25 @@ class Replicator:
                 yield _Load(lot, before or Parcel(), last=True)
         finally:
             coming.close()
+
+    def _compared(self, page: Page) -> _Lot:
+        asked: dict[str, list[str]] = {}
+        for name, revs in page.rows:
+            asked.setdefault(name, []).extend(revs)
+        # Of one that had nothing when this began nothing needs to be asked; and to send what it
+        # got from others since does no harm.
+        all_of_it = {name: {"missing": revs} for name, revs in asked.items()} if self._blank else {}
+        missing = all_of_it or (self.target.revs_diff(asked) if asked else {})
+        self._blank = self._blank and not page.last
+        wanted = [
+            Wanted(name, rev, told.get("possible_ancestors", ()))
+            for name, told in missing.items()
+            for rev in told.get("missing", ())
+        ]
+        checked = sum(map(len, asked.values()))
+        # Where a page was new to the target, and had no history, the next one will be as well.
+        self._all_new = sum(one.rev.startswith("1-") for one in wanted) > _MOSTLY * checked
+        return _Lot(page, checked, wanted)
 
     def _parcels(self, lot: _Lot) -> Iterator[Parcel]:
         there = lot.page.documents
@@ -286,80 +260,42 @@ class Replicator:
         held_up: list[Failure] = []
         for load in loads:
             if load is None:
-                self._record_now()
+                self._ledger.record_now()
                 continue
-            held_up += [one for one in load.parcel.failures if not one.refused]
             record = self._write(load, held_up)
             if load.last:
                 if held_up:
                     # The others of the page are through; all of it is asked about again.
                     raise _failed(held_up)
-                self._reach(load.lot.page, record)
+                self._ledger.reach(load.lot.page, record)
+                self._went_well(load.lot)
 
     def _write(self, load: _Load, held_up: list[Failure]) -> Document | None:
-        """Write a parcel; the record of its place, where that went with it."""
-        documents = load.parcel.documents
-        self._count["docs_read"] += len(documents)
+        """
+        Write a parcel; the record of its place, where that went with it.
+
+        Args:
+            held_up: Gets what failed and may not fail another time.
+        """
+        documents, ledger = load.parcel.documents, self._ledger
+        ledger.read(len(documents), load.parcel.failures)
+        held_up += [one for one in load.parcel.failures if not one.refused]
         record = None
         if load.last:
-            self._count["missing_checked"] += load.lot.checked
-            self._count["missing_found"] += len(load.lot.wanted)
-            if self.target.writes_with_local and not held_up and self._is_due(load.lot.page):
-                record = self._record(load.lot.page.last_seq, coming=len(documents))
-        local = self._records.local(record) if record else {}
+            ledger.checked(load.lot.checked, len(load.lot.wanted))
+            if not held_up:
+                record = ledger.record_with(load.lot.page, len(documents))
+        local = ledger.records.local(record) if record else {}
         failures = self.target.write(documents, local) if documents or local else ()
-        self._count["docs_written"] += len(documents) - len(failures)
-        self._count["doc_write_failures"] += sum(one.refused for one in failures)
-        for failure in (*load.parcel.failures, *failures):
-            self._errors[failure.id, failure.rev] = failure
+        ledger.written(len(documents), failures)
         held_up += [one for one in failures if not one.refused]
-        if len(documents) > len(failures) or self.options.continuous:
-            self._backoff.went_well()
         return record
 
-    # --- the record --------------------------------------------------------------------------
-
-    def _reach(self, page: Page, record: Document | None) -> None:
+    def _went_well(self, lot: _Lot) -> None:
         self._size.went_well()
-        due = self._is_due(page)
-        self._unrecorded = self._unrecorded or self._moves(page)
-        self._reached = page.last_seq
-        if record is not None:
-            self._save(record)
-        elif due:
-            self._record_now()
-
-    def _moves(self, page: Page) -> bool:
-        """Whether there is something to record: a sequence alone may read differently each time."""
-        return page.last_seq != self._reached and bool(
-            page.rows or not self.options.choice.everything
-        )
-
-    def _is_due(self, page: Page) -> bool:
-        recently = time.monotonic() - self._recorded_at < _RECORD_S
-        return self._moves(page) and not (self.options.continuous and recently)
-
-    def _record(self, seq: Seq, coming: int = 0) -> Document:
-        """The record of having got to *seq*, once *coming* documents are written with it."""
-        written = self._count["docs_written"] + coming
-        report = replace(self.report, end_last_seq=seq, docs_written=written)
-        return self._records.record(report, self._clock())
-
-    def _record_now(self) -> None:
-        """Record the place, if that is not done yet."""
-        if not self._unrecorded:
-            return
-        record = self._record(self._reached)
-        for name, told in self._records.local(record).items():
-            self.target.put_local(name, told)
-        self._save(record)
-
-    def _save(self, record: Document) -> None:
-        self._records.save(record)
-        self._recorded_at = time.monotonic()
-        self._unrecorded = False
-        if self._on_progress:
-            self._on_progress(self.report)
+        # What was known already is no progress for one that has so many attempts.
+        if lot.wanted or self.options.continuous:
+            self._backoff.went_well()
 
 
 def _failed(failures: list[Failure]) -> DocumentsFailed:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -75,8 +78,17 @@ class Couch:
         return sum(what in one for one in self.asked)
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError | HTTPException):  # a client that went away
+            super().handle_error(request, client_address)
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[Couch]:
+def running(folder: Path, tls: SSLContext | None = None) -> Iterator[Couch]:
     """A server at `url`, for as long as this lasts."""
     couch = Couch(folder)
 
@@ -84,10 +96,10 @@ def running(folder: Path) -> Iterator[Couch]:
         pass
 
     Bound.couch = couch
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
-    server.daemon_threads = True
-    server.block_on_close = False
-    couch.url = f"http://127.0.0.1:{server.server_port}"
+    server = Server(("127.0.0.1", 0), Bound)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    couch.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

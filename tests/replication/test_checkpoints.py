@@ -104,7 +104,7 @@ def test_a_restored_backup_gets_what_it_lost(pair: Pair, way: str, tmp_path: Pat
     pair.go(way)
     old = tmp_path / "old.db"
     which = target if target is pair.here else source
-    with which._changing():  # nobody writes while it is copied
+    with which.changing():  # nobody writes while it is copied
         for end in ("", "-wal"):
             path = Path(f"{which.path}{end}")
             if path.exists():

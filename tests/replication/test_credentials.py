@@ -8,9 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from engines.errors import InvalidInput
 from engines.replication import (
@@ -24,6 +34,7 @@ from engines.replication import (
     Session,
     replicate,
 )
+from tests.replication.couch import running
 from tests.replication.kit import QUICK, Pair, put
 from tests.replication.proxy import Proxy
 
@@ -138,13 +149,48 @@ def test_what_is_no_address_of_a_database(url: str) -> None:
         RemotePeer(url)
 
 
-def test_a_certificate_that_does_not_do(pair: Pair) -> None:
-    """TLS is verified; a server that speaks none is no peer either."""
-    peer = RemotePeer(pair.couch.url.replace("http:", "https:") + "/db", http=QUICK)
+def test_certificates_are_verified(pair: Pair, tmp_path: Path) -> None:
+    """One that nobody vouches for does not do, nor one of another name, nor none at all."""
+    put(pair.here, "a")
+    for name, fits in (("127.0.0.1", True), ("127.0.0.2", False)):
+        folder = tmp_path / name
+        folder.mkdir()
+        certificate = self_signed(folder, name)
+        context = SSLContext(PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        with running(folder, context) as couch:
+            url = f"{couch.url}/db"
+            couch.database()
+            with pytest.raises(PeerFault, match="certificate"):
+                replicate(pair.local, RemotePeer(url, http=QUICK))
+            peer = RemotePeer(url, http=replace(QUICK, ca_file=str(certificate)))
+            if fits:
+                assert replicate(pair.local, peer).docs_written == 1
+            else:
+                with pytest.raises(PeerFault, match="certificate"):
+                    replicate(pair.local, peer)
+    plain = RemotePeer(pair.couch.url.replace("http:", "https:") + "/db", http=QUICK)
     with pytest.raises(ReplicationError):
-        replicate(pair.local, peer)
-    pool = peer._wire._connections._pool
-    assert pool.cert_reqs == "CERT_REQUIRED"
+        replicate(pair.local, plain)
+
+
+def self_signed(folder: Path, address: str) -> Path:
+    """A key and its certificate in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    file = folder / "server.pem"
+    file.write_bytes(pem + made.public_bytes(Encoding.PEM))
+    return file
 
 
 def test_another_kind_of_server(pair: Pair, proxy: Proxy) -> None:

@@ -87,7 +87,7 @@ def test_one_that_ends_gives_up_and_says_how_far_it_came(
 ) -> None:
     source, _ = pair.ends(way)
     put(source, *"abcd")
-    proxy.plan = lambda number, _what: "drop" if number > 8 else None
+    proxy.plan = lambda number, _what: "drop" if number > 6 else None
     with pytest.raises(PeerUnreachable) as caught:
         pair.go(way, batch_size=1, batch_max=1, attempts=3)
     report = caught.value.report

@@ -94,7 +94,7 @@ def test_new_documents_come_along_with_the_changes(pair: Pair) -> None:
     pair.there.write_revisions([revision("d37", 1, "f")])
     pair.pull(batch_size=10, batch_max=10)
     assert pair.same()
-    assert pair.couch.count("_bulk_get") == 2
+    assert pair.couch.count("_bulk_get") == 1
     assert pair.pull(selector={}, batch_size=10).missing_found == 0
 
 
@@ -163,6 +163,7 @@ def test_a_revision_that_the_source_lists_and_has_not(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is named, and the others come over."""
+    put(pair.here, "mine")
     put(pair.there, *"abc")
     there = everything(pair.there)
     monkeypatch.setattr(pair.there, "open_revs", _without(pair.there.open_revs, "b"))
@@ -170,7 +171,7 @@ def test_a_revision_that_the_source_lists_and_has_not(
         pair.couch.lacks = lacks
         report = pair.pull(checkpoints="none")
         assert {one.id: one.refused for one in report.errors} == {"b": True}
-    assert everything(pair.here).keys() == there.keys() - {key for key in there if key[0] == "b"}
+    assert everything(pair.here).keys() > {key for key in there if key[0] != "b"}
 
 
 def _without(open_revs: Any, name: str) -> Any:

@@ -23,7 +23,7 @@ from engines.replication import (
     Sync,
     SyncReport,
 )
-from engines.replication.pipeline import ahead
+from engines.replication.pipeline import Ahead
 from tests.replication.kit import Pair, live, put, until
 from tests.replication.proxy import Proxy
 
@@ -151,10 +151,10 @@ def test_work_ahead_keeps_order_passes_errors_and_ends() -> None:
 
     got = []
     with pytest.raises(PeerMissing):
-        got.extend(ahead(items()))  # what came before stays
+        got.extend(Ahead(items()))  # what came before stays
     assert closed == ["closed"]
-    assert list(ahead(iter(range(50)))) == list(range(50))
-    left = ahead(items())
+    assert list(Ahead(iter(range(50)))) == list(range(50))
+    left = Ahead(items())
     assert next(left) == 1
     left.close()
     assert closed == ["closed"] * 2
@@ -165,7 +165,7 @@ def test_work_ahead_keeps_order_passes_errors_and_ends() -> None:
         hold.wait(10)
         yield 2
 
-    idle = ahead(slow(), idle_s=0.01)
+    idle = Ahead(slow(), idle_s=0.01)
     assert [next(idle), next(idle)] == [1, None]
     hold.set()
     assert [one for one in idle if one] == [2]
