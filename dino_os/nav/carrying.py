@@ -64,7 +64,12 @@ class SkillCarrier:
         request = Request(asked.method, asked.path, _folded(asked.fields), body)
         try:
             token = self._mesh.token_for(domain, self._subject, request)
+        except DinoError as error:  # of InvalidInput: that it is not admitted
+            raise _declined(error) from None
+        try:
             found = self._mesh.send(domain, token, self._subject, request)
+        except InvalidInput as error:
+            raise Declined(400, str(error)) from None
         except DinoError as error:
             raise _declined(error) from None
         if isinstance(found, Response):

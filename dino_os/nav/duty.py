@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from engines.resource_engine import Task
 
 _SOURCE = "offline_queue"
-_AGAIN_S = 5.0
-"""For what a pass left due: the routes were down for more than one."""
+_AGAIN_S, _LONGEST_S = 5.0, 300.0
+"""
+Between passes: twice as long after each that delivered nothing, until some route is well again.
+What is due in an outage would else be tried, and recorded, all day.
+"""
 
 
 class ReplayDuty(Duty):
@@ -35,6 +38,9 @@ class ReplayDuty(Duty):
 
     def turn(self) -> float | None:
         """Submit a task that sends, where something is due and none is under way."""
+        if not self._workspace.documents_file.exists():  # nothing was ever queued
+            return None
+        self._workspace.nav.refresh()
         due, now = self._workspace.requests.next_due(), self._workspace.nav.clock()
         if due is None or due > now:
             return due
@@ -48,9 +54,8 @@ class ReplayDuty(Duty):
         before: list[Task] = resources.tasks(source=_SOURCE)
         if any(task.state not in FINISHED for task in before):
             return None  # its end is a reason for the next turn
-        ended = before[-1].finished_at or 0.0 if before else 0.0
-        if ended <= now < ended + _AGAIN_S:
-            return ended + _AGAIN_S
+        if before and (wait_until := self._next_pass(before)) > now:
+            return wait_until
         task = Task(
             f"{_SOURCE}@{resources.journal.end.seq}",
             resource_type=ResourceType.NETWORK,
@@ -60,6 +65,22 @@ class ReplayDuty(Duty):
         )
         resources.submit_task(task)
         return None
+
+    def _next_pass(self, before: Sequence[Task]) -> float:
+        """When the next pass is worth it, by what those *before* came to."""
+        ended = before[-1].finished_at or 0.0
+        if ended > self._workspace.nav.clock():  # which was set back
+            return 0.0
+        fruitless = next(
+            (n for n, task in enumerate(reversed(before)) if _delivered(task)), len(before)
+        )
+        well_since = self._workspace.nav.answered_at > (before[-1].started_at or 0.0)
+        pause = _AGAIN_S if well_since else _AGAIN_S * 2 ** min(fruitless, 6)
+        return ended + min(pause, _LONGEST_S)
+
+
+def _delivered(task: Task) -> bool:
+    return isinstance(task.result, dict) and bool(task.result.get("delivered"))
 
 
 def replay() -> dict[str, int]:

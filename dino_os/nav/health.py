@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
 _SPARE_S = 1.0
-_REFUSED = 400
+_ELSEWHERE = 300
 
 
 @dataclass(slots=True)
@@ -99,8 +99,8 @@ def _ask(mesh: NavigationMesh, check: _Check, path: str, seconds: float) -> None
         if transport is None:
             raise Unreached("nothing can be sent", heard=False)
         found = transport(check.route.address, Request("GET", path), seconds)
-        # A route that says 404 to this is not one that is well.
-        status = found.status if found.status < _REFUSED else max(found.status, 500)
+        # Whoever says 302 or 404 to this is not the service, or is not well.
+        status = found.status if found.status < _ELSEWHERE else max(found.status, 500)
         check.outcome = Outcome(status, f"health check: answered with {found.status}")
     except DinoError as error:
         check.outcome = Outcome(None, f"health check: {error}")

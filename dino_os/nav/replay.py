@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from dino_os.errors import DinoError, InvalidInput
@@ -33,7 +33,7 @@ _MOST_PUT_BACK = 20
 _OFFLINE = "offline"
 _SPARE_S = 30.0  # of a claim, beyond the time that sending may take
 _TRY_AGAIN = frozenset({408, 409, 421, 423, 425, 429})
-_OK, _REFUSED, _SERVER_FAULT = 200, 400, 500
+_ELSEWHERE, _REFUSED, _SERVER_FAULT = 300, 400, 500
 
 
 class Queued(Protocol):
@@ -139,9 +139,9 @@ class Replayer:
         # Whoever released it knew of what was revoked before.
         since = None if queued.released else queued.queued_at
         try:
-            response = self._mesh.resend(
-                queued.domain, queued.subject, queued.request, queued_at=since
-            )
+            # In the domain's own time, which is what the claim is good for.
+            request = replace(queued.request, timeout_s=None)
+            response = self._mesh.resend(queued.domain, queued.subject, request, queued_at=since)
         except GateBusy as error:
             return self._later(queued, error.message, after_s=error.decision.retry_after_s)
         except (GateDenied, InvalidInput) as error:
@@ -158,11 +158,12 @@ class Replayer:
 
     def _answered(self, queued: Queued, response: Response) -> str:
         status = response.status
-        if status < _REFUSED:
+        if status < _ELSEWHERE:
             self._queue.done(queued.id, self._owner, status=status)
             return "delivered"
         why = f"answered with {status}"
-        if status in _TRY_AGAIN or status >= _SERVER_FAULT:
+        # Whoever says 3xx has not taken it, and may be a portal that stands before every service.
+        if status < _REFUSED or status in _TRY_AGAIN or status >= _SERVER_FAULT:
             return self._later(queued, why, heard=True, after_s=retry_after_s(response))
         self._queue.give_up(queued.id, why)
         return "dead"

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dino_os.errors import ConfigError, InvalidInput
+from dino_os.errors import ConfigError, Denied, InvalidInput
 from dino_os.nav.dialling import Dialler, Resolve
 from dino_os.tool_sandbox.egress.hosts import canonical
 from dino_os.web_calls import Unreachable, call, checked_url
@@ -62,8 +62,7 @@ class WebTransport:
         What *address* answers to *request*, whatever its status.
 
         Raises:
-            Unreached: No answer, or not all of it in time.
-            Denied: Its name leads where nothing may go.
+            Unreached: No answer, or not all of it in time; or its name leads where nothing may go.
             InvalidInput: Address or headers cannot be such.
         """
         with self._guard:
@@ -81,6 +80,9 @@ class WebTransport:
             )
         except Unreachable as error:
             raise Unreached(error.message, heard=error.heard) from None
+        except Denied as error:  # as behind the portal of a hotel, which answers to every name
+            why = f"{error}; only `nav.private_hosts` lets it"
+            raise Unreached(f"{origin_of(address)}: {why}", heard=False) from None
         return Response(answer.status, answer.headers, answer.body)
 
     @cached_property
@@ -95,6 +97,11 @@ class WebTransport:
                 why = error.strerror or "no certificate in it"
                 raise ConfigError(f"nav.ca_file: {self._ca_file}: {why}") from None
         return context
+
+
+def origin_of(address: str) -> str:
+    parts = checked_url(address)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def headers_of(request: Request) -> dict[str, str]:

@@ -10,6 +10,7 @@ from engines.nav_mesh.issuing import GateDenied
 from engines.nav_mesh.model import Request, Response, Unreached
 
 KEY_HEADER = "Idempotency-Key"
+_LONGEST_KEY = 255
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _odd = re.compile(r"[^!-~]|[\\#]")
 # What a path may not have: what some server reads as another path, and the gate does not.
@@ -58,12 +59,17 @@ def check_request(request: Request) -> None:
     Stop at what could be read as another request than the gate sees.
 
     Raises:
-        InvalidInput: Its method or path is none that is sent.
+        InvalidInput: Its method, path or key is none that is sent.
     """
     if not _METHOD.fullmatch(request.method) or request.method != request.method.upper():
         raise InvalidInput(f"not a method: {request.method!r}", hint="for example GET or POST")
     if request.method == "CONNECT":
         raise InvalidInput("CONNECT is no request that is sent")
+    key = named_key(request)
+    if key and not (key.isascii() and key.isprintable() and len(key) <= _LONGEST_KEY):
+        raise InvalidInput(
+            f"not an idempotency key: {key!r:.80}", hint="printable ASCII, at most 255"
+        )
     path = request.path.partition("?")[0]
     if not path.startswith("/") or _odd.search(request.path) or _dots.search(path):
         raise InvalidInput(

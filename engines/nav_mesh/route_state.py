@@ -20,6 +20,7 @@ class RouteState(Gates):
         self._health: dict[str, Health] = {}
         self._taken: dict[str, str] = {}
         self.path_switches = 0
+        self.answered_at = 0.0  # when a route was last found to be well that had not been
         self._revocations: dict[tuple[str, str], float] = {}
 
     def apply_route_failed(self, event: Event) -> None:
@@ -29,6 +30,7 @@ class RouteState(Gates):
 
     def apply_route_answered(self, event: Event) -> None:
         self._at(event).answered()
+        self.answered_at = event["at"]
         self._depends(event)
 
     def apply_route_counted(self, event: Event) -> None:
@@ -48,6 +50,7 @@ class RouteState(Gates):
 
     def apply_route_returned(self, event: Event) -> None:
         self._at(event).returned(event["at"])
+        self.answered_at = event["at"]
         self._depends(event)
 
     def apply_route_switched(self, event: Event) -> None:

@@ -111,17 +111,18 @@ class Sending(Routing):
         own_key = named_key(request)
         if own_key or request.method not in SAFE:
             request = with_key(request, own_key or uuid4().hex)
-        if offline:
-            if not (offline_ok and self._may_wait(name, request)):
-                raise Unreached(f"without a token {request.method} is not sent", heard=False)
-            return self._queue(name, user_id, request, authorised=False)
+        may_wait = offline_ok and self._may_wait(name, request)
+        if offline and not may_wait:
+            raise Unreached(f"without a token {request.method} is not sent", heard=False)
+        if offline or (may_wait and self._must_wait(name, request)):
+            return self._queue(name, user_id, request, authorised=not offline)
         ways = self.ways.of(name)
         repeatable = bool(own_key) or ways.takes_keys or request.method in IDEMPOTENT
         try:
             return self._carry(name, request, repeatable=repeatable)
         except Unreached as error:
             may_repeat = repeatable or not error.heard
-            if offline_ok and may_repeat and self._may_wait(name, request):
+            if may_wait and may_repeat:
                 return self._queue(name, user_id, request, authorised=True)
             if isinstance(error, NoRoute) and error.answer:
                 return error.answer
@@ -193,6 +194,11 @@ class Sending(Routing):
             and request.method not in SAFE
         )
 
+    def _must_wait(self, domain: str, request: Request) -> bool:
+        """Whether one waits that goes before it."""
+        before = self.ways.waits_before
+        return bool(request.ordered_by and before and before(domain, request.ordered_by))
+
     def _queue(self, domain: str, user_id: str, request: Request, *, authorised: bool) -> Receipt:
         outgoing, keep_s = self.ways.outgoing, self.ways.of(domain).keep_s
         if outgoing is None:
@@ -230,10 +236,14 @@ class Sending(Routing):
         yield from in_turn(self._tries(ways, request, deadline), hedge_s)
         for again in range(ways.retries):
             longest = min(_PAUSE_S * 2**again, _LONGEST_PAUSE_S)
-            for attempt in self._tries(ways, request, deadline, longest_pause_s=longest):
-                with load.retry() as room:
+            tries = self._tries(ways, request, deadline, longest_pause_s=longest)
+            while True:
+                with load.retry() as room:  # before a route is asked whether it lets one try
                     if not room:
                         return
+                    attempt = next(tries, None)
+                    if attempt is None:
+                        break
                     yield attempt()
 
     def _tries(

@@ -30,10 +30,12 @@ class Service:
         self.fault = fault
         self.headers: dict[str, str] = {}
         self.guard = threading.Lock()
+        self.asked = threading.Event()
         self.go_on = threading.Event()  # ends what hangs and drips
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self._holder = socket.socket()  # nobody else takes the port while the cable is out
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._holder.bind(("127.0.0.1", 0))
+        self.port: int = self._holder.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._server: _Server | None = None
 
@@ -51,6 +53,11 @@ class Service:
             server.shutdown()
             server.server_close()
 
+    def close(self) -> None:
+        self.go_on.set()
+        self.cut()
+        self._holder.close()
+
     def take(self, key: str | None, body: bytes) -> None:
         with self.guard:
             self.taken.setdefault(key or f"none-{len(self.taken)}", body)
@@ -58,6 +65,7 @@ class Service:
 
 class _Server(ThreadingHTTPServer):
     service: Service
+    allow_reuse_port = True
     request_queue_size = 256
     daemon_threads = True
     block_on_close = False
@@ -82,6 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         key = self.headers.get("Idempotency-Key")
         with service.guard:
             service.heard.append((self.command, self.path, key, body))
+        service.asked.set()
         fault = service.fault()
         if fault == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -122,5 +131,4 @@ def serving(service: Service | None = None) -> Iterator[Service]:
     try:
         yield made
     finally:
-        made.go_on.set()
-        made.cut()
+        made.close()

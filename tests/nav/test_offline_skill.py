@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dino_os.nav.replay import Replayer
 from dino_os.workspace import Workspace
-from tests.conftest import Dino
+from engines.nav_mesh import Receipt, Request
+from tests.conftest import REPOSITORY, Dino, environment
 from tests.nav.service import Service, serving
 from tests.tool_sandbox.wire import PATIENCE_S
 
@@ -132,3 +136,29 @@ def test_what_the_gate_says_reaches_the_skill(
     log = (workspace / "memory" / "gate_log.jsonl").read_text()
     assert log.count('"event_type":"gate_allowed"') == 4
     assert "skill:" not in log
+
+
+def test_a_sender_that_is_killed_leaves_what_is_sent_again_under_its_key(
+    workspace: Path, service: Service, keys: dict[str, str]
+) -> None:
+    """Killed while the service has the request and has not answered: heard twice, taken once."""
+    here = settled(workspace, service, attempt_s=25)
+    receipt = here.nav.send("info", None, "ada", Request("POST", "/v1/notes", body=b"ebb"))
+    assert isinstance(receipt, Receipt)
+    service.fault = lambda: "hang"
+    program = "from dino_os.nav.duty import replay; replay()"
+    env = environment(PYTHONPATH=str(REPOSITORY), DINO_HOME=str(workspace), **keys)
+    sender = subprocess.Popen([sys.executable, "-c", program], env=env)
+    try:
+        assert service.asked.wait(PATIENCE_S)
+    finally:
+        sender.kill()
+        sender.wait()
+    service.fault = lambda: ""
+    late = here.nav.clock() + 3600
+    assert here.requests.find(receipt.id).state == "claimed"
+    replayer = Replayer(here.nav, here.requests, owner="next", clock=lambda: late)
+    assert replayer.run().delivered == 1
+    service.go_on.set()
+    assert [key for _, _, key, _ in service.heard] == [receipt.idempotency_key] * 2
+    assert service.taken == {receipt.idempotency_key: b"ebb"}

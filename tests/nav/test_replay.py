@@ -175,6 +175,12 @@ def test_what_is_not_worth_sending_any_more_is_dropped_and_told(desk: Desk) -> N
     assert desk.queue.find(receipt.id).state == "expired"
 
 
+def test_a_portal_that_answers_for_every_service_takes_nothing(desk: Desk) -> None:
+    desk.put("/1")
+    desk.answer = lambda _: Response(302, {"location": "http://portal.test/"}, b"")
+    assert desk.replay() == {"later": 1}
+
+
 @pytest.mark.parametrize(("status", "word"), [(429, "later"), (503, "later"), (409, "later")])
 def test_a_service_says_when_to_come_again(desk: Desk, status: int, word: str) -> None:
     receipt = desk.put("/1")

@@ -10,11 +10,12 @@ import pytest
 
 from dino_os.config import Config
 from dino_os.errors import ConfigError
-from dino_os.nav.duty import ReplayDuty
+from dino_os.nav.duty import ReplayDuty, replay_in
 from dino_os.nav.health import HealthDuty
 from dino_os.nav.ways import ways_of
 from dino_os.workspace import Workspace
-from engines.nav_mesh import Outcome, Request
+from engines.nav_mesh import Outcome, Receipt, Request
+from engines.resource_engine import Task
 from tests.conftest import Dino
 from tests.nav.service import Service, serving
 
@@ -85,6 +86,21 @@ def test_a_health_check_brings_a_route_back(
     assert duty._under_way == []
 
 
+def test_order_holds_while_one_waits(
+    workspace: Path, service: Service, keys: dict[str, str]
+) -> None:
+    configure(workspace, {"domains": {"info": {"primary": service.url}}})
+    here = Workspace(workspace)
+    token = here.nav.issue_token("info", "ada")
+    service.cut()
+    first = here.nav.send("info", token, "ada", Request("POST", "/1", ordered_by="notes"))
+    service.connect()
+    second = here.nav.send("info", token, "ada", Request("POST", "/2", ordered_by="notes"))
+    assert (type(first), type(second)) == (Receipt, Receipt)
+    assert replay_in(here).as_dict()["delivered"] == 2
+    assert [path for _, path, _, _ in service.heard] == ["/1", "/2"]
+
+
 def test_a_pass_is_one_task_at_a_time(workspace: Path, keys: dict[str, str]) -> None:
     configure(workspace, {"domains": {"info": {"primary": "http://127.0.0.1:9"}}})
     here = Workspace(workspace)
@@ -92,9 +108,30 @@ def test_a_pass_is_one_task_at_a_time(workspace: Path, keys: dict[str, str]) -> 
     here.nav.send("info", None, "ada", Request("POST", "/v1"))
     assert duty.turn() is None
     assert duty.turn() is None
-    assert [task.payload for task in here.resources.tasks(source="offline_queue")] == [
-        {"call": "dino_os.nav.duty:replay"}
-    ]
+    [task] = here.resources.tasks(source="offline_queue")
+    assert task.payload == {"call": "dino_os.nav.duty:replay"}
+
+
+def test_passes_of_an_outage_become_rarer_until_a_route_is_well(
+    workspace: Path, keys: dict[str, str]
+) -> None:
+    """A day offline is no day of attempts; and no waiting once something answers."""
+    configure(workspace, {"domains": {"info": {"primary": "http://127.0.0.1:9"}}})
+    here = Workspace(workspace)
+    duty = ReplayDuty(here)
+    now = here.nav.clock()
+    here.nav.clock = lambda: now
+    ended = [Task(f"t{n}", started_at=now - 1, finished_at=now) for n in range(9)]
+    for task in ended:
+        task.result = {"delivered": 0, "later": 3}
+    pauses = [duty._next_pass(ended[: n + 1]) - now for n in range(9)]
+    assert pauses == [10, 20, 40, 80, 160, 300, 300, 300, 300]
+    ended[-1].result = {"delivered": 1}
+    assert duty._next_pass(ended) == now + 5
+    ended[-1].result = None
+    here.nav.eject_route("info", "primary")
+    here.nav.return_route("info", "primary")
+    assert duty._next_pass(ended) == now + 5
 
 
 @pytest.mark.parametrize(

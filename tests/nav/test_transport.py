@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dino_os.errors import ConfigError, Denied, InvalidInput
+from dino_os.errors import ConfigError, InvalidInput
 from dino_os.nav.transport import WebTransport, checked_address, headers_of
 from engines.nav_mesh import Request, Response, Unreached
 from tests.tool_sandbox.wire import OK, certificate, found, pages, raw_host
@@ -81,7 +81,7 @@ def test_what_goes_along_is_the_request_and_no_neighbours_business() -> None:
     ],
 )
 def test_a_name_that_stands_for_an_address_inside_is_refused(address: str) -> None:
-    with pytest.raises(Denied, match="stands for"):
+    with pytest.raises(Unreached, match="stands for"):
         ask("http://api.test", resolve=names(api_test=[address]))
 
 
@@ -89,10 +89,10 @@ def test_a_name_of_the_operators_own_network_may_be_granted() -> None:
     with pages() as host:
         where, known = f"http://nas.test:{host.port}", names(nas_test=[HERE])
         assert ask(where, resolve=known, private_hosts=["nas.test"]).status == 200
-        with pytest.raises(Denied):
+        with pytest.raises(Unreached, match="stands for"):
             ask(where, resolve=known, private_hosts=["other.test"])
         # Where clouds tell about the machine, no grant of a name leads.
-        with pytest.raises(Denied, match="link-local"):
+        with pytest.raises(Unreached, match="link-local"):
             ask(where, resolve=names(nas_test=["169.254.169.254"]), private_hosts=["nas.test"])
 
 
@@ -102,7 +102,7 @@ def test_a_name_is_looked_up_once_and_what_was_judged_is_dialled() -> None:
         where = f"http://api.test:{host.port}"
         dialled = names(api_test=[f"169.254.169.254 {HERE}", "169.254.169.254"])
         assert ask(where, resolve=dialled, private_hosts=["api.test"]).status == 200
-        with pytest.raises(Denied):
+        with pytest.raises(Unreached, match="stands for"):
             ask(where, resolve=dialled, private_hosts=["api.test"])
 
 
