@@ -8,6 +8,7 @@ Knows of no web framework and of no documents; what the calls do is in `database
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from engines.latent_cache import Conflict, MissingStub
 
 _JSON_KIND = "application/json"
 _words = {"true": True, "false": False}
+_is_large = re.compile(r"[eE]\+?\d{3}|\d{300}").search
 _is_number = re.compile(r"\d{1,18}").fullmatch
 _NAMES = {
     HTTPStatus.BAD_REQUEST: "bad_request",
@@ -151,12 +153,21 @@ def read_json(data: bytes, what: str) -> Any:
     """
     try:
         text = data.decode()
-        found = json.loads(text, parse_constant=_no_constant)
+        # A float of its own for each number costs; only what could be too large gets one.
+        floats = _finite if _is_large(text) else None
+        found = json.loads(text, parse_constant=_no_constant, parse_float=floats)
         if "\\u" in text:  # half of a pair is no text
             json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         refuse(f"invalid UTF-8 JSON in {what}")
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -65,6 +65,15 @@ def test_a_document_of_any_id_is_made_read_changed_and_deleted(client: Client, d
     assert client.ask("GET", path) == (404, {"error": "not_found", "reason": "deleted"})
 
 
+def test_numbers_and_texts_come_back_as_they_were(client: Client) -> None:
+    body = b'{"i":123456789012345678901234567890,"f":1.0,"z":-0.0,"e":1e300,"t":"\\u0000\\u2028"}'
+    assert client.raw("PUT", "/cache/a", body)[0] == 201
+    found = json.loads(client.raw("GET", "/cache/a")[2])
+    assert found["i"] == 123456789012345678901234567890
+    assert [str(found[name]) for name in "fze"] == ["1.0", "-0.0", "1e+300"]
+    assert found["t"] == "\0\u2028"
+
+
 def test_an_edit_of_what_is_no_leaf_is_a_conflict(client: Client) -> None:
     client.ok("PUT", "/a", {"n": 1})
     conflict = (409, {"error": "conflict", "reason": "Document update conflict."})
@@ -274,6 +283,8 @@ def test_a_long_poll_waits_for_the_first_change_or_its_time(client: Client) -> N
         ("PUT", "/a", b"{", 400),
         ("PUT", "/a", b"[1]", 400),
         ("PUT", "/a", b'{"n":NaN}', 400),
+        ("PUT", "/a", b'{"n":1e400}', 400),
+        ("PUT", "/_local/a", b'{"n":-1E+999}', 400),
         ("PUT", "/a", b'{"n":"\xff"}', 400),
         ("PUT", "/a", b'{"n":"\\ud800"}', 400),
         ("PUT", "/a", b'{"n":' + b"[" * 100_000, 400),
