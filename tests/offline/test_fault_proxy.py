@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -117,8 +118,11 @@ def test_a_busy_server_is_one_that_was_not_reached(network: Network) -> None:
 
 
 def test_what_was_done_is_counted(network: Network) -> None:
+    tick = threading.Event()
     for kind in KINDS:
         network.fault = Fault(kind, 10, 0.001)
         with contextlib.suppress(OSError, http.client.HTTPException):
             network.post("a", timeout_s=0.05)
+        while not network.proxy.injected[kind]:  # whoever gives up may be faster
+            tick.wait(0.01)
     assert network.proxy.injected == dict.fromkeys(KINDS, 1)
