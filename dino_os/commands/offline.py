@@ -162,7 +162,7 @@ def serve(
 @click.option(
     "--operations",
     type=click.IntRange(1, 100_000),
-    default=600,
+    default=500,
     show_default=True,
     metavar="N",
     help="About how many edits and requests.",

@@ -30,7 +30,7 @@ from engines.latent_cache import DocumentStore, OfflineQueue
 HOUR_S = 3600.0
 TURNS_PER_HOUR = 4
 _FEWEST_TURNS = 48
-_PATIENCE_S = 0.12  # while the network is bad
+_PATIENCE_S = 0.1  # while the network is bad
 _PATIENCE_AT_LAST_S = 30.0
 _ROUNDS = 50
 _TURN_AT_LAST_S = 600.0
@@ -75,7 +75,7 @@ class Drill:
         *,
         hours: float = 24.0,
         seed: int = 0,
-        operations: int = 600,
+        operations: int = 500,
         serve: Serve | None = None,
     ) -> None:
         self._folder = folder

@@ -13,7 +13,8 @@ from enum import Enum
 from engines.drill.proxy import Fault
 
 _FAIR_AT_FIRST = 0.02
-# Of the whole time: how long each lasts, least and most.
+_DAY_S = 86_400.0
+# Of the whole time, or of a day where it is longer: how long each lasts, least and most.
 _CUT, _BAD, _FAIR = (0.05, 0.15), (0.01, 0.03), (0.004, 0.01)
 _SPARED = 0.35
 # Those for which somebody has to wait are rarer.
@@ -51,17 +52,18 @@ class Forecast:
         self._patience_s = patience_s
         self._begins: list[float] = [0.0]
         self._kinds: list[Weather] = [Weather.FAIR]
-        at = _FAIR_AT_FIRST
-        while at < 1:
+        unit = min(seconds, _DAY_S)
+        at = _FAIR_AT_FIRST * unit
+        while at < seconds:
             for kind, span in (
                 (Weather.CUT, _CUT),
                 (Weather.BAD, _BAD),
                 (Weather.FAIR, _FAIR),
             ):
-                self._begins.append(at * seconds)
+                self._begins.append(at)
                 self._kinds.append(kind)
-                at += rng.uniform(*span)
-        self._begins.append(seconds * (1 - _FAIR_AT_FIRST))
+                at += rng.uniform(*span) * unit
+        self._begins.append(seconds - _FAIR_AT_FIRST * unit)
         self._kinds.append(Weather.CUT)
         order = sorted(range(len(self._begins)), key=self._begins.__getitem__)
         self._begins = [self._begins[i] for i in order]
