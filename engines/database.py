@@ -101,7 +101,7 @@ class Database:
             self._make()
         db = connect(self.path, "rw", self._timeout_s)
         try:
-            if self._checked(db) < self._schema.format:
+            if check(db, self.path, self._schema) < self._schema.format:
                 self._migrate(db)
         except BaseException:
             db.close()
@@ -125,7 +125,7 @@ class Database:
             db.execute("PRAGMA journal_mode=WAL")
             self._migrate(db)
         try:
-            _sync(draft)
+            sync_file(draft)
             with contextlib.suppress(FileExistsError):  # another was faster
                 os.link(draft, self.path)
         finally:
@@ -135,34 +135,39 @@ class Database:
     def _migrate(self, db: sqlite3.Connection) -> None:
         """Take a file to our format."""
         db.execute("BEGIN IMMEDIATE")
-        for step in self._schema.migrations[self._checked(db) :]:
+        for step in self._schema.migrations[check(db, self.path, self._schema) :]:
             step(db)
         db.execute(f"PRAGMA application_id={self._schema.application}")
         db.execute(f"PRAGMA user_version={self._schema.format}")  # with what it stands for
         db.execute("COMMIT")
 
-    def _checked(self, db: sqlite3.Connection) -> int:
-        """The file's format, 0 where it is still empty."""
-        schema = self._schema
-        # One statement, and so of one moment, even while another process makes the file.
-        application, version, tables = db.execute(
-            "SELECT (SELECT application_id FROM pragma_application_id), "
-            "(SELECT user_version FROM pragma_user_version), (SELECT COUNT(*) FROM sqlite_master)"
-        ).fetchone()
-        if application != schema.application and (application or version or tables):
-            raise schema.error(
-                f"{self.path}: a database, but no {schema.what} of Dino's", hint="name another file"
-            )
-        if version > schema.format:
-            raise schema.error(
-                f"{self.path}: made by a newer Dino "
-                f"(format {version}; this one reads up to {schema.format})",
-                hint="use that version",
-            )
-        return int(version)
+
+def check(db: sqlite3.Connection, path: Path, schema: Schema) -> int:
+    """
+    The format of the file at *path*, 0 where it is still empty.
+
+    Raises:
+        DinoError: It is something else's, or a newer Dino's.
+    """
+    # One statement, and so of one moment, even while another process makes the file.
+    application, version, tables = db.execute(
+        "SELECT (SELECT application_id FROM pragma_application_id), "
+        "(SELECT user_version FROM pragma_user_version), (SELECT COUNT(*) FROM sqlite_master)"
+    ).fetchone()
+    if application != schema.application and (application or version or tables):
+        raise schema.error(
+            f"{path}: a database, but no {schema.what} of Dino's", hint="name another file"
+        )
+    if version > schema.format:
+        raise schema.error(
+            f"{path}: made by a newer Dino "
+            f"(format {version}; this one reads up to {schema.format})",
+            hint="use that version, or a backup made with this one",
+        )
+    return int(version)
 
 
-def connect(path: Path, mode: str, timeout_s: float) -> sqlite3.Connection:
+def connect(path: Path, mode: str, timeout_s: float = 5.0) -> sqlite3.Connection:
     """A connection to *path*: mode ro or rw."""
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
@@ -178,8 +183,8 @@ def connect(path: Path, mode: str, timeout_s: float) -> sqlite3.Connection:
     return db
 
 
-def _sync(path: Path) -> None:
-    """Sync a file that SQLite has let go of."""
+def sync_file(path: Path) -> None:
+    """Sync a file that SQLite has let go of: it does not sync what it vacuums into."""
     fd = os.open(path, os.O_RDONLY)
     try:
         sync_data(fd)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dino_os.errors import InvalidInput, MemoryLayerError
-from dino_os.memory_layer.database import check_ours, connect, draft_of, moved_by_hand
+from dino_os.memory_layer.database import SCHEMA, draft_of
+from engines.database import check, connect, sync_file
 from engines.durable import sync_folder
 
 
@@ -30,7 +31,7 @@ def place(path: str, live: Path) -> Path:
         return target
     try:
         with contextlib.closing(connect(target, "ro")) as db:
-            replaceable = check_ours(db, target) > 0 and not _in_use(target)
+            replaceable = check(db, target, SCHEMA) > 0 and not _in_use(target)
     except (sqlite3.Error, MemoryLayerError):
         replaceable = False
     if not replaceable:
@@ -45,8 +46,8 @@ def write(db: sqlite3.Connection, target: Path) -> None:
         db.execute("VACUUM INTO ?", [os.fspath(draft)])
         with contextlib.closing(connect(draft, "ro")) as copy:
             _check_sound(copy, draft)
-        with moved_by_hand(draft):  # SQLite does not sync what it vacuums into
-            draft.replace(target)
+        sync_file(draft)
+        draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(target.parent)
@@ -102,7 +103,7 @@ def _is_entry(key: Any, text: Any, embed: Any, created: Any, updated: Any) -> bo
 
 
 def _check_backup(db: sqlite3.Connection, path: Path) -> None:
-    if not check_ours(db, path):
+    if not check(db, path, SCHEMA):
         raise MemoryLayerError(f"{path}: empty, no backup")
     _check_sound(db, path)
 

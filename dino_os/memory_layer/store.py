@@ -26,9 +26,10 @@ from typing import Any, ClassVar, TypeAlias
 from dino_os.errors import InvalidInput, MemoryLayerError
 from dino_os.json_value import to_text
 from dino_os.memory_layer import backups
-from dino_os.memory_layer.database import Database
+from dino_os.memory_layer.database import SCHEMA
 from dino_os.memory_layer.words import terms, text_of
 from engines import checks
+from engines.database import Database
 from engines.journal import Journal, Position
 
 KEY_LIMIT = 1024
@@ -65,7 +66,7 @@ class MemoryStore:
         self._journal = journal
         self._read_only = read_only
         self._clock = clock
-        self._database = Database(path, journal.locked, timeout_s)
+        self._database = Database(path, SCHEMA, timeout_s)
 
     # --- changes -----------------------------------------------------------------------------
 
@@ -159,18 +160,19 @@ class MemoryStore:
     def backup(self, path: str) -> None:
         target = backups.place(path, self.path)
         with self._database.guard, self._errors():
-            db = self._database.reading(make=not self._read_only)
-            if db is None:
+            if self._read_only and not self._is_there():
                 raise MemoryLayerError(f"{self.path}: there is nothing to back up")
-            backups.write(db, target)
+            backups.write(self._database.reading(), target)
 
     # --- below the face ----------------------------------------------------------------------
 
     def _read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
         """What *query* finds, or None where there is no file."""
         with self._database.guard, self._errors():
-            db = self._database.reading()
-            return None if db is None else query(db)
+            return query(self._database.reading()) if self._is_there() else None
+
+    def _is_there(self) -> bool:
+        return self._database.connection is not None or self.path.exists()
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
