@@ -36,10 +36,16 @@ class Fetching:
         self._bulk = True
 
     def read(self, wanted: Sequence[Wanted], has: Has) -> Iterator[Parcel]:
-        if not self._bulk:
-            yield from self._one_by_one(wanted, has)
+        try:
+            found = self._bulk_get(wanted)
+        except TooLarge as error:
+            if len(wanted) == 1:
+                yield Parcel((), [_unreadable(wanted[0].id, wanted[0].rev, error)])
+                return
+            half = len(wanted) // 2
+            yield from self.read(wanted[:half], has)
+            yield from self.read(wanted[half:], has)
             return
-        found = self._bulk_get(wanted)
         if found is None:
             yield from self._one_by_one(wanted, has)
             return
@@ -53,31 +59,26 @@ class Fetching:
     def _bulk_get(
         self, wanted: Sequence[Wanted], *, attachments: bool = False
     ) -> tuple[list[Document], list[Failure]] | None:
-        """The documents and what failed; None where the server knows nothing of it."""
+        """
+        The documents and what failed; None where the server knows nothing of it.
+
+        Raises:
+            TooLarge: All of them are more than may be held.
+        """
+        if not self._bulk:
+            return None
         asked = [{"id": one.id, "rev": one.rev} for one in wanted]
         path = "/_bulk_get" + query(revs=True, latest=True, attachments=attachments or None)
-        try:
-            answer = self._wire.ask("POST", path, encode({"docs": asked}), fine=_KNOWS_NO_BULK)
-        except TooLarge as error:
-            if len(wanted) > 1:
-                return self._halves(wanted, attachments=attachments)
-            return [], [_unreadable(wanted[0].id, wanted[0].rev, error)]
+        # One alone may be larger: as large as an answer may be.
+        most = 2 * PARCEL_BYTES if len(wanted) > 1 else None
+        body = encode({"docs": asked})
+        answer = self._wire.ask("POST", path, body, fine=_KNOWS_NO_BULK, limit=most)
         if answer.ok:
             return self._bulk_found(answer, wanted)
         if answer.said().get("reason") in {"no_db_file", "Database does not exist."}:
             self._wire.raise_for(answer, "POST", path)
         self._bulk = answer.status == 400  # noqa: PLR2004  perhaps of this request alone
         return None
-
-    def _halves(
-        self, wanted: Sequence[Wanted], *, attachments: bool
-    ) -> tuple[list[Document], list[Failure]] | None:
-        half = len(wanted) // 2
-        some = self._bulk_get(wanted[:half], attachments=attachments)
-        others = self._bulk_get(wanted[half:], attachments=attachments)
-        if some is None or others is None:
-            return None
-        return some[0] + others[0], some[1] + others[1]
 
     def _bulk_found(
         self, answer: Answer, wanted: Sequence[Wanted]
@@ -116,7 +117,10 @@ class Fetching:
         if len(group) == 1:
             return self._filled(group, has)
         wanted = [Wanted(one["_id"], one["_rev"]) for one in group]
-        found = self._bulk_get(wanted, attachments=True)
+        try:
+            found = self._bulk_get(wanted, attachments=True)
+        except TooLarge:  # it counts in another way than we do
+            found = None
         if found is None:
             return self._filled(group, has)
         # Whatever a server leaves a stub all the same is asked for by its name.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from engines.replication import PeerUnreachable, fetching, local, remote
 from engines.replication.multipart import documents_of, parameters
 from tests.replication.couch import mixed
-from tests.replication.kit import Pair, everything, put, revision
+from tests.replication.kit import QUICK, Pair, everything, put, revision
 
 SERVERS = {
     "CouchDB 3": {},
@@ -72,6 +73,24 @@ def test_attachments_go_in_parcels_of_bounded_size(
     assert pair.couch.count("POST /_bulk_docs" if way == "push" else "POST /_bulk_get") in range(
         3, 7
     )
+
+
+def test_documents_are_read_as_many_as_may_be_held(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that is too large is halved; a document that alone is too large is named."""
+    monkeypatch.setattr(fetching, "PARCEL_BYTES", 1500)
+    pair.http = replace(QUICK, answer_bytes=8000)
+    for text in ("first", "second"):  # of a second revision each has to be read
+        put(pair.there, *(f"d{n}" for n in range(12)), "large", text=text + "x" * 500)
+    put(pair.there, "large", text="x" * 9000)
+    report = pair.pull()
+    assert report.docs_written == 12
+    assert [(one.id, one.error, one.refused) for one in report.errors] == [
+        ("large", "too_large", True)
+    ]
+    pair.here.write_revisions(pair.there.open_revs("large", None))
+    assert pair.same()
 
 
 def test_what_the_target_has_is_not_sent_again(pair: Pair) -> None:
