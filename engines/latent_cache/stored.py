@@ -82,7 +82,8 @@ class Stored:
         if self._database.connection:
             with contextlib.suppress(JournalError, CacheError):  # it is moved at the next open
                 self._tidy()
-        self._database.close()
+        with self._guard:  # below a thread that reads it would take the whole process along
+            self._database.close()
 
     def __enter__(self) -> Self:
         return self

@@ -81,9 +81,11 @@ class Couch:
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    closing = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError | HTTPException):  # a client that went away
+        # A client that went away, or a database that was closed below who waited for its news.
+        if not (self.closing or isinstance(sys.exc_info()[1], OSError | HTTPException)):
             super().handle_error(request, client_address)
 
 
@@ -106,6 +108,7 @@ def running(folder: Path, tls: SSLContext | None = None) -> Iterator[Couch]:
         yield couch
     finally:
         couch.closing.set()
+        server.closing = True
         server.shutdown()
         server.server_close()
         for store in couch.databases.values():

@@ -86,6 +86,7 @@ def in_front_of(upstream: str) -> Iterator[Proxy]:
         yield proxy
     finally:
         proxy.closing.set()
+        server.closing = True
         server.shutdown()
         server.server_close()
 
