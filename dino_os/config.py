@@ -279,11 +279,15 @@ class Nav(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Cache(Struct, forbid_unknown_fields=True, frozen=True):
-    """The documents that lie here, and the requests that wait for the network."""
+    """The documents that lie here, what they are the same with, and the requests that wait."""
 
     revs_limit: Annotated[int, Meta(ge=2)] = 1000
     ttl_s: Seconds = 0
     expire: Literal["local", "everywhere"] = "local"
+    remote: str = ""
+    remote_key: str = ""
+    direction: Literal["both", "push", "pull"] = "both"
+    continuous: bool = False
     attempts: Positive = 12
     keep_s: Annotated[float, Meta(gt=0)] = 30 * 86400.0
 

@@ -33,6 +33,7 @@ dino = Front(
         "orders": ("orders:orders", "Orders: create, pay, fulfil, refund."),
         "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
         "cycle": ("cycle:cycle", "Planning cycles: run what is configured; past decisions."),
+        "offline": ("offline:offline", "Documents and requests that do without the network."),
         "scheduler": ("scheduler:scheduler", "What shall run when, and what became of it."),
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
         "audit": ("__init__:audit", "Checkpoints, proofs, witnesses: all that `audit` does."),
@@ -61,6 +62,7 @@ execute = Front(
         "order": ("order_moves:order", "Create an order."),
         "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
         "cycle": ("cycle:cycle", "Planning cycles: run what is configured; past decisions."),
+        "offline": ("offline:offline", "Documents and requests that do without the network."),
         "version": ("version:version", "Show the version."),
     },
 )

@@ -18,6 +18,7 @@ def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> l
     from dino_os.entities import EntityDuty  # noqa: PLC0415
     from dino_os.nav.duty import ReplayDuty  # noqa: PLC0415
     from dino_os.nav.health import HealthDuty  # noqa: PLC0415
+    from dino_os.offline.duty import SyncDuty  # noqa: PLC0415
     from dino_os.orders import OrdersDuty  # noqa: PLC0415
     from dino_os.outbox.duty import DeliveryDuty  # noqa: PLC0415
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
@@ -29,4 +30,5 @@ def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> l
         DeliveryDuty(workspace),
         ReplayDuty(workspace),
         HealthDuty(workspace),
+        SyncDuty(workspace),
     ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dino_os.workspace.folder import Folder
 from engines.errors import DinoError, JournalError
 
 if TYPE_CHECKING:
     from dino_os.payments.sandbox import SandboxLedger
+    from dino_os.workspace import Workspace
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.entity_manager import EntityManager
@@ -174,10 +175,13 @@ class Engines(Folder):
 
     @cached_property
     def cache(self) -> LatentCache:
+        from dino_os.offline.syncing import Syncing  # noqa: PLC0415
         from engines.latent_cache import LatentCache  # noqa: PLC0415
 
         ttl_s = self.config.settings.cache.ttl_s or None
-        return LatentCache(store=self.documents, requests=self.requests, ttl_s=ttl_s)
+        syncing = Syncing(cast("Workspace", self))  # of which this is a part
+        remote = syncing.bring if syncing.is_configured else None
+        return LatentCache(store=self.documents, requests=self.requests, remote=remote, ttl_s=ttl_s)
 
     def journals(self) -> list[Path]:
         # Whoever asks for them reads them: nothing of the cache's may still be on its way there.

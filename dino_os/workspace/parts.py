@@ -13,6 +13,7 @@ from engines.errors import JournalError
 if TYPE_CHECKING:
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
+    from dino_os.offline.log import OfflineLog
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
     from dino_os.run_once import RunLedger
@@ -137,6 +138,12 @@ class Parts(Engines):
 
         return RunLedger(self.journal("runs"))
 
+    @cached_property
+    def offline_log(self) -> OfflineLog:
+        from dino_os.offline.log import OfflineLog  # noqa: PLC0415
+
+        return OfflineLog(self.journal("offline_log"))
+
     @property
     def engines(self) -> Mapping[str, Callable[[], Engine]]:
         """Journal → the engine whose state is folded from it."""
@@ -157,5 +164,6 @@ class Parts(Engines):
             "scheduler": lambda: self.jobs,
             "runs": lambda: self.run_ledger,
             "security_log": lambda: self.security_log,
+            "offline_log": lambda: self.offline_log,
             "gate_log": lambda: self.nav,
         }

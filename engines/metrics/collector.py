@@ -29,6 +29,7 @@ from engines.metrics.gates import GateFold
 from engines.metrics.history import HOUR, MINUTE
 from engines.metrics.journals import JournalSize, journal_families, journals_in, size_of
 from engines.metrics.model import Gauge, Meter, Reading, Share
+from engines.metrics.offline import OfflineFold
 from engines.metrics.orders import OrderFold
 from engines.metrics.runs import RunFold
 from engines.metrics.scheduler import ScheduleFold
@@ -39,6 +40,7 @@ F = TypeVar("F", bound=JournalFold)
 
 FOLDS: tuple[type[JournalFold], ...] = (
     *(TaskFold, RunFold, ScheduleFold, EntityFold, OrderFold, BusFold, SecurityFold, GateFold),
+    OfflineFold,
 )
 TARGETS = {"latency_tolerance": 100.0, "threshold_lock": 95.0, "resource_flow": 80.0}
 _METERS = ("nav_velocity", "gate_density", "task_arrivals", "task_completions")
@@ -133,9 +135,9 @@ class MetricsCollector:
 
     def begins_at(self) -> float | None:
         """From when on the window's counts are; None without a window."""
-        if self._window_s is None:
+        begin = self._begin(self.updated_at)
+        if begin is None:
             return None
-        begin = self.updated_at - self._window_s
         return min((fold.history.since(begin)[1] for fold in self._there()), default=begin)
 
     def report(self) -> dict[str, Any]:
@@ -182,6 +184,8 @@ class MetricsCollector:
         outages = _outages(self._counted(tasks)) if tasks else Share()
         if self._cache is not None:
             outages += live.kept_offline(self._cache)
+        if drills := self.fold(OfflineFold):
+            outages = _worse(outages, drills.drilled(self._begin(now)))
         attacks = _attacks(self._counted(security)) if security else Share()
         # Gates without a journal say themselves what they count.
         gates = self.fold(GateFold)
@@ -246,6 +250,9 @@ class MetricsCollector:
             return fold.totals
         return fold.history.since(self.updated_at - self._window_s)[0]
 
+    def _begin(self, now: float) -> float | None:
+        return None if self._window_s is None else now - self._window_s
+
     def _run_times(self) -> dict[str, Any]:
         runs = self.fold(RunFold)
         return {skill: found.as_dict() for skill, found in runs.durations.items()} if runs else {}
@@ -282,6 +289,12 @@ def _outages(counted: Counter[str]) -> Share:
     """Latency tolerance: done in spite of an outage, of what met one and was not done otherwise."""
     survived = counted["survived_outage"]
     return Share(survived, survived + counted["lost_to_outage"])
+
+
+def _worse(real: Share, drilled: Share) -> Share:
+    """The share that is worse of the two; where one measured nothing, the other."""
+    measured = [share for share in (real, drilled) if share.percent is not None]
+    return min(measured, key=lambda share: (share.percent, -share.all), default=Share())
 
 
 def _attacks(counted: Counter[str]) -> Share:

@@ -205,8 +205,10 @@ class Peer(Protocol):
 
     name: str
     """For people; without credentials."""
-    identity: str
-    """The same for as long as it is the same database; without credentials."""
+
+    @property
+    def identity(self) -> str:
+        """The same for as long as it is the same database; without credentials."""
 
     def open(self, *, create: bool = False) -> None:
         """

@@ -274,6 +274,15 @@ def outbox() -> Iterator[Step]:
         yield lambda w: w.outbox.failed(["b"], MARK, answered=True)
 
 
+def offline_log() -> Iterator[Step]:
+    facts = {"ok": True, "docs_written": 3, "end_last_seq": "5-x"}
+    drill = {"survived": 1, "met_outage": 1}
+    yield lambda w: w.offline_log.unreached("push", f"https://{MARK}.site/desk", "refused")
+    yield lambda w: w.offline_log.unreached("pull", f"https://{MARK}.site/desk", "refused")
+    yield lambda w: w.offline_log.synced("push", f"https://{MARK}.site/desk", **facts)
+    yield lambda w: w.offline_log.simulated(ok=True, hours=24, seed=1, faults={"": 1}, **drill)
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -291,5 +300,6 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "scheduler": scheduler,
     "runs": runs,
     "security_log": security_log,
+    "offline_log": offline_log,
     "gate_log": lambda: gate_driver.steps(MARK),
 }

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from dino_os.nav.health import HealthDuty
+from dino_os.offline.duty import SyncDuty
 from dino_os.work import service, turns, wake
 from dino_os.work.duties import duties_of
 from dino_os.work.duty import Duty
@@ -303,8 +304,9 @@ def test_a_clock_that_is_set_back_makes_nobody_wait(
 
 
 def test_all_there_is_to_look_after_watches_the_tasks(home: Path) -> None:
-    """Each of them has tasks that others may run, but for the one that only asks the routes."""
+    """Each of them has tasks that others may run, but for those that only talk to a network."""
     tasks = home / "memory" / "engine_state.jsonl"
-    found = [duty for duty in duties_of(Workspace(home)) if not isinstance(duty, HealthDuty)]
+    alone = HealthDuty | SyncDuty
+    found = [duty for duty in duties_of(Workspace(home)) if not isinstance(duty, alone)]
     assert len(found) == 5
     assert all(tasks in duty.watches[1:] for duty in found)
