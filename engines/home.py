@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from engines.durable import create_file, make_folder
 
@@ -37,7 +36,7 @@ def identity(memory: Path) -> str:
         return file.read_text().strip()
     make_folder(memory)
     with contextlib.suppress(FileExistsError):  # the first to name it wins
-        create_file(file, f"{uuid4().hex}\n".encode())
+        create_file(file, f"{os.urandom(16).hex()}\n".encode())
     return file.read_text().strip()
 
 

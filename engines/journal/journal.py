@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from engines.durable import sync_data, sync_folder, write_all
 from engines.errors import JournalWriteFailed
@@ -379,7 +378,12 @@ class Journal(RecordedJournal):
 
     def _birth(self) -> dict[str, Any]:
         origin = self._origin() if callable(self._origin) else self._origin
-        return {"journal": self.name, "format": 1, "origin": origin or {}, "id": uuid4().hex}
+        return {
+            "journal": self.name,
+            "format": 1,
+            "origin": origin or {},
+            "id": os.urandom(16).hex(),
+        }
 
     def _head_for(self, end: Position, pending: int = 0) -> Head:
         file = self._live.file if self._live else ""

@@ -14,7 +14,6 @@ import contextlib
 import math
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +126,8 @@ class Sealed(NamedTuple):
             OSError: It cannot be read, or decompressed.
         """
         if self.compressed:
+            import tempfile  # noqa: PLC0415  for packed files alone
+
             with tempfile.TemporaryFile() as copy:
                 copy.writelines(decompressed(self.path))
                 copy.flush()

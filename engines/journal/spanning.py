@@ -7,11 +7,10 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engines.journal.checked import Checked, OnProgress, check_sealed, check_segment
 from engines.journal.head import Head
@@ -21,6 +20,9 @@ from engines.journal.recovery import find_ending
 from engines.journal.report import Report, Since
 from engines.journal.segment import START, NotDecompressed, Sealed, Segment, sealed_before
 from engines.merkle import EMPTY_ROOT, RightEdge
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 # Below this a second process costs more than it saves.
 _WORTH_A_PROCESS = 32 * 2**20
@@ -124,6 +126,9 @@ class Spanning:
         if jobs == 1 or sum(file_sizes) < _WORTH_A_PROCESS:
             yield self._in_turn(before, (self._counted(task()) for task in work))
             return
+        from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415  for large journals alone
+        from multiprocessing import get_context  # noqa: PLC0415
+
         # This process is one of them.
         with ProcessPoolExecutor(jobs - 1, mp_context=get_context(_method())) as pool:
             own = self._own_share(file_sizes, jobs)
