@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dino_os import workspace as workspace_module
+from tests.doors import can_run, doors
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -114,16 +115,23 @@ def dino(workspace: Path) -> Dino:
         door: str = "dino",
         timeout_s: float = 60,
     ) -> Outcome:
-        done = subprocess.run(
-            command(*args, door=door),
-            cwd=cwd or workspace,
-            env=environment(**{"PYTHONPATH": str(REPOSITORY), **(env or {})}),
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        given = environment(**{"PYTHONPATH": str(REPOSITORY), **(env or {})})
+        arguments, folder = [str(arg) for arg in args], cwd or workspace
+        if can_run(given, arguments):
+            done = doors().run(
+                door, arguments, folder=folder, environment=given, timeout_s=timeout_s
+            )
+        else:
+            done = subprocess.run(
+                command(*args, door=door),
+                cwd=folder,
+                env=given,
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
         outcome = Outcome(done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in outcome.err, outcome.err
         assert code is None or outcome.code == code, outcome
