@@ -166,7 +166,11 @@ def test_what_comes_without_a_token_is_sent_when_somebody_says_so(desk: Desk) ->
     assert receipt.held
     with pytest.raises(GateDenied):
         desk.mesh.send("info", "", "ada", request)  # an empty token is a bad one
+    assert desk.mesh.counts["info"].denied == 1
     assert desk.replay() == {}
+    desk.queue.drop(receipt.id)
+    desk.queue.requeue(receipt.id)  # to try it again is not to vouch for it
+    assert desk.replay() == {"held": 1}
     with pytest.raises(GateDenied):
         desk.mesh.send("info", desk.mesh.issue_token("info", "ada", path="/a"), "ada", request)
     assert desk.replay() == {}
