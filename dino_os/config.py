@@ -290,6 +290,7 @@ class Cache(Struct, forbid_unknown_fields=True, frozen=True):
     continuous: bool = False
     attempts: Positive = 12
     keep_s: Annotated[float, Meta(gt=0)] = 30 * 86400.0
+    queue_bytes: Positive = 2**28
 
 
 class Settings(Struct, forbid_unknown_fields=True, frozen=True):

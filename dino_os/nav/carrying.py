@@ -61,7 +61,15 @@ class SkillCarrier:
             raise _declined(error) from None
 
     def carry(self, domain: str, asked: http1.Request, body: bytes | None) -> Carried:
-        request = Request(asked.method, asked.path, _folded(asked.fields), body)
+        path = asked.path.partition("?")[0]
+        request = Request(
+            asked.method,
+            asked.path,
+            _folded(asked.fields),
+            body,
+            # What it writes to one place arrives in the order in which it was written.
+            ordered_by=f"{self._subject} {path}",
+        )
         try:
             token = self._mesh.token_for(domain, self._subject, request)
         except DinoError as error:  # of InvalidInput: that it is not admitted

@@ -3,10 +3,12 @@ The offline queue's other end: what was queued is sent, each request by whoever 
 
 What may be sent is decided anew when its turn comes: by the gate, with a token of one use that its
 subject is given by the same rules as any.  Who is blocked, or no longer admitted, has it held until
-somebody releases it.  Wealth comes out of the queue only where somebody released it by hand.
+somebody releases it; what came without a token is held as well.  Wealth comes out of the queue only
+where somebody released it by hand.
 
 Between sending and the note that it arrived this process may die: the claim then runs out, and the
-same request is sent again under the same key.
+same request is sent again under the same key.  What must not be repeated is held as soon as it may
+have arrived.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dino_os.web_calls import Answer
 from engines.nav_mesh import (
     GateBusy,
     GateDenied,
+    Grant,
     NavigationMesh,
     NoRoute,
     Request,
@@ -30,7 +33,7 @@ from engines.nav_mesh import (
 
 _LONGEST_WAIT_S = 86400.0
 _MOST_PUT_BACK = 20
-_OFFLINE = "offline"
+_MAYBE = "it may have arrived, and must not arrive twice"
 _SPARE_S = 30.0  # of a claim, beyond the time that sending may take
 _TRY_AGAIN = frozenset({408, 409, 421, 423, 425, 429})
 _ELSEWHERE, _REFUSED, _SERVER_FAULT = 300, 400, 500
@@ -50,7 +53,13 @@ class Queued(Protocol):
     @property
     def queued_at(self) -> float: ...
     @property
-    def released(self) -> bool: ...
+    def authorised(self) -> bool: ...
+    @property
+    def released_at(self) -> float | None: ...
+    @property
+    def grant(self) -> Grant | None: ...
+    @property
+    def repeatable(self) -> bool: ...
 
 
 class Queue(Protocol):
@@ -59,10 +68,10 @@ class Queue(Protocol):
     def claim(self, now: float, *, owner: str, lease_s: float) -> Queued | None: ...
     def done(self, id_: str, owner: str, *, status: int) -> object: ...
     def failed(
-        self, id_: str, owner: str, reason: str, *, heard: bool, after_s: float | None
+        self, id_: str, owner: str, reason: str, *, answered: bool, after_s: float | None
     ) -> object: ...
-    def hold(self, id_: str, reason: str) -> object: ...
-    def give_up(self, id_: str, reason: str) -> object: ...
+    def hold(self, id_: str, reason: str, *, owner: str) -> bool: ...
+    def give_up(self, id_: str, reason: str, *, owner: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,37 +133,56 @@ class Replayer:
             if queued.domain in down:
                 word = self._later(queued, "its routes are down")
                 put_back += 1
-            elif (word := self._deliver(queued)) == _OFFLINE:
-                word = "later"
-                down.add(queued.domain)
+            else:
+                word = self._deliver(queued, down)
             counts[word] = counts.get(word, 0) + 1
             if down and (put_back >= _MOST_PUT_BACK or down >= self._mesh.ways.domains.keys()):
                 break
         return Replayed(**counts)
 
-    def _deliver(self, queued: Queued) -> str:
-        if queued.domain in self._mesh.ways.held and not queued.released:
-            self._queue.hold(queued.id, f"{queued.domain} is sent when somebody releases it")
-            return "held"
-        # Whoever released it knew of what was revoked before.
-        since = None if queued.released else queued.queued_at
+    def _deliver(self, queued: Queued, down: set[str]) -> str:
+        if why := self._needs_somebody(queued):
+            return self._hold(queued, why)
         try:
-            # In the domain's own time, which is what the claim is good for.
-            request = replace(queued.request, timeout_s=None)
-            response = self._mesh.resend(queued.domain, queued.subject, request, queued_at=since)
+            response = self._resend(queued)
         except GateBusy as error:
             return self._later(queued, error.message, after_s=error.decision.retry_after_s)
         except (GateDenied, InvalidInput) as error:
-            self._queue.hold(queued.id, str(error))
-            return "held"
+            return self._hold(queued, str(error))
         except Unreached as error:
-            answer = error.answer if isinstance(error, NoRoute) else None
-            after_s = retry_after_s(answer) if answer else None
-            self._later(queued, error.message, heard=error.heard, after_s=after_s)
-            return _OFFLINE
+            down.add(queued.domain)
+            return self._unreached(queued, error)
         except DinoError as error:  # a vault that is locked, an address that may not be dialled
             return self._later(queued, str(error))
         return self._answered(queued, response)
+
+    def _needs_somebody(self, queued: Queued) -> str | None:
+        """Why it is not sent before somebody released it."""
+        if queued.released_at is not None:
+            return None
+        if not queued.authorised:
+            return "it came without a token"
+        held = queued.domain in self._mesh.ways.held
+        return f"{queued.domain} is sent when somebody releases it" if held else None
+
+    def _resend(self, queued: Queued) -> Response:
+        return self._mesh.resend(
+            queued.domain,
+            queued.subject,
+            # In the domain's own time, which is what the claim is good for.
+            replace(queued.request, timeout_s=None),
+            queued_at=queued.queued_at,
+            released_at=queued.released_at,
+            grant=queued.grant,
+            repeatable=queued.repeatable,
+        )
+
+    def _unreached(self, queued: Queued, error: Unreached) -> str:
+        if error.heard and not queued.repeatable:
+            return self._hold(queued, f"{_MAYBE}: {error.message}")
+        answer = error.answer if isinstance(error, NoRoute) else None
+        after_s = retry_after_s(answer) if answer else None
+        return self._later(queued, error.message, after_s=after_s)
 
     def _answered(self, queued: Queued, response: Response) -> str:
         status = response.status
@@ -162,16 +190,22 @@ class Replayer:
             self._queue.done(queued.id, self._owner, status=status)
             return "delivered"
         why = f"answered with {status}"
+        if status >= _SERVER_FAULT and not queued.repeatable:
+            return self._hold(queued, f"{_MAYBE}: {why}")
         # Whoever says 3xx has not taken it, and may be a portal that stands before every service.
         if status < _REFUSED or status in _TRY_AGAIN or status >= _SERVER_FAULT:
-            return self._later(queued, why, heard=True, after_s=retry_after_s(response))
-        self._queue.give_up(queued.id, why)
-        return "dead"
+            answered, after_s = status >= _REFUSED, retry_after_s(response)
+            return self._later(queued, why, answered=answered, after_s=after_s)
+        return "dead" if self._queue.give_up(queued.id, why, owner=self._owner) else "later"
+
+    def _hold(self, queued: Queued, why: str) -> str:
+        """Have somebody look at it; not what somebody else has by now."""
+        return "held" if self._queue.hold(queued.id, why, owner=self._owner) else "later"
 
     def _later(
-        self, queued: Queued, why: str, *, heard: bool = False, after_s: float | None = None
+        self, queued: Queued, why: str, *, answered: bool = False, after_s: float | None = None
     ) -> str:
-        self._queue.failed(queued.id, self._owner, why, heard=heard, after_s=after_s)
+        self._queue.failed(queued.id, self._owner, why, answered=answered, after_s=after_s)
         return "later"
 
 

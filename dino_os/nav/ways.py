@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from dino_os.config import Gate, Nav
 from dino_os.errors import ConfigError, InvalidInput
-from dino_os.nav.replay import Queued
 from dino_os.nav.transport import WebTransport, checked_address
 from dino_os.tool_sandbox.egress.hosts import Rule, canonical
 from engines.nav_mesh import (
@@ -25,14 +23,7 @@ from engines.nav_mesh import (
 _PORTS = {"http": 80, "https": 443}
 
 
-class Requests(Outgoing, Protocol):
-    """The offline queue, as far as routes are concerned."""
-
-    def waiting(self) -> Sequence[Queued]: ...
-    def held(self) -> Sequence[Queued]: ...
-
-
-def ways_of(settings: Nav, root: Path, outgoing: Callable[[], Requests] | None) -> Ways:
+def ways_of(settings: Nav, root: Path, outgoing: Callable[[], Outgoing] | None) -> Ways:
     """
     What a mesh sends with, by *settings*.
 
@@ -60,7 +51,6 @@ def ways_of(settings: Nav, root: Path, outgoing: Callable[[], Requests] | None) 
         rules=RouteRules(**{name: getattr(settings.routes, name) for name in names}),
         transport=transport,
         outgoing=outgoing,
-        waits_before=_waits_before(outgoing) if outgoing else None,
     )
 
 
@@ -83,15 +73,6 @@ def hosts_behind(domains: Mapping[str, DomainRoutes]) -> list[tuple[Rule, str]]:
                     f"nav.domains: {rule.host!r} belongs to {found[rule]!r} and to {domain!r}"
                 )
     return list(found.items())
-
-
-def _waits_before(outgoing: Callable[[], Requests]) -> Callable[[str, str], bool]:
-    def waits(domain: str, ordered_by: str) -> bool:
-        queue = outgoing()
-        found = (queued for queued in (*queue.waiting(), *queue.held()) if queued.domain == domain)
-        return any(queued.request.ordered_by == ordered_by for queued in found)
-
-    return waits
 
 
 def _routes_of(domain: str, found: Gate) -> DomainRoutes:

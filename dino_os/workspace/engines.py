@@ -171,7 +171,12 @@ class Engines(Folder):
         from engines.latent_cache import OfflineQueue  # noqa: PLC0415
 
         settings = self.config.settings.cache
-        return OfflineQueue(self.documents, attempts=settings.attempts, keep_s=settings.keep_s)
+        return OfflineQueue(
+            self.documents,
+            attempts=settings.attempts,
+            keep_s=settings.keep_s,
+            most_bytes=settings.queue_bytes,
+        )
 
     @cached_property
     def cache(self) -> LatentCache:

@@ -42,7 +42,7 @@ class Sending:
                 status = self._post(one, patience_s)
             except (OSError, HTTPException) as error:
                 heard = not isinstance(error, ConnectionRefusedError)
-                self.queue.failed(one.id, _OWNER, type(error).__name__, heard=heard, after_s=None)
+                self.queue.failed(one.id, _OWNER, type(error).__name__, answered=False)
                 failed += 1
                 if not heard:  # nobody listens: the others wait as well
                     break
@@ -51,7 +51,7 @@ class Sending:
                 self.queue.done(one.id, _OWNER, status=status)
                 sent += 1
             else:
-                self.queue.failed(one.id, _OWNER, f"status {status}", heard=True, after_s=None)
+                self.queue.failed(one.id, _OWNER, f"status {status}", answered=True)
                 failed += 1
         return sent, failed
 

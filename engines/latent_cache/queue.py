@@ -17,6 +17,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,16 @@ import orjson
 from engines.checks import did_you_mean
 from engines.errors import InvalidInput, NotFound
 from engines.latent_cache.batch import Batch
+from engines.latent_cache.errors import CacheError
+from engines.latent_cache.queue_rows import (
+    belongs_to,
+    change,
+    first_row,
+    insert,
+    row_of,
+    row_under,
+    vouched,
+)
 from engines.latent_cache.queued import (
     CLAIMED,
     COLUMNS,
@@ -32,6 +43,7 @@ from engines.latent_cache.queued import (
     DROPPED,
     EXPIRED,
     HELD,
+    LISTED,
     LIVE,
     QUEUED,
     SENT,
@@ -40,12 +52,15 @@ from engines.latent_cache.queued import (
     fingerprint,
 )
 from engines.latent_cache.store import DocumentStore
-from engines.nav_mesh import Receipt, Request
+from engines.nav_mesh import Grant, Receipt, Request
 
 BASE_S, CAP_S = 5.0, 300.0
 _DOUBLINGS = 20
 _OF_A_REASON = 300
 _FORGET_AT_ONCE = 100
+_BYTES = 256 * 2**20
+MAYBE_SENT = "its sender was lost, and it may have arrived: it is sent when somebody releases it"
+_EMPTIED = {"headers": "{}", "body": None, "size": 0}
 # What is due: what was decided in the future was decided by a clock that has been set back.
 _DUE = (
     "live = 1 AND (state = 'queued' AND (due <= :now OR decided > :now) "
@@ -53,7 +68,13 @@ _DUE = (
 )
 _FIRST = (
     "(ordered_by = '' OR NOT EXISTS (SELECT 1 FROM requests AS e WHERE e.live = 1 "
-    "AND e.ordered_by <> '' AND e.domain = r.domain AND e.ordered_by = r.ordered_by AND e.n < r.n))"
+    "AND e.ordered_by <> '' AND e.domain = r.domain AND e.ordered_by = r.ordered_by AND e.n < r.n "
+    "AND (e.authorised = 1 OR e.released IS NOT NULL)))"
+)
+_WAITS = (
+    "SELECT EXISTS (SELECT 1 FROM requests WHERE live = 1 AND ordered_by <> '' AND domain = :domain"
+    " AND ordered_by = :line AND (authorised = 1 OR released IS NOT NULL)) OR EXISTS (SELECT 1 "
+    "FROM requests WHERE domain = :domain AND subject = :subject AND key = :key AND live = 1)"
 )
 
 
@@ -64,6 +85,7 @@ class OfflineQueue:
     Args:
         attempts: A request that was refused so often is dead.
         keep_s: How long is remembered what was sent, and under which keys.
+        most_bytes: Of all that was not sent, dead letters as well.
         clock: Seconds since the epoch; the store's unless told.
         rng: Draws the waits between attempts.
     """
@@ -74,12 +96,14 @@ class OfflineQueue:
         *,
         attempts: int = 12,
         keep_s: float = 30 * 86_400.0,
+        most_bytes: int = _BYTES,
         clock: Callable[[], float] | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._store = store
         self._attempts = attempts
         self._keep_s = keep_s
+        self._most_bytes = most_bytes
         self._clock = clock or store.clock
         self._rng = rng or random.Random()  # noqa: S311  it spreads load, and hides nothing
 
@@ -92,35 +116,57 @@ class OfflineQueue:
         request: Request,
         *,
         authorised: bool,
+        grant: Grant | None = None,
+        repeatable: bool = True,
         expires_at: float | None = None,
     ) -> Receipt:
         """
         Queue *request*; the same idempotency key of a subject gets the same receipt.
 
+        What has ended without being sent begins anew under its key.
+
         Args:
-            authorised: Whether a gate let it through; it is asked again before it is sent.
+            authorised: Whether a gate let it through; it is asked again before it is sent.  What is
+                not is held, until somebody releases it, or it comes with the same key and is.
+            grant: The token that let it through.
+            repeatable: Whether it may be sent again where it may have arrived.
             expires_at: When it is not worth sending any more.
 
         Raises:
             InvalidInput: It cannot be kept, or its key was another request's.
+            CacheError: The queue is full.
         """
         check(request)
         key, digest, now = request.idempotency_key, fingerprint(request), self._clock()
         with self._store.changing() as batch:
-            if key and (known := _known(batch.db, domain, subject, key)):
+            known = row_under(batch.db, domain, subject, key) if key else None
+            if known and (vouched(known) or not authorised):
                 if known["sha256"] != digest:
                     raise InvalidInput(
                         f"the idempotency key {key!r} was another request's",
                         hint="each request needs a key of its own",
                     )
-                return Queued.of(known).receipt
-            receipt = Receipt(uuid4().hex, domain, key or uuid4().hex, now)
+                if known["state"] in (*LIVE, SENT):
+                    return Queued.of(known).receipt
+            id_ = known["id"] if known else uuid4().hex
+            receipt = Receipt(id_, domain, key or uuid4().hex, now, held=not authorised)
             more = {"sha256": digest, "authorised": authorised, "expires": expires_at}
-            _insert(batch.db, {**_row_of(receipt, subject, request), **more})
+            more |= {"granted": grant and orjson.dumps(asdict(grant)).decode()}
+            row = {**row_of(receipt, subject, request), **more, "repeatable": repeatable}
+            batch.db.execute("DELETE FROM requests WHERE id = ?", [id_])  # the last in its line now
+            self._check_room(batch.db, row["size"])
+            insert(batch.db, row)
             size = len(request.body or b"")
             told = {"domain": domain, "method": request.method, "key": receipt.idempotency_key}
             batch.note("request_queued", id=receipt.id, **told, sha256=digest, size_bytes=size)
         return receipt
+
+    def must_wait(self, domain: str, subject: str, request: Request) -> bool:
+        """Whether *request* waits already under its key, or one of its line that goes before it."""
+        given = {"domain": domain, "subject": subject, "line": request.ordered_by}
+        with self._store.reading() as db:
+            found = db.execute(_WAITS, {**given, "key": request.idempotency_key}).fetchone()
+        return bool(found[0])
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -128,7 +174,8 @@ class OfflineQueue:
         """
         Hand the next request that is due at *now* to *owner*, for *lease_s*; None where none is.
 
-        What has expired by then is not handed out any more.
+        What has expired by then is not handed out any more.  What may have arrived, as its sender's
+        lease ran out, is handed out again only where it is repeatable, and else held.
         """
         given = {"now": now, "lease_s": lease_s}
         with self._store.reading() as db:  # mostly there is nothing, which needs no transaction
@@ -140,39 +187,42 @@ class OfflineQueue:
                 f"SELECT {COLUMNS} FROM requests AS r WHERE {_DUE} AND {_FIRST} "  # noqa: S608
                 "ORDER BY due, n LIMIT 1"
             )
-            row = _one(batch.db, query, given)
-            if row is None:
-                return None
-            again = {"attempts": row["attempts"] + 1, "owner": owner}
-            _change(batch, row["id"], CLAIMED, now, due=now + lease_s, **again)
-            batch.note("request_claimed", id=row["id"], owner=owner)
-            return Queued.of({**row, "state": CLAIMED, "due": now + lease_s, **again})
+            while row := first_row(batch.db, query, given):
+                if row["state"] == CLAIMED and not row["repeatable"]:
+                    change(batch, row["id"], HELD, now, owner=None, reason=MAYBE_SENT)
+                    batch.note("request_held", id=row["id"])
+                    continue
+                again = {"attempts": row["attempts"] + 1, "owner": owner}
+                change(batch, row["id"], CLAIMED, now, due=now + lease_s, **again)
+                batch.note("request_claimed", id=row["id"], owner=owner)
+                return Queued.of({**row, "state": CLAIMED, "due": now + lease_s, **again})
+        return None
 
     def done(self, id_: str, owner: str, *, status: int) -> bool:
         """
-        The request was answered, and for good; False where it is at its end already.
+        The request was answered, and for good; False where that is known already.
 
-        That holds also where the lease of *owner* has run out: it has arrived all the same.
+        Whatever became of it meanwhile, and whoever has it now: it has arrived all the same.
         """
         now = self._clock()
         with self._store.changing() as batch:
             row = self._row(batch.db, id_)
-            if row["state"] not in LIVE:
+            if row["state"] == SENT:
                 return False
-            _change(batch, id_, SENT, now, ended=now, status=status, owner=owner, body=None)
+            change(batch, id_, SENT, now, ended=now, status=status, owner=owner, **_EMPTIED)
             batch.db.execute("UPDATE counts SET synced = synced + 1")
             batch.note("request_sent", id=id_, status=status)
             self._forget(batch, now)
         return True
 
     def failed(
-        self, id_: str, owner: str, reason: str, *, heard: bool, after_s: float | None = None
+        self, id_: str, owner: str, reason: str, *, answered: bool, after_s: float | None = None
     ) -> Queued | None:
         """
-        An attempt failed: it is tried again later, or is dead after too many that were heard.
+        An attempt failed: it is tried again later, or is dead after too many refusals.
 
         Args:
-            heard: Whether the request may have arrived.
+            answered: Whether the service itself refused it: being offline is no refusal.
             after_s: Not before so many seconds.
 
         Returns:
@@ -181,37 +231,43 @@ class OfflineQueue:
         now = self._clock()
         with self._store.changing() as batch:
             row = self._row(batch.db, id_)
-            if row["state"] != CLAIMED or row["owner"] != owner:
+            if not belongs_to(owner, row):
                 return None
-            facts = {"answered": row["answered"] + heard, "reason": reason[:_OF_A_REASON]}
+            facts = {"answered": row["answered"] + answered, "reason": reason[:_OF_A_REASON]}
             if facts["answered"] >= self._attempts:
-                _change(batch, id_, DEAD, now, ended=now, **facts)
+                change(batch, id_, DEAD, now, ended=now, **facts)
                 batch.note("request_dead", id=id_, attempts=row["attempts"])
             else:
                 most = min(BASE_S * 2 ** min(row["attempts"] - 1, _DOUBLINGS), CAP_S)
                 due = now + max(self._rng.uniform(0, most), after_s or 0.0)
-                _change(batch, id_, QUEUED, now, due=due, owner=None, **facts)
-                batch.note("request_failed", id=id_, heard=heard, due_at=due)
+                change(batch, id_, QUEUED, now, due=due, owner=None, **facts)
+                batch.note("request_failed", id=id_, answered=answered, due_at=due)
             return Queued.of(self._row(batch.db, id_))
 
-    def hold(self, id_: str, reason: str) -> None:
-        """Send it only once somebody has released it."""
-        reason = reason[:_OF_A_REASON]
-        self._move(id_, (QUEUED, CLAIMED, HELD), HELD, "request_held", reason=reason, owner=None)
+    def hold(self, id_: str, reason: str, *, owner: str | None = None) -> bool:
+        """Send it only once somebody has released it; False where *owner* has it no more."""
+        facts = {"reason": reason[:_OF_A_REASON], "owner": None}
+        return self._move(id_, LIVE, HELD, "request_held", by=owner, **facts)
 
     def release(self, id_: str) -> None:
         """Somebody has looked at a request that is held: it may be sent."""
         now = self._clock()
-        self._move(id_, (HELD,), QUEUED, "request_released", due=now, released=1, reason="")
+        self._move(id_, (HELD,), QUEUED, "request_released", due=now, released=now, reason="")
 
-    def give_up(self, id_: str, reason: str) -> None:
-        """Send it no more: it can only be refused."""
-        ended = {"ended": self._clock(), "reason": reason[:_OF_A_REASON]}
-        self._move(id_, LIVE, DEAD, "request_dead", **ended)
+    def give_up(self, id_: str, reason: str, *, owner: str | None = None) -> bool:
+        """Send it no more: it can only be refused; False where *owner* has it no more."""
+        ended: dict[str, Any] = {"ended": self._clock(), "reason": reason[:_OF_A_REASON]}
+        return self._move(id_, LIVE, DEAD, "request_dead", by=owner, **ended)
 
     def requeue(self, id_: str) -> None:
         """Try once more what is dead, expired or dropped, from the beginning."""
-        again = {"due": self._clock(), "attempts": 0, "answered": 0, "ended": None, "expires": None}
+        again: dict[str, Any] = {
+            "due": self._clock(),
+            "attempts": 0,
+            "answered": 0,
+            "ended": None,
+            "expires": None,
+        }
         self._move(id_, (DEAD, EXPIRED, DROPPED), QUEUED, "request_requeued", **again, owner=None)
 
     def drop(self, id_: str) -> None:
@@ -232,7 +288,7 @@ class OfflineQueue:
             return Queued.of(self._row(db, id_))
 
     def waiting(self) -> list[Queued]:
-        """What is to be sent, in the order in which it was queued."""
+        """What is to be sent, in the order in which it was queued; as any list without bodies."""
         return self._all("state IN ('queued', 'claimed') AND live = 1 ORDER BY n")
 
     def held(self) -> list[Queued]:
@@ -264,23 +320,42 @@ class OfflineQueue:
     # --- below the face ----------------------------------------------------------------------
 
     def _move(
-        self, id_: str, before: tuple[str, ...], state: str, event_type: str, **facts: Any
-    ) -> None:
+        self,
+        id_: str,
+        before: tuple[str, ...],
+        state: str,
+        event_type: str,
+        *,
+        by: str | None = None,
+        **facts: Any,
+    ) -> bool:
+        """As somebody wants it, or as the sender *by* does, as long as that one has it."""
         with self._store.changing() as batch:
             row = self._row(batch.db, id_)
+            if by is not None and not belongs_to(by, row):
+                return False
             if row["state"] not in before:
                 raise InvalidInput(
                     f"request {id_} is {row['state']}, not {' or '.join(before)}",
                     hint="`dino offline queue` shows each with its state",
                 )
-            _change(batch, id_, state, self._clock(), **facts)
+            change(batch, id_, state, self._clock(), **facts)
             batch.note(event_type, id=id_)
+        return True
+
+    def _check_room(self, db: sqlite3.Connection, size: int) -> None:
+        query = "SELECT coalesce(SUM(size), 0) FROM requests WHERE size > 0"
+        if db.execute(query).fetchone()[0] + size > self._most_bytes:
+            raise CacheError(
+                f"the offline queue is full: what waits has {self._most_bytes:,} bytes",
+                hint="`dino offline queue drop` makes room; `cache.queue_bytes` is the limit",
+            )
 
     def _expire(self, batch: Batch, now: float) -> None:
         where = "live = 1 AND expires <= ? AND (state <> 'claimed' OR due <= ?)"
         query = f"SELECT id FROM requests WHERE {where}"  # noqa: S608
         for (id_,) in batch.db.execute(query, (now, now)).fetchall():
-            _change(batch, id_, EXPIRED, now, ended=now, reason="its time was up")
+            change(batch, id_, EXPIRED, now, ended=now, reason="its time was up")
             batch.note("request_expired", id=id_)
 
     def _forget(self, batch: Batch, now: float) -> None:
@@ -292,7 +367,7 @@ class OfflineQueue:
             )
 
     def _row(self, db: sqlite3.Connection, id_: str) -> dict[str, Any]:
-        row = _one(db, f"SELECT {COLUMNS}, sha256 FROM requests WHERE id = ?", [id_])  # noqa: S608
+        row = first_row(db, f"SELECT {COLUMNS}, sha256 FROM requests WHERE id = ?", [id_])  # noqa: S608
         if row is None:
             known = [name for (name,) in db.execute("SELECT id FROM requests LIMIT 1000")]
             raise NotFound(
@@ -302,58 +377,8 @@ class OfflineQueue:
         return row
 
     def _all(self, where: str, limit: int = -1) -> list[Queued]:
-        query = f"SELECT {COLUMNS} FROM requests WHERE {where} LIMIT ?"  # noqa: S608
+        query = f"SELECT {LISTED} FROM requests WHERE {where} LIMIT ?"  # noqa: S608
         with self._store.reading() as db:
             cursor = db.execute(query, [limit])
             names = [column[0] for column in cursor.description]
             return [Queued.of(dict(zip(names, row, strict=True))) for row in cursor]
-
-
-def _one(db: sqlite3.Connection, query: str, given: Any) -> dict[str, Any] | None:
-    cursor = db.execute(query, given)
-    row = cursor.fetchone()
-    names = (column[0] for column in cursor.description)
-    return None if row is None else dict(zip(names, row, strict=True))
-
-
-def _known(db: sqlite3.Connection, domain: str, subject: str, key: str) -> dict[str, Any] | None:
-    where = "domain = ? AND subject = ? AND key = ?"
-    return _one(db, f"SELECT {COLUMNS}, sha256 FROM requests WHERE {where}", (domain, subject, key))  # noqa: S608
-
-
-def _row_of(receipt: Receipt, subject: str, request: Request) -> dict[str, Any]:
-    """What the table has of a request that is queued."""
-    now = receipt.queued_at
-    return {
-        "id": receipt.id,
-        "domain": receipt.domain,
-        "subject": subject,
-        "key": receipt.idempotency_key,
-        "method": request.method,
-        "path": request.path,
-        "headers": orjson.dumps(dict(request.headers)).decode(),
-        "body": request.body,
-        "ordered_by": request.ordered_by,
-        "flow": request.flow,
-        "timeout_s": request.timeout_s,
-        "released": 0,
-        "state": QUEUED,
-        "live": 1,
-        "attempts": 0,
-        "answered": 0,
-        "due": now,
-        "decided": now,
-        "queued": now,
-        "reason": "",
-    }
-
-
-def _insert(db: sqlite3.Connection, row: dict[str, Any]) -> None:
-    names, marks = ", ".join(row), ", ".join("?" * len(row))
-    db.execute(f"INSERT INTO requests ({names}) VALUES ({marks})", list(row.values()))  # noqa: S608
-
-
-def _change(batch: Batch, id_: str, state: str, now: float, **facts: Any) -> None:
-    told = {"state": state, "live": 1 if state in LIVE else None, "decided": now, **facts}
-    names = ", ".join(f"{name} = ?" for name in told)
-    batch.db.execute(f"UPDATE requests SET {names} WHERE id = ?", [*told.values(), id_])  # noqa: S608

@@ -11,7 +11,7 @@ import orjson
 
 from engines import checks
 from engines.errors import InvalidInput
-from engines.nav_mesh import Receipt, Request
+from engines.nav_mesh import Grant, Receipt, Request
 
 BODY_LIMIT = 8 * 2**20
 QUEUED, CLAIMED, HELD = "queued", "claimed", "held"
@@ -19,8 +19,10 @@ SENT, DEAD, DROPPED, EXPIRED = "sent", "dead", "dropped", "expired"
 LIVE = (QUEUED, CLAIMED, HELD)
 COLUMNS = (
     "id, domain, subject, key, method, path, headers, body, ordered_by, flow, timeout_s, state, "
-    "attempts, answered, due, queued, expires, ended, authorised, released, owner, status, reason"
+    "attempts, answered, due, queued, expires, ended, authorised, granted, repeatable, released, "
+    "owner, status, reason"
 )
+LISTED = COLUMNS.replace("body", "NULL AS body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,12 @@ class Queued:
 
     Attributes:
         state: queued, claimed, held; or at its end sent, dead, dropped or expired.
-        attempts: How often it was tried; `answered`: how many of these may have arrived.
+        request: Without its body where several are listed, and once it was sent.
+        attempts: How often it was tried; `answered`: how often the service itself refused it.
         due: When it is to be tried; of one that is claimed, when the lease ends.
-        authorised: Whether a gate had let it through before it was queued.
-        released: Whether somebody has looked at it, and let it go.
+        authorised: Whether a gate had let it through before it was queued, by the token `grant`.
+        repeatable: Whether it may be sent again where it may have arrived.
+        released_at: When somebody looked at it, and let it go.
         reason: Why it is not sent yet, or never will be.
     """
 
@@ -50,7 +54,9 @@ class Queued:
     expires_at: float | None
     ended_at: float | None
     authorised: bool
-    released: bool
+    grant: Grant | None
+    repeatable: bool
+    released_at: float | None
     owner: str | None
     status: int | None
     reason: str
@@ -81,7 +87,9 @@ class Queued:
             expires_at=row["expires"],
             ended_at=row["ended"],
             authorised=bool(row["authorised"]),
-            released=bool(row["released"]),
+            grant=_grant(row["granted"]),
+            repeatable=bool(row["repeatable"]),
+            released_at=row["released"],
             owner=row["owner"],
             status=row["status"],
             reason=row["reason"],
@@ -117,6 +125,13 @@ class Queued:
             "status": self.status,
             "reason": self.reason or None,
         }
+
+
+def _grant(written: str | None) -> Grant | None:
+    if written is None:
+        return None
+    form = orjson.loads(written)
+    return Grant(form["issued"], tuple(form["tokens"]))
 
 
 def fingerprint(request: Request) -> str:

@@ -58,13 +58,15 @@ def _documents(db: sqlite3.Connection) -> None:
 
 def _requests(db: sqlite3.Connection) -> None:
     # The offline queue.  live: 1 while it is to be sent, else NULL.  due: of one that is claimed,
-    # when the lease ends.  decided: when that was decided.  body: NULL once it was sent.
+    # when the lease ends.  decided: when that was decided.  released: when somebody let it go.
+    # granted: the token that it came with, as JSON.  What was sent has no headers, body or size.
     db.execute(
         "CREATE TABLE requests (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, "
         "domain TEXT NOT NULL, subject TEXT NOT NULL, key TEXT NOT NULL, method TEXT NOT NULL, "
         "path TEXT NOT NULL, headers TEXT NOT NULL, body BLOB, ordered_by TEXT NOT NULL, "
         "flow TEXT NOT NULL, timeout_s REAL, sha256 TEXT NOT NULL, authorised INTEGER NOT NULL, "
-        "released INTEGER NOT NULL, state TEXT NOT NULL, live INTEGER, attempts INTEGER NOT NULL, "
+        "granted TEXT, repeatable INTEGER NOT NULL, size INTEGER NOT NULL, released REAL, "
+        "state TEXT NOT NULL, live INTEGER, attempts INTEGER NOT NULL, "
         "answered INTEGER NOT NULL, due REAL NOT NULL, decided REAL NOT NULL, "
         "queued REAL NOT NULL, expires REAL, ended REAL, owner TEXT, status INTEGER, "
         "reason TEXT NOT NULL, UNIQUE (domain, subject, key))"
@@ -73,6 +75,7 @@ def _requests(db: sqlite3.Connection) -> None:
     db.execute(
         "CREATE INDEX lines ON requests (domain, ordered_by, n) WHERE live = 1 AND ordered_by <> ''"
     )
+    db.execute("CREATE INDEX sizes ON requests (size) WHERE size > 0")
     db.execute("CREATE INDEX ended_requests ON requests (state, ended) WHERE live IS NULL")
 
 

@@ -8,6 +8,7 @@ from engines.nav_mesh.keys import FileKeys, Keys, KeysBroken, MemoryKeys
 from engines.nav_mesh.model import (
     Decision,
     GateResult,
+    Grant,
     Outgoing,
     Receipt,
     Request,
@@ -34,6 +35,7 @@ __all__ = [
     "GateResult",
     "GateRule",
     "Gates",
+    "Grant",
     "Keys",
     "KeysBroken",
     "MemoryKeys",

@@ -122,6 +122,20 @@ Transport = Callable[[str, Request, float], Response]
 """(address of the route, request, seconds) → response; raises `Unreached`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """
+    The token that let a request through, as far as a revocation can mean it.
+
+    Attributes:
+        issued: When the first was that it came from.
+        tokens: Its id, and those of the tokens that it was narrowed from.
+    """
+
+    issued: float
+    tokens: tuple[str, ...]
+
+
 class Outgoing(Protocol):
     """Where requests wait that have no route: the offline queue's face."""
 
@@ -132,6 +146,11 @@ class Outgoing(Protocol):
         request: Request,
         *,
         authorised: bool,
+        grant: Grant | None = None,
+        repeatable: bool = True,
         expires_at: float | None = None,
     ) -> Receipt:
         """Queue *request*; the same idempotency key gets the same receipt."""
+
+    def must_wait(self, domain: str, subject: str, request: Request) -> bool:
+        """Whether *request* waits already, or one that goes before it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from engines.checks import finite
 from engines.errors import InvalidInput
 from engines.nav_mesh.issuing import GateDenied
 from engines.nav_mesh.model import Request, Response, Unreached
@@ -12,6 +13,7 @@ from engines.nav_mesh.model import Request, Response, Unreached
 KEY_HEADER = "Idempotency-Key"
 _LONGEST_KEY = 255
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _odd = re.compile(r"[^!-~]|[\\#]")
 # What a path may not have: what some server reads as another path, and the gate does not.
 _dots = re.compile(r"(?:/|%2f|%5c)(?:\.|%2e){1,2}(?:/|%2f|%5c|;|$)", re.IGNORECASE)
@@ -59,7 +61,7 @@ def check_request(request: Request) -> None:
     Stop at what could be read as another request than the gate sees.
 
     Raises:
-        InvalidInput: Its method, path or key is none that is sent.
+        InvalidInput: Its method, path, key, headers or time is none that is sent.
     """
     if not _METHOD.fullmatch(request.method) or request.method != request.method.upper():
         raise InvalidInput(f"not a method: {request.method!r}", hint="for example GET or POST")
@@ -70,6 +72,14 @@ def check_request(request: Request) -> None:
         raise InvalidInput(
             f"not an idempotency key: {key!r:.80}", hint="printable ASCII, at most 255"
         )
+    for name, value in request.headers.items():
+        if not _HEADER.fullmatch(name) or not (value.isascii() and value.isprintable()):
+            raise InvalidInput(  # without its value, which may be a secret
+                f"not a header: {name!r:.80}",
+                hint="a name of letters, digits and -, and a value of printable ASCII",
+            )
+    if request.timeout_s is not None and finite(request.timeout_s, "timeout_s") <= 0:
+        raise InvalidInput(f"timeout_s must be above 0, found {request.timeout_s!r}")
     path = request.path.partition("?")[0]
     if not path.startswith("/") or _odd.search(request.path) or _dots.search(path):
         raise InvalidInput(

@@ -165,7 +165,6 @@ class Ways:
         transport: Asks one address; None where nothing can be sent.
         outgoing: The offline queue; None where nothing can wait.
         rng: Draws jitter and pauses.
-        waits_before: Whether a request of that domain and `ordered_by` waits in the queue.
         held: Domains of which nothing that was queued is sent before somebody releases it.
         timer: Seconds, only ever forward.
     """
@@ -174,7 +173,6 @@ class Ways:
     rules: RouteRules = RouteRules()
     transport: Transport | None = None
     outgoing: Callable[[], Outgoing] | None = None
-    waits_before: Callable[[str, str], bool] | None = None
     held: frozenset[str] = frozenset({ThresholdDomain.WEALTH.value})
     rng: random.Random = field(default_factory=random.Random)
     timer: Callable[[], float] = time.monotonic

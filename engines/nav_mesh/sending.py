@@ -28,6 +28,7 @@ from engines.nav_mesh.hedging import in_turn
 from engines.nav_mesh.issuing import GateDenied
 from engines.nav_mesh.model import (
     GateResult,
+    Grant,
     Receipt,
     Request,
     Response,
@@ -90,13 +91,15 @@ class Sending(Routing):
         """
         Send *request* as *user_id*, by the first route of *domain* that answers.
 
-        Without a token nothing is sent: it is queued, and the gate is asked when its turn comes.
+        Without a token (None) nothing is sent: it is queued, and held until somebody releases it,
+        or the same request comes with a token, under the same key.
 
         Args:
             offline_ok: Queue it where no route answers; what only asks (GET …) is never queued.
 
         Returns:
-            The answer, whatever its status, or a receipt where it waits in the offline queue.
+            The answer, whatever its status, or a receipt where it waits in the offline queue; also
+            where it does already, or one that goes before it.
 
         Raises:
             GateDenied: The token does not allow it.
@@ -106,24 +109,27 @@ class Sending(Routing):
         """
         name = domain_name(domain)
         check_request(request)
-        offline = not token
+        offline = token is None
         self._pass_gate(name, token, user_id, request, offline=offline)
         own_key = named_key(request)
+        ways = self.ways.of(name)
+        repeatable = bool(own_key) or ways.takes_keys or request.method in IDEMPOTENT
         if own_key or request.method not in SAFE:
             request = with_key(request, own_key or uuid4().hex)
         may_wait = offline_ok and self._may_wait(name, request)
         if offline and not may_wait:
             raise Unreached(f"without a token {request.method} is not sent", heard=False)
-        if offline or (may_wait and self._must_wait(name, request)):
-            return self._queue(name, user_id, request, authorised=not offline)
-        ways = self.ways.of(name)
-        repeatable = bool(own_key) or ways.takes_keys or request.method in IDEMPOTENT
+        if offline and not ways.routes:
+            raise _no_address(name)
+        must_wait = offline or (may_wait and self._must_wait(name, user_id, request, own_key))
+        if must_wait:
+            return self._queue(name, token, user_id, request, repeatable=repeatable)
         try:
             return self._carry(name, request, repeatable=repeatable)
         except Unreached as error:
             may_repeat = repeatable or not error.heard
-            if may_wait and may_repeat:
-                return self._queue(name, user_id, request, authorised=True)
+            if may_wait and may_repeat and ways.routes:
+                return self._queue(name, token, user_id, request, repeatable=repeatable)
             if isinstance(error, NoRoute) and error.answer:
                 return error.answer
             if may_repeat:
@@ -141,23 +147,33 @@ class Sending(Routing):
         request: Request,
         *,
         queued_at: float | None = None,
+        released_at: float | None = None,
+        grant: Grant | None = None,
+        repeatable: bool = True,
     ) -> Response:
         """
         Send what was queued, under its key, with a token of one use that the gate judges as any.
 
+        Args:
+            released_at: When somebody let it go, who knew of what was revoked before.
+            grant: The token that it came with; without one it counts as issued at *queued_at*.
+            repeatable: Whether to try again where it may have arrived.
+
         Raises:
             InvalidInput: The subject is given no token.
-            GateDenied: The gate does not let it through now, or the subject's tokens were revoked
-                after *queued_at*.
+            GateDenied: The gate does not let it through now, or the token that it came with was
+                revoked.
             Unreached: No route answered.
         """
         name = domain_name(domain)
         self.refresh()
-        if queued_at is not None and self._revoked_since(name, user_id) > queued_at:
-            raise GateDenied(refused("revoked"))
+        if queued_at is not None:
+            known = grant or Grant(queued_at, ())
+            if self._taken_back(name, user_id, known, queued_at, released_at):
+                raise GateDenied(refused("revoked"))
         token = self.token_for(name, user_id, request)
         self._pass_gate(name, token, user_id, request)
-        return self._carry(name, request, repeatable=True)
+        return self._carry(name, request, repeatable=repeatable)
 
     def token_for(self, domain: ThresholdDomain | str, user_id: str, request: Request) -> str:
         """
@@ -194,18 +210,32 @@ class Sending(Routing):
             and request.method not in SAFE
         )
 
-    def _must_wait(self, domain: str, request: Request) -> bool:
-        """Whether one waits that goes before it."""
-        before = self.ways.waits_before
-        return bool(request.ordered_by and before and before(domain, request.ordered_by))
+    def _must_wait(self, domain: str, user_id: str, request: Request, own_key: str | None) -> bool:
+        """Whether it waits already, or one that goes before it."""
+        outgoing = self.ways.outgoing
+        if outgoing is None or not (own_key or request.ordered_by):
+            return False
+        return outgoing().must_wait(domain, user_id, request)
 
-    def _queue(self, domain: str, user_id: str, request: Request, *, authorised: bool) -> Receipt:
+    def _queue(
+        self, domain: str, token: str | None, user_id: str, request: Request, *, repeatable: bool
+    ) -> Receipt:
         outgoing, keep_s = self.ways.outgoing, self.ways.of(domain).keep_s
         if outgoing is None:
             raise Unreached("there is no offline queue", heard=False)
         until = None if keep_s is None else self.clock() + keep_s
-        receipt = outgoing().put(domain, user_id, request, authorised=authorised, expires_at=until)
-        with self.deciding():
+        claims = None if token is None else self.claims_of(token)
+        receipt = outgoing().put(
+            domain,
+            user_id,
+            request,
+            authorised=claims is not None,
+            grant=Grant(claims.issued, (claims.token_id, *claims.parents)) if claims else None,
+            repeatable=repeatable,
+            expires_at=until,
+        )
+        # It is queued, whether that can be noted here or not.
+        with contextlib.suppress(JournalError), self.deciding():
             self.record("request_queued", domain=domain, request=receipt.id, at=self.clock())
             self.note_path(domain)
         return replace(receipt, held=receipt.held or domain in self.ways.held)
@@ -214,7 +244,7 @@ class Sending(Routing):
         """By the first route that answers, within the time there is."""
         ways = self.ways.of(domain)
         if not ways.routes or self.ways.transport is None:
-            raise NoRoute(f"no address is configured for {domain}", heard=False)
+            raise _no_address(domain)
         load = self._loads.setdefault(domain, Load(self.ways.rules))
         attempts: list[_Attempt] = []
         with load.request() as room:
@@ -282,6 +312,10 @@ class Sending(Routing):
         with contextlib.suppress(JournalError):
             self.note(route, outcome, probing=probing)
         return _Attempt(route, response, error)
+
+
+def _no_address(domain: str) -> NoRoute:
+    return NoRoute(f"no address is configured for {domain}", heard=False)
 
 
 def _verdict(domain: str, attempts: Sequence[_Attempt]) -> Response:

@@ -26,7 +26,7 @@ def test_settings_reach_the_cache(home: Path) -> None:
     assert workspace.documents.leaves("k")[0][1]  # a deletion
     id_ = workspace.requests.put("info", "a", Request("POST", "/"), authorised=True).id
     assert workspace.requests.claim(now + 61, owner="me", lease_s=9)
-    after = workspace.requests.failed(id_, "me", "no", heard=True)
+    after = workspace.requests.failed(id_, "me", "no", answered=True)
     assert after
     assert after.state == "dead"
 

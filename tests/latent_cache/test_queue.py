@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engines.errors import InvalidInput, NotFound
-from engines.latent_cache import DocumentStore, OfflineQueue, Queued
-from engines.nav_mesh import Request
+from engines.latent_cache import CacheError, DocumentStore, OfflineQueue, Queued
+from engines.nav_mesh import Grant, Request
 from tests.latent_cache.conftest import Clock, recorded
 
 SECRET = "canary-7f3a"
@@ -43,12 +43,15 @@ def claimed(queue: OfflineQueue, clock: Clock, owner: str = "me") -> Queued | No
 
 def test_a_request_comes_back_whole(queue: OfflineQueue, clock: Clock) -> None:
     request = post("k", ordered_by="line", flow="f", timeout_s=2.5)
-    receipt = queue.put("info", "subject-ada", request, authorised=False, expires_at=clock.now + 9)
+    grant = Grant(7, ("a", "b"))
+    more: dict[str, Any] = {"authorised": True, "grant": grant, "repeatable": False}
+    receipt = queue.put("info", "subject-ada", request, **more, expires_at=clock.now + 9)
     found = claimed(queue, clock)
     assert found
     assert found.request == request
     assert (found.id, found.domain, found.subject) == (receipt.id, "info", "subject-ada")
-    assert (found.state, found.attempts, found.authorised) == ("claimed", 1, False)
+    assert (found.state, found.attempts, found.authorised) == ("claimed", 1, True)
+    assert (found.grant, found.repeatable, found.released_at) == (grant, False, None)
     assert (receipt.idempotency_key, receipt.queued_at, receipt.held) == ("k", clock.now, False)
     assert (found.can_retry(), found.due) == (True, clock.now + 30)
 
@@ -72,6 +75,90 @@ def test_the_same_key_gets_the_same_receipt_and_is_queued_once(
     assert queue.status()["sent"] == 1
 
 
+def test_what_was_not_sent_begins_anew_under_its_key(queue: OfflineQueue, clock: Clock) -> None:
+    """Dropped, dead or expired: a receipt is only ever for what is sent."""
+    id_ = put(queue, "k", ordered_by="line")
+    behind = put(queue, "other", ordered_by="line")
+    for end in (queue.drop, lambda id_: queue.give_up(id_, "x")):
+        end(id_)
+        clock.now += 1
+        again = queue.put("info", "subject-ada", post("k", ordered_by="line"), authorised=True)
+        assert (again.id, again.queued_at, again.held) == (id_, clock.now, False)
+        assert queue.find(id_).state == "queued"
+    queue.drop(id_)
+    with pytest.raises(InvalidInput, match="another request's"):
+        queue.put("info", "subject-ada", post("k", body=b"other"), authorised=True)
+    put(queue, "k", ordered_by="line")
+    first = claimed(queue, clock)
+    assert first
+    assert first.id == behind  # the last in its line is who came last
+
+
+def test_what_came_without_a_token_is_held_until_it_comes_with_one(
+    queue: OfflineQueue, clock: Clock
+) -> None:
+    """Or somebody releases it; it holds up nobody, and binds no key."""
+    request = post("k", ordered_by="line")
+    receipt = queue.put("info", "subject-ada", request, authorised=False)
+    assert receipt.held
+    assert queue.put("info", "subject-ada", request, authorised=False) == receipt
+    assert claimed(queue, clock) is None
+    assert not queue.must_wait("info", "subject-ada", post(ordered_by="line"))
+    behind = put(queue, ordered_by="line")
+    first = claimed(queue, clock)
+    assert first
+    assert first.id == behind
+    other = post("k", ordered_by="line", body=b"what ada really wants")
+    assert not queue.put("info", "subject-ada", other, authorised=True).held
+    queue.done(behind, "me", status=200)
+    found = claimed(queue, clock)
+    assert found
+    assert (found.id, found.request, found.authorised) == (receipt.id, other, True)
+    free = queue.put("info", "subject-ada", post("k-2"), authorised=False)
+    queue.release(free.id)
+    assert claimed(queue, clock)
+
+
+def test_what_must_wait_is_known(queue: OfflineQueue, clock: Clock) -> None:
+    id_ = put(queue, "k", ordered_by="line")
+    assert queue.must_wait("info", "subject-ada", post("k"))
+    assert queue.must_wait("info", "subject-eve", post("e", ordered_by="line"))
+    for domain, request in (("info", post()), ("info", post("e")), ("myth", post("k"))):
+        assert not queue.must_wait(domain, "subject-ada", request)
+    assert claimed(queue, clock)
+    assert queue.must_wait("info", "subject-ada", post("k"))
+    queue.done(id_, "me", status=200)
+    assert not queue.must_wait("info", "subject-ada", post("k", ordered_by="line"))
+
+
+def test_what_must_not_be_repeated_is_held_where_its_sender_was_lost(
+    queue: OfflineQueue, clock: Clock
+) -> None:
+    id_ = queue.put("info", "subject-ada", post(), authorised=True, repeatable=False).id
+    assert claimed(queue, clock)
+    clock.now += 30
+    other = put(queue, "next")
+    assert [one.id for one in iter(lambda: claimed(queue, clock), None)] == [other]
+    (held,) = queue.held()
+    assert "may have arrived" in held.reason
+    assert queue.done(id_, "me", status=200)  # it had
+
+
+def test_a_queue_that_is_full_says_so(store: DocumentStore, clock: Clock) -> None:
+    queue = OfflineQueue(store, most_bytes=20_000)
+    body = bytes(9_000)
+    first, _ = (put(queue, str(number), body=body) for number in range(2))
+    with pytest.raises(CacheError, match="the offline queue is full") as full:
+        put(queue, "2", body=body)
+    assert "cache.queue_bytes" in str(full.value.hint)
+    assert put(queue, "0", body=body) == first  # what is there is there
+    queue.give_up(first, "refused")
+    with pytest.raises(CacheError):  # a dead letter is kept whole
+        put(queue, "2", body=body)
+    queue.done(first, "me", status=200)
+    assert put(queue, "2", body=body)
+
+
 def test_it_is_handed_to_one_until_the_lease_ends(queue: OfflineQueue, clock: Clock) -> None:
     id_ = put(queue)
     assert claimed(queue, clock, "one")
@@ -81,11 +168,32 @@ def test_it_is_handed_to_one_until_the_lease_ends(queue: OfflineQueue, clock: Cl
     again = claimed(queue, clock, "other")
     assert again
     assert (again.id, again.attempts, again.owner) == (id_, 2, "other")
-    assert queue.failed(id_, "one", "late", heard=True) is None  # it is not his any more
+    assert queue.failed(id_, "one", "late", answered=True) is None  # it is not his any more
     assert queue.done(id_, "one", status=200)  # but it has arrived
     assert not queue.done(id_, "other", status=200)
     (sent,) = queue.delivered()
     assert (sent.status, sent.owner, sent.request.body) == (200, "one", None)
+    assert sent.request.headers == {}  # which may hold a secret
+
+
+def test_who_has_it_no_more_changes_nothing(queue: OfflineQueue, clock: Clock) -> None:
+    """And what arrived was sent, whatever was thought of it meanwhile."""
+    id_ = put(queue)
+    assert claimed(queue, clock, "one")
+    clock.now += 30
+    assert claimed(queue, clock, "other")
+    assert not queue.hold(id_, "late", owner="one")
+    assert not queue.give_up(id_, "late", owner="one")
+    assert queue.find(id_).state == "claimed"
+    assert queue.give_up(id_, "refused", owner="other")
+    assert not queue.hold(id_, "late", owner="one")
+    assert queue.done(id_, "one", status=200)
+    assert queue.find(id_).state == "sent"
+    dropped = put(queue)
+    assert claimed(queue, clock)
+    queue.drop(dropped)
+    assert not queue.give_up(dropped, "refused", owner="me")
+    assert queue.find(dropped).state == "dropped"
 
 
 def test_requests_of_a_line_go_one_behind_the_other(queue: OfflineQueue, clock: Clock) -> None:
@@ -95,7 +203,7 @@ def test_requests_of_a_line_go_one_behind_the_other(queue: OfflineQueue, clock: 
     far = queue.put("myth", "subject-ada", post("m", ordered_by="line"), authorised=True).id
     found = [one.id for one in iter(lambda: claimed(queue, clock), None)]
     assert found == [first, free, far]
-    assert queue.failed(first, "me", "no route", heard=False)
+    assert queue.failed(first, "me", "no route", answered=False)
     assert claimed(queue, clock) is None  # the second waits with the first
     queue.hold(first, "somebody must look")
     assert claimed(queue, clock) is None
@@ -111,13 +219,13 @@ def test_waits_double_up_to_a_limit_and_heed_the_server(queue: OfflineQueue, clo
     waits = []
     for _ in range(9):
         assert claimed(queue, clock)
-        after = queue.failed(id_, "me", "refused", heard=False)
+        after = queue.failed(id_, "me", "refused", answered=False)
         assert after
         waits.append(after.due - clock.now)
         clock.now = after.due
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
     assert claimed(queue, clock)
-    after = queue.failed(id_, "me", "status 503", heard=True, after_s=1000)
+    after = queue.failed(id_, "me", "status 503", answered=True, after_s=1000)
     assert after
     assert (after.due, after.state, after.answered) == (clock.now + 1000, "queued", 1)
 
@@ -128,7 +236,7 @@ def test_pauses_are_drawn_from_all_of_the_span(store: DocumentStore, clock: Cloc
     for number in range(30):
         id_ = put(queue, str(number))
         assert claimed(queue, clock)
-        after = queue.failed(id_, "me", "x", heard=False)
+        after = queue.failed(id_, "me", "x", answered=False)
         assert after
         pauses.append(after.due - clock.now)
         queue.drop(id_)
@@ -142,7 +250,7 @@ def test_after_too_many_refusals_it_is_dead_and_can_be_sent_again(
     id_ = put(queue)
     for _ in range(3):
         assert claimed(queue, clock)
-        queue.failed(id_, "me", "status 422", heard=True)
+        queue.failed(id_, "me", "status 422", answered=True)
         clock.now += 300
     (dead,) = queue.dead()
     assert (dead.id, dead.reason, dead.attempts, dead.can_retry()) == (id_, "status 422", 3, False)
@@ -150,7 +258,8 @@ def test_after_too_many_refusals_it_is_dead_and_can_be_sent_again(
     queue.requeue(id_)
     again = claimed(queue, clock)
     assert again
-    assert (again.attempts, again.request) == (1, dead.request)
+    assert (again.attempts, again.request.body) == (1, b'{"n":1}')
+    assert dead.request.body is None  # whoever lists many needs none
 
 
 def test_what_is_held_waits_for_somebody(queue: OfflineQueue, clock: Clock) -> None:
@@ -160,11 +269,11 @@ def test_what_is_held_waits_for_somebody(queue: OfflineQueue, clock: Clock) -> N
     assert claimed(queue, clock) is None
     assert queue.put("wealth", "subject-ada", post("k"), authorised=True).held
     (held,) = queue.held()
-    assert (held.reason, held.released) == ("wealth is not replayed by itself", False)
+    assert (held.reason, held.released_at) == ("wealth is not replayed by itself", None)
     queue.release(receipt.id)
     again = claimed(queue, clock)
     assert again
-    assert again.released
+    assert again.released_at == clock.now
     with pytest.raises(InvalidInput, match="is claimed, not held"):
         queue.release(receipt.id)
 
@@ -189,7 +298,7 @@ def test_a_clock_set_back_holds_nothing_up(queue: OfflineQueue, clock: Clock) ->
     again = claimed(queue, clock)
     assert again
     assert again.id == id_
-    queue.failed(id_, "me", "x", heard=False)
+    queue.failed(id_, "me", "x", answered=False)
     clock.now -= 7 * 86_400
     assert claimed(queue, clock)
 
@@ -246,7 +355,7 @@ def test_the_journal_tells_each_step_and_no_header_body_path_or_subject(
 ) -> None:
     id_ = put(queue, "k", body=SECRET.encode())
     assert claimed(queue, clock)
-    queue.failed(id_, "me", SECRET, heard=True)
+    queue.failed(id_, "me", SECRET, answered=True)
     queue.hold(id_, SECRET)
     queue.release(id_)
     queue.drop(id_)

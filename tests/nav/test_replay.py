@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from dino_os.nav.replay import Replayed, Replayer
+from engines.errors import JournalError
 from engines.journal import VolatileJournal
 from engines.latent_cache import DocumentStore, OfflineQueue
 from engines.nav_mesh import (
     DomainRoutes,
+    GateDenied,
     GateRule,
     NavigationMesh,
     Receipt,
@@ -64,9 +66,18 @@ class Desk:
         return self.answer(request)
 
     def put(self, path: str, *, domain: str = "info", **more: Any) -> Receipt:
-        """As somebody offline: no token, so nothing is tried."""
-        found = self.mesh.send(domain, None, "ada", Request("POST", path, **more))
+        """As somebody offline, whom the gate let through."""
+        request = Request("POST", path, **more)
+        return self.queue.put(domain, "ada", request, authorised=True)
+
+    def send(self, path: str = "/1", *, token: str = "", **more: Any) -> Receipt:
+        """Send it while nobody is there, with that token or one for it alone."""
+        answer, self.answer = self.answer, refused
+        token = token or self.mesh.issue_token("info", "ada")
+        found = self.mesh.send("info", token, "ada", Request("POST", path, **more))
         assert isinstance(found, Receipt)
+        self.answer = answer
+        self.asked.clear()
         return found
 
     def replay(self, *, owner: str = "me", most: int | None = None) -> dict[str, int]:
@@ -85,6 +96,10 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path)
     yield made
     made.store.close()
+
+
+def refused(request: Request) -> Response:
+    raise Unreached("refused", heard=False)
 
 
 def lost(request: Request) -> Response:
@@ -143,6 +158,154 @@ def test_the_gate_is_asked_again_and_who_may_not_waits_for_somebody(desk: Desk) 
     assert desk.paths == ["/1"]
 
 
+def test_what_comes_without_a_token_is_sent_when_somebody_says_so(desk: Desk) -> None:
+    """However open the gate is: else no token would give more than a narrow one."""
+    request = Request("POST", "/admin", idempotency_key="k")
+    receipt = desk.mesh.send("info", None, "ada", request)
+    assert isinstance(receipt, Receipt)
+    assert receipt.held
+    with pytest.raises(GateDenied):
+        desk.mesh.send("info", "", "ada", request)  # an empty token is a bad one
+    assert desk.mesh.counts["info"].denied == 1
+    assert desk.replay() == {}
+    desk.queue.drop(receipt.id)
+    desk.queue.requeue(receipt.id)  # to try it again is not to vouch for it
+    assert desk.replay() == {"held": 1}
+    with pytest.raises(GateDenied):
+        desk.mesh.send("info", desk.mesh.issue_token("info", "ada", path="/a"), "ada", request)
+    assert desk.replay() == {}
+    token = desk.mesh.issue_token("info", "ada", path="/admin")
+    again = desk.mesh.send("info", token, "ada", request)
+    assert isinstance(again, Receipt)
+    assert (again.id, again.held) == (receipt.id, False)
+    other = desk.mesh.send("info", None, "ada", Request("POST", "/2"))
+    assert isinstance(other, Receipt)
+    desk.queue.release(other.id)
+    assert desk.replay() == {"delivered": 2}
+    assert desk.paths == ["/admin", "/2"]
+
+
+def test_a_revocation_of_its_token_reaches_what_waits(desk: Desk) -> None:
+    """By the token's id, by that of one that it was narrowed from, or by when it was issued."""
+    parent = desk.mesh.issue_token("info", "ada")
+    narrowed = desk.mesh.attenuate(parent, path="/2")
+    other = desk.mesh.issue_token("info", "ada")
+    begun = desk.now
+    desk.now += 600
+    late = desk.mesh.issue_token("info", "ada")
+    for path, token in {"/1": parent, "/2": narrowed, "/3": other, "/4": late}.items():
+        desk.send(path, token=token)
+    desk.now += 10
+    desk.mesh.revoke(token_id=desk.mesh.claims_of(parent).token_id)
+    desk.now += 400
+    assert desk.replay(most=2) == {"held": 2}
+    desk.mesh.revoke(subject="ada", before=begun + 60)
+    assert desk.replay() == {"held": 1, "delivered": 1}
+    assert desk.paths == ["/4"]
+    for one in desk.queue.held():
+        desk.now += 1
+        desk.queue.release(one.id)
+    assert desk.replay() == {"delivered": 3}
+
+
+def test_who_releases_a_request_does_not_pardon_what_is_revoked_later(desk: Desk) -> None:
+    receipt = desk.send()
+    desk.queue.hold(receipt.id, "by hand")
+    desk.now += 10
+    desk.queue.release(receipt.id)
+    desk.answer = refused
+    assert desk.replay() == {"later": 1}
+    desk.now += 3600
+    desk.mesh.revoke(subject="ada")
+    desk.answer = lambda _: Response(200, {}, b"")
+    assert desk.replay() == {"held": 1}
+
+
+def test_revocations_beyond_count_are_taken_to_mean_all(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.nav_mesh.route_state._REVOCATIONS", 2)
+    desk.send()
+    for user in ("a", "b", "c"):
+        desk.now += 400
+        desk.mesh.revoke(subject=user)
+    assert desk.replay() == {"held": 1}
+    desk.send()
+    desk.now += 400
+    assert desk.replay() == {"delivered": 1}
+
+
+@pytest.mark.parametrize("answer", [lost, lambda _: Response(500, {}, b"")])
+def test_what_must_not_arrive_twice_is_held_once_it_may_have_arrived(
+    desk: Desk, answer: Callable[[Request], Response]
+) -> None:
+    """A POST without a key of its own; the others wait, and are not tried in vain."""
+    first = desk.send("/1")
+    desk.send("/2", idempotency_key="k")
+    desk.now += 400
+    desk.answer = answer
+    assert desk.replay(most=1) == {"held": 1}
+    assert desk.paths == ["/1"]
+    desk.now += 4000
+    desk.answer = lambda _: Response(200, {}, b"")
+    assert desk.replay() == {"delivered": 1}
+    assert desk.paths == ["/2"]
+    assert "may have arrived" in desk.queue.find(first.id).reason
+    desk.queue.release(first.id)
+    assert desk.replay() == {"delivered": 1}
+
+
+def test_what_waits_is_not_sent_beside(desk: Desk) -> None:
+    receipt = desk.send(idempotency_key="k")
+    token = desk.mesh.issue_token("info", "ada")
+    again = desk.mesh.send("info", token, "ada", Request("POST", "/1", idempotency_key="k"))
+    assert isinstance(again, Receipt)
+    assert again.id == receipt.id
+    desk.now += 400
+    assert desk.replay() == {"delivered": 1}
+    assert desk.paths == ["/1"]
+
+
+@pytest.mark.parametrize("status", [302, 502, 503, 504, None])
+def test_an_outage_makes_no_dead_letters(desk: Desk, status: int | None) -> None:
+    receipt = desk.put("/1", idempotency_key="k")
+    desk.answer = lambda _: Response(status, {}, b"") if status else lost(_)
+    for _ in range(20):
+        assert desk.replay() == {"later": 1}
+        desk.now += 300
+    assert desk.queue.find(receipt.id).state == "queued"
+
+
+def test_who_drops_a_request_under_way_ends_no_pass(desk: Desk) -> None:
+    receipt = desk.put("/1")
+    desk.put("/2")
+
+    def drops(request: Request) -> Response:
+        if request.path == "/1":
+            desk.queue.drop(receipt.id)
+            return Response(422, {}, b"")
+        return Response(200, {}, b"")
+
+    desk.answer = drops
+    assert desk.replay()["delivered"] == 1
+    assert desk.queue.find(receipt.id).state == "dropped"
+
+
+def test_a_gate_log_that_takes_no_line_loses_no_receipt(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is queued: an error would have it sent a second time."""
+    record = desk.mesh.record
+
+    def full(event_type: str, **payload: Any) -> Any:
+        if event_type == "request_queued":
+            raise JournalError("no space left")
+        return record(event_type, **payload)
+
+    monkeypatch.setattr(desk.mesh, "record", full)
+    assert desk.send().id == desk.queue.waiting()[0].id
+
+
 def test_who_is_no_longer_admitted_is_held(desk: Desk) -> None:
     desk.put("/1")
     rules = Rules({ThresholdDomain.INFO: GateRule(subjects=("eve",))})
@@ -154,8 +317,13 @@ def test_who_is_no_longer_admitted_is_held(desk: Desk) -> None:
 
 
 def test_wealth_is_never_sent_by_itself(desk: Desk) -> None:
-    receipt = desk.put("/pay", domain="wealth")
+    token = desk.mesh.issue_token("wealth", "ada")
+    desk.answer = refused
+    receipt = desk.mesh.send("wealth", token, "ada", Request("POST", "/pay"))
+    assert isinstance(receipt, Receipt)
     assert receipt.held
+    desk.answer = lambda _: Response(200, {}, b"")
+    desk.asked.clear()
     desk.put("/note")
     assert desk.replay() == {"held": 1, "delivered": 1}
     assert desk.paths == ["/note"]
@@ -209,10 +377,6 @@ def test_what_is_refused_for_good_is_a_dead_letter(desk: Desk, status: int) -> N
 
 def test_who_fails_too_often_is_dead_and_being_offline_is_no_failure(desk: Desk) -> None:
     receipt = desk.put("/1")
-
-    def refused(request: Request) -> Response:
-        raise Unreached("refused", heard=False)
-
     desk.answer = refused
     for _ in range(20):
         desk.replay()

@@ -105,7 +105,7 @@ def test_a_pass_is_one_task_at_a_time(workspace: Path, keys: dict[str, str]) -> 
     configure(workspace, {"domains": {"info": {"primary": "http://127.0.0.1:9"}}})
     here = Workspace(workspace)
     duty = ReplayDuty(here)
-    here.nav.send("info", None, "ada", Request("POST", "/v1"))
+    here.nav.send("info", here.nav.issue_token("info", "ada"), "ada", Request("POST", "/v1"))
     assert duty.turn() is None
     assert duty.turn() is None
     [task] = here.resources.tasks(source="offline_queue")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from engines.nav_mesh import (
     Doubtful,
     GateBusy,
     GateDenied,
+    Grant,
     NoRoute,
     Outcome,
     Receipt,
@@ -215,9 +215,7 @@ def test_what_reaches_nobody_is_queued_under_a_key() -> None:
 def test_what_belongs_behind_one_that_waits_waits_too() -> None:
     """Also where a route would answer now: the order is that in which they were sent."""
     here = site(PRIMARY)
-    here.mesh.ways = replace(
-        here.mesh.ways, waits_before=lambda domain, order: (domain, order) == ("info", "notes")
-    )
+    here.queue.waits = lambda request: request.ordered_by == "notes"
     assert isinstance(here.send(ordered_by="notes"), Receipt)
     assert here.send(ordered_by="other").status == 200
     assert here.send("GET", ordered_by="notes").status == 200
@@ -239,7 +237,7 @@ def test_without_a_token_nothing_is_sent_and_anything_is_queued() -> None:
     assert here.queue.put_[0][3] is False
     assert here.network.took == []
     with pytest.raises(Unreached, match="without a token"):
-        here.send("GET", token="")
+        here.send("GET", token=None)
 
 
 def test_what_must_not_wait_is_not_queued() -> None:
@@ -250,6 +248,49 @@ def test_what_must_not_wait_is_not_queued() -> None:
                 here.send()
     with pytest.raises(NoRoute, match="no address"):
         site().send(offline_ok=False)
+
+
+def test_what_has_nowhere_to_go_does_not_wait() -> None:
+    here = site()
+    for token in (here.token, None):
+        with pytest.raises(NoRoute, match="no address is configured for info"):
+            here.send(token=token)
+    assert here.queue.put_ == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"headers": {"Bad Name": "x"}},
+        {"headers": {"X": "é"}},
+        {"headers": {"X": "a\r\nb"}},
+        {"timeout_s": 0.0},
+        {"timeout_s": -1.0},
+        {"timeout_s": float("nan")},
+    ],
+)
+def test_what_can_never_be_sent_is_not_queued(more: dict[str, Any]) -> None:
+    here = site(PRIMARY)
+    here.network.answers[PRIMARY] = "refused"
+    with pytest.raises(InvalidInput):
+        here.send(**more)
+    assert here.queue.put_ == []
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "repeatable"),
+    [("POST", {}, False), ("PUT", {}, True), ("POST", {"idempotency_key": "k"}, True)],
+)
+def test_a_queued_request_says_what_let_it_through(
+    method: str, more: dict[str, Any], repeatable: bool
+) -> None:
+    here = site(PRIMARY)
+    here.network.answers[PRIMARY] = "refused"
+    token = here.mesh.attenuate(here.token)
+    here.send(method, token=token, **more)
+    claims = here.mesh.claims_of(token)
+    assert here.queue.grants == [Grant(claims.issued, (claims.token_id, *claims.parents))]
+    assert here.queue.repeatable == [repeatable]
 
 
 def test_a_queued_request_is_judged_again_when_it_is_sent() -> None:

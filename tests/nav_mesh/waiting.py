@@ -10,6 +10,7 @@ from typing import Any
 from engines.journal import VolatileJournal
 from engines.nav_mesh import (
     DomainRoutes,
+    Grant,
     NavigationMesh,
     Receipt,
     Request,
@@ -68,6 +69,9 @@ class Queue:
 
     def __init__(self) -> None:
         self.put_: list[tuple[str, str, Request, bool]] = []
+        self.grants: list[Grant | None] = []
+        self.repeatable: list[bool] = []
+        self.waits: Callable[[Request], bool] = lambda _: False
         self._ids = itertools.count(1)
 
     def put(
@@ -77,12 +81,19 @@ class Queue:
         request: Request,
         *,
         authorised: bool,
+        grant: Grant | None = None,
+        repeatable: bool = True,
         expires_at: float | None = None,
     ) -> Receipt:
         self.put_.append((domain, subject, request, authorised))
+        self.grants.append(grant)
+        self.repeatable.append(repeatable)
         assert request.idempotency_key
         id_ = f"q-{next(self._ids)}"
         return Receipt(id_, domain, request.idempotency_key, 0.0, held=domain == "wealth")
+
+    def must_wait(self, domain: str, subject: str, request: Request) -> bool:
+        return self.waits(request)
 
 
 @dataclass

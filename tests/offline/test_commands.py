@@ -78,8 +78,9 @@ def test_requests_that_wait_are_sent_with_the_next_sync(dino: Dino, workspace: P
         (workspace / "config.yaml").write_text(json.dumps(routes))
         here = Workspace(workspace)
         request = Request("POST", "/v1/readings", {}, b"4.2", idempotency_key="k-1")
-        assert isinstance(here.nav.send("info", None, "ada", request), Receipt)
         service.cut()
+        token = here.nav.issue_token("info", "ada")
+        assert isinstance(here.nav.send("info", token, "ada", request), Receipt)
         waiting = dino("offline", "sync", "--json", code=75).json
         assert (waiting["requests"]["later"], waiting["synchronised"]) == (1, [])
         service.connect()
