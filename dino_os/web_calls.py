@@ -154,7 +154,7 @@ def call(
         with _cut_off(connection.sock, deadline):
             target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
             connection.request(method, target, body, {"Connection": "close", **headers})
-            answer = connection.getresponse()
+            answer = _final(connection.getresponse())
             content = _body(answer, where, most_bytes)
     except (OSError, HTTPException, ValueError) as error:
         late = time.monotonic() >= deadline or isinstance(error, TimeoutError)
@@ -181,6 +181,14 @@ def _cut_off(sock: socket.socket, deadline: float) -> Iterator[None]:
         yield
     finally:
         watch.cancel()
+
+
+def _final(answer: HTTPResponse) -> HTTPResponse:
+    """*answer*, read past those that only announce it (RFC 9110, 15.2)."""
+    while answer.status < _OK:
+        answer.headers = None  # type: ignore[assignment] # else it begins nothing
+        answer.begin()
+    return answer
 
 
 def _body(answer: HTTPResponse, where: str, most_bytes: int) -> bytes:
