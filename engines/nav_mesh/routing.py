@@ -130,6 +130,11 @@ class Routing(RouteState):
             self._record(route, "route_probed", until=self.clock() + self.ways.rules.probe_s)
         return True, True
 
+    def give_back(self, route: Route) -> None:
+        """Let another request try *route*: the one that was to do so never went out."""
+        with self.deciding():
+            self._record(route, "route_probed", until=self.clock())
+
     def note(self, route: Route, outcome: Outcome, *, probing: bool) -> None:
         """Take note of how a request on *route* ended."""
         self._count(route, outcome)

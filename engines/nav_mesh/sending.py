@@ -278,6 +278,11 @@ class Sending(Routing):
             outcome = Outcome(status, f"answered with {status}" if is_failure(status) else "")
         except Unreached as failure:
             error, outcome = failure, Outcome(None, failure.message)
+        except BaseException:  # such as a header that is none: of the route it says nothing
+            if probing:
+                with contextlib.suppress(JournalError):
+                    self.give_back(route)
+            raise
         # What cannot be noted takes no answer away: the gate's decision is on record already.
         with contextlib.suppress(JournalError):
             self.note(route, outcome, probing=probing)

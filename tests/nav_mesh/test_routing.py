@@ -125,6 +125,24 @@ def test_the_last_route_is_tried_by_one_at_a_time() -> None:
     assert here.circuits() == ["closed"]
 
 
+def test_a_request_that_cannot_be_sent_keeps_nobody_from_trying() -> None:
+    """Else whoever asks with a broken header now and then keeps everybody offline."""
+    here = site(PRIMARY, SECOND)
+    here.mesh.eject_route("info", "primary", for_s=10)
+    here.mesh.eject_route("info", "failover")
+
+    def broken(request: Request) -> Response:
+        raise InvalidInput("no header")
+
+    here.network.answers[PRIMARY] = broken
+    here.clock.now += 10
+    with pytest.raises(InvalidInput):
+        here.send("GET")
+    here.network.answers[PRIMARY] = 200
+    assert here.send("GET").status == 200
+    assert here.circuits() == ["closed", "open"]
+
+
 # --- what is repeated ------------------------------------------------------------------------
 
 
