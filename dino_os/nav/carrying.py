@@ -17,6 +17,7 @@ from dino_os.tool_sandbox.egress import http1
 from dino_os.tool_sandbox.egress.carrying import Carried, Declined
 from dino_os.tool_sandbox.egress.hosts import Rule
 from engines.nav_mesh import (
+    AnswerTooLarge,
     Doubtful,
     GateBusy,
     GateDenied,
@@ -102,6 +103,8 @@ def _refusal(error: DinoError) -> tuple[int, str]:
         return 403, str(error)
     if isinstance(error, InvalidInput):
         return 403, f"{error}; {error.hint}" if error.hint else str(error)
+    if isinstance(error, AnswerTooLarge):
+        return 502, str(error)
     if isinstance(error, Doubtful):
         return 504, str(error)
     return 503, f"offline: {error}" if isinstance(error, Unreached) else str(error)

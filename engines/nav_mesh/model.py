@@ -83,13 +83,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a service answered; header names in small letters."""
+    """
+    What a service answered; header names in small letters.
+
+    Attributes:
+        lacks: Why its body is not here; "" where it is.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     route: RouteType = RouteType.PRIMARY
     target: str = ""
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True)

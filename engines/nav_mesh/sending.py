@@ -41,6 +41,7 @@ from engines.nav_mesh.requests import (
     NoRoute,
     check_request,
     named_key,
+    whole,
     with_key,
 )
 from engines.nav_mesh.routes import IDEMPOTENT, SAFE, DomainRoutes, Route
@@ -100,6 +101,7 @@ class Sending(Routing):
 
         Raises:
             GateDenied: The token does not allow it.
+            AnswerTooLarge: It was answered, with more than is taken.
             Unreached: No route answered, and it was not queued.
             Doubtful: It may have arrived; see the module.
             InvalidInput: It is no request that could be sent.
@@ -119,13 +121,13 @@ class Sending(Routing):
         ways = self.ways.of(name)
         repeatable = bool(own_key) or ways.takes_keys or request.method in IDEMPOTENT
         try:
-            return self._carry(name, request, repeatable=repeatable)
+            return whole(self._carry(name, request, repeatable=repeatable))
         except Unreached as error:
             may_repeat = repeatable or not error.heard
             if may_wait and may_repeat:
                 return self._queue(name, user_id, request, authorised=True)
             if isinstance(error, NoRoute) and error.answer:
-                return error.answer
+                return whole(error.answer)
             if may_repeat:
                 raise
             raise Doubtful(

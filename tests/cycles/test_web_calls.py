@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dino_os.errors import InvalidInput
-from dino_os.web_calls import Answer, Unreachable, call
+from dino_os.web_calls import Answer, AnswerTooLarge, Unreachable, call
 from tests.cycles.receiver import Receiver
 from tests.tool_sandbox.wire import OK, head_of, raw_host
 
@@ -62,8 +62,9 @@ def test_what_is_no_whole_answer_in_time_is_none(
 
 def test_more_than_was_asked_for_is_not_read(receiver: Receiver) -> None:
     receiver.body = b"x" * 1001
-    with pytest.raises(Unreachable, match="more than 1,000 bytes"):
+    with pytest.raises(AnswerTooLarge, match="more than 1,000 bytes") as caught:
         get(receiver.url)
+    assert (caught.value.heard, caught.value.answer.status) == (True, 200)
     receiver.body = b"x" * 1000
     assert len(get(receiver.url).body) == 1000
 

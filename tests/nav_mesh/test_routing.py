@@ -12,6 +12,7 @@ import pytest
 from engines.errors import InvalidInput, NotFound
 from engines.journal import Journal
 from engines.nav_mesh import (
+    AnswerTooLarge,
     Doubtful,
     GateBusy,
     GateDenied,
@@ -187,6 +188,21 @@ def test_a_service_that_takes_keys_may_be_sent_everything_again() -> None:
     here.network.answers[PRIMARY] = "lost"
     assert here.send("POST").status == 200
     assert len({request.idempotency_key for _, request in here.network.asked}) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+def test_an_answer_that_is_too_large_is_an_answer(method: str) -> None:
+    """The route is well, and what was heard once is not sent again, now or later."""
+    here = site(PRIMARY, SECOND, takes_keys=True)
+    here.network.answers[PRIMARY] = lambda _: Response(200, {}, b"", lacks="more than 9 bytes")
+    for _ in range(6):
+        with pytest.raises(AnswerTooLarge, match="more than 9 bytes; it was answered with 200"):
+            here.send(method)
+    assert here.network.took == [PRIMARY] * 6
+    assert here.circuits() == ["closed", "closed"]
+    assert here.queue.put_ == []
+    request = Request(method, "/v1/notes", idempotency_key="k-1")
+    assert here.mesh.resend("info", "ada", request).status == 200  # what was queued has arrived
 
 
 def test_a_fault_of_the_service_is_its_answer_where_nobody_knows_better() -> None:
