@@ -10,7 +10,7 @@ the gate decides whether it is made, and nothing in it can be carried or queued.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from dino_os.errors import Denied, DinoError, InvalidInput
 from dino_os.tool_sandbox.egress import http1
@@ -61,14 +61,16 @@ class SkillCarrier:
         except DinoError as error:
             raise _declined(error) from None
 
-    def carry(self, domain: str, asked: http1.Request, body: bytes | None) -> Carried:
+    def carry(
+        self, domain: str, asked: http1.Request, body: bytes | None, wanted: Callable[[], bool]
+    ) -> Carried:
         request = Request(asked.method, asked.path, _folded(asked.fields), body)
         try:
             token = self._mesh.token_for(domain, self._subject, request)
         except DinoError as error:  # of InvalidInput: that it is not admitted
             raise _declined(error) from None
         try:
-            found = self._mesh.send(domain, token, self._subject, request)
+            found = self._mesh.send(domain, token, self._subject, request, wanted=wanted)
         except InvalidInput as error:
             raise Declined(400, str(error)) from None
         except DinoError as error:

@@ -87,6 +87,7 @@ class Sending(Routing):
         request: Request,
         *,
         offline_ok: bool = True,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Response | Receipt:
         """
         Send *request* as *user_id*, by the first route of *domain* that answers.
@@ -95,6 +96,8 @@ class Sending(Routing):
 
         Args:
             offline_ok: Queue it where no route answers; what only asks (GET …) is never queued.
+            wanted: Whether the sender still waits; what failed meanwhile is not queued behind the
+                back of somebody who gave it up, and may be sending it anew.
 
         Returns:
             The answer, whatever its status, or a receipt where it waits in the offline queue.
@@ -124,7 +127,7 @@ class Sending(Routing):
             return whole(self._carry(name, request, repeatable=repeatable))
         except Unreached as error:
             may_repeat = repeatable or not error.heard
-            if may_wait and may_repeat:
+            if may_wait and may_repeat and wanted():
                 return self._queue(name, user_id, request, authorised=True)
             if isinstance(error, NoRoute) and error.answer:
                 return whole(error.answer)

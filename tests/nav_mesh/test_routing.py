@@ -117,11 +117,13 @@ def test_the_last_route_is_tried_by_one_at_a_time() -> None:
     for _ in range(4):
         assert isinstance(here.send(), Receipt)
     assert here.circuits() == ["half_open"]
-    before = len(here.network.asked)
+    here.network.took.clear()
+    here.clock.now += 5
     assert isinstance(here.send(), Receipt)
     assert isinstance(asked_meanwhile[1], Receipt)
-    assert len(here.network.asked) == before + 2  # and not four: one send, tried twice
+    assert len(here.network.asked) == 1
     here.network.answers[PRIMARY] = 200
+    here.clock.now += 5
     assert here.send().status == 200
     assert here.circuits() == ["closed"]
 
@@ -142,6 +144,26 @@ def test_a_request_that_cannot_be_sent_keeps_nobody_from_trying() -> None:
     here.network.answers[PRIMARY] = 200
     assert here.send("GET").status == 200
     assert here.circuits() == ["closed", "open"]
+
+
+def test_where_packets_are_dropped_few_wait_for_a_time_out() -> None:
+    """Whoever gave up waiting and asks again is told at once that it is queued."""
+    here = site(PRIMARY)
+
+    def silence(request: Request) -> Response:
+        here.clock.now += 10
+        raise Unreached("no answer within 10 s", heard=False)
+
+    here.network.answers[PRIMARY] = silence
+    waited = []
+    for _ in range(8):
+        begun = here.clock.now
+        assert isinstance(here.send(), Receipt)
+        waited.append(here.clock.now - begun)
+    assert waited == [20, 20, 10, 0, 0, 0, 0, 0]
+    here.clock.now += 5
+    assert isinstance(here.send(), Receipt)
+    assert here.clock.now == begun + 15
 
 
 # --- what is repeated ------------------------------------------------------------------------
@@ -256,6 +278,16 @@ def test_what_belongs_behind_one_that_waits_waits_too() -> None:
     assert here.send(ordered_by="other").status == 200
     assert here.send("GET", ordered_by="notes").status == 200
     assert here.send(ordered_by="notes", offline_ok=False).status == 200
+
+
+def test_what_its_sender_gave_up_is_not_queued() -> None:
+    """He may be sending it anew, under another key."""
+    here = site(PRIMARY)
+    here.network.answers[PRIMARY] = "refused"
+    request = Request("POST", "/v1/notes")
+    with pytest.raises(NoRoute):
+        here.mesh.send("info", here.token, "ada", request, wanted=lambda: False)
+    assert here.queue.put_ == []
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

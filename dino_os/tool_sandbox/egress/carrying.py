@@ -59,9 +59,14 @@ class Carrier(Protocol):
             Declined: The gate does not.
         """
 
-    def carry(self, domain: str, asked: http1.Request, body: bytes | None) -> Carried:
+    def carry(
+        self, domain: str, asked: http1.Request, body: bytes | None, wanted: Callable[[], bool]
+    ) -> Carried:
         """
         Have *asked* answered.
+
+        Args:
+            wanted: Whether the client still waits for the answer.
 
         Raises:
             Declined: It is not.
