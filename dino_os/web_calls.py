@@ -13,7 +13,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -66,11 +66,17 @@ class AnswerTooLarge(Unreachable):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """
+    What came back.
+
+    Attributes:
+        fields: Its headers as they came, also those of one name.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    fields: Sequence[tuple[str, str]] = ()
 
     @property
     def ok(self) -> bool:
@@ -169,8 +175,9 @@ def call(
             target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
             connection.request(method, target, body, {"Connection": "close", **headers})
             answer = _final(connection.getresponse())
-            said = {name.lower(): value for name, value in answer.getheaders()}
-            found = Answer(answer.status, said, _body(answer, most_bytes))
+            fields = answer.getheaders()
+            said = {name.lower(): value for name, value in fields}
+            found = Answer(answer.status, said, _body(answer, most_bytes), fields)
     except (OSError, HTTPException, ValueError) as error:
         late = time.monotonic() >= deadline or isinstance(error, TimeoutError)
         why = f"no answer within {timeout_s:g} s" if late else _reason(error)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import urlsplit
 
 from dino_os.errors import Denied, DinoError, InvalidInput
 from dino_os.tool_sandbox.egress import http1
 from dino_os.tool_sandbox.egress.carrying import Carried, Declined
-from dino_os.tool_sandbox.egress.hosts import Rule
+from dino_os.tool_sandbox.egress.hosts import Rule, canonical
 from engines.nav_mesh import (
     AnswerTooLarge,
     Doubtful,
@@ -64,7 +65,8 @@ class SkillCarrier:
     def carry(
         self, domain: str, asked: http1.Request, body: bytes | None, wanted: Callable[[], bool]
     ) -> Carried:
-        request = Request(asked.method, asked.path, _folded(asked.fields), body)
+        path = self._below(domain, asked)
+        request = Request(asked.method, path, _folded(asked.fields), body)
         try:
             token = self._mesh.token_for(domain, self._subject, request)
         except DinoError as error:  # of InvalidInput: that it is not admitted
@@ -76,8 +78,19 @@ class SkillCarrier:
         except DinoError as error:
             raise _declined(error) from None
         if isinstance(found, Response):
-            return Carried(found.status, found.headers.items(), found.body)
+            return Carried(found.status, found.fields or [*found.headers.items()], found.body)
         return _queued(found)
+
+    def _below(self, domain: str, asked: http1.Request) -> str:
+        """The path of *asked* from the routes' addresses on, where it has that of its host."""
+        for route in self._mesh.ways.of(domain).routes:
+            parts = urlsplit(route.address)
+            base = parts.path.rstrip("/")
+            if canonical(parts.hostname or "") == asked.host and base:
+                rest = asked.path.removeprefix(base)
+                if rest != asked.path and rest[:1] in {"", "/", "?"}:
+                    return rest if rest.startswith("/") else f"/{rest}"
+        return asked.path
 
 
 def _queued(receipt: Receipt) -> Carried:

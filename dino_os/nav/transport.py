@@ -86,7 +86,9 @@ class WebTransport:
         except Denied as error:  # as behind the portal of a hotel, which answers to every name
             why = f"{error}; only `nav.private_hosts` lets it"
             raise Unreached(f"{origin_of(address)}: {why}", heard=False) from None
-        return Response(answer.status, answer.headers, answer.body, lacks=lacks)
+        return Response(
+            answer.status, answer.headers, answer.body, lacks=lacks, fields=answer.fields
+        )
 
     @cached_property
     def _tls(self) -> SSLContext:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -88,6 +88,7 @@ class Response:
 
     Attributes:
         lacks: Why its body is not here; "" where it is.
+        fields: Its headers as they came, also those of one name, where they are known.
     """
 
     status: int
@@ -96,6 +97,7 @@ class Response:
     route: RouteType = RouteType.PRIMARY
     target: str = ""
     lacks: str = ""
+    fields: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

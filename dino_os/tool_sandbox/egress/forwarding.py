@@ -219,7 +219,7 @@ class Exchange:
             self.allowed = not declined.denied
             raise Refused(declined.status, declined.why) from None
         self.allowed = True
-        await self._down(answer_head(carried))
+        await self._down(answer_head(carried, request.method))
         if request.method != "HEAD":
             await self._down(carried.body)
         await self._linger()
