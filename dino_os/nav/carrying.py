@@ -4,7 +4,8 @@ A sandboxed skill's requests to hosts behind a gate: judged as those of `skill:N
 The skill speaks HTTP to its proxy as ever.  What it asks of `http://HOST/…` goes by the domain's
 routes, at their addresses, and waits in the offline queue where none is open: the skill then has
 202 and a receipt.  A tunnel (`https://…` in the skill) is for the skill and its host alone: of that
-the gate decides whether it is made, and nothing in it can be carried or queued.
+the gate decides whether it is made, and nothing in it can be carried or queued.  A host is meant on
+the ports of its rule: on another it may be another service, which these routes do not lead to.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from engines.nav_mesh import (
     Request,
     Response,
     Unreached,
+    check_request,
 )
 
 QUEUED_HEADER = "Dino-Queued"
@@ -68,12 +70,18 @@ class SkillCarrier:
         path = self._below(domain, asked)
         request = Request(asked.method, path, _folded(asked.fields), body)
         try:
+            check_request(request)
+        except InvalidInput as error:
+            raise Declined(400, str(error)) from None
+        try:
             token = self._mesh.token_for(domain, self._subject, request)
         except DinoError as error:  # of InvalidInput: that it is not admitted
             raise _declined(error) from None
         try:
             found = self._mesh.send(domain, token, self._subject, request, wanted=wanted)
         except InvalidInput as error:
+            if _cannot_wait(body):
+                raise Declined(413, f"offline, and too large to wait: {error}") from None
             raise Declined(400, str(error)) from None
         except DinoError as error:
             raise _declined(error) from None
@@ -91,6 +99,13 @@ class SkillCarrier:
                 if rest != asked.path and rest[:1] in {"", "/", "?"}:
                     return rest if rest.startswith("/") else f"/{rest}"
         return asked.path
+
+
+def _cannot_wait(body: bytes | None) -> bool:
+    """Whether it is more than the offline queue takes."""
+    from engines.latent_cache import BODY_LIMIT  # noqa: PLC0415
+
+    return len(body or b"") > BODY_LIMIT
 
 
 def _queued(receipt: Receipt) -> Carried:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from dino_os.nav.transport import WebTransport
 from dino_os.nav.ways import hosts_behind
 from dino_os.tool_sandbox.egress import http1
 from dino_os.tool_sandbox.egress.carrying import Carried, Declined
+from engines.latent_cache import BODY_LIMIT, DocumentStore, OfflineQueue
 from engines.nav_mesh import Request, Response
 from tests.nav_mesh.waiting import Site, site
 from tests.tool_sandbox.wire import answering, raw_host
@@ -62,6 +65,21 @@ def declined(*args: Any) -> tuple[int, str]:
     with pytest.raises(Declined) as no:
         carry(*args)
     return no.value.status, no.value.why
+
+
+def test_what_is_too_large_to_wait_is_told_so(tmp_path: Path) -> None:
+    """It is sent where a route answers, and offline that is said; nothing is wrong with it."""
+    here, body = site(GATEWAY), b"x" * (BODY_LIMIT + 1)
+    store = DocumentStore(tmp_path / "documents.db")
+    here.mesh.ways = replace(here.mesh.ways, outgoing=lambda: OfflineQueue(store))
+    assert carry(here, "POST", "http://gw.test/", body).status == 200
+    here.network.answers[GATEWAY] = "refused"
+    status, why = declined(here, "POST", "http://gw.test/", body)
+    assert (status, "too large to wait" in why) == (413, True)
+    assert carry(here, "POST", "http://gw.test/", body[1:]).status == 202
+    store.close()
+    assert declined(here, "GET", "http://gw.test/../x")[0] == 400
+    assert declined(here, "POST", "http://gw.test/../x", body)[0] == 400
 
 
 def test_an_answer_that_is_too_large_is_a_fault_of_the_gateway() -> None:
