@@ -13,8 +13,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -51,13 +51,32 @@ class Unreachable(DinoError):
         super().__init__(message)
 
 
+class AnswerTooLarge(Unreachable):
+    """
+    There was an answer, and more of it than is read.
+
+    Attributes:
+        answer: Without its body.
+    """
+
+    def __init__(self, message: str, answer: Answer) -> None:
+        self.answer = answer
+        super().__init__(message, heard=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """
+    What came back.
+
+    Attributes:
+        fields: Its headers as they came, also those of one name.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    fields: Sequence[tuple[str, str]] = ()
 
     @property
     def ok(self) -> bool:
@@ -138,7 +157,8 @@ def call(
         tls: Whose certificates are trusted; the system's own where it is None.
 
     Raises:
-        Unreachable: No answer, not all of it in time, or more of it than *most_bytes*.
+        Unreachable: No answer, or not all of it in time.
+        AnswerTooLarge: More of it than *most_bytes*.
         InvalidInput: The address or a header cannot be one.
     """
     from http.client import HTTPException  # noqa: PLC0415  the network, on first use
@@ -154,15 +174,20 @@ def call(
         with _cut_off(connection.sock, deadline):
             target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
             connection.request(method, target, body, {"Connection": "close", **headers})
-            answer = connection.getresponse()
-            content = _body(answer, where, most_bytes)
+            answer = _final(connection.getresponse())
+            fields = answer.getheaders()
+            said = {name.lower(): value for name, value in fields}
+            found = Answer(answer.status, said, _body(answer, most_bytes), fields)
     except (OSError, HTTPException, ValueError) as error:
         late = time.monotonic() >= deadline or isinstance(error, TimeoutError)
         why = f"no answer within {timeout_s:g} s" if late else _reason(error)
         raise Unreachable(f"{where}: {why}", heard=heard) from None
     finally:
         connection.close()
-    return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, content)
+    if len(found.body) > most_bytes:
+        why = f"{where}: the answer has more than {most_bytes:,} bytes"
+        raise AnswerTooLarge(why, replace(found, body=b""))
+    return found
 
 
 @contextlib.contextmanager
@@ -183,13 +208,20 @@ def _cut_off(sock: socket.socket, deadline: float) -> Iterator[None]:
         watch.cancel()
 
 
-def _body(answer: HTTPResponse, where: str, most_bytes: int) -> bytes:
+def _final(answer: HTTPResponse) -> HTTPResponse:
+    """*answer*, read past those that only announce it (RFC 9110, 15.2)."""
+    while answer.status < _OK:
+        answer.headers = None  # type: ignore[assignment] # else it begins nothing
+        answer.begin()
+    return answer
+
+
+def _body(answer: HTTPResponse, most_bytes: int) -> bytes:
+    """All of it, or so much that it shows to be more than *most_bytes*."""
     content = bytearray()
     while block := answer.read(min(_BLOCK, most_bytes + 1 - len(content))):
         content += block
-        if len(content) > most_bytes:
-            raise Unreachable(f"{where}: the answer has more than {most_bytes:,} bytes", heard=True)
-    if answer.length:
+    if answer.length and len(content) <= most_bytes:
         raise OSError(errno.EPIPE, "the answer was cut off")
     return bytes(content)
 

@@ -4,19 +4,22 @@ A sandboxed skill's requests to hosts behind a gate: judged as those of `skill:N
 The skill speaks HTTP to its proxy as ever.  What it asks of `http://HOST/…` goes by the domain's
 routes, at their addresses, and waits in the offline queue where none is open: the skill then has
 202 and a receipt.  A tunnel (`https://…` in the skill) is for the skill and its host alone: of that
-the gate decides whether it is made, and nothing in it can be carried or queued.
+the gate decides whether it is made, and nothing in it can be carried or queued.  A host is meant on
+the ports of its rule: on another it may be another service, which these routes do not lead to.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import urlsplit
 
 from dino_os.errors import Denied, DinoError, InvalidInput
 from dino_os.tool_sandbox.egress import http1
 from dino_os.tool_sandbox.egress.carrying import Carried, Declined
-from dino_os.tool_sandbox.egress.hosts import Rule
+from dino_os.tool_sandbox.egress.hosts import Rule, canonical
 from engines.nav_mesh import (
+    AnswerTooLarge,
     Doubtful,
     GateBusy,
     GateDenied,
@@ -25,6 +28,7 @@ from engines.nav_mesh import (
     Request,
     Response,
     Unreached,
+    check_request,
 )
 
 QUEUED_HEADER = "Dino-Queued"
@@ -60,29 +64,55 @@ class SkillCarrier:
         except DinoError as error:
             raise _declined(error) from None
 
-    def carry(self, domain: str, asked: http1.Request, body: bytes | None) -> Carried:
-        path = asked.path.partition("?")[0]
+    def carry(
+        self, domain: str, asked: http1.Request, body: bytes | None, wanted: Callable[[], bool]
+    ) -> Carried:
+        path = self._below(domain, asked)
         request = Request(
             asked.method,
-            asked.path,
+            path,
             _folded(asked.fields),
             body,
             # What it writes to one place arrives in the order in which it was written.
-            ordered_by=f"{self._subject} {path}",
+            ordered_by=f"{self._subject} {path.partition('?')[0]}",
         )
+        try:
+            check_request(request)
+        except InvalidInput as error:
+            raise Declined(400, str(error)) from None
         try:
             token = self._mesh.token_for(domain, self._subject, request)
         except DinoError as error:  # of InvalidInput: that it is not admitted
             raise _declined(error) from None
         try:
-            found = self._mesh.send(domain, token, self._subject, request)
+            found = self._mesh.send(domain, token, self._subject, request, wanted=wanted)
         except InvalidInput as error:
+            if _cannot_wait(body):
+                raise Declined(413, f"offline, and too large to wait: {error}") from None
             raise Declined(400, str(error)) from None
         except DinoError as error:
             raise _declined(error) from None
         if isinstance(found, Response):
-            return Carried(found.status, found.headers.items(), found.body)
+            return Carried(found.status, found.fields or [*found.headers.items()], found.body)
         return _queued(found)
+
+    def _below(self, domain: str, asked: http1.Request) -> str:
+        """The path of *asked* from the routes' addresses on, where it has that of its host."""
+        for route in self._mesh.ways.of(domain).routes:
+            parts = urlsplit(route.address)
+            base = parts.path.rstrip("/")
+            if canonical(parts.hostname or "") == asked.host and base:
+                rest = asked.path.removeprefix(base)
+                if rest != asked.path and rest[:1] in {"", "/", "?"}:
+                    return rest if rest.startswith("/") else f"/{rest}"
+        return asked.path
+
+
+def _cannot_wait(body: bytes | None) -> bool:
+    """Whether it is more than the offline queue takes."""
+    from engines.latent_cache import BODY_LIMIT  # noqa: PLC0415
+
+    return len(body or b"") > BODY_LIMIT
 
 
 def _queued(receipt: Receipt) -> Carried:
@@ -110,6 +140,8 @@ def _refusal(error: DinoError) -> tuple[int, str]:
         return 403, str(error)
     if isinstance(error, InvalidInput):
         return 403, f"{error}; {error.hint}" if error.hint else str(error)
+    if isinstance(error, AnswerTooLarge):
+        return 502, str(error)
     if isinstance(error, Doubtful):
         return 504, str(error)
     return 503, f"offline: {error}" if isinstance(error, Unreached) else str(error)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from dino_os.errors import ConfigError, Denied, InvalidInput
 from dino_os.nav.dialling import Dialler, Resolve
 from dino_os.tool_sandbox.egress.hosts import canonical
-from dino_os.web_calls import Unreachable, call, checked_url
+from dino_os.web_calls import AnswerTooLarge, Unreachable, call, checked_url
 from engines.nav_mesh import Request, Response, Unreached
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class WebTransport:
         """
         with self._guard:
             tls = self._tls if address.startswith("https:") else None
+        lacks = ""
         try:
             answer = call(
                 request.method,
@@ -78,12 +79,16 @@ class WebTransport:
                 dial=self._dial,
                 tls=tls,
             )
+        except AnswerTooLarge as error:
+            answer, lacks = error.answer, error.message
         except Unreachable as error:
             raise Unreached(error.message, heard=error.heard) from None
         except Denied as error:  # as behind the portal of a hotel, which answers to every name
             why = f"{error}; only `nav.private_hosts` lets it"
             raise Unreached(f"{origin_of(address)}: {why}", heard=False) from None
-        return Response(answer.status, answer.headers, answer.body)
+        return Response(
+            answer.status, answer.headers, answer.body, lacks=lacks, fields=answer.fields
+        )
 
     @cached_property
     def _tls(self) -> SSLContext:

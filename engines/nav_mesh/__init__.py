@@ -18,13 +18,21 @@ from engines.nav_mesh.model import (
     Transport,
     Unreached,
 )
-from engines.nav_mesh.requests import Doubtful, GateBusy, NoRoute, check_request, named_key
+from engines.nav_mesh.requests import (
+    AnswerTooLarge,
+    Doubtful,
+    GateBusy,
+    NoRoute,
+    check_request,
+    named_key,
+)
 from engines.nav_mesh.routes import DomainRoutes, Route, RouteRules, Ways, in_order
 from engines.nav_mesh.routing import Outcome
 from engines.nav_mesh.rules import AnomalyRule, GateRule, Rules
 
 __all__ = [
     "AnomalyRule",
+    "AnswerTooLarge",
     "Decision",
     "DomainRoutes",
     "Doubtful",

@@ -4,7 +4,7 @@ The circuit breaker of one route: closed, open (ejected), half open (one request
 Owns the state and how facts change it; nothing here decides or looks at a clock.  Counting and the
 length of an ejection are Envoy's.  Where Envoy lets all requests back at once when the time of an
 ejection is over, here one goes first: its success closes the circuit, its failure ejects again.
-The last route of a domain is never ejected; where it fails, it is half open at once.
+The last route of a domain is never ejected; where it fails, it is half open within seconds.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Health:
         since: When the ejection, or the probe, began.
         until: When an ejection ends; None where somebody has to end it.
         returned_at: When it was last let back; each interval from then on takes one of *times*.
-        probe_until: Until when the one request that tries it keeps others away.
+        probe_until: Until when the one request that tries it, or has just done so in vain, keeps
+            others away.
         windows: Interval → [answered, of these failures, tried, of these without answer].
     """
 
@@ -86,11 +87,11 @@ class Health:
         self.failures.clear()
         self.probe_until = 0.0
 
-    def on_trial(self, times: int, cause: str) -> None:
-        """Half open without having been ejected."""
+    def on_trial(self, since: float, next_at: float, times: int, cause: str) -> None:
+        """Half open without having been ejected; nobody tries it before *next_at*."""
         self.circuit, self.until, self.times, self.cause = Circuit.HALF_OPEN, 0.0, times, cause
         self.failures.clear()
-        self.probe_until = 0.0
+        self.since, self.probe_until = since, next_at
 
     def probed(self, since: float, until: float) -> None:
         self.circuit, self.since, self.probe_until = Circuit.HALF_OPEN, since, until
@@ -133,7 +134,7 @@ class Health:
         return self.until is not None and not self.since <= now < self.until
 
     def is_probed(self, now: float) -> bool:
-        """Whether a request tries it now."""
+        """Whether a request tries it now, or has just failed to."""
         return self.since <= now < self.probe_until
 
     def times_left(self, now: float, rules: RouteRules) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -83,13 +83,21 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a service answered; header names in small letters."""
+    """
+    What a service answered; header names in small letters.
+
+    Attributes:
+        lacks: Why its body is not here; "" where it is.
+        fields: Its headers as they came, also those of one name, where they are known.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     route: RouteType = RouteType.PRIMARY
     target: str = ""
+    lacks: str = ""
+    fields: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from engines.checks import finite
-from engines.errors import InvalidInput
+from engines.errors import DinoError, InvalidInput
 from engines.nav_mesh.issuing import GateDenied
 from engines.nav_mesh.model import Request, Response, Unreached
 
@@ -40,6 +40,31 @@ class NoRoute(Unreached):
     def __init__(self, message: str, *, heard: bool, answer: Response | None = None) -> None:
         self.answer = answer
         super().__init__(message, heard=heard)
+
+
+class AnswerTooLarge(DinoError):
+    """
+    The service has answered, and more than is taken.
+
+    Attributes:
+        answer: Without its body.
+    """
+
+    def __init__(self, answer: Response) -> None:
+        self.answer = answer
+        super().__init__(f"{answer.lacks}; it was answered with {answer.status}")
+
+
+def whole(answer: Response) -> Response:
+    """
+    *answer*, with its body.
+
+    Raises:
+        AnswerTooLarge: The body is not there.
+    """
+    if answer.lacks:
+        raise AnswerTooLarge(answer)
+    return answer
 
 
 def named_key(request: Request) -> str | None:

@@ -44,7 +44,8 @@ class RouteState(Gates):
         self._at(event).ejected(event["at"], event["until"], event["times"], event["cause"])
 
     def apply_route_on_trial(self, event: Event) -> None:
-        self._at(event).on_trial(event["times"], event["cause"])
+        at, next_at = event["at"], event.get("next_at", 0.0)
+        self._at(event).on_trial(at, next_at, event["times"], event["cause"])
 
     def apply_route_kept(self, event: Event) -> None:
         self._at(event).answered()  # it is counted anew

@@ -23,6 +23,9 @@ from engines.nav_mesh.rules import domain_name
 
 _OFFLINE = RouteType.OFFLINE.value
 _OF_A_REASON = 200
+# So long nobody else waits for the last route, which has just failed: what is sent is offline at
+# once, and whoever gave up waiting and asks again is told so in time.
+_PAUSE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,11 @@ class Routing(RouteState):
             self._record(route, "route_probed", until=self.clock() + self.ways.rules.probe_s)
         return True, True
 
+    def give_back(self, route: Route) -> None:
+        """Let another request try *route*: the one that was to do so never went out."""
+        with self.deciding():
+            self._record(route, "route_probed", until=self.clock())
+
     def note(self, route: Route, outcome: Outcome, *, probing: bool) -> None:
         """Take note of how a request on *route* ended."""
         self._count(route, outcome)
@@ -216,7 +224,8 @@ class Routing(RouteState):
             self._record(route, "route_kept", cause=cause)
         elif too_many or Circuit.CLOSED not in circuits:
             times = health.times_left(now, rules)
-            self._record(route, "route_on_trial", cause=cause, times=times)
+            next_at = now + _PAUSE_S
+            self._record(route, "route_on_trial", cause=cause, times=times, next_at=next_at)
         else:
             times = health.next_times(now, rules)
             jitter = self.ways.rng.uniform(0, rules.jitter_s)

@@ -42,6 +42,7 @@ from engines.nav_mesh.requests import (
     NoRoute,
     check_request,
     named_key,
+    whole,
     with_key,
 )
 from engines.nav_mesh.routes import IDEMPOTENT, SAFE, DomainRoutes, Route
@@ -87,6 +88,7 @@ class Sending(Routing):
         request: Request,
         *,
         offline_ok: bool = True,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Response | Receipt:
         """
         Send *request* as *user_id*, by the first route of *domain* that answers.
@@ -96,6 +98,8 @@ class Sending(Routing):
 
         Args:
             offline_ok: Queue it where no route answers; what only asks (GET …) is never queued.
+            wanted: Whether the sender still waits; what failed meanwhile is not queued behind the
+                back of somebody who gave it up, and may be sending it anew.
 
         Returns:
             The answer, whatever its status, or a receipt where it waits in the offline queue; also
@@ -103,6 +107,7 @@ class Sending(Routing):
 
         Raises:
             GateDenied: The token does not allow it.
+            AnswerTooLarge: It was answered, with more than is taken.
             Unreached: No route answered, and it was not queued.
             Doubtful: It may have arrived; see the module.
             InvalidInput: It is no request that could be sent.
@@ -125,13 +130,13 @@ class Sending(Routing):
         if must_wait:
             return self._queue(name, token, user_id, request, repeatable=repeatable)
         try:
-            return self._carry(name, request, repeatable=repeatable)
+            return whole(self._carry(name, request, repeatable=repeatable))
         except Unreached as error:
             may_repeat = repeatable or not error.heard
-            if may_wait and may_repeat and ways.routes:
+            if may_wait and may_repeat and ways.routes and wanted():
                 return self._queue(name, token, user_id, request, repeatable=repeatable)
             if isinstance(error, NoRoute) and error.answer:
-                return error.answer
+                return whole(error.answer)
             if may_repeat:
                 raise
             raise Doubtful(
@@ -308,6 +313,11 @@ class Sending(Routing):
             outcome = Outcome(status, f"answered with {status}" if is_failure(status) else "")
         except Unreached as failure:
             error, outcome = failure, Outcome(None, failure.message)
+        except BaseException:  # such as a header that is none: of the route it says nothing
+            if probing:
+                with contextlib.suppress(JournalError):
+                    self.give_back(route)
+            raise
         # What cannot be noted takes no answer away: the gate's decision is on record already.
         with contextlib.suppress(JournalError):
             self.note(route, outcome, probing=probing)

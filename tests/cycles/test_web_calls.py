@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from dino_os.errors import InvalidInput
-from dino_os.web_calls import Answer, Unreachable, call
+from dino_os.web_calls import Answer, AnswerTooLarge, Unreachable, call
 from tests.cycles.receiver import Receiver
+from tests.tool_sandbox.wire import OK, head_of, raw_host
 
 
 def get(url: str, **more: Any) -> Answer:
@@ -61,10 +62,37 @@ def test_what_is_no_whole_answer_in_time_is_none(
 
 def test_more_than_was_asked_for_is_not_read(receiver: Receiver) -> None:
     receiver.body = b"x" * 1001
-    with pytest.raises(Unreachable, match="more than 1,000 bytes"):
+    with pytest.raises(AnswerTooLarge, match="more than 1,000 bytes") as caught:
         get(receiver.url)
+    assert (caught.value.heard, caught.value.answer.status) == (True, 200)
     receiver.body = b"x" * 1000
     assert len(get(receiver.url).body) == 1000
+
+
+@pytest.mark.parametrize(
+    ("final", "status"), [(OK, 200), (b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", 500)]
+)
+def test_what_only_announces_an_answer_is_none(final: bytes, status: int) -> None:
+    """Nothing was taken yet when 103 comes, and what comes next may be a refusal."""
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: close\r\n\r\n"
+
+    def answer(connection: socket.socket) -> None:
+        head_of(connection)
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" + hints * 2 + final)
+
+    with raw_host(answer) as host:
+        found = get(f"http://127.0.0.1:{host.port}")
+    assert (found.status, "link" in found.headers) == (status, False)
+
+
+def test_an_announcement_alone_may_have_been_heard() -> None:
+    def answer(connection: socket.socket) -> None:
+        head_of(connection)
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+
+    with raw_host(answer) as host, pytest.raises(Unreachable) as caught:
+        get(f"http://127.0.0.1:{host.port}")
+    assert caught.value.heard
 
 
 def test_nobody_there_is_unreachable() -> None:

@@ -11,6 +11,7 @@ import pytest
 from engines.errors import InvalidInput, NotFound
 from engines.journal import Journal
 from engines.nav_mesh import (
+    AnswerTooLarge,
     Doubtful,
     GateBusy,
     GateDenied,
@@ -116,13 +117,53 @@ def test_the_last_route_is_tried_by_one_at_a_time() -> None:
     for _ in range(4):
         assert isinstance(here.send(), Receipt)
     assert here.circuits() == ["half_open"]
-    before = len(here.network.asked)
+    here.network.took.clear()
+    here.clock.now += 5
     assert isinstance(here.send(), Receipt)
     assert isinstance(asked_meanwhile[1], Receipt)
-    assert len(here.network.asked) == before + 2  # and not four: one send, tried twice
+    assert len(here.network.asked) == 1
     here.network.answers[PRIMARY] = 200
+    here.clock.now += 5
     assert here.send().status == 200
     assert here.circuits() == ["closed"]
+
+
+def test_a_request_that_cannot_be_sent_keeps_nobody_from_trying() -> None:
+    """Else whoever asks with a broken header now and then keeps everybody offline."""
+    here = site(PRIMARY, SECOND)
+    here.mesh.eject_route("info", "primary", for_s=10)
+    here.mesh.eject_route("info", "failover")
+
+    def broken(request: Request) -> Response:
+        raise InvalidInput("no header")
+
+    here.network.answers[PRIMARY] = broken
+    here.clock.now += 10
+    with pytest.raises(InvalidInput):
+        here.send("GET")
+    here.network.answers[PRIMARY] = 200
+    assert here.send("GET").status == 200
+    assert here.circuits() == ["closed", "open"]
+
+
+def test_where_packets_are_dropped_few_wait_for_a_time_out() -> None:
+    """Whoever gave up waiting and asks again is told at once that it is queued."""
+    here = site(PRIMARY)
+
+    def silence(request: Request) -> Response:
+        here.clock.now += 10
+        raise Unreached("no answer within 10 s", heard=False)
+
+    here.network.answers[PRIMARY] = silence
+    waited = []
+    for _ in range(8):
+        begun = here.clock.now
+        assert isinstance(here.send(), Receipt)
+        waited.append(here.clock.now - begun)
+    assert waited == [20, 20, 10, 0, 0, 0, 0, 0]
+    here.clock.now += 5
+    assert isinstance(here.send(), Receipt)
+    assert here.clock.now == begun + 15
 
 
 # --- what is repeated ------------------------------------------------------------------------
@@ -169,6 +210,21 @@ def test_a_service_that_takes_keys_may_be_sent_everything_again() -> None:
     here.network.answers[PRIMARY] = "lost"
     assert here.send("POST").status == 200
     assert len({request.idempotency_key for _, request in here.network.asked}) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+def test_an_answer_that_is_too_large_is_an_answer(method: str) -> None:
+    """The route is well, and what was heard once is not sent again, now or later."""
+    here = site(PRIMARY, SECOND, takes_keys=True)
+    here.network.answers[PRIMARY] = lambda _: Response(200, {}, b"", lacks="more than 9 bytes")
+    for _ in range(6):
+        with pytest.raises(AnswerTooLarge, match="more than 9 bytes; it was answered with 200"):
+            here.send(method)
+    assert here.network.took == [PRIMARY] * 6
+    assert here.circuits() == ["closed", "closed"]
+    assert here.queue.put_ == []
+    request = Request(method, "/v1/notes", idempotency_key="k-1")
+    assert here.mesh.resend("info", "ada", request).status == 200  # what was queued has arrived
 
 
 def test_a_fault_of_the_service_is_its_answer_where_nobody_knows_better() -> None:
@@ -220,6 +276,16 @@ def test_what_belongs_behind_one_that_waits_waits_too() -> None:
     assert here.send(ordered_by="other").status == 200
     assert here.send("GET", ordered_by="notes").status == 200
     assert here.send(ordered_by="notes", offline_ok=False).status == 200
+
+
+def test_what_its_sender_gave_up_is_not_queued() -> None:
+    """He may be sending it anew, under another key."""
+    here = site(PRIMARY)
+    here.network.answers[PRIMARY] = "refused"
+    request = Request("POST", "/v1/notes")
+    with pytest.raises(NoRoute):
+        here.mesh.send("info", here.token, "ada", request, wanted=lambda: False)
+    assert here.queue.put_ == []
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

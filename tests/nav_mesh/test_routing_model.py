@@ -13,7 +13,7 @@ from engines.journal import Event, VolatileJournal
 from engines.nav_mesh.routes import DomainRoutes, RouteRules, Ways, in_order
 from engines.nav_mesh.routing import Outcome, Routing
 
-INTERVAL, BASE, MOST, LEASE = 10, 30, 300, 15
+INTERVAL, BASE, MOST, LEASE, PAUSE = 10, 30, 300, 15, 5
 OUTCOMES = st.sampled_from([200, 404, 500, 503, None])
 
 
@@ -97,7 +97,7 @@ class Envoy:
         host.clear()
         if 100 * others.count("open") / self.size >= self.most_percent or "closed" not in others:
             if "closed" not in others or host.half:
-                host.half, host.ejected_at, host.lease = True, None, -1
+                host.half, host.ejected_at, host.lease = True, None, self.now + PAUSE
             return
         if host.backoff * BASE < MOST + BASE:
             host.backoff += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ class Gate:
     def __init__(self, answer: Callable[[], Carried] | None = None) -> None:
         self.asked: list[tuple[str, str, str, bytes | None]] = []
         self.admitted: list[tuple[str, int]] = []
+        self.wanted: Callable[[], bool]  # of what was asked last
         self._answer = answer or (lambda: Carried(200, [("X-Tide", "low")], b"carried"))
 
     def domain_of(self, host: str, port: int) -> str | None:
@@ -34,7 +36,10 @@ class Gate:
         if port != 443:
             raise Declined(403, f"not at {domain}", denied=True)
 
-    def carry(self, domain: str, asked: http1.Request, body: bytes | None) -> Carried:
+    def carry(
+        self, domain: str, asked: http1.Request, body: bytes | None, wanted: Callable[[], bool]
+    ) -> Carried:
+        self.wanted = wanted
         self.asked.append((domain, asked.method, asked.path, body))
         return self._answer()
 
@@ -112,7 +117,16 @@ def test_the_answer_is_framed_by_us() -> None:
         assert (
             answer == b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
         )
-        assert proxy.raw(line.format("HEAD").encode() + HEAD + b"\r\n").endswith(b"close\r\n\r\n")
+        # There is none, and what its length would be the service knows.
+        answer = proxy.raw(line.format("HEAD").encode() + HEAD + b"\r\n")
+        assert answer.endswith(b"\r\nContent-Length: 9\r\nConnection: close\r\n\r\n")
+
+
+def test_cookies_come_one_by_one() -> None:
+    cookies = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
+    with way(Gate(lambda: Carried(200, cookies, b""))) as proxy:
+        answer = proxy.raw(f"GET http://{HOST}/ HTTP/1.1\r\n".encode() + HEAD + b"\r\n")
+    assert b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n" in answer
 
 
 def decline(status: int, *, denied: bool) -> Callable[[], Carried]:
@@ -156,6 +170,30 @@ def test_hosts_behind_no_gate_are_reached_as_ever() -> None:
     with pages() as host, proxied(f"open.test:{host.port}", carrier=gate, **API) as proxy:
         assert proxy.get(f"http://open.test:{host.port}/x")[0] == 200
     assert gate.asked == []
+
+
+def test_whoever_carries_can_tell_that_the_client_has_left() -> None:
+    begun, gone = threading.Event(), threading.Event()
+    seen = []
+
+    def slow() -> Carried:
+        seen.append(gate.wanted())
+        begun.set()
+        gone.wait(PATIENCE_S)
+        until = time.monotonic() + PATIENCE_S
+        while gate.wanted() and time.monotonic() < until:
+            pass
+        seen.append(gate.wanted())
+        return Carried(200, [], b"")
+
+    gate = Gate(slow)
+    with way(gate) as proxy:
+        with proxy.connect() as client:
+            client.sendall(f"GET http://{HOST}/ HTTP/1.1\r\n".encode() + HEAD + b"\r\n")
+            assert begun.wait(PATIENCE_S)
+        gone.set()
+        proxy.events.next()
+    assert seen == [True, False]
 
 
 def test_what_is_under_way_when_the_run_ends_comes_to_its_end() -> None:

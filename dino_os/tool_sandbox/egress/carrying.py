@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -20,6 +20,7 @@ from dino_os.tool_sandbox.egress import http1
 T = TypeVar("T")
 
 _LAST_WAIT_S = 5.0
+_NO_BODY = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Carried:
     """What a skill gets back."""
 
     status: int
-    headers: Iterable[tuple[str, str]]
+    headers: Sequence[tuple[str, str]]
     body: bytes
 
 
@@ -59,9 +60,14 @@ class Carrier(Protocol):
             Declined: The gate does not.
         """
 
-    def carry(self, domain: str, asked: http1.Request, body: bytes | None) -> Carried:
+    def carry(
+        self, domain: str, asked: http1.Request, body: bytes | None, wanted: Callable[[], bool]
+    ) -> Carried:
         """
         Have *asked* answered.
+
+        Args:
+            wanted: Whether the client still waits for the answer.
 
         Raises:
             Declined: It is not.
@@ -112,9 +118,14 @@ class Aside:
             thread.join(max(deadline - time.monotonic(), 0))
 
 
-def answer_head(carried: Carried) -> bytes:
-    """The head of the answer as a client gets it; the body's length is ours."""
+def answer_head(carried: Carried, method: str) -> bytes:
+    """The head of the answer as a client gets it; where a body follows its length is ours."""
     gone = {"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"}
     fields = [(name, value) for name, value in carried.headers if name.lower() not in gone]
-    fields += [("Content-Length", str(len(carried.body))), ("Connection", "close")]
+    if method == "HEAD" or carried.status in _NO_BODY:
+        lengths = [value for name, value in carried.headers if name.lower() == "content-length"]
+        lengths = [value for value in lengths[:1] if value.isascii() and value.isdigit()]
+    else:
+        lengths = [str(len(carried.body))]
+    fields += [*(("Content-Length", length) for length in lengths), ("Connection", "close")]
     return http1.answer_head(carried.status, fields)

@@ -212,15 +212,26 @@ class Exchange:
         self._checked(request)
         body = await self._whole_body(request)
         try:
-            carried = await self._means.aside.run(lambda: carrier.carry(domain, request, body))
+            carried = await self._means.aside.run(
+                lambda: carrier.carry(domain, request, body, self._is_there)
+            )
         except Declined as declined:
             self.allowed = not declined.denied
             raise Refused(declined.status, declined.why) from None
         self.allowed = True
-        await self._down(answer_head(carried))
+        await self._down(answer_head(carried, request.method))
         if request.method != "HEAD":
             await self._down(carried.body)
         await self._linger()
+
+    def _is_there(self) -> bool:
+        """Whether the client has not closed its side; in any thread."""
+        try:
+            return self._client.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     async def _whole_body(self, request: http1.Request) -> bytes | None:
         """All of the request's body, which must not be larger than is kept."""
