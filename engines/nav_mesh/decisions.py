@@ -38,6 +38,8 @@ class Known(Protocol):
     @property
     def used(self) -> Mapping[str, float]: ...
     @property
+    def forgotten(self) -> float: ...
+    @property
     def blocks(self) -> Mapping[tuple[str, str], float]: ...
 
 
@@ -70,7 +72,10 @@ def _not_now(claims: Claims, rule: GateRule, now: float) -> str | None:
 def _taken_back(claims: Claims, subject: str, state: Known) -> str | None:
     if (state.revoked_ids or state.revoked_before) and is_revoked(claims, subject, state):
         return "revoked"
-    return "used" if claims.once and claims.token_id in state.used else None
+    if claims.once and claims.token_id in state.used:
+        return "used"
+    # Whether it was revoked or used, nobody knows any more: the clock was ahead in between.
+    return "clock_set_back" if claims.expires + LEEWAY_S <= state.forgotten else None
 
 
 def _not_that(claims: Claims, asked: Asked) -> str | None:
@@ -132,6 +137,7 @@ REASONS = {
     "key_retired": "signed with a key that is no longer in use",
     "revoked": "the token was revoked",
     "used": "the token was good for one use, and was used",
+    "clock_set_back": "the clock was set back: whether the token was revoked is not known any more",
     "wrong_flow": "the token is for another flow",
     "wrong_path": "the token is for other paths",
     "not_admitted": "this user is not admitted to this domain",

@@ -2,12 +2,14 @@
 What the gates know, folded from `gate_log.jsonl`: keys, revocations, what was used, rates, counts.
 
 Subjects stand in it as pseudonyms only.  What has expired is dropped when the next of its kind is
-recorded, so the state stays as large as what is in force.
+recorded, so the state stays as large as what is in force.  Until when that could have mattered is
+kept: a clock that is set back makes nothing good again.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,6 +70,7 @@ class GateState(Engine):
         self.revoked_ids: dict[str, float] = {}
         self.revoked_before: dict[tuple[str, str], tuple[float, float]] = {}
         self.used: dict[str, float] = {}
+        self.forgotten = 0.0  # what was revoked or used and is not known any more, ended by then
         self.passing = RateTable()
         self.queueing = RateTable()
         self.counts = {domain.value: GateCounts() for domain in ThresholdDomain}
@@ -91,6 +94,8 @@ class GateState(Engine):
 
     def apply_gate_revoked(self, event: Event) -> None:
         at = event["timestamp"]
+        self._let_go(at, self.revoked_ids.values())
+        self._let_go(at, (until for _, until in self.revoked_before.values()))
         self.revoked_ids = {one: until for one, until in self.revoked_ids.items() if until > at}
         self.revoked_before = {
             whom: (before, until)
@@ -115,6 +120,7 @@ class GateState(Engine):
         if "once" in event:
             self.used[event["token"]] = event["once"]
             if len(self.used) % _SWEEP_EVERY == 0:
+                self._let_go(at, self.used.values())
                 self.used = {one: until for one, until in self.used.items() if until > at}
         self.count_request(domain, subject, at, 1)
 
@@ -144,6 +150,10 @@ class GateState(Engine):
 
     def apply_gate_released(self, event: Event) -> None:
         self.blocks.pop((event["domain"], event["subject"]), None)
+
+    def _let_go(self, at: float, ends: Iterable[float]) -> None:
+        """Before what has ended by *at* is dropped: keep when the last of it did."""
+        self.forgotten = max([self.forgotten, *(until for until in ends if until <= at)])
 
     # --- what others fold of the same --------------------------------------------------------
 

@@ -311,6 +311,26 @@ def test_a_token_for_one_use_is_used_once(site: Site) -> None:
     assert site.open().decide("info", token, "ada").rule == "expired"
 
 
+@pytest.mark.parametrize("theirs", [1, 256])
+def test_a_clock_that_was_ahead_makes_nothing_good_again(site: Site, theirs: int) -> None:
+    """What was forgotten meanwhile is refused all the same; and what is issued then is good."""
+    revoked = site.nav.issue_token("info", "ada")
+    site.nav.revoke(token_id=site.nav.claims_of(revoked).token_id)
+    used = [site.nav.issue_token("info", "ada", single_use=True) for _ in range(theirs - 1)]
+    assert all(rule(site, token) == "ok" for token in used[:200])
+    site.clock.go(60)
+    assert all(rule(site, token) == "ok" for token in used[200:])
+    site.clock.go(86_400)
+    rule(site, site.nav.issue_token("info", "ada", single_use=True))
+    site.nav.revoke(subject="zoe")
+    site.clock.go(-86_400)
+    for nav in (site.nav, site.open()):
+        assert nav.decide("info", revoked, "ada").rule == "clock_set_back"
+        assert {nav.check("info", token, "ada").rule for token in used} <= {"clock_set_back"}
+    site.clock.go(60)
+    assert rule(site, site.nav.issue_token("info", "ada")) == "ok"
+
+
 # --- keys ---------------------------------------------------------------------------------------
 
 
