@@ -182,8 +182,9 @@ class Deciding(Anomalies):
         return refused(bad.rule, bad.token_id)
 
     def _deny_read(self, asked: Asked, claims: Claims, rule: str, now: float) -> Decision:
-        """Refuse a token that bears our signature."""
-        found = BadToken(rule, token_id=claims.token_id, authentic=True)
+        """Refuse a token that bears our signature; it proves nothing of whom else it is shown for."""
+        theirs = claims.subject == asked.user_id
+        found = BadToken(rule, token_id=claims.token_id, authentic=theirs)
         return self._deny(asked.domain, asked.subject, found, now)
 
     def _note(self, kind: Kind, now: float, token_id: str | None) -> None:
