@@ -152,6 +152,7 @@ class Sending(Routing):
             Unreached: No route answered.
         """
         name = domain_name(domain)
+        check_request(request)
         self.refresh()
         if queued_at is not None and self._revoked_since(name, user_id) > queued_at:
             raise GateDenied(refused("revoked"))

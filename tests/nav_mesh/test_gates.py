@@ -150,6 +150,11 @@ def test_only_who_is_admitted_gets_in(tmp_path: Path) -> None:
         *(("/a", "/a/%2e%2e/b", False), ("/a", "/a%2fb", False), ("/a", "/a/b%5cc", False)),
         *(("/a", "/a\\b", False), ("/a", "/a/\u00fc", False), ("/a", "/a/b\n", False)),
         *(("/a", "/a#b", False), ("/a", "/A", False), ("/a", "/a/%zz", False)),
+        *(("/a", "/a/..;/b", False), ("/a", "/a/.;x/b", False), ("/a", "/a/;/b", False)),
+        *(("/a", "/a;v=1/b", False), ("/a", "/a/b;v=1", True), ("/a", "/a/b..;v", True)),
+        *(("/a", "/a/%252e%252e/b", False), ("/a", "/a/..%3b/b", False)),
+        *(("/a", "/a/%c0%ae%c0%ae/b", False), ("/a", "/a/%E0%80%AE/b", False)),
+        *(("/a", "/a/%c3%a9", True), ("/a", "/a/%e0%a4%85", True)),
     ],
 )
 def test_a_path_lies_below_another_part_by_part(
