@@ -117,7 +117,8 @@ def show_gates(found: Mapping[str, Any]) -> None:
         (
             *(gate["domain"], gate["total_requests"], gate["total_allowed"]),
             *(gate["breaches_blocked"], gate["breach_attempts"] - gate["breaches_blocked"]),
-            *(gate["rate_limited"], gate["rate_per_minute"], gate["key"] or "none yet"),
+            *(gate["rate_limited"], gate["rate_per_minute"] or ""),
+            gate["key"] or ("none yet" if gate["rate_per_minute"] else ""),
         )
         for gate in found["gates"]
     ]

@@ -17,7 +17,6 @@ from typing import Any
 from engines.checks import at_least, time_text
 from engines.journal import Event
 from engines.nav_mesh.detectors import Breaches, Dependency, Jump, Rate
-from engines.nav_mesh.model import ThresholdDomain
 from engines.nav_mesh.rules import HOUR_S, Rules
 from engines.nav_mesh.state import ANY, GateState
 
@@ -37,7 +36,7 @@ class Anomalies(GateState):
 
     def reset(self) -> None:
         super().reset()
-        self.rates = {domain.value: Rate() for domain in ThresholdDomain}
+        self.rates = {domain: Rate() for domain in self.counts}
         self.breaches: dict[tuple[str, str], Breaches] = {}
         self.dependencies: dict[str, Dependency] = {}
         self.alarms: list[dict[str, Any]] = []

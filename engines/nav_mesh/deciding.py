@@ -182,7 +182,7 @@ class Deciding(Anomalies):
         return refused(bad.rule, bad.token_id)
 
     def _deny_read(self, asked: Asked, claims: Claims, rule: str, now: float) -> Decision:
-        """Refuse a token that bears our signature; it proves nothing of whom else it is shown for."""
+        """Refuse a token that we signed; it proves nothing of whom else it is shown for."""
         theirs = claims.subject == asked.user_id
         found = BadToken(rule, token_id=claims.token_id, authentic=theirs)
         return self._deny(asked.domain, asked.subject, found, now)

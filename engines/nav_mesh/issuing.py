@@ -15,7 +15,7 @@ from engines.nav_mesh.model import Decision
 from engines.nav_mesh.rules import LEEWAY_S
 from engines.nav_mesh.scope import is_flow, is_prefix, lies_within
 from engines.nav_mesh.signing import Signing
-from engines.nav_mesh.state import ANY
+from engines.nav_mesh.state import ANY, UNKNOWN
 from engines.nav_mesh.tokens import BadToken, Claims
 
 if TYPE_CHECKING:
@@ -214,21 +214,18 @@ class Issuing(Signing):
         try:
             claims, _ = self._read(token)
         except BadToken as bad:
-            domain = self._domain_of(token)
-            if domain is None:  # whose gate it was meant for is not known
-                return refused(bad.rule, bad.token_id)
-            return self._deny(domain, ANY, bad, now)
+            return self._deny(self._domain_of(token), ANY, bad, now)
         subject = self.pseudonym(claims.subject)
         asked = Asked(claims.domain, claims.subject, subject, claims.flow, claims.path)
         if why := refusal(claims, asked, self, self._gate(claims.domain)[1], now):
             return self._deny_read(asked, claims, why, now)
         return claims
 
-    def _domain_of(self, token: object) -> str | None:
+    def _domain_of(self, token: object) -> str:
         """The domain whose key a token claims to be signed with."""
         header = token.partition(".")[0] if isinstance(token, str) else ""
         found = self._public_keys().get(header)
-        return found.domain if found else None
+        return found.domain if found else UNKNOWN
 
     def _revoked_until(self, domain: str, subject: str) -> int:
         """From when on a token can be issued that no revocation meant."""

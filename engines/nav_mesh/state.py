@@ -19,6 +19,9 @@ from engines.nav_mesh.limits import RateTable
 from engines.nav_mesh.model import ThresholdDomain
 
 ANY = "*"
+UNKNOWN = "unknown"
+"""Where attempts are counted that name no domain: to narrow what none of our keys signed."""
+
 _BREACHES_KEPT = 20
 _SWEEP_EVERY = 256
 
@@ -73,7 +76,8 @@ class GateState(Engine):
         self.forgotten = 0.0  # what was revoked or used and is not known any more, ended by then
         self.passing = RateTable()
         self.queueing = RateTable()
-        self.counts = {domain.value: GateCounts() for domain in ThresholdDomain}
+        every = (*(domain.value for domain in ThresholdDomain), UNKNOWN)
+        self.counts = {domain: GateCounts() for domain in every}
         self.blocks: dict[tuple[str, str], float] = {}
 
     # --- keys and tokens ---------------------------------------------------------------------

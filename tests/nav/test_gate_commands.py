@@ -68,6 +68,10 @@ def test_a_token_is_narrowed_on_its_way(door: Door) -> None:
     wider = door("gate", "narrow", "--path", "/", given=child, code=2)
     assert "does not lie below it" in wider.err
     assert door("gate", "narrow", given="rubbish", code=3).err.startswith("dino: the gate refuses")
+    assert "unknown" in door("gate").out
+    assert "malformed" in door("gate", "log", "--denied").out
+    (line,) = door("gate", "log", "--denied", "--json").json["decisions"]
+    assert "not in the record" in door("gate", "explain", line["seq"]).out
 
 
 def test_a_key_is_rotated_in_the_vault(door: Door, site: Path) -> None:

@@ -239,6 +239,9 @@ def test_what_is_not_good_is_not_narrowed(site: Site) -> None:
     with pytest.raises(GateDenied):
         site.nav.attenuate("nonsense")
     assert site.open().get_status()["gates"]["info"]["breach_attempts"] == 2
+    unknown = site.open().get_status()["gates"]["unknown"]  # that was meant for no gate
+    assert (unknown["breaches_blocked"], unknown["breach_attempts"]) == (1, 1)
+    assert site.nav.get_status()["total_navigations"] == 3
     token = site.nav.issue_token("info", "grace")
     for _ in range(DEEPEST):
         token = site.nav.attenuate(token)
