@@ -69,6 +69,7 @@ def issue(
     workspace: Workspace,
     domain: str,
     user: str,
+    cell: str,
     flow: str,
     path: str,
     life: float | None,
@@ -79,7 +80,7 @@ def issue(
     """Issue a token that lets USER through the gate of DOMAIN."""
     open_vault(workspace)
     token = workspace.nav.issue_token(
-        domain, user, flow=flow, path=path, life_s=life, single_use=once
+        domain, user, flow=flow, path=path, life_s=life, single_use=once, cell=cell
     )
     words.hand_out(workspace.nav, token, out, as_json=as_json)
 
@@ -99,6 +100,7 @@ def issue(
 def narrow(
     workspace: Workspace,
     token: str,
+    cell: str,
     flow: str,
     path: str,
     life: float | None,
@@ -108,7 +110,9 @@ def narrow(
 ) -> None:
     """Make of a token one that may less, and dies with it."""
     open_vault(workspace)
-    made = workspace.nav.attenuate(token, flow=flow, path=path, life_s=life, single_use=once)
+    made = workspace.nav.attenuate(
+        token, flow=flow, path=path, life_s=life, single_use=once, cell=cell
+    )
     words.hand_out(workspace.nav, made, out, as_json=as_json)
 
 
@@ -166,6 +170,7 @@ def rotate(workspace: Workspace, domain: str, now: bool, as_json: bool) -> None:
 @words.domain
 @click.argument("user")
 @words.token_file
+@click.option("--cell", default="", help="Whose gate it is, where it is a cell's.")
 @click.option("--flow", default="", help="What the request is a step of.")
 @click.option("--path", default="", help="What is asked for, with its query.")
 @options.as_json
@@ -175,12 +180,13 @@ def check(
     domain: str,
     user: str,
     token: str,
+    cell: str,
     flow: str,
     path: str,
     as_json: bool,
 ) -> None:
     """What the gate would say now; nothing is recorded.  Exits 3 where it refuses."""
-    decision = workspace.nav.check(domain, token, user, flow=flow, path=path)
+    decision = workspace.nav.check(domain, token, user, flow=flow, path=path, cell=cell)
     said = f"{decision.result.value}: {decision.reason or 'the token is good'} ({decision.rule})"
     output.answer(words.as_dict(decision), said, as_json=as_json)
     sys.exit(words.exit_code(decision))

@@ -35,6 +35,7 @@ def narrowing(command: F) -> F:
     """What a token may be narrowed to."""
     for option in reversed(
         [
+            click.option("--cell", default="", help="Good at that cell of the domain only."),
             click.option("--flow", default="", help="Good as a step of that only."),
             click.option("--path", default="", help="Good for that and what lies below it only."),
             click.option("--life", type=options.DURATION, help="How long it is good (10m)."),
@@ -72,6 +73,7 @@ def hand_out(nav: NavigationMesh, token: str, out: Path | None, *, as_json: bool
         "domain": claims.domain,
         "subject": claims.subject,
         "expires": time_text(claims.expires),
+        "cell": claims.cell or None,
         "flow": claims.flow or None,
         "path": claims.path or None,
         "single_use": claims.once,

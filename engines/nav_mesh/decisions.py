@@ -24,6 +24,7 @@ class Asked(NamedTuple):
     subject: str
     flow: str = ""
     path: str = ""
+    cell: str = ""
 
 
 class Known(Protocol):
@@ -58,6 +59,8 @@ def refusal(claims: Claims, asked: Asked, state: Known, rule: GateRule, now: flo
 def _not_theirs(claims: Claims, asked: Asked) -> str | None:
     if claims.domain != asked.domain:
         return "wrong_audience"
+    if claims.cell != asked.cell:
+        return "wrong_cell"
     return None if claims.subject == asked.user_id else "wrong_subject"
 
 
@@ -126,6 +129,7 @@ REASONS = {
     "wrong_types": "it says something of the wrong type",
     "wrong_issuer": "issued by another workspace",
     "wrong_audience": "issued for another domain",
+    "wrong_cell": "issued for another cell, or for none where a cell asks",
     "wrong_subject": "issued to somebody else",
     "wrong_token_id": "its id is not one",
     "wrong_times": "its times contradict each other",

@@ -13,7 +13,7 @@ from engines.nav_mesh.deciding import Domain, refused
 from engines.nav_mesh.decisions import REASONS, Asked, refusal
 from engines.nav_mesh.model import Decision
 from engines.nav_mesh.rules import LEEWAY_S
-from engines.nav_mesh.scope import is_flow, is_prefix, lies_within
+from engines.nav_mesh.scope import is_cell, is_flow, is_prefix, lies_within
 from engines.nav_mesh.signing import Signing
 from engines.nav_mesh.state import ANY, UNKNOWN
 from engines.nav_mesh.tokens import BadToken, Claims
@@ -44,6 +44,7 @@ class Issuing(Signing):
         path: str = "",
         life_s: float | None = None,
         single_use: bool = False,
+        cell: str = "",
     ) -> str:
         """
         A token that lets *user_id* through the gate of *domain*.
@@ -52,6 +53,7 @@ class Issuing(Signing):
             flow: Only as a step of that; `path`: only to that and what lies below it.
             life_s: For so many seconds; else for as long as the domain allows.
             single_use: Once.
+            cell: For the gate of that part of the domain, and for no other gate.
 
         Raises:
             InvalidInput: No such domain, no name of a user, or more than the domain allows.
@@ -63,7 +65,7 @@ class Issuing(Signing):
                 f"{user_id!r} is not admitted to {name!r}",
                 hint=f"`nav.domains.{name}.subjects` names who is",
             )
-        _check_scope(flow, path)
+        _check_scope(flow, path, cell)
         life = _seconds(rule.token_s if life_s is None else life_s, rule.token_s)
         self._unlock(name)
         with self.deciding():
@@ -74,6 +76,7 @@ class Issuing(Signing):
                 *(tokens.new_token_id(), name, user_id, issued, issued, issued + life),
                 *(flow, path, bool(single_use)),
                 key_id=key_id,
+                cell=cell,
             )
             return self._issue(claims, subject, key)
 
@@ -85,20 +88,23 @@ class Issuing(Signing):
         path: str = "",
         life_s: float | None = None,
         single_use: bool = False,
+        cell: str = "",
     ) -> str:
         """
         A token that may less than *token*, and dies with it.
+
+        A domain's token can be narrowed to a cell, whose gate asks for one that names it.
 
         Raises:
             GateDenied: *token* itself is not good; that is a breach, and recorded.
             InvalidInput: That would be more than *token* may, or *token* is good for one use.
         """
-        _check_scope(flow, path)
+        _check_scope(flow, path, cell)
         self._unlock()
         with self.deciding():
             parent = self._parent(token)
             if isinstance(parent, Claims):
-                return self._narrowed(parent, flow, path, life_s, once=bool(single_use))
+                return self._narrowed(parent, (flow, path, cell), life_s, once=bool(single_use))
         raise GateDenied(parent)
 
     def claims_of(self, token: str) -> Claims:
@@ -172,7 +178,7 @@ class Issuing(Signing):
         if len(token) > tokens.LONGEST:
             raise InvalidInput(f"the token would be longer than {tokens.LONGEST:,} characters")
         further = {"flow": claims.flow, "path": claims.path, "once": claims.once}
-        further |= {"parents": list(claims.parents)}
+        further |= {"parents": list(claims.parents), "cell": claims.cell}
         self.record(
             "gate_token_issued",
             domain=claims.domain,
@@ -187,7 +193,7 @@ class Issuing(Signing):
         return token
 
     def _narrowed(
-        self, parent: Claims, flow: str, path: str, life_s: float | None, *, once: bool
+        self, parent: Claims, scope: tuple[str, str, str], life_s: float | None, *, once: bool
     ) -> str:
         if parent.once:
             raise InvalidInput("a token that is good for one use cannot be narrowed")
@@ -197,14 +203,16 @@ class Issuing(Signing):
         left = max(parent.expires - begins, 1)
         life = left if life_s is None else min(_seconds(life_s, math.inf), left)
         key_id, key = self._signer(parent.domain)
+        flow, path, cell = scope
         claims = Claims(
             *(tokens.new_token_id(), parent.domain, parent.subject, parent.issued),
             *(begins, min(begins + life, parent.expires)),
-            flow=_narrower_flow(parent, flow),
+            flow=_narrower("flow", parent.flow, flow),
             path=_narrower_path(parent, path),
             once=once,
             parents=(*parent.parents, parent.token_id),
             key_id=key_id,
+            cell=_narrower("cell", parent.cell, cell),
         )
         return self._issue(claims, self.pseudonym(parent.subject), key)
 
@@ -216,7 +224,8 @@ class Issuing(Signing):
         except BadToken as bad:
             return self._deny(self._domain_of(token), ANY, bad, now)
         subject = self.pseudonym(claims.subject)
-        asked = Asked(claims.domain, claims.subject, subject, claims.flow, claims.path)
+        scope = claims.flow, claims.path, claims.cell
+        asked = Asked(claims.domain, claims.subject, subject, *scope)
         if why := refusal(claims, asked, self, self._gate(claims.domain)[1], now):
             return self._deny_read(asked, claims, why, now)
         return claims
@@ -257,7 +266,11 @@ def _checked_user(user_id: str) -> str:
     raise InvalidInput(f"not a name of a user: {user_id!r:.80}", hint=REASONS["wrong_user_id"])
 
 
-def _check_scope(flow: str, path: str) -> None:
+def _check_scope(flow: str, path: str, cell: str) -> None:
+    if cell and not (isinstance(cell, str) and is_cell(cell)):
+        raise InvalidInput(
+            f"not a name of a cell: {cell!r:.80}", hint="small letters, digits and . _ : -"
+        )
     if flow and not (isinstance(flow, str) and is_flow(flow)):
         raise InvalidInput(
             f"not a name of a flow: {flow!r:.80}", hint="small letters, digits and . _ : / -"
@@ -276,10 +289,10 @@ def _seconds(life_s: float, most: float) -> int:
     return life
 
 
-def _narrower_flow(parent: Claims, flow: str) -> str:
-    if parent.flow and flow not in {"", parent.flow}:
-        raise InvalidInput(f"the token is for the flow {parent.flow!r}, not for {flow!r}")
-    return flow or parent.flow
+def _narrower(what: str, known: str, asked: str) -> str:
+    if known and asked not in {"", known}:
+        raise InvalidInput(f"the token is for the {what} {known!r}, not for {asked!r}")
+    return asked or known
 
 
 def _narrower_path(parent: Claims, path: str) -> str:

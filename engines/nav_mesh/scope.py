@@ -1,5 +1,5 @@
 """
-What a token can be narrowed to: a flow, and a path with all that lies below it.
+What a token can be narrowed to: a cell, a flow, and a path with all that lies below it.
 
 A path is held against a prefix part by part, and only where it means one thing to everybody: one
 with `..`, an empty part, a backslash or an encoded slash lies below no prefix, nor one that a
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+is_cell = re.compile(r"[a-z0-9._:-]{1,64}").fullmatch
 is_flow = re.compile(r"[a-z0-9._:/-]{1,128}").fullmatch
 _plain = re.compile(r"(/|(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+/?)").fullmatch
 _encoded = re.compile(

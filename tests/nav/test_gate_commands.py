@@ -74,6 +74,14 @@ def test_a_token_is_narrowed_on_its_way(door: Door) -> None:
     assert "not in the record" in door("gate", "explain", line["seq"]).out
 
 
+def test_a_token_is_for_a_cell(door: Door) -> None:
+    token = issued(door, "--cell", "desk")
+    assert door("gate", "check", "info", "user_001", "--cell", "desk", given=token).code == 0
+    assert "wrong_cell" in door("gate", "check", "info", "user_001", given=token, code=3).out
+    child = door("gate", "narrow", "--cell", "desk", given=issued(door)).out.strip()
+    assert door("gate", "check", "info", "user_001", "--cell", "desk", given=child).code == 0
+
+
 def test_a_key_is_rotated_in_the_vault(door: Door, site: Path) -> None:
     token = issued(door)
     old = door("gate", "status", "--json").json["gates"][1]["key"]

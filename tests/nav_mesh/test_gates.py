@@ -102,6 +102,8 @@ def test_names_of_users_are_plain(site: Site, user: str) -> None:
         ({"life_s": 0}, "at least 1"),
         ({"life_s": 3601}, "allows tokens of 3600 s"),
         ({"flow": "A b"}, "not a name of a flow"),
+        ({"cell": "a/b"}, "not a name of a cell"),
+        ({"cell": 7}, "not a name of a cell"),
         ({"path": "tides"}, "cannot be|no token can be narrowed"),
         ({"path": "/a/../b"}, "no token can be narrowed"),
         ({"path": "/a?b"}, "no token can be narrowed"),
@@ -180,6 +182,30 @@ def test_narrowing_only_ever_narrows(site: Site) -> None:
     site.clock.go(66)
     assert rule(site, child, flow="report", path="/tides/elbe") == "expired"
     assert rule(site, parent, path="/tides") == "ok"
+
+
+def test_a_token_of_a_cell_opens_that_cell_and_nothing_else(site: Site) -> None:
+    """And one of the domain opens no cell, but can be narrowed to one."""
+    domain = site.nav.issue_token("info", "ada")
+    cell = site.nav.issue_token("info", "ada", cell="desk.2", path="/a")
+    assert site.nav.claims_of(cell).audience == "dino:info/desk.2"
+    for nav in (site.nav, site.open()):
+        assert nav.decide("info", cell, "ada", cell="desk.2", path="/a").rule == "ok"
+        assert nav.check("info", cell, "ada", cell="desk.2", path="/b").rule == "wrong_path"
+        for asked in ("", "desk", "desk.22", "DESK.2", None):
+            assert not nav.decide("info", cell, "ada", cell=asked, path="/a").allowed  # type: ignore[arg-type]
+        assert nav.decide("wealth", cell, "ada", cell="desk.2").rule == "wrong_audience"
+        assert nav.decide("info", domain, "ada", cell="desk.2").rule == "wrong_cell"
+    narrowed = site.nav.attenuate(domain, cell="desk.2")
+    assert site.nav.navigate(INFO, narrowed, "ada", cell="desk.2")[0]
+    assert rule(site, narrowed) == "wrong_cell"
+    step = site.nav.attenuate(narrowed, life_s=60)
+    assert site.nav.claims_of(step).cell == "desk.2"
+    with pytest.raises(InvalidInput, match=r"for the cell 'desk\.2'"):
+        site.nav.attenuate(step, cell="desk")
+    events = map(json.loads, site.log.read_text().splitlines())
+    allowed = [event["seq"] for event in events if event["event_type"] == "gate_allowed"]
+    assert all(site.nav.explain(line).agrees for line in allowed)
 
 
 PATHS = st.sampled_from(["", "/", "/a", "/a/b", "/a/b/c", "/ab", "/a/b%20c"])
