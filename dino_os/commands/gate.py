@@ -58,11 +58,7 @@ def status(workspace: Workspace, watch: bool, as_json: bool) -> None:
 @words.domain
 @click.argument("user")
 @words.narrowing
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A new file of mode 0600; else it is printed.",
-)
+@words.out_file
 @options.as_json
 @pass_workspace
 def issue(
@@ -90,11 +86,7 @@ def issue(
 )
 @words.token_file
 @words.narrowing
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A new file of mode 0600; else it is printed.",
-)
+@words.out_file
 @options.as_json
 @pass_workspace
 def narrow(
@@ -140,14 +132,25 @@ def revoke(
     since: float | None,
     as_json: bool,
 ) -> None:
-    """Take back a token, with all that came from it, or all of a user, a domain, a time."""
-    passed = workspace.nav.revoke(
+    """
+    Take back a token, with all that came from it, or all of a user, a domain, a time.
+
+    Exits 1 where no token is on record that it could mean.
+    """
+    mesh = workspace.nav
+    passed = mesh.revoke(
         token_id=token_id, subject=subject, domain=domain, before=before, since=since
     )
+    known = mesh.was_issued(token_id=token_id, subject=subject, domain=domain)
     text = "revoked; no gate lets it through from here on"
+    if not known:
+        text = "no such token is on record; revoked all the same, if there is one"
     if count := sum(passed.values()):
         text += f"; {output.counted(count, 'request')} passed since then"
-    output.answer({"revoked": True, "passed_since": passed}, text, as_json=as_json)
+    found = {"revoked": True, "on_record": known, "passed_since": passed}
+    output.answer(found, text, as_json=as_json)
+    if not known:
+        sys.exit(1)
 
 
 @gate.command(epilog=options.example("dino gate rotate info", "dino gate rotate wealth --now"))

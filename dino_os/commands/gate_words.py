@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ def _read_token(ctx: click.Context, param: click.Parameter, value: Path | None) 
             return file.read(_LONGEST).strip()
     if sys.stdin.isatty():
         raise InvalidInput("no token", hint="give it on standard input: … < FILE")
-    return sys.stdin.read(_LONGEST).strip()
+    return sys.stdin.buffer.read(_LONGEST).decode(errors="replace").strip()
 
 
 token_file = click.option(
@@ -62,6 +63,24 @@ token_file = click.option(
     callback=_read_token,
     metavar="FILE",
     help="The file with the token; else it is read from standard input.",
+)
+
+
+def _new_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Before a token is issued: one that cannot be handed out would be good all the same."""
+    del ctx, param
+    if value is not None and value.exists():
+        raise InvalidInput(f"{value}: is there already", hint="name a new file")
+    if value is not None and not os.access(value.parent, os.W_OK | os.X_OK):
+        raise InvalidInput(f"{value}: no file can be made in {value.parent}")
+    return value
+
+
+out_file = click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_new_file,
+    help="A new file of mode 0600; else it is printed.",
 )
 
 

@@ -2,8 +2,8 @@
 A decision of the record, made once more: from the lines before it, and from what it says itself.
 
 Neither the token's text nor a name is in the record, so what rests on them alone cannot be decided
-again: a signature, a spelling, the cell, flow and path that were asked for.  All else can, by the rules
-as they are set now.
+again: a signature, a spelling, the cell, flow and path that were asked for.  All else can, by the
+rules as they are set now.
 """
 
 from __future__ import annotations

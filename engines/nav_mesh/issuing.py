@@ -59,7 +59,7 @@ class Issuing(Signing):
             InvalidInput: No such domain, no name of a user, or more than the domain allows.
         """
         name, rule = self._gate(domain)
-        subject = self.pseudonym(_checked_user(user_id))
+        subject = self.subject_of(user_id)
         if not rule.admits(user_id):
             raise InvalidInput(
                 f"{user_id!r} is not admitted to {name!r}",
@@ -153,7 +153,7 @@ class Issuing(Signing):
         if token_id is None and subject is None and domain is None and before is None:
             raise InvalidInput("name what to revoke: a token's id, a subject, a domain or a time")
         name = None if domain is None else self._gate(domain)[0]
-        whom = None if subject is None else self.pseudonym(_checked_user(subject))
+        whom = None if subject is None else self.subject_of(subject)
         with self.deciding():
             now = self.clock()
             facts: dict[str, Any] = {"token": token_id} if token_id else {}
@@ -170,6 +170,43 @@ class Issuing(Signing):
                 "gate_revoked", **facts, until=until, **({"passed": passed} if passed else {})
             )
         return passed
+
+    def was_issued(
+        self,
+        *,
+        token_id: str | None = None,
+        subject: str | None = None,
+        domain: Domain | None = None,
+    ) -> bool:
+        """
+        Whether such a token is on record, as far as that reaches back.
+
+        Raises:
+            InvalidInput: There is no such domain, or no user can be called so.
+        """
+        asked = {
+            "token": token_id,
+            "subject": None if subject is None else self.subject_of(subject),
+            "domain": None if domain is None else self._gate(domain)[0],
+        }
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        return any(
+            all(event[name] == value for name, value in wanted.items())
+            for events, _ in self.journal.read(self.journal.begin())
+            for event in events
+            if event["event_type"] == "gate_token_issued"
+        )
+
+    def subject_of(self, user_id: str) -> str:
+        """
+        The pseudonym of a user.
+
+        Raises:
+            InvalidInput: No user can be called so.
+        """
+        if isinstance(user_id, str) and tokens.is_subject(user_id):
+            return self.pseudonym(user_id)
+        raise InvalidInput(f"not a name of a user: {user_id!r:.80}", hint=REASONS["wrong_user_id"])
 
     # --- below the face ----------------------------------------------------------------------
 
@@ -258,12 +295,6 @@ class Issuing(Signing):
                     if theirs and all(event[name] == value for name, value in wanted.items()):
                         passed[event["domain"]] += 1
         return dict(passed)
-
-
-def _checked_user(user_id: str) -> str:
-    if isinstance(user_id, str) and tokens.is_subject(user_id):
-        return user_id
-    raise InvalidInput(f"not a name of a user: {user_id!r:.80}", hint=REASONS["wrong_user_id"])
 
 
 def _check_scope(flow: str, path: str, cell: str) -> None:
