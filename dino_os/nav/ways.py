@@ -88,19 +88,6 @@ def hosts_behind(domains: Mapping[str, DomainRoutes]) -> list[tuple[Rule, str]]:
     return list(found.items())
 
 
-def _share_a_host(one: Rule, other: Rule) -> bool:
-    """Whether some host, on some port, is meant by both."""
-    if not one.ports & other.ports:
-        return False
-    if one.subdomains and other.subdomains:
-        return one.host == other.host or one.names(other.host) or other.names(one.host)
-    return other.names(one.host) if other.subdomains else one.names(other.host)
-
-
-def _named(rule: Rule) -> str:
-    return f"*.{rule.host}" if rule.subdomains else rule.host
-
-
 def _waits_before(outgoing: Callable[[], Requests]) -> Callable[[str, str], bool]:
     def waits(domain: str, ordered_by: str) -> bool:
         queue = outgoing()
@@ -135,3 +122,16 @@ def _host_of(route: Route) -> Rule:
     host = canonical(parts.hostname or "")
     usual = parts.port in {None, _PORTS[parts.scheme]}
     return Rule(host) if usual else Rule(host, frozenset({parts.port or 0}))
+
+
+def _share_a_host(one: Rule, other: Rule) -> bool:
+    """Whether some host, on some port, is meant by both."""
+    if not one.ports & other.ports:
+        return False
+    if one.subdomains and other.subdomains:
+        return one.host == other.host or one.names(other.host) or other.names(one.host)
+    return other.names(one.host) if other.subdomains else one.names(other.host)
+
+
+def _named(rule: Rule) -> str:
+    return f"*.{rule.host}" if rule.subdomains else rule.host
