@@ -77,8 +77,8 @@ def _taken_back(claims: Claims, subject: str, state: Known) -> str | None:
         return "revoked"
     if claims.once and claims.token_id in state.used:
         return "used"
-    # Whether it was revoked or used, nobody knows any more: the clock was ahead in between.
-    return "clock_set_back" if claims.expires + LEEWAY_S <= state.forgotten else None
+    key = state.keys[claims.key_id]
+    return "clock_set_back" if is_forgotten(claims.expires, key, state.forgotten) else None
 
 
 def _not_that(claims: Claims, asked: Asked) -> str | None:
@@ -95,6 +95,11 @@ def _not_let_in(asked: Asked, state: Known, rule: GateRule, now: float) -> str |
     if state.blocks and now < state.blocks.get((asked.domain, asked.subject), 0.0):
         return "blocked"
     return None
+
+
+def is_forgotten(expires: float, key: GateKey, forgotten: float) -> bool:
+    """Whether nobody knows any more if it was revoked or used: the clock was ahead in between."""
+    return expires + LEEWAY_S <= forgotten and key.forgotten < forgotten
 
 
 def is_revoked(claims: Claims, subject: str, state: Known) -> bool:

@@ -35,6 +35,7 @@ class GateKey:
         public: 64 hex digits.
         retired: Since when nothing more is signed with it.
         until: When the last token signed with it has expired; None while it is in use.
+        forgotten: What of the state was when it was added: no token of its was meant by that.
     """
 
     key_id: str
@@ -43,6 +44,7 @@ class GateKey:
     added: float
     retired: float | None = None
     until: float | None = None
+    forgotten: float = 0.0
 
 
 @dataclass(slots=True)
@@ -90,7 +92,9 @@ class GateState(Engine):
         over = [k.key_id for k in self.keys.values() if k.until is not None and k.until <= at]
         for key_id in over:
             del self.keys[key_id]
-        self.keys[event["key"]] = GateKey(event["key"], event["domain"], event["public"], at)
+        self.keys[event["key"]] = GateKey(
+            event["key"], event["domain"], event["public"], at, forgotten=self.forgotten
+        )
 
     def apply_gate_key_retired(self, event: Event) -> None:
         key = self.keys[event["key"]]
