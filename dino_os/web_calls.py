@@ -103,17 +103,25 @@ def checked_url(url: str) -> SplitResult:
     Raises:
         InvalidInput: It is no address of the web, or has a password in it.
     """
+    wrong = InvalidInput(
+        f"not an address: {_shown(url)!r}", hint="for example https://site.example/path"
+    )
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  raises where it is none
-    except ValueError as error:
-        raise InvalidInput(f"not an address: {url!r}: {error}") from None
+    except ValueError:  # which tells what it takes for the port: it may be a password
+        raise wrong from None
     if parts.scheme not in {"http", "https"} or not parts.hostname or _unwelcome.search(url):
-        raise InvalidInput(f"not an address: {url!r}", hint="for example https://site.example/path")
+        raise wrong
     if parts.username is not None or parts.password is not None:
         # The address is recorded and shown.
         raise InvalidInput(f"{parts.hostname}: the address holds a name or a password; use a key")
     return parts
+
+
+def _shown(url: str) -> str:
+    """*url* without a name and a password, also where these keep it from being an address."""
+    return re.sub(r"(?s)^([a-z]*://)?.*@", r"\1***@", url)
 
 
 def fits_header(value: str) -> bool:

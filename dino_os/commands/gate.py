@@ -58,17 +58,14 @@ def status(workspace: Workspace, watch: bool, as_json: bool) -> None:
 @words.domain
 @click.argument("user")
 @words.narrowing
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A new file of mode 0600; else it is printed.",
-)
+@words.out_file
 @options.as_json
 @pass_workspace
 def issue(
     workspace: Workspace,
     domain: str,
     user: str,
+    cell: str,
     flow: str,
     path: str,
     life: float | None,
@@ -79,7 +76,7 @@ def issue(
     """Issue a token that lets USER through the gate of DOMAIN."""
     open_vault(workspace)
     token = workspace.nav.issue_token(
-        domain, user, flow=flow, path=path, life_s=life, single_use=once
+        domain, user, flow=flow, path=path, life_s=life, single_use=once, cell=cell
     )
     words.hand_out(workspace.nav, token, out, as_json=as_json)
 
@@ -89,16 +86,13 @@ def issue(
 )
 @words.token_file
 @words.narrowing
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A new file of mode 0600; else it is printed.",
-)
+@words.out_file
 @options.as_json
 @pass_workspace
 def narrow(
     workspace: Workspace,
     token: str,
+    cell: str,
     flow: str,
     path: str,
     life: float | None,
@@ -108,7 +102,9 @@ def narrow(
 ) -> None:
     """Make of a token one that may less, and dies with it."""
     open_vault(workspace)
-    made = workspace.nav.attenuate(token, flow=flow, path=path, life_s=life, single_use=once)
+    made = workspace.nav.attenuate(
+        token, flow=flow, path=path, life_s=life, single_use=once, cell=cell
+    )
     words.hand_out(workspace.nav, made, out, as_json=as_json)
 
 
@@ -136,14 +132,25 @@ def revoke(
     since: float | None,
     as_json: bool,
 ) -> None:
-    """Take back a token, with all that came from it, or all of a user, a domain, a time."""
-    passed = workspace.nav.revoke(
+    """
+    Take back a token, with all that came from it, or all of a user, a domain, a time.
+
+    Exits 1 where no token is on record that it could mean.
+    """
+    mesh = workspace.nav
+    passed = mesh.revoke(
         token_id=token_id, subject=subject, domain=domain, before=before, since=since
     )
+    known = mesh.was_issued(token_id=token_id, subject=subject, domain=domain)
     text = "revoked; no gate lets it through from here on"
+    if not known:
+        text = "no such token is on record; revoked all the same, if there is one"
     if count := sum(passed.values()):
         text += f"; {output.counted(count, 'request')} passed since then"
-    output.answer({"revoked": True, "passed_since": passed}, text, as_json=as_json)
+    found = {"revoked": True, "on_record": known, "passed_since": passed}
+    output.answer(found, text, as_json=as_json)
+    if not known:
+        sys.exit(1)
 
 
 @gate.command(epilog=options.example("dino gate rotate info", "dino gate rotate wealth --now"))
@@ -166,6 +173,7 @@ def rotate(workspace: Workspace, domain: str, now: bool, as_json: bool) -> None:
 @words.domain
 @click.argument("user")
 @words.token_file
+@click.option("--cell", default="", help="Whose gate it is, where it is a cell's.")
 @click.option("--flow", default="", help="What the request is a step of.")
 @click.option("--path", default="", help="What is asked for, with its query.")
 @options.as_json
@@ -175,12 +183,13 @@ def check(
     domain: str,
     user: str,
     token: str,
+    cell: str,
     flow: str,
     path: str,
     as_json: bool,
 ) -> None:
     """What the gate would say now; nothing is recorded.  Exits 3 where it refuses."""
-    decision = workspace.nav.check(domain, token, user, flow=flow, path=path)
+    decision = workspace.nav.check(domain, token, user, flow=flow, path=path, cell=cell)
     said = f"{decision.result.value}: {decision.reason or 'the token is good'} ({decision.rule})"
     output.answer(words.as_dict(decision), said, as_json=as_json)
     sys.exit(words.exit_code(decision))

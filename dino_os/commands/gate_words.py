@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ def narrowing(command: F) -> F:
     """What a token may be narrowed to."""
     for option in reversed(
         [
+            click.option("--cell", default="", help="Good at that cell of the domain only."),
             click.option("--flow", default="", help="Good as a step of that only."),
             click.option("--path", default="", help="Good for that and what lies below it only."),
             click.option("--life", type=options.DURATION, help="How long it is good (10m)."),
@@ -52,7 +54,7 @@ def _read_token(ctx: click.Context, param: click.Parameter, value: Path | None) 
             return file.read(_LONGEST).strip()
     if sys.stdin.isatty():
         raise InvalidInput("no token", hint="give it on standard input: … < FILE")
-    return sys.stdin.read(_LONGEST).strip()
+    return sys.stdin.buffer.read(_LONGEST).decode(errors="replace").strip()
 
 
 token_file = click.option(
@@ -64,6 +66,24 @@ token_file = click.option(
 )
 
 
+def _new_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Before a token is issued: one that cannot be handed out would be good all the same."""
+    del ctx, param
+    if value is not None and value.exists():
+        raise InvalidInput(f"{value}: is there already", hint="name a new file")
+    if value is not None and not os.access(value.parent, os.W_OK | os.X_OK):
+        raise InvalidInput(f"{value}: no file can be made in {value.parent}")
+    return value
+
+
+out_file = click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_new_file,
+    help="A new file of mode 0600; else it is printed.",
+)
+
+
 def hand_out(nav: NavigationMesh, token: str, out: Path | None, *, as_json: bool) -> None:
     """Give a new token to whoever asked for it."""
     claims = nav.claims_of(token)
@@ -72,6 +92,7 @@ def hand_out(nav: NavigationMesh, token: str, out: Path | None, *, as_json: bool
         "domain": claims.domain,
         "subject": claims.subject,
         "expires": time_text(claims.expires),
+        "cell": claims.cell or None,
         "flow": claims.flow or None,
         "path": claims.path or None,
         "single_use": claims.once,
@@ -117,7 +138,8 @@ def show_gates(found: Mapping[str, Any]) -> None:
         (
             *(gate["domain"], gate["total_requests"], gate["total_allowed"]),
             *(gate["breaches_blocked"], gate["breach_attempts"] - gate["breaches_blocked"]),
-            *(gate["rate_limited"], gate["rate_per_minute"], gate["key"] or "none yet"),
+            *(gate["rate_limited"], gate["rate_per_minute"] or ""),
+            gate["key"] or ("none yet" if gate["rate_per_minute"] else ""),
         )
         for gate in found["gates"]
     ]

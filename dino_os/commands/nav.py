@@ -13,6 +13,7 @@ from dino_os.commands.gate import issue, revoke
 from dino_os.commands.routes import eject, return_, routes, send
 from dino_os.commands.workspace import pass_workspace
 from dino_os.workspace import Workspace
+from engines.checks import time_text
 
 
 @click.group(
@@ -72,10 +73,11 @@ def anomalies(workspace: Workspace, as_json: bool) -> None:
 def block(workspace: Workspace, domain: str, user: str, for_s: float, as_json: bool) -> None:
     """Keep a user out for a while, whatever token there is."""
     mesh = workspace.nav
-    subject = mesh.pseudonym(user)
-    mesh.block(domain, subject, for_s)
-    text = f"{user} ({subject}) is kept out of {domain} for {for_s:g} s"
-    output.answer({"blocked": True, "subject": subject}, text, as_json=as_json)
+    subject = mesh.subject_of(user)
+    until = time_text(mesh.block(domain, subject, for_s))
+    text = f"{user} ({subject}) is kept out of {domain} until {until}"
+    found = {"blocked": True, "subject": subject, "until": until}
+    output.answer(found, text, as_json=as_json)
 
 
 @nav.command(epilog=options.example("dino nav release info user_001"))

@@ -231,4 +231,4 @@ def _body(data: str | None) -> bytes | None:
 
 
 def _read(token_file: Path) -> str:
-    return token_file.read_text(encoding="utf-8").strip()
+    return token_file.read_text(encoding="utf-8", errors="replace").strip()

@@ -68,10 +68,13 @@ def hosts_behind(domains: Mapping[str, DomainRoutes]) -> list[tuple[Rule, str]]:
         except InvalidInput as error:
             raise ConfigError(f"nav.domains.{domain}.hosts: {error}", hint=error.hint) from None
         for rule in [*rules, *map(_host_of, ways.routes)]:
-            if found.setdefault(rule, domain) != domain:
-                raise ConfigError(
-                    f"nav.domains: {rule.host!r} belongs to {found[rule]!r} and to {domain!r}"
-                )
+            for other, whose in found.items():
+                if whose != domain and _share_a_host(rule, other):
+                    narrow = other if rule.subdomains else rule
+                    raise ConfigError(
+                        f"nav.domains: {_named(narrow)!r} belongs to {whose!r} and to {domain!r}"
+                    )
+            found[rule] = domain
     return list(found.items())
 
 
@@ -100,3 +103,16 @@ def _host_of(route: Route) -> Rule:
     host = canonical(parts.hostname or "")
     usual = parts.port in {None, _PORTS[parts.scheme]}
     return Rule(host) if usual else Rule(host, frozenset({parts.port or 0}))
+
+
+def _share_a_host(one: Rule, other: Rule) -> bool:
+    """Whether some host, on some port, is meant by both."""
+    if not one.ports & other.ports:
+        return False
+    if one.subdomains and other.subdomains:
+        return one.host == other.host or one.names(other.host) or other.names(one.host)
+    return other.names(one.host) if other.subdomains else one.names(other.host)
+
+
+def _named(rule: Rule) -> str:
+    return f"*.{rule.host}" if rule.subdomains else rule.host

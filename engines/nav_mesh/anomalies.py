@@ -15,9 +15,9 @@ from copy import deepcopy
 from typing import Any
 
 from engines.checks import at_least, time_text
+from engines.errors import InvalidInput
 from engines.journal import Event
 from engines.nav_mesh.detectors import Breaches, Dependency, Jump, Rate
-from engines.nav_mesh.model import ThresholdDomain
 from engines.nav_mesh.rules import HOUR_S, Rules
 from engines.nav_mesh.state import ANY, GateState
 
@@ -27,6 +27,7 @@ _REMEMBERED = 200
 _WAVE = 4  # breaches of a whole domain, as a multiple of one subject's
 _MOSTLY = 0.5
 _STRONG = 10.0
+_LONGEST_BLOCK_S = 100 * 366 * 86400.0  # its end is shown as a time
 _ALMOST = 0.5  # five that took a while are five all the same
 
 
@@ -37,7 +38,7 @@ class Anomalies(GateState):
 
     def reset(self) -> None:
         super().reset()
-        self.rates = {domain.value: Rate() for domain in ThresholdDomain}
+        self.rates = {domain: Rate() for domain in self.counts}
         self.breaches: dict[tuple[str, str], Breaches] = {}
         self.dependencies: dict[str, Dependency] = {}
         self.alarms: list[dict[str, Any]] = []
@@ -63,11 +64,14 @@ class Anomalies(GateState):
             self.raise_alarms(now)
             return [dict(one) for one in self.found if one["at"] > now - HOUR_S]
 
-    def block(self, domain: str, subject: str, for_s: float, why: str = "by hand") -> None:
-        """Keep somebody out for so long.  By pseudonym."""
+    def block(self, domain: str, subject: str, for_s: float, why: str = "by hand") -> float:
+        """Keep somebody out for so long; until when that is.  By pseudonym."""
+        if at_least(for_s, 1, "for_s") > _LONGEST_BLOCK_S:
+            raise InvalidInput(f"nobody is kept out for {for_s:g} s", hint="at most 100 years")
         with self.deciding():
-            until = self.clock() + at_least(for_s, 1, "for_s")
+            until = self.clock() + for_s
             self.record("gate_blocked", domain=domain, subject=subject, until=until, why=why)
+        return until
 
     def release(self, domain: str, subject: str, why: str = "by hand") -> bool:
         """Let somebody in again who was kept out; False where nobody was.  By pseudonym."""

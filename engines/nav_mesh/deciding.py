@@ -34,6 +34,7 @@ _PSEUDONYM = 16  # hex digits
 _LONGEST_NAME = 256
 
 _Gate = tuple[str, GateRule]
+_Scope = tuple[str, str, str]  # flow, path, cell
 
 
 class Deciding(Anomalies):
@@ -62,6 +63,7 @@ class Deciding(Anomalies):
         flow: str = "",
         path: str = "",
         offline: bool = False,
+        cell: str = "",
     ) -> Decision:
         """
         Whether *user_id* may pass, by *token*; recorded, within an outer `deciding()` with others.
@@ -70,25 +72,34 @@ class Deciding(Anomalies):
             flow: What the request is a step of; `path`: what it asks for, with its query.
             offline: It is only to be queued, which needs no token; it is decided again, with one,
                 before it is sent.
+            cell: The part of the domain whose gate this is: only tokens for that cell open it, and
+                they open no other.
 
         Raises:
             InvalidInput: There is no such domain.
         """
         with self._guard:
             if self._depth:
-                return self._decided(domain, token, user_id, flow, path, offline=offline)
+                return self._decided(domain, token, user_id, (flow, path, cell), offline=offline)
             self._known_pseudonyms()  # what may take a while holds no lock
             with self.deciding():
-                return self._decided(domain, token, user_id, flow, path, offline=offline)
+                return self._decided(domain, token, user_id, (flow, path, cell), offline=offline)
 
     def check(
-        self, domain: Domain, token: str | None, user_id: str, *, flow: str = "", path: str = ""
+        self,
+        domain: Domain,
+        token: str | None,
+        user_id: str,
+        *,
+        flow: str = "",
+        path: str = "",
+        cell: str = "",
     ) -> Decision:
         """What would be decided now; nothing is recorded or used up."""
         gate = self._gate(domain)
         with self._guard:
             self.refresh()
-            return self._checked(gate, token, user_id, flow, path)
+            return self._checked(gate, token, user_id, (flow, path, cell))
 
     def flush_refusals(self) -> None:
         """Record what was counted and not told."""
@@ -116,13 +127,13 @@ class Deciding(Anomalies):
     # --- one decision ------------------------------------------------------------------------
 
     def _decided(
-        self, domain: Domain, token: object, user_id: str, flow: str, path: str, *, offline: bool
+        self, domain: Domain, token: object, user_id: str, scope: _Scope, *, offline: bool
     ) -> Decision:
         name, rule = self._gate(domain)
         now = self.clock()
         self._tell_in_time(now)
         try:
-            asked = self._asked(name, user_id, flow, path)
+            asked = self._asked(name, user_id, scope)
             if offline:
                 return self._queued(asked, rule, now)
             claims, allowed = self._read(token)
@@ -147,11 +158,11 @@ class Deciding(Anomalies):
             self.raise_alarms(now)
         return allowed
 
-    def _checked(self, gate: _Gate, token: object, user_id: str, flow: str, path: str) -> Decision:
+    def _checked(self, gate: _Gate, token: object, user_id: str, scope: _Scope) -> Decision:
         domain, rule = gate
         now = self.clock()
         try:
-            asked = self._asked(domain, user_id, flow, path)
+            asked = self._asked(domain, user_id, scope)
             claims, _ = self._read(token)
         except BadToken as bad:
             return refused(bad.rule, bad.token_id)
@@ -182,8 +193,9 @@ class Deciding(Anomalies):
         return refused(bad.rule, bad.token_id)
 
     def _deny_read(self, asked: Asked, claims: Claims, rule: str, now: float) -> Decision:
-        """Refuse a token that bears our signature."""
-        found = BadToken(rule, token_id=claims.token_id, authentic=True)
+        """Refuse a token that we signed; it proves nothing of whom else it is shown for."""
+        theirs = claims.subject == asked.user_id
+        found = BadToken(rule, token_id=claims.token_id, authentic=theirs)
         return self._deny(asked.domain, asked.subject, found, now)
 
     def _note(self, kind: Kind, now: float, token_id: str | None) -> None:
@@ -228,15 +240,16 @@ class Deciding(Anomalies):
         except (KeyError, TypeError):
             return self._gates[domain_name(domain)]
 
-    def _asked(self, domain: str, user_id: str, flow: str, path: str) -> Asked:
+    def _asked(self, domain: str, user_id: str, scope: _Scope) -> Asked:
         subject = self._subjects.get(user_id) if type(user_id) is str else None
         if subject is None:
             if type(user_id) is not str or not tokens.is_subject(user_id):
                 raise BadToken("wrong_user_id")
             subject = self.pseudonym(user_id)
-        if type(flow) is not str or type(path) is not str:
+        flow, path, cell = scope
+        if type(flow) is not str or type(path) is not str or type(cell) is not str:
             raise BadToken("wrong_scope")
-        return Asked(domain, user_id, subject, flow, path)
+        return Asked(domain, user_id, subject, flow, path, cell)
 
     def _name_of(self, user_id: object) -> str:
         """The pseudonym of one whose name may be none."""

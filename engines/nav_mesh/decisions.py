@@ -24,6 +24,7 @@ class Asked(NamedTuple):
     subject: str
     flow: str = ""
     path: str = ""
+    cell: str = ""
 
 
 class Known(Protocol):
@@ -37,6 +38,8 @@ class Known(Protocol):
     def revoked_before(self) -> Mapping[tuple[str, str], tuple[float, float]]: ...
     @property
     def used(self) -> Mapping[str, float]: ...
+    @property
+    def forgotten(self) -> float: ...
     @property
     def blocks(self) -> Mapping[tuple[str, str], float]: ...
 
@@ -56,6 +59,8 @@ def refusal(claims: Claims, asked: Asked, state: Known, rule: GateRule, now: flo
 def _not_theirs(claims: Claims, asked: Asked) -> str | None:
     if claims.domain != asked.domain:
         return "wrong_audience"
+    if claims.cell != asked.cell:
+        return "wrong_cell"
     return None if claims.subject == asked.user_id else "wrong_subject"
 
 
@@ -70,7 +75,10 @@ def _not_now(claims: Claims, rule: GateRule, now: float) -> str | None:
 def _taken_back(claims: Claims, subject: str, state: Known) -> str | None:
     if (state.revoked_ids or state.revoked_before) and is_revoked(claims, subject, state):
         return "revoked"
-    return "used" if claims.once and claims.token_id in state.used else None
+    if claims.once and claims.token_id in state.used:
+        return "used"
+    key = state.keys[claims.key_id]
+    return "clock_set_back" if is_forgotten(claims.expires, key, state.forgotten) else None
 
 
 def _not_that(claims: Claims, asked: Asked) -> str | None:
@@ -87,6 +95,11 @@ def _not_let_in(asked: Asked, state: Known, rule: GateRule, now: float) -> str |
     if state.blocks and now < state.blocks.get((asked.domain, asked.subject), 0.0):
         return "blocked"
     return None
+
+
+def is_forgotten(expires: float, key: GateKey, forgotten: float) -> bool:
+    """Whether nobody knows any more if it was revoked or used: the clock was ahead in between."""
+    return expires + LEEWAY_S <= forgotten and key.forgotten < forgotten
 
 
 def is_revoked(claims: Claims, subject: str, state: Known) -> bool:
@@ -121,6 +134,7 @@ REASONS = {
     "wrong_types": "it says something of the wrong type",
     "wrong_issuer": "issued by another workspace",
     "wrong_audience": "issued for another domain",
+    "wrong_cell": "issued for another cell, or for none where a cell asks",
     "wrong_subject": "issued to somebody else",
     "wrong_token_id": "its id is not one",
     "wrong_times": "its times contradict each other",
@@ -132,6 +146,7 @@ REASONS = {
     "key_retired": "signed with a key that is no longer in use",
     "revoked": "the token was revoked",
     "used": "the token was good for one use, and was used",
+    "clock_set_back": "the clock was set back: whether the token was revoked is not known any more",
     "wrong_flow": "the token is for another flow",
     "wrong_path": "the token is for other paths",
     "not_admitted": "this user is not admitted to this domain",

@@ -126,7 +126,7 @@ class Breaches:
     How many breaches there were of late, each counting half as much after a while.
 
     Attributes:
-        score: All of them; `proven`: those with a token that we signed.
+        score: All of them; `proven`: those with a token of that subject.
     """
 
     score: float = 0.0

@@ -23,6 +23,7 @@ class NavigationMesh(Sending):
         *,
         flow: str = "",
         path: str = "",
+        cell: str = "",
     ) -> tuple[bool, str | None, RouteType]:
         """
         Whether *user_id* may pass, why not, and by which route.
@@ -32,9 +33,14 @@ class NavigationMesh(Sending):
 
         Args:
             flow: What the request is a step of; `path`: what it asks for.
+            cell: The part of the domain whose gate this is.
         """
         decision = self.decide(
-            domain, token, user_id, flow=flow, path=path, offline=bool(offline_mode)
+            *(domain, token, user_id),
+            flow=flow,
+            path=path,
+            offline=bool(offline_mode),
+            cell=cell,
         )
         route = RouteType.OFFLINE if offline_mode else self.route_of(self._gate(domain)[0])
         return decision.allowed, None if decision.allowed else decision.reason, route

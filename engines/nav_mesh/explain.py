@@ -2,8 +2,8 @@
 A decision of the record, made once more: from the lines before it, and from what it says itself.
 
 Neither the token's text nor a name is in the record, so what rests on them alone cannot be decided
-again: a signature, a spelling, the flow and path that were asked for.  All else can, by the rules
-as they are set now.
+again: a signature, a spelling, the cell, flow and path that were asked for.  All else can, by the
+rules as they are set now.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from engines.nav_mesh.tokens import Claims
 from engines.snapshot import SnapshotFile
 
 _DECISIONS = frozenset({"gate_allowed", "gate_denied", "gate_limited", "gate_queued"})
-_OF_THE_REQUEST = frozenset({"wrong_flow", "wrong_path", "not_admitted", "wrong_user_id"})
+_OF_THE_REQUEST = frozenset(
+    {"wrong_cell", "wrong_flow", "wrong_path", "not_admitted", "wrong_user_id"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def _decided_again(event: Event, past: _Past, issued: Event | None) -> str:
     table, answer = past.queueing, "queued"
     if issued is not None:
         claims = _claims(issued)
-        asked = Asked(domain, subject, subject, claims.flow, claims.path)
+        asked = Asked(domain, subject, subject, claims.flow, claims.path, claims.cell)
         if why := refusal(claims, asked, past, rule, at):
             return why
         table, answer = past.passing, "ok"
@@ -163,6 +165,7 @@ def _claims(issued: Event) -> Claims:
         once=issued.get("once", False),
         parents=tuple(issued.get("parents", ())),
         key_id=issued["key"],
+        cell=issued.get("cell", ""),
     )
 
 

@@ -14,6 +14,7 @@ from engines.nav_mesh.explain import Explanation, explain
 from engines.nav_mesh.issuing import Issuing
 from engines.nav_mesh.keys import FileKeys, Keys, MemoryKeys, installed_keys
 from engines.nav_mesh.rules import Rules
+from engines.nav_mesh.state import UNKNOWN
 
 
 class Gates(Issuing):
@@ -51,9 +52,15 @@ class Gates(Issuing):
         super().__init__(cast("Journal", journal), clock=clock)
 
     def get_status(self) -> dict[str, Any]:
-        """Requests, gates, keys and anomalies, as they are now."""
+        """
+        Requests, gates, keys and anomalies, as they are now.
+
+        Among the gates `unknown` stands where somebody tried to narrow what no gate has signed.
+        """
         self.refresh()
         gates = {name: self.gate_stats(name) for name in self.counts}
+        if not gates[UNKNOWN]["total_requests"]:
+            del gates[UNKNOWN]
         return {
             "total_navigations": sum(gate["total_requests"] for gate in gates.values()),
             "path_switches": 0,
@@ -79,7 +86,7 @@ class Gates(Issuing):
     def gate_stats(self, domain: str) -> dict[str, Any]:
         """What became of requests at that gate."""
         found, waiting = self.counts[domain], self._flood.waiting(domain)
-        live = self._live_key(domain)
+        live, rule = self._live_key(domain), self.rules.by_name().get(domain)
         denied, breaches = found.denied, found.breaches
         untold = self._flood.waiting(domain, "rate_limited")
         limited = found.limited + untold
@@ -97,8 +104,8 @@ class Gates(Issuing):
             "breaches_blocked": breaches,
             "success_rate": passing / total if total else 1.0,
             "recent_breaches": list(found.recent),
-            "rate_per_minute": self._gate(domain)[1].rate_per_minute,
-            "token_s": self._gate(domain)[1].token_s,
+            "rate_per_minute": rule.rate_per_minute if rule else None,
+            "token_s": rule.token_s if rule else None,
             "key": live.key_id if live else None,
             "old_keys": [
                 {"key": key.key_id, "until": key.until}

@@ -13,9 +13,9 @@ from engines.nav_mesh.deciding import Domain, refused
 from engines.nav_mesh.decisions import REASONS, Asked, refusal
 from engines.nav_mesh.model import Decision
 from engines.nav_mesh.rules import LEEWAY_S
-from engines.nav_mesh.scope import is_flow, is_prefix, lies_within
+from engines.nav_mesh.scope import is_cell, is_flow, is_prefix, lies_within
 from engines.nav_mesh.signing import Signing
-from engines.nav_mesh.state import ANY
+from engines.nav_mesh.state import ANY, UNKNOWN
 from engines.nav_mesh.tokens import BadToken, Claims
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Issuing(Signing):
         path: str = "",
         life_s: float | None = None,
         single_use: bool = False,
+        cell: str = "",
     ) -> str:
         """
         A token that lets *user_id* through the gate of *domain*.
@@ -52,18 +53,19 @@ class Issuing(Signing):
             flow: Only as a step of that; `path`: only to that and what lies below it.
             life_s: For so many seconds; else for as long as the domain allows.
             single_use: Once.
+            cell: For the gate of that part of the domain, and for no other gate.
 
         Raises:
             InvalidInput: No such domain, no name of a user, or more than the domain allows.
         """
         name, rule = self._gate(domain)
-        subject = self.pseudonym(_checked_user(user_id))
+        subject = self.subject_of(user_id)
         if not rule.admits(user_id):
             raise InvalidInput(
                 f"{user_id!r} is not admitted to {name!r}",
                 hint=f"`nav.domains.{name}.subjects` names who is",
             )
-        _check_scope(flow, path)
+        _check_scope(flow, path, cell)
         life = _seconds(rule.token_s if life_s is None else life_s, rule.token_s)
         self._unlock(name)
         with self.deciding():
@@ -74,6 +76,7 @@ class Issuing(Signing):
                 *(tokens.new_token_id(), name, user_id, issued, issued, issued + life),
                 *(flow, path, bool(single_use)),
                 key_id=key_id,
+                cell=cell,
             )
             return self._issue(claims, subject, key)
 
@@ -85,20 +88,23 @@ class Issuing(Signing):
         path: str = "",
         life_s: float | None = None,
         single_use: bool = False,
+        cell: str = "",
     ) -> str:
         """
         A token that may less than *token*, and dies with it.
+
+        A domain's token can be narrowed to a cell, whose gate asks for one that names it.
 
         Raises:
             GateDenied: *token* itself is not good; that is a breach, and recorded.
             InvalidInput: That would be more than *token* may, or *token* is good for one use.
         """
-        _check_scope(flow, path)
+        _check_scope(flow, path, cell)
         self._unlock()
         with self.deciding():
             parent = self._parent(token)
             if isinstance(parent, Claims):
-                return self._narrowed(parent, flow, path, life_s, once=bool(single_use))
+                return self._narrowed(parent, (flow, path, cell), life_s, once=bool(single_use))
         raise GateDenied(parent)
 
     def claims_of(self, token: str) -> Claims:
@@ -147,7 +153,7 @@ class Issuing(Signing):
         if token_id is None and subject is None and domain is None and before is None:
             raise InvalidInput("name what to revoke: a token's id, a subject, a domain or a time")
         name = None if domain is None else self._gate(domain)[0]
-        whom = None if subject is None else self.pseudonym(_checked_user(subject))
+        whom = None if subject is None else self.subject_of(subject)
         with self.deciding():
             now = self.clock()
             facts: dict[str, Any] = {"token": token_id} if token_id else {}
@@ -165,6 +171,43 @@ class Issuing(Signing):
             )
         return passed
 
+    def was_issued(
+        self,
+        *,
+        token_id: str | None = None,
+        subject: str | None = None,
+        domain: Domain | None = None,
+    ) -> bool:
+        """
+        Whether such a token is on record, as far as that reaches back.
+
+        Raises:
+            InvalidInput: There is no such domain, or no user can be called so.
+        """
+        asked = {
+            "token": token_id,
+            "subject": None if subject is None else self.subject_of(subject),
+            "domain": None if domain is None else self._gate(domain)[0],
+        }
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        return any(
+            all(event[name] == value for name, value in wanted.items())
+            for events, _ in self.journal.read(self.journal.begin())
+            for event in events
+            if event["event_type"] == "gate_token_issued"
+        )
+
+    def subject_of(self, user_id: str) -> str:
+        """
+        The pseudonym of a user.
+
+        Raises:
+            InvalidInput: No user can be called so.
+        """
+        if isinstance(user_id, str) and tokens.is_subject(user_id):
+            return self.pseudonym(user_id)
+        raise InvalidInput(f"not a name of a user: {user_id!r:.80}", hint=REASONS["wrong_user_id"])
+
     # --- below the face ----------------------------------------------------------------------
 
     def _issue(self, claims: Claims, subject: str, key: Ed25519PrivateKey) -> str:
@@ -172,7 +215,7 @@ class Issuing(Signing):
         if len(token) > tokens.LONGEST:
             raise InvalidInput(f"the token would be longer than {tokens.LONGEST:,} characters")
         further = {"flow": claims.flow, "path": claims.path, "once": claims.once}
-        further |= {"parents": list(claims.parents)}
+        further |= {"parents": list(claims.parents), "cell": claims.cell}
         self.record(
             "gate_token_issued",
             domain=claims.domain,
@@ -187,7 +230,7 @@ class Issuing(Signing):
         return token
 
     def _narrowed(
-        self, parent: Claims, flow: str, path: str, life_s: float | None, *, once: bool
+        self, parent: Claims, scope: tuple[str, str, str], life_s: float | None, *, once: bool
     ) -> str:
         if parent.once:
             raise InvalidInput("a token that is good for one use cannot be narrowed")
@@ -197,14 +240,16 @@ class Issuing(Signing):
         left = max(parent.expires - begins, 1)
         life = left if life_s is None else min(_seconds(life_s, math.inf), left)
         key_id, key = self._signer(parent.domain)
+        flow, path, cell = scope
         claims = Claims(
             *(tokens.new_token_id(), parent.domain, parent.subject, parent.issued),
             *(begins, min(begins + life, parent.expires)),
-            flow=_narrower_flow(parent, flow),
+            flow=_narrower("flow", parent.flow, flow),
             path=_narrower_path(parent, path),
             once=once,
             parents=(*parent.parents, parent.token_id),
             key_id=key_id,
+            cell=_narrower("cell", parent.cell, cell),
         )
         return self._issue(claims, self.pseudonym(parent.subject), key)
 
@@ -214,21 +259,19 @@ class Issuing(Signing):
         try:
             claims, _ = self._read(token)
         except BadToken as bad:
-            domain = self._domain_of(token)
-            if domain is None:  # whose gate it was meant for is not known
-                return refused(bad.rule, bad.token_id)
-            return self._deny(domain, ANY, bad, now)
+            return self._deny(self._domain_of(token), ANY, bad, now)
         subject = self.pseudonym(claims.subject)
-        asked = Asked(claims.domain, claims.subject, subject, claims.flow, claims.path)
+        scope = claims.flow, claims.path, claims.cell
+        asked = Asked(claims.domain, claims.subject, subject, *scope)
         if why := refusal(claims, asked, self, self._gate(claims.domain)[1], now):
             return self._deny_read(asked, claims, why, now)
         return claims
 
-    def _domain_of(self, token: object) -> str | None:
+    def _domain_of(self, token: object) -> str:
         """The domain whose key a token claims to be signed with."""
         header = token.partition(".")[0] if isinstance(token, str) else ""
         found = self._public_keys().get(header)
-        return found.domain if found else None
+        return found.domain if found else UNKNOWN
 
     def _revoked_until(self, domain: str, subject: str) -> int:
         """From when on a token can be issued that no revocation meant."""
@@ -254,13 +297,11 @@ class Issuing(Signing):
         return dict(passed)
 
 
-def _checked_user(user_id: str) -> str:
-    if isinstance(user_id, str) and tokens.is_subject(user_id):
-        return user_id
-    raise InvalidInput(f"not a name of a user: {user_id!r:.80}", hint=REASONS["wrong_user_id"])
-
-
-def _check_scope(flow: str, path: str) -> None:
+def _check_scope(flow: str, path: str, cell: str) -> None:
+    if cell and not (isinstance(cell, str) and is_cell(cell)):
+        raise InvalidInput(
+            f"not a name of a cell: {cell!r:.80}", hint="small letters, digits and . _ : -"
+        )
     if flow and not (isinstance(flow, str) and is_flow(flow)):
         raise InvalidInput(
             f"not a name of a flow: {flow!r:.80}", hint="small letters, digits and . _ : / -"
@@ -279,10 +320,10 @@ def _seconds(life_s: float, most: float) -> int:
     return life
 
 
-def _narrower_flow(parent: Claims, flow: str) -> str:
-    if parent.flow and flow not in {"", parent.flow}:
-        raise InvalidInput(f"the token is for the flow {parent.flow!r}, not for {flow!r}")
-    return flow or parent.flow
+def _narrower(what: str, known: str, asked: str) -> str:
+    if known and asked not in {"", known}:
+        raise InvalidInput(f"the token is for the {what} {known!r}, not for {asked!r}")
+    return asked or known
 
 
 def _narrower_path(parent: Claims, path: str) -> str:

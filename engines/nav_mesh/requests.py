@@ -15,8 +15,11 @@ _LONGEST_KEY = 255
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _odd = re.compile(r"[^!-~]|[\\#]")
-# What a path may not have: what some server reads as another path, and the gate does not.
-_dots = re.compile(r"(?:/|%2f|%5c)(?:\.|%2e){1,2}(?:/|%2f|%5c|;|$)", re.IGNORECASE)
+# What a path may not have: what some server reads as another path, and the gate does not, be it
+# after decoding twice (%252e) or in more bytes than it takes (%c0%ae).
+_slash, _dot = r"(?:/|%(?:25)*(?:2f|5c))", r"(?:\.|%(?:25)*2e)"
+_dots = re.compile(rf"{_slash}{_dot}{{1,2}}(?:{_slash}|;|%(?:25)*3b|$)", re.IGNORECASE)
+_overlong = re.compile(r"%(?:25)*(?:c[01]|e0%(?:25)*[89]|f0%(?:25)*8)", re.IGNORECASE)
 
 
 class GateBusy(GateDenied):
@@ -106,8 +109,10 @@ def check_request(request: Request) -> None:
     if request.timeout_s is not None and finite(request.timeout_s, "timeout_s") <= 0:
         raise InvalidInput(f"timeout_s must be above 0, found {request.timeout_s!r}")
     path = request.path.partition("?")[0]
-    if not path.startswith("/") or _odd.search(request.path) or _dots.search(path):
+    ambiguous = _dots.search(path) or _overlong.search(path)
+    if not path.startswith("/") or _odd.search(request.path) or ambiguous:
+        shown = path.partition("#")[0]  # what follows may hold a secret, and this is recorded
         raise InvalidInput(
-            f"not a path: {request.path!r:.200}",
+            f"not a path: {shown!r:.200}",
             hint="it begins with '/', has no '.' or '..' between slashes, and is percent-encoded",
         )

@@ -1,17 +1,21 @@
 """
-What a token can be narrowed to: a flow, and a path with all that lies below it.
+What a token can be narrowed to: a cell, a flow, and a path with all that lies below it.
 
 A path is held against a prefix part by part, and only where it means one thing to everybody: one
-with `..`, an empty part, a backslash or an encoded slash lies below no prefix.
+with `..`, an empty part, a backslash or an encoded slash lies below no prefix, nor one that a
+server might decode twice, in too many bytes, or without what follows a semicolon.
 """
 
 from __future__ import annotations
 
 import re
 
+is_cell = re.compile(r"[a-z0-9._:-]{1,64}").fullmatch
 is_flow = re.compile(r"[a-z0-9._:/-]{1,128}").fullmatch
 _plain = re.compile(r"(/|(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+/?)").fullmatch
-_encoded = re.compile(r"%(?![0-9A-Fa-f]{2})|%(2[eEfF]|5[cC]|[01][0-9A-Fa-f]|7[fF])").search
+_encoded = re.compile(
+    r"%(?![0-9a-f]{2})|%(2[5ef]|3b|5c|[01][0-9a-f]|7f|c[01]|e0%[89]|f0%8)", re.IGNORECASE
+).search
 _LONGEST = 512
 
 
@@ -24,7 +28,8 @@ def is_clear(path: str) -> bool:
     """Whether *path*, without its query, means the same to whoever reads it."""
     if not _plain(path) or _encoded(path):
         return False
-    return not any(part in {".", ".."} for part in path.split("/"))
+    named = [part.partition(";") for part in path.split("/")]
+    return not any(name in {".", ".."} or (more and not name) for name, more, _ in named)
 
 
 def lies_within(path: str, prefix: str) -> bool:

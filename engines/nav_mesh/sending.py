@@ -171,6 +171,7 @@ class Sending(Routing):
             Unreached: No route answered.
         """
         name = domain_name(domain)
+        check_request(request)
         self.refresh()
         if queued_at is not None:
             known = grant or Grant(queued_at, ())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engines.nav_mesh import tokens
 from engines.nav_mesh.deciding import Deciding, Domain
+from engines.nav_mesh.decisions import is_forgotten
 from engines.nav_mesh.keys import KEY_SIZE
 from engines.nav_mesh.rules import LEEWAY_S
 from engines.nav_mesh.state import GateKey
@@ -49,8 +50,14 @@ class Signing(Deciding):
             self._keys.unlock()
 
     def _signer(self, domain: str) -> tuple[str, Ed25519PrivateKey]:
-        """The key in use; a new one where there is none, or its private half is not there."""
+        """
+        The key in use; a new one where there is none, or its private half is not there.
+
+        Or where the clock was set back so far that what the old one signs now would be refused.
+        """
         live = self._live_key(domain)
+        if live and is_forgotten(self.clock(), live, self.forgotten):
+            live = None
         held = self._signers.get(domain)
         if live and held and held[0] == live.key_id:
             return held

@@ -2,12 +2,14 @@
 What the gates know, folded from `gate_log.jsonl`: keys, revocations, what was used, rates, counts.
 
 Subjects stand in it as pseudonyms only.  What has expired is dropped when the next of its kind is
-recorded, so the state stays as large as what is in force.
+recorded, so the state stays as large as what is in force.  Until when that could have mattered is
+kept: a clock that is set back makes nothing good again.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +19,9 @@ from engines.nav_mesh.limits import RateTable
 from engines.nav_mesh.model import ThresholdDomain
 
 ANY = "*"
+UNKNOWN = "unknown"
+"""Where attempts are counted that name no domain: to narrow what none of our keys signed."""
+
 _BREACHES_KEPT = 20
 _SWEEP_EVERY = 256
 
@@ -30,6 +35,7 @@ class GateKey:
         public: 64 hex digits.
         retired: Since when nothing more is signed with it.
         until: When the last token signed with it has expired; None while it is in use.
+        forgotten: What of the state was when it was added: no token of its was meant by that.
     """
 
     key_id: str
@@ -38,6 +44,7 @@ class GateKey:
     added: float
     retired: float | None = None
     until: float | None = None
+    forgotten: float = 0.0
 
 
 @dataclass(slots=True)
@@ -68,9 +75,11 @@ class GateState(Engine):
         self.revoked_ids: dict[str, float] = {}
         self.revoked_before: dict[tuple[str, str], tuple[float, float]] = {}
         self.used: dict[str, float] = {}
+        self.forgotten = 0.0  # what was revoked or used and is not known any more, ended by then
         self.passing = RateTable()
         self.queueing = RateTable()
-        self.counts = {domain.value: GateCounts() for domain in ThresholdDomain}
+        every = (*(domain.value for domain in ThresholdDomain), UNKNOWN)
+        self.counts = {domain: GateCounts() for domain in every}
         self.blocks: dict[tuple[str, str], float] = {}
 
     # --- keys and tokens ---------------------------------------------------------------------
@@ -83,7 +92,9 @@ class GateState(Engine):
         over = [k.key_id for k in self.keys.values() if k.until is not None and k.until <= at]
         for key_id in over:
             del self.keys[key_id]
-        self.keys[event["key"]] = GateKey(event["key"], event["domain"], event["public"], at)
+        self.keys[event["key"]] = GateKey(
+            event["key"], event["domain"], event["public"], at, forgotten=self.forgotten
+        )
 
     def apply_gate_key_retired(self, event: Event) -> None:
         key = self.keys[event["key"]]
@@ -91,6 +102,8 @@ class GateState(Engine):
 
     def apply_gate_revoked(self, event: Event) -> None:
         at = event["timestamp"]
+        self._let_go(at, self.revoked_ids.values())
+        self._let_go(at, (until for _, until in self.revoked_before.values()))
         self.revoked_ids = {one: until for one, until in self.revoked_ids.items() if until > at}
         self.revoked_before = {
             whom: (before, until)
@@ -115,6 +128,7 @@ class GateState(Engine):
         if "once" in event:
             self.used[event["token"]] = event["once"]
             if len(self.used) % _SWEEP_EVERY == 0:
+                self._let_go(at, self.used.values())
                 self.used = {one: until for one, until in self.used.items() if until > at}
         self.count_request(domain, subject, at, 1)
 
@@ -144,6 +158,10 @@ class GateState(Engine):
 
     def apply_gate_released(self, event: Event) -> None:
         self.blocks.pop((event["domain"], event["subject"]), None)
+
+    def _let_go(self, at: float, ends: Iterable[float]) -> None:
+        """Before what has ended by *at* is dropped: keep when the last of it did."""
+        self.forgotten = max([self.forgotten, *(until for until in ends if until <= at)])
 
     # --- what others fold of the same --------------------------------------------------------
 

@@ -7,8 +7,8 @@ parts; a header that is, byte for byte, the one of a key that is known; base64ur
 the signature; and then claims that are exactly those that we write, spelled as we spell them.
 
     {"alg":"EdDSA","kid":"…","typ":"dino-gate+jwt"}
-    {"iss":…,"sub":…,"aud":"dino:info","iat":…,"nbf":…,"exp":…,"jti":…[,"flow":…][,"path":…]
-     [,"once":true][,"parent":"id of the first.id of the next"]}
+    {"iss":…,"sub":…,"aud":"dino:info" or "dino:info/CELL","iat":…,"nbf":…,"exp":…,"jti":…
+     [,"flow":…][,"path":…][,"once":true][,"parent":"id of the first.id of the next"]}
 
 What was narrowed keeps the `iat` of the token that it came from: whoever revokes what was issued
 before some time means that too.
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from engines.nav_mesh.scope import is_flow, is_prefix
+from engines.nav_mesh.scope import is_cell, is_flow, is_prefix
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -69,6 +69,7 @@ class Claims:
 
     Attributes:
         parents: The tokens that it was narrowed from, first one first.
+        cell: The one cell of the domain that it is for; "" is the domain itself.
     """
 
     token_id: str
@@ -82,6 +83,12 @@ class Claims:
     once: bool = False
     parents: tuple[str, ...] = ()
     key_id: str = ""
+    cell: str = ""
+
+    @property
+    def audience(self) -> str:
+        """Whose gate it opens, as it stands in the token."""
+        return f"{AUDIENCE}{self.domain}{self.cell and '/'}{self.cell}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,7 @@ def sign(claims: Claims, issuer: str, key: Ed25519PrivateKey) -> str:
     form: dict[str, Any] = {
         "iss": issuer,
         "sub": claims.subject,
-        "aud": AUDIENCE + claims.domain,
+        "aud": claims.audience,
         "iat": claims.issued,
         "nbf": claims.not_before,
         "exp": claims.expires,
@@ -199,6 +206,7 @@ def _claims(raw: bytes, key: PublicKey, issuer: str | None) -> Claims:
         form.get("once", False),
         tuple(parents.split(".")) if parents else (),
         key.key_id,
+        form["aud"].partition("/")[2],
     )
 
 
@@ -233,7 +241,8 @@ def _wrong_form(form: dict[str, Any]) -> str | None:
 def _wrong_value(form: dict[str, Any], key: PublicKey, issuer: str | None) -> str | None:
     if form["iss"] != issuer:
         return "wrong_issuer"
-    if form["aud"] != AUDIENCE + key.domain:
+    domain, named, cell = form["aud"].partition("/")
+    if domain != AUDIENCE + key.domain or (named and not is_cell(cell)):
         return "wrong_audience"
     if not is_subject(form["sub"]):
         return "wrong_subject"

@@ -124,7 +124,8 @@ def test_when_to_come_again_is_a_number_or_a_date(said: str, seconds: float | No
     "url",
     [
         *("", "x", "ftp://a/b", "http://", "http://a:b", "http:///x", "http://a b", "http://a/\n"),
-        *("http://me:secret@a/", "http://me@a/"),
+        *("http://me:secret@a/", "http://me@a/", "https://me:secret@a:99999/", "me:secret@a"),
+        *("https://me:secret@a/ b", "https://me:secret/2@a/", "https://me:p@secret@[a/"),
     ],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:

@@ -32,8 +32,11 @@ def door(site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     # What hardens a process that holds secrets would harden this one for good.
     monkeypatch.setattr("dino_os.security_gateway.hardening.harden", lambda: None)
 
-    def call(*args: object, given: str = "", code: int | None = 0, name: str = "dino") -> Outcome:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+    def call(
+        *args: object, given: str | bytes = b"", code: int | None = 0, name: str = "dino"
+    ) -> Outcome:
+        given = given.encode() if isinstance(given, str) else given
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
             getattr(commands, name)([str(arg) for arg in args], name)

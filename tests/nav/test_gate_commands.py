@@ -11,6 +11,7 @@ import pytest
 from dino_os.auditing import Auditing
 from dino_os.retention import prune_journal
 from dino_os.workspace import Workspace
+from engines.checks import time_text
 from tests.nav.conftest import Door
 
 
@@ -41,6 +42,10 @@ def test_a_token_is_issued_checked_and_revoked(door: Door, site: Path) -> None:
     assert "wrong_subject" in door("gate", "check", "info", "eve", given=token, code=3).out
     door("gate", "revoke", said["token_id"])
     assert door(*check, given=token, code=3).json["rule"] == "revoked"
+    unknown = [("A" * 22,), ("--subject", "nobody"), ("--subject", "user_001", "--domain", "myth")]
+    for whom in unknown:
+        assert "no such token is on record" in door("gate", "revoke", *whom, code=1).out
+    assert door("gate", "revoke", "--subject", "user_001", "--json").json["on_record"]
     for file in (site / "memory").rglob("*"):
         if file.is_file():
             assert token.split(".")[2].encode() not in file.read_bytes()
@@ -56,6 +61,18 @@ def test_a_token_goes_into_a_file_of_its_owners_alone(door: Door, site: Path) ->
     assert door("gate", "check", "info", "ada", "--token", "ada.token").code == 0
     refused = door("gate", "issue", "info", "ada", "--out", "ada.token", code=2)
     assert "is there already" in refused.err
+    log = (site / "memory" / "gate_log.jsonl").read_bytes()
+    refused = door("gate", "issue", "info", "ada", "--out", "none/ada.token", code=2)
+    assert refused.err.startswith("dino: none/ada.token: no file can be made in none")
+    assert (site / "memory" / "gate_log.jsonl").read_bytes() == log  # no token is live by now
+
+
+def test_a_file_that_holds_no_text_is_no_token(door: Door, site: Path) -> None:
+    (site / "t").write_bytes(bytes(range(256)))
+    (site / "config.yaml").write_text("nav: {domains: {info: {primary: 'http://127.0.0.1:9'}}}\n")
+    assert "malformed" in door("gate", "check", "info", "ada", "--token", "t", code=3).out
+    assert "malformed" in door("gate", "check", "info", "ada", given=b"\xff\xfe.", code=3).out
+    assert "malformed" in door("nav", "send", "info", "GET", "/", "--token", "t", code=3).err
 
 
 def test_a_token_is_narrowed_on_its_way(door: Door) -> None:
@@ -68,6 +85,18 @@ def test_a_token_is_narrowed_on_its_way(door: Door) -> None:
     wider = door("gate", "narrow", "--path", "/", given=child, code=2)
     assert "does not lie below it" in wider.err
     assert door("gate", "narrow", given="rubbish", code=3).err.startswith("dino: the gate refuses")
+    assert "unknown" in door("gate").out
+    assert "malformed" in door("gate", "log", "--denied").out
+    (line,) = door("gate", "log", "--denied", "--json").json["decisions"]
+    assert "not in the record" in door("gate", "explain", line["seq"]).out
+
+
+def test_a_token_is_for_a_cell(door: Door) -> None:
+    token = issued(door, "--cell", "desk")
+    assert door("gate", "check", "info", "user_001", "--cell", "desk", given=token).code == 0
+    assert "wrong_cell" in door("gate", "check", "info", "user_001", given=token, code=3).out
+    child = door("gate", "narrow", "--cell", "desk", given=issued(door)).out.strip()
+    assert door("gate", "check", "info", "user_001", "--cell", "desk", given=child).code == 0
 
 
 def test_a_key_is_rotated_in_the_vault(door: Door, site: Path) -> None:
@@ -138,7 +167,8 @@ def test_what_is_odd_is_shown_and_whom_it_keeps_out(door: Door, site: Path) -> N
     assert "is kept out of info until" in door("nav").out
     assert "may pass again" in door("nav", "release", "info", "user_001").out
     assert "was not kept out" in door("nav", "release", "info", "user_001").out
-    assert door("nav", "block", "info", "user_001", "--for", "1h", "--json").json["blocked"]
+    said = door("nav", "block", "info", "user_001", "--for", "1h").out
+    assert f"is kept out of info until {time_text(nav.clock())[:10]}" in said
     assert len(door("nav", "--json").json["blocked"]) == 1
 
 
@@ -168,6 +198,8 @@ def test_the_metrics_show_how_well_the_gates_hold(door: Door, site: Path) -> Non
         (("gate", "check", "info", "ada", "--token", "no-such-file"), "no-such-file"),
         (("gate", "explain", "0"), "no line 0"),
         (("nav", "block", "info", "ada", "--for", "0s"), "expected a time such as"),
+        (("nav", "block", "info", "ada", "--for", "99999999d"), "at most 100 years"),
+        (("nav", "block", "info", "Ada X", "--for", "1h"), "not a name of a user"),
     ],
 )
 def test_what_cannot_be_done_is_said(door: Door, words: tuple[str, ...], said: str) -> None:

@@ -146,6 +146,18 @@ def test_passes_of_an_outage_become_rarer_until_a_route_is_well(
             {"info": {"primary": "https://a.test"}, "myth": {"primary": "http://A.test/x"}},
             "'a.test' belongs to 'info' and to 'myth'",
         ),
+        (
+            {"wealth": {"hosts": ["*.a.test"]}, "info": {"primary": "https://api.a.test"}},
+            "'api.a.test' belongs to 'wealth' and to 'info'",
+        ),
+        (
+            {"wealth": {"primary": "https://api.a.test"}, "info": {"hosts": ["*.a.test"]}},
+            "'api.a.test' belongs to 'wealth' and to 'info'",
+        ),
+        (
+            {"wealth": {"hosts": ["*.a.test"]}, "info": {"hosts": ["*.b.a.test"]}},
+            "belongs to 'wealth' and to 'info'",
+        ),
     ],
 )
 def test_routes_that_cannot_be_are_told(workspace: Path, nav: object, told: str) -> None:
@@ -154,6 +166,16 @@ def test_routes_that_cannot_be_are_told(workspace: Path, nav: object, told: str)
     with pytest.raises(ConfigError, match=r"nav\.domains") as wrong:
         ways_of(settings, workspace, None)
     assert told in str(wrong.value)
+
+
+def test_hosts_beside_each_other_are_of_several_domains(workspace: Path) -> None:
+    """The domain above its subdomains, and another port of the same host."""
+    wealth = {"hosts": ["*.a.test", "b.test"]}
+    configure(
+        workspace, {"domains": {"wealth": wealth, "info": {"hosts": ["a.test", "b.test:8443"]}}}
+    )
+    settings = Config(workspace / "config.yaml", environ={}).settings.nav
+    assert ways_of(settings, workspace, None).domains.keys() == {"wealth", "info"}
 
 
 def test_without_routes_there_is_nothing_to_carry(workspace: Path) -> None:

@@ -173,9 +173,12 @@ def test_by_rule_somebody_is_kept_out_for_a_while(tmp_path: Path) -> None:
 
 
 def test_nobody_is_kept_out_for_what_others_send_in_his_name(tmp_path: Path) -> None:
+    """Rubbish, or a token of their own that is good."""
     site = Site(tmp_path, Rules(anomalies=AnomalyRule(block_s=120)))
     good = site.nav.issue_token("info", "ada")
+    theirs = site.nav.issue_token("info", "mallory")
     for _ in range(50):
         site.nav.decide("info", good[:-6] + "AAAAAA", "ada")
+        site.nav.decide("info", theirs, "ada")
     assert {one["type"] for one in site.nav.detect_anomalies()} >= {"breach_pattern"}
     assert site.nav.decide("info", good, "ada").allowed

@@ -102,6 +102,8 @@ def test_names_of_users_are_plain(site: Site, user: str) -> None:
         ({"life_s": 0}, "at least 1"),
         ({"life_s": 3601}, "allows tokens of 3600 s"),
         ({"flow": "A b"}, "not a name of a flow"),
+        ({"cell": "a/b"}, "not a name of a cell"),
+        ({"cell": 7}, "not a name of a cell"),
         ({"path": "tides"}, "cannot be|no token can be narrowed"),
         ({"path": "/a/../b"}, "no token can be narrowed"),
         ({"path": "/a?b"}, "no token can be narrowed"),
@@ -150,6 +152,11 @@ def test_only_who_is_admitted_gets_in(tmp_path: Path) -> None:
         *(("/a", "/a/%2e%2e/b", False), ("/a", "/a%2fb", False), ("/a", "/a/b%5cc", False)),
         *(("/a", "/a\\b", False), ("/a", "/a/\u00fc", False), ("/a", "/a/b\n", False)),
         *(("/a", "/a#b", False), ("/a", "/A", False), ("/a", "/a/%zz", False)),
+        *(("/a", "/a/..;/b", False), ("/a", "/a/.;x/b", False), ("/a", "/a/;/b", False)),
+        *(("/a", "/a;v=1/b", False), ("/a", "/a/b;v=1", True), ("/a", "/a/b..;v", True)),
+        *(("/a", "/a/%252e%252e/b", False), ("/a", "/a/..%3b/b", False)),
+        *(("/a", "/a/%c0%ae%c0%ae/b", False), ("/a", "/a/%E0%80%AE/b", False)),
+        *(("/a", "/a/%c3%a9", True), ("/a", "/a/%e0%a4%85", True)),
     ],
 )
 def test_a_path_lies_below_another_part_by_part(
@@ -175,6 +182,30 @@ def test_narrowing_only_ever_narrows(site: Site) -> None:
     site.clock.go(66)
     assert rule(site, child, flow="report", path="/tides/elbe") == "expired"
     assert rule(site, parent, path="/tides") == "ok"
+
+
+def test_a_token_of_a_cell_opens_that_cell_and_nothing_else(site: Site) -> None:
+    """And one of the domain opens no cell, but can be narrowed to one."""
+    domain = site.nav.issue_token("info", "ada")
+    cell = site.nav.issue_token("info", "ada", cell="desk.2", path="/a")
+    assert site.nav.claims_of(cell).audience == "dino:info/desk.2"
+    for nav in (site.nav, site.open()):
+        assert nav.decide("info", cell, "ada", cell="desk.2", path="/a").rule == "ok"
+        assert nav.check("info", cell, "ada", cell="desk.2", path="/b").rule == "wrong_path"
+        for asked in ("", "desk", "desk.22", "DESK.2", None):
+            assert not nav.decide("info", cell, "ada", cell=asked, path="/a").allowed  # type: ignore[arg-type]
+        assert nav.decide("wealth", cell, "ada", cell="desk.2").rule == "wrong_audience"
+        assert nav.decide("info", domain, "ada", cell="desk.2").rule == "wrong_cell"
+    narrowed = site.nav.attenuate(domain, cell="desk.2")
+    assert site.nav.navigate(INFO, narrowed, "ada", cell="desk.2")[0]
+    assert rule(site, narrowed) == "wrong_cell"
+    step = site.nav.attenuate(narrowed, life_s=60)
+    assert site.nav.claims_of(step).cell == "desk.2"
+    with pytest.raises(InvalidInput, match=r"for the cell 'desk\.2'"):
+        site.nav.attenuate(step, cell="desk")
+    events = map(json.loads, site.log.read_text().splitlines())
+    allowed = [event["seq"] for event in events if event["event_type"] == "gate_allowed"]
+    assert all(site.nav.explain(line).agrees for line in allowed)
 
 
 PATHS = st.sampled_from(["", "/", "/a", "/a/b", "/a/b/c", "/ab", "/a/b%20c"])
@@ -234,6 +265,9 @@ def test_what_is_not_good_is_not_narrowed(site: Site) -> None:
     with pytest.raises(GateDenied):
         site.nav.attenuate("nonsense")
     assert site.open().get_status()["gates"]["info"]["breach_attempts"] == 2
+    unknown = site.open().get_status()["gates"]["unknown"]  # that was meant for no gate
+    assert (unknown["breaches_blocked"], unknown["breach_attempts"]) == (1, 1)
+    assert site.nav.get_status()["total_navigations"] == 3
     token = site.nav.issue_token("info", "grace")
     for _ in range(DEEPEST):
         token = site.nav.attenuate(token)
@@ -309,6 +343,29 @@ def test_a_token_for_one_use_is_used_once(site: Site) -> None:
     assert site.open().decide("info", token, "ada").rule == "used"
     site.clock.go(1)
     assert site.open().decide("info", token, "ada").rule == "expired"
+
+
+@pytest.mark.parametrize("theirs", [1, 256])
+def test_a_clock_that_was_ahead_makes_nothing_good_again(site: Site, theirs: int) -> None:
+    """What was forgotten meanwhile is refused all the same; and what is issued then is good."""
+    revoked = site.nav.issue_token("info", "ada")
+    site.nav.revoke(token_id=site.nav.claims_of(revoked).token_id)
+    used = [site.nav.issue_token("info", "ada", single_use=True) for _ in range(theirs - 1)]
+    assert all(rule(site, token) == "ok" for token in used[:200])
+    site.clock.go(60)
+    assert all(rule(site, token) == "ok" for token in used[200:])
+    site.clock.go(86_400)
+    rule(site, site.nav.issue_token("info", "ada", single_use=True))
+    site.nav.revoke(subject="zoe")
+    site.clock.go(-86_400)
+    for nav in (site.nav, site.open()):
+        assert nav.decide("info", revoked, "ada").rule == "clock_set_back"
+        assert {nav.check("info", token, "ada").rule for token in used} <= {"clock_set_back"}
+    for _ in range(2):  # by another key, whose tokens no forgotten revocation can mean
+        fresh = site.nav.issue_token("info", "ada", life_s=9)
+        assert site.open().decide("info", fresh, "ada").rule == "ok"
+        assert site.nav.check("info", site.nav.attenuate(fresh, life_s=2), "ada").allowed
+    assert len(site.nav.keys) == 2
 
 
 # --- keys ---------------------------------------------------------------------------------------

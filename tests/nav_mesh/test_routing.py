@@ -384,16 +384,29 @@ def test_a_queued_request_is_judged_again_when_it_is_sent() -> None:
         *(("GET", path) for path in ("", "a", "/a b", "/a\r\nb", "/a#b", "/ä", "/a\\b")),
         *(("GET", path) for path in ("/..", "/a/../b", "/a/./b", "/a/%2e%2E/b", "/a%2f..%2fb")),
         *(("GET", path) for path in ("/a/..;/b", "/a/..?x", "https://other.test/", "/a/%5c..%5cb")),
+        *(("GET", path) for path in ("/a/..%3b/b", "/a/%252e%252e/b", "/a%25252f..%25252fb")),
+        *(("GET", path) for path in ("/a/%c0%ae%c0%ae/b", "/%e0%80%af", "/a/%25C0%25AE/b")),
     ],
 )
 def test_what_could_be_read_as_another_request_is_not_sent(method: str, path: str) -> None:
     here = site(PRIMARY)
     with pytest.raises(InvalidInput):
         here.send(method, path)
+    with pytest.raises(InvalidInput):  # nor where it came into the queue by another way
+        here.mesh.resend("info", "ada", Request(method, path))
     assert here.network.took == []
 
 
-@pytest.mark.parametrize("path", ["/", "/a/b.c?x=../y", "/a..b/...", "/%C3%A4", "/a//b"])
+@pytest.mark.parametrize("path", ["/a/../b?key=S3CRET", "/a/../b#key=S3CRET", "/a?x=ü&key=S3CRET"])
+def test_what_a_query_holds_is_not_told(path: str) -> None:
+    with pytest.raises(InvalidInput, match="not a path: '/a") as refused:
+        site(PRIMARY).send("GET", path)
+    assert "S3CRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/a/b.c?x=../y", "/a..b/...", "/%C3%A4", "/a//b", "/50%25", "/a;v=1"]
+)
 def test_paths_that_mean_one_thing_are_sent_as_they_are(path: str) -> None:
     here = site(PRIMARY)
     assert here.send("GET", path).status == 200

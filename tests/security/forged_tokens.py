@@ -323,7 +323,13 @@ FORGED: dict[str, tuple[Make, str]] = {
     "once that is one": (saying(once=1), "wrong_types"),
     "another audience": (saying(aud="dino:wealth"), "wrong_audience"),
     "beginning of the audience": (saying(aud="dino:inf"), "wrong_audience"),
-    "audience and more": (saying(aud="dino:info/x"), "wrong_audience"),
+    "audience and more": (saying(aud="dino:info.x"), "wrong_audience"),
+    "audience and a cell": (saying(aud="dino:info/x"), "wrong_cell"),
+    "a cell without a name": (saying(aud="dino:info/"), "wrong_audience"),
+    "a cell in a cell": (saying(aud="dino:info/x/y"), "wrong_audience"),
+    "a cell that leads up": (saying(aud="dino:info/../wealth"), "wrong_audience"),
+    "a cell in other letters": (saying(aud="dino:info/X"), "wrong_audience"),
+    "another domain's cell": (saying(aud="dino:wealth/x"), "wrong_audience"),
     "audience in other letters": (saying(aud="dino:INFO"), "wrong_audience"),
     "another domain's key": (_confused_audience, "wrong_audience"),
     "another domain's token": (_other_domain, "wrong_audience"),
@@ -381,6 +387,7 @@ FORGED: dict[str, tuple[Make, str]] = {
     ),
     "a new token by an old key": (_old_key_new_token, "key_retired"),
     # scope
+    "of a cell": (_narrowed(cell="x"), "wrong_cell"),
     "of another flow": (_narrowed(flow="report"), "wrong_flow"),
     "of another path": (_narrowed(path="/tides"), "wrong_path"),
 }
