@@ -199,7 +199,7 @@ def _show_response(found: Response, *, as_json: bool) -> None:
 
 
 def _show_receipt(found: Receipt, *, as_json: bool) -> None:
-    what = "held: `dino offline release` sends it" if found.held else "sent when a route answers"
+    what = "held: `dino offline queue release` sends it" if found.held else "sent when a route answers"
     document = {
         "queued": found.id,
         "domain": found.domain,
