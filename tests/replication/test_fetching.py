@@ -7,6 +7,7 @@ small_max_request_size_target, max_document_size_target, error_reporting.
 
 from __future__ import annotations
 
+import gzip
 import json
 from base64 import b64encode
 from dataclasses import replace
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from engines.replication import PeerUnreachable, fetching, local, remote
 from engines.replication.multipart import documents_of, parameters
 from tests.replication.couch import mixed
-from tests.replication.kit import QUICK, Pair, everything, put, revision
+from tests.replication.kit import QUICK, Pair, everything, put, rev, revision
 
 SERVERS = {
     "CouchDB 3": {},
@@ -193,6 +194,28 @@ def test_a_revision_that_the_source_lists_and_has_not(
     assert everything(pair.here).keys() > {key for key in there if key[0] != "b"}
 
 
+def test_a_revision_that_is_left_out_of_an_answer_is_asked_for_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the same answer has another of the same document: no leaf is passed over."""
+    put(pair.here, "mine")
+    pair.there.write_revisions([revision("a", 2, "bx"), revision("a", 2, "cx")])
+    whole = pair.there.open_revs
+
+    def one_less(doc_id: str, revs: Any, **more: Any) -> Any:
+        return [] if revs == [rev(2, "b")] else list(whole(doc_id, revs, **more))[-1:]
+
+    pair.couch.parts = False
+    for lacks in (set(), {"_bulk_get"}):
+        pair.couch.lacks = lacks
+        with monkeypatch.context() as patch:
+            patch.setattr(pair.there, "open_revs", one_less)
+            with pytest.raises(PeerUnreachable, match="unanswered"):
+                pair.pull(attempts=1)
+    assert pair.pull().ok
+    assert everything(pair.there).keys() <= everything(pair.here).keys()
+
+
 def _without(open_revs: Any, name: str) -> Any:
     def opened(doc_id: str, revs: Any, **more: Any) -> Any:
         if doc_id == name:
@@ -230,6 +253,30 @@ def test_parts_are_read_as_they_were_written(docs: list[dict[str, Any]], cut: in
         assert plain == [doc.get("_attachments", doc) for doc in docs]
     with pytest.raises(PeerUnreachable):
         documents_of(body[: max(len(body) - 3 - cut, 0)], "multipart/mixed; boundary=outer")
+
+
+def packed(attachment: bytes, length: int) -> bytes:
+    """A document with one attachment, packed with gzip; *length* is what it says of it."""
+    told = {"follows": True, "encoding": "gzip", "length": length, "digest": "md5-x"}
+    doc = json.dumps({"_id": "a", "_rev": "1-a", "_attachments": {"x": told}}).encode()
+    parts = b"--i\r\n\r\n%b\r\n--i\r\nContent-Encoding: gzip\r\n\r\n%b\r\n--i--"
+    head = b'--o\r\nContent-Type: multipart/related; boundary="i"\r\n\r\n'
+    return head + parts % (doc, attachment) + b"\r\n--o--"
+
+
+def test_a_packed_attachment_is_whole_or_not_taken() -> None:
+    """A peer may cut it off, say another length, or pack a bomb."""
+    text = bytes(range(256)) * 99
+    whole = gzip.compress(text)
+    (found,) = documents_of(packed(whole, len(text)), "multipart/mixed; boundary=o")
+    assert found["_attachments"]["x"]["data"] == text
+    for part, length in ((whole[: len(whole) // 2], len(text)), (whole, len(text) - 1)):
+        with pytest.raises(PeerUnreachable):
+            documents_of(packed(part, length), "multipart/mixed; boundary=o")
+    bomb = gzip.compress(bytes(fetching.PARCEL_BYTES + 1), 1)
+    (found,) = documents_of(packed(bomb, 1), "multipart/mixed; boundary=o")
+    assert found["_attachments"]["x"]["stub"] is True  # by its name it is read with an end
+    assert "data" not in found["_attachments"]["x"]
 
 
 def test_parameters_of_a_header() -> None:
