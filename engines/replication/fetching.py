@@ -180,7 +180,7 @@ class Fetching:
             told = told["error"]
         error = self._wire.clean(told.get("error") or "error")
         reason = self._wire.clean(told.get("reason") or error)
-        # What the source lists and does not have will not be there another time either.
+        # What the source lists and does not have is not waited for; the next session asks again.
         refused = error in _REFUSED_READS or error in {"not_found", "missing"}
         return Failure(doc_id, told.get("rev"), error, f"not read: {reason}", refused=refused)
 

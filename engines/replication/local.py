@@ -125,8 +125,12 @@ class LocalPeer:
         if not documents and not local:
             return ()
         # What it does not take today it does not take tomorrow: a body over its limit, no document.
+        # But bytes that were here a moment ago can be sent.
         return [
-            Failure(str(row["id"]), row["rev"], row["error"], row["reason"], refused=True)
+            Failure(
+                *(str(row["id"]), row["rev"], row["error"], row["reason"]),
+                refused=row["error"] != "missing_stub",
+            )
             for row in self.store.write_revisions(documents, local=local)
         ]
 
