@@ -31,6 +31,7 @@ def info(store: DocumentStore, call: Call) -> Answer:
             "compact_running": False,
             "disk_format_version": 8,
             "instance_start_time": "0",
+            "uuid": store.uuid,  # by which who may only read us sees that we were made anew
         }
     )
 

@@ -34,6 +34,7 @@ _VERSION = 1
 _ENTRIES = 50
 _OF_A_SESSION = 10
 _REFUSED = "source_takes_no_record"
+_SOURCE = "source"  # what tells it from another under its name
 _DENIED = "denied"
 _DENIED_MOST = 10_000
 
@@ -68,6 +69,7 @@ class Checkpoints:
         self._alone = options.checkpoints in {"source", "target"}
         self._refused = False
         self._history: list[dict[str, Any]] = []
+        self._about: str | None = None
         self.denied: list[tuple[str, str]] = []
 
     def find(self, verify: Callable[[Peer], None]) -> Seq:
@@ -88,8 +90,8 @@ class Checkpoints:
         self._refused = bool((at_target or {}).get(_REFUSED))
         self._at_source = self._at_source and not self._refused
         if self.alone:
-            # Nothing to compare it with, and no other way to get on.
-            self._history = _history(at_source or at_target)
+            # Nothing to compare it with: what the source says of itself has to do.
+            self._history = self._of_this_source(at_source or at_target)
         else:
             self._history = _common(_history(at_source), _history(at_target))
         self.denied = []
@@ -137,7 +139,23 @@ class Checkpoints:
             "history": self._history,
             **({_DENIED: [list(one) for one in denied]} if denied else {}),
         }
-        return {**record, _REFUSED: True} if self._refused else record
+        return {**record, **self._alone_with()} if self.alone else record
+
+    def _alone_with(self) -> dict[str, Any]:
+        """What a record has besides that no other confirms."""
+        if self._about is None:
+            self._about, _ = self._source.about()
+        return {_SOURCE: self._about, **({_REFUSED: True} if self._refused else {})}
+
+    def _of_this_source(self, record: Document | None) -> list[dict[str, Any]]:
+        """The entries of *record*; none where the source was restored or made anew since."""
+        history = _history(record)
+        self._about, now = self._source.about()
+        if record is None or record.get(_SOURCE, self._about) != self._about:
+            return []
+        reached, head = (_number(seq) for seq in (record.get("source_last_seq"), now))
+        is_back = reached is not None and head is not None and head < reached
+        return [] if is_back else history
 
     @property
     def alone(self) -> bool:
@@ -160,7 +178,7 @@ class Checkpoints:
         if refused:
             self._at_source, self._refused = False, True
             if self._at_target:
-                self._target.put_local(self.id, {**record, _REFUSED: True})
+                self._target.put_local(self.id, {**record, **self._alone_with()})
 
     def _put_at_source(self, record: Document) -> bool:
         """False where it may be read and not written."""
@@ -199,6 +217,12 @@ def _common(mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[di
         if _mark(entry) in known:
             return mine[at:]
     return []
+
+
+def _number(seq: Seq) -> int | None:
+    """How far *seq* is, where it begins with a number, as those of all servers do."""
+    digits = str(seq).partition("-")[0]
+    return int(digits) if digits.isdecimal() else None
 
 
 def _mark(entry: dict[str, Any]) -> tuple[Any, bytes]:

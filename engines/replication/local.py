@@ -43,6 +43,9 @@ class LocalPeer:
     def open(self, *, create: bool = False) -> None:
         """It is there, or it could not have been handed in."""
 
+    def about(self) -> tuple[str, Seq]:
+        return self.store.uuid, self.store.info()["update_seq"]
+
     def is_empty(self) -> bool:
         return self.store.info()["update_seq"] == 0
 

@@ -85,7 +85,7 @@ class RemotePeer:
     def info(self) -> dict[str, Any]:
         """What the server says of the database."""
         found = self._wire.ask("GET", "").json()
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or "update_seq" not in found:
             raise PeerFault(f"{self.name} is no database of the CouchDB protocol")
         return found
 
@@ -100,6 +100,10 @@ class RemotePeer:
                 ) from None
             # Somebody may be faster; it is there then.
             self._empty = self._wire.ask("PUT", "", fine=_IS_THERE_NOW).ok
+
+    def about(self) -> tuple[str, Seq]:
+        told = self.info()
+        return f"{told.get('uuid', '')}/{told.get('instance_start_time', '')}", told["update_seq"]
 
     def is_empty(self) -> bool:
         empty, self._empty = self._empty, False  # true of the moment when it was opened
