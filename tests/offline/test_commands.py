@@ -241,7 +241,7 @@ def test_what_is_read_only_or_not_let_in_is_said(
 def test_an_address_that_is_taken_is_said(dino: Dino, serve: Callable[..., Serving]) -> None:
     serving = serve("--port", "0")
     port = serving.said["url"].rsplit(":", 1)[1].partition("/")[0]
-    assert "cannot listen" in dino("offline", "serve", "--port", port, code=2).err
+    assert "cannot listen" in dino("offline", "serve", "--port", port, code=4).err
 
 
 def test_a_tick_of_the_service_synchronises(
