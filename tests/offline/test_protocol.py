@@ -261,6 +261,22 @@ def test_changes_since_a_place_and_of_some_documents(client: Client) -> None:
     assert [row["id"] for row in newest["results"]] == ["a"]
 
 
+def test_changes_that_a_selector_takes(client: Client) -> None:
+    """Also a page of them: it ends where the last of so many that fit is, or at the end."""
+    for n in range(9):
+        client.ok("PUT", f"/d{n}", {"n": n % 3})
+    wanted = {"selector": {"n": 1}}
+    path = "/_changes?filter=_selector&style=all_docs"
+    found = client.ok("POST", path, wanted)
+    assert [row["id"] for row in found["results"]] == ["d1", "d4", "d7"]
+    assert found["last_seq"] == 9
+    page = client.ok("POST", f"{path}&limit=2", wanted)
+    assert ([row["id"] for row in page["results"]], page["last_seq"]) == (["d1", "d4"], 5)
+    rest = client.ok("POST", f"{path}&limit=2&since=5&feed=longpoll", wanted)
+    assert [row["id"] for row in rest["results"]] == ["d7"]
+    assert client.ask("POST", path, {"selector": 1})[0] == 400
+
+
 def test_a_live_feed_goes_on_with_what_is_written_anywhere(
     client: Client, store: DocumentStore
 ) -> None:

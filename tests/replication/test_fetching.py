@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.replication import PeerUnreachable, fetching, local, remote
+from engines.replication.model import Wanted
 from engines.replication.multipart import documents_of, parameters
 from tests.replication.couch import mixed
 from tests.replication.kit import QUICK, Pair, everything, put, rev, revision
@@ -74,6 +75,15 @@ def test_attachments_go_in_parcels_of_bounded_size(
     assert pair.couch.count("POST /_bulk_docs" if way == "push" else "POST /_bulk_get") in range(
         3, 7
     )
+
+
+def test_large_bodies_count_as_attachments_do(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "PARCEL_BYTES", 4000)
+    put(pair.here, *(f"d{n}" for n in range(70)), text="x" * 900)
+    wanted = [Wanted(one.id, one.revs[0]) for one in pair.here.changes()]
+    parcels = [parcel.documents for parcel in pair.local.read(wanted, lambda _digest: True)]
+    assert max(map(len, parcels)) <= 4
+    assert sum(map(len, parcels)) == 70
 
 
 def test_documents_are_read_as_many_as_may_be_held(
