@@ -4,8 +4,8 @@ Replication with a server of the CouchDB protocol, beside PouchDB's own replicat
     python bench/replication.py [FOLDER]        FOLDER lies on the disk to measure; default: here
 
 The server is PouchDB behind Express, in memory, as the tests have it.  Both replicators have their
-side on the disk: ours SQLite with synchronous FULL, theirs LevelDB as it comes; both take batches
-of the same size, from processes that are warm, in turns.
+side on the disk: ours SQLite with synchronous FULL and the journal that Dino always keeps, theirs
+LevelDB as it comes; both take batches of the same size, from processes that are warm, in turns.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from urllib.request import Request, urlopen
 
 from side_by_side import timed, verdict
 
+from engines.journal import Journal
 from engines.latent_cache import DocumentStore
 from engines.replication import LocalPeer, Options, RemotePeer, replicate, sync
 
@@ -82,7 +83,8 @@ class Bench:
             return url
 
     def store(self) -> DocumentStore:
-        return DocumentStore(self.folder / f"s{next(self.numbers)}.db")
+        name = f"s{next(self.numbers)}"
+        return DocumentStore(self.folder / f"{name}.db", Journal(self.folder / f"{name}.jsonl"))
 
     def fill(self) -> None:
         """The same documents here, there, and at the server."""

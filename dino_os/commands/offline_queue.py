@@ -9,12 +9,14 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
     from engines.latent_cache import OfflineQueue, Queued
 
-_STATES = ("waiting", "held", "dead", "sent")
+_STATES = ("waiting", "held", "dead", "expired", "dropped", "sent")
+_NOT_ARRIVED = ("waiting", "held", "dead", "expired")
 
 
 def _ids(*states: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -31,6 +33,8 @@ def _found(queue: OfflineQueue, states: Sequence[str]) -> list[Queued]:
         "waiting": queue.waiting,
         "held": queue.held,
         "dead": queue.dead,
+        "expired": queue.expired,
+        "dropped": queue.dropped,
         "sent": queue.delivered,
     }
     return [one for state in states for one in looks[state]()]
@@ -57,7 +61,7 @@ def queue(ctx: click.Context, state: str | None, show: int, as_json: bool) -> No
 @pass_workspace
 def list_requests(workspace: Workspace, state: str | None, show: int, as_json: bool) -> None:
     """Show the requests, in the order in which they were queued."""
-    states = (state,) if state else _STATES[:3]
+    states = (state,) if state else _NOT_ARRIVED
     there = workspace.documents_file.exists()
     found = _found(workspace.requests, states) if there else []
     if as_json:
@@ -102,21 +106,26 @@ def _find(queue: OfflineQueue, request: str) -> Queued:
     """The request of that id, or the one whose id begins so."""
     known = _found(queue, _STATES)
     begun = [one for one in known if one.id.startswith(request)]
-    return begun[0] if len(begun) == 1 else queue.find(request)
+    if len(begun) > 1:
+        raise InvalidInput(
+            f"{request!r} begins the ids of {len(begun)} requests",
+            hint=f"give more of it: {', '.join(one.id[:12] for one in begun[:5])}",
+        )
+    return begun[0] if begun else queue.find(request)
 
 
 _verb(
     "retry",
     "Try a request once more that is dead, expired or dropped.",
     "is tried again",
-    ("dead",),
+    ("dead", "expired", "dropped"),
     lambda queue, id_: queue.requeue(id_),
 )
 _verb(
     "drop",
     "Take a request out: it is not to be sent any more.",
     "is dropped",
-    ("waiting", "held", "dead"),
+    ("waiting", "held", "dead", "expired"),
     lambda queue, id_: queue.drop(id_),
 )
 _verb(

@@ -28,9 +28,11 @@ def show_status(found: Mapping[str, Any]) -> None:
         output.say(f"to push     {output.counted(found['to_push'], 'document')}")
     for direction, facts in found["syncs"].items():
         moved = output.counted(facts["docs_written"], "document")
-        output.say(f"last {direction:<6} {facts['at'][:19]}, {moved}")
+        denied = ", ".join(facts.get("denied", ()))
+        told = f"; did not get through: {denied}" if denied else ""
+        output.say(f"last {direction:<6} {facts['at'][:19]}, {moved}{told}")
     for direction, since in found["failing_since"].items():
-        output.say(f"no {direction:<8} since {since[:19]}: the remote is not reached")
+        output.say(f"no {direction:<8} since {since[:19]}: the remote is not reached, or refuses")
     if drill := found["simulation"]:
         what = "proved" if drill["ok"] else "FAILED"
         output.say(

@@ -30,6 +30,7 @@ MOST_BYTES = 64 * 2**20
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _HEADERS = ("accept", "authorization", "content-type", "if-match", "origin", "referer")
 _PREFLIGHT_S = 600
+_SPACES = ("_design/", "_local/")
 _NO_STORE = {"Cache-Control": "must-revalidate"}
 
 Complain = Callable[[str], None]
@@ -130,9 +131,12 @@ def _segments(raw_path: bytes) -> tuple[str, ...]:
     """Each decoded by itself: `%2F` in an id separates nothing."""
     path = raw_path.partition(b"?")[0].strip(b"/")
     try:
-        return tuple(unquote_to_bytes(part).decode() for part in path.split(b"/")) if path else ()
+        found = [unquote_to_bytes(part).decode() for part in path.split(b"/")] if path else []
     except UnicodeDecodeError:
         refuse("the address is not UTF-8")
+    if len(found) > 1 and found[1].startswith(_SPACES):  # the one slash that separates all the same
+        found[1:2] = found[1].split("/", 1)
+    return tuple(found)
 
 
 def _query(query: bytes) -> list[tuple[str, str]]:
@@ -143,9 +147,8 @@ def _query(query: bytes) -> list[tuple[str, str]]:
 
 
 def _response(answer: Answer) -> Response:
-    return Response(
-        answer.body,
-        status_code=answer.status,
-        media_type=answer.kind,
-        headers={**_NO_STORE, **answer.headers},
-    )
+    # As a header, or text would be given a charset that is not its own.
+    headers = {**_NO_STORE, "Content-Type": answer.kind, **answer.headers}
+    if answer.blocks is not None:
+        return StreamingResponse(answer.blocks, status_code=answer.status, headers=headers)
+    return Response(answer.body, status_code=answer.status, headers=headers)

@@ -7,17 +7,18 @@ Each takes the store and the call, and answers as CouchDB does.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dino_os.errors import DinoError
-from dino_os.offline.wire import Answer, Call, objects, refusal_of, refuse, texts
+from dino_os.errors import DinoError, InvalidInput
+from dino_os.offline.wire import Answer, Call, as_json, objects, refusal_of, refuse, texts
 
 if TYPE_CHECKING:
     from engines.latent_cache import DocumentStore
 
 _OF_ONE_CALL = 10_000
+_READ_AT_ONCE = 50
 
 
 def info(store: DocumentStore, call: Call) -> Answer:
@@ -31,6 +32,7 @@ def info(store: DocumentStore, call: Call) -> Answer:
             "compact_running": False,
             "disk_format_version": 8,
             "instance_start_time": "0",
+            "uuid": store.uuid,  # by which who may only read us sees that we were made anew
         }
     )
 
@@ -111,38 +113,63 @@ def bulk_get(store: DocumentStore, call: Call) -> Answer:
     for one in asked:
         if not isinstance(one.get("id"), str) or not isinstance(one.get("rev"), str | None):
             refuse("each of `docs` needs an `id`, and may name a `rev`")
-    # Leaves, which is what is asked for mostly, all at once.
-    named = [(one["id"], one["rev"]) for one in asked if one.get("rev")]
-    leaves = {(doc["_id"], doc["_rev"]): doc for doc in store.read_revisions(named)}
-    return Answer({"results": [_got(store, call, one, leaves) for one in asked]})
+        texts(one.get("atts_since", []), "`atts_since`")
+    wants = _Wants(*(call.flag(name) for name in ("attachments", "latest", "revs")))
+    return Answer(blocks=_bulk(store, wants, asked))
+
+
+class _Wants(NamedTuple):
+    attachments: bool
+    latest: bool
+    revs: bool
+
+
+def _bulk(
+    store: DocumentStore, wants: _Wants, asked: Sequence[Mapping[str, Any]]
+) -> Iterator[bytes]:
+    """The answer, piece by piece: all of it may be more than there is memory."""
+    before = b'{"results":['
+    for at in range(0, len(asked), _READ_AT_ONCE):
+        some = asked[at : at + _READ_AT_ONCE]
+        # Leaves, which is what is asked for mostly, together.
+        named = [(one["id"], one["rev"]) for one in some if one.get("rev")]
+        leaves = {(doc["_id"], doc["_rev"]): doc for doc in store.read_revisions(named)}
+        for one in some:
+            yield before + as_json(_got(store, wants, one, leaves)).strip()
+            before = b","
+    yield b"]}\n" if asked else before + b"]}\n"
 
 
 def _got(
     store: DocumentStore,
-    call: Call,
+    wants: _Wants,
     asked: Mapping[str, Any],
     leaves: Mapping[tuple[str, str | None], dict[str, Any]],
 ) -> dict[str, Any]:
     doc_id, rev = asked["id"], asked.get("rev")
     leaf = leaves.get((doc_id, rev))
-    if leaf is not None and not (call.flag("attachments") and "_attachments" in leaf):
-        return {"id": doc_id, "docs": [_got_one(call, doc_id, dict(leaf))]}
-    found = store.open_revs(
-        doc_id,
-        None if rev is None else [rev],
-        latest=call.flag("latest"),
-        attachments=call.flag("attachments"),
-        atts_since=texts(asked.get("atts_since", []), "`atts_since`"),
-    )
+    if leaf is not None and not (wants.attachments and "_attachments" in leaf):
+        return {"id": doc_id, "docs": [_got_one(wants, doc_id, dict(leaf))]}
+    try:
+        found = store.open_revs(
+            doc_id,
+            None if rev is None else [rev],
+            latest=wants.latest,
+            attachments=wants.attachments,
+            atts_since=asked.get("atts_since", []),
+        )
+    except InvalidInput as error:  # of this one, not of the others
+        told = {"id": doc_id, "rev": rev, "error": "bad_request", "reason": error.message}
+        return {"id": doc_id, "docs": [{"error": told}]}
     if not found:
         found = [{"missing": rev or "undefined"}]
-    return {"id": doc_id, "docs": [_got_one(call, doc_id, doc) for doc in found]}
+    return {"id": doc_id, "docs": [_got_one(wants, doc_id, doc) for doc in found]}
 
 
-def _got_one(call: Call, doc_id: str, doc: dict[str, Any]) -> dict[str, Any]:
+def _got_one(wants: _Wants, doc_id: str, doc: dict[str, Any]) -> dict[str, Any]:
     if (rev := doc.get("missing")) and "_id" not in doc:
         return {"error": {"id": doc_id, "rev": rev, "error": "not_found", "reason": "missing"}}
-    if not call.flag("revs"):
+    if not wants.revs:
         doc.pop("_revisions", None)
     return {"ok": doc}
 

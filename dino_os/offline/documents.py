@@ -7,6 +7,7 @@ Each takes the store and the call, and answers as CouchDB does.
 from __future__ import annotations
 
 import base64
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from engines.latent_cache import Conflict
 if TYPE_CHECKING:
     from engines.latent_cache import DocumentStore
 
+_ANY_KIND = "application/octet-stream"
+_is_kind = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+[ -~]*", re.ASCII).fullmatch
 _DESIGN, _LOCAL = "_design", "_local"
 # What a page of somebody's could do with an attachment that is one too.
 _HARMLESS = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
@@ -120,12 +123,14 @@ def read_attachment(store: DocumentStore, call: Call) -> Answer:
         refuse("Document is missing attachment", HTTPStatus.NOT_FOUND)
     headers = {"ETag": f'"{found["digest"]}"', **_HARMLESS}
     content = store.attachment(found["digest"])
-    return Answer(content=content, kind=found["content_type"], headers=headers)
+    # Whoever wrote it may have called it anything.
+    kind = found["content_type"] if _is_kind(found["content_type"]) else _ANY_KIND
+    return Answer(content=content, kind=kind, headers=headers)
 
 
 def write_attachment(store: DocumentStore, call: Call) -> Answer:
     doc_id, name = name_of(call)
-    kind = call.headers.get("content-type", "application/octet-stream")
+    kind = call.headers.get("content-type", _ANY_KIND)
     doc = _to_change(store, call, doc_id)
     data = base64.b64encode(call.body).decode()
     doc["_attachments"] = {

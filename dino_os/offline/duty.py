@@ -101,7 +101,10 @@ class _Running:
 
     def _note_if_new(self, direction: str, report: Report) -> None:
         before = self._noted.get(direction)
-        moved = before is None or report.docs_written != before.docs_written
+        moved = before is None or (report.docs_written, report.ok) != (
+            before.docs_written,
+            before.ok,
+        )
         if moved or direction in self._log.failing_since:
             self._noted[direction] = report
             self._syncing.note(direction, report, before)

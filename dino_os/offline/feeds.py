@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ _LONGEST_S = 60.0
 _LOOK_S = 0.5
 _OF_A_BLOCK = 1000
 _LIVE = frozenset({"longpoll", "continuous"})
+_FILTERS = ("_doc_ids", "_selector")
+Fits = Callable[[Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Asked:
     since: int
     limit: int | None
     doc_ids: list[str] | None
+    fits: Fits | None
     all_leaves: bool
     descending: bool
     include_docs: bool
@@ -64,6 +67,7 @@ class Asked:
             since=_since(store, call),
             limit=None if limit is None else max(limit, 1),
             doc_ids=_doc_ids(call),
+            fits=_selector(call),
             all_leaves=call.query.get("style") == "all_docs",
             descending=call.flag("descending"),
             include_docs=call.flag("include_docs"),
@@ -100,28 +104,64 @@ def _doc_ids(call: Call) -> list[str] | None:
     body = call.json() if call.method == "POST" and call.body else {}
     named = body.get("doc_ids", call.value("doc_ids"))
     name = call.query.get("filter")
-    if name not in {None, "_doc_ids"}:
-        refuse(f"no filter {name!r} here; there is _doc_ids", HTTPStatus.NOT_FOUND)
-    if name is None:  # as CouchDB: ids count where the filter is named
+    if name not in {None, *_FILTERS}:
+        refuse(f"no filter {name!r} here; there is {' and '.join(_FILTERS)}", HTTPStatus.NOT_FOUND)
+    if name != "_doc_ids":  # as CouchDB: ids count where the filter is named
         return None
     return texts(named, "`doc_ids`")
+
+
+def _selector(call: Call) -> Fits | None:
+    """Which documents a Mango selector takes, where one is named."""
+    if call.query.get("filter") != "_selector":
+        return None
+    from engines.replication import matcher  # noqa: PLC0415
+
+    given = call.json().get("selector")
+    if not isinstance(given, dict):
+        refuse("`selector` must be a JSON object")
+    return matcher(given)
+
+
+def changes(
+    store: DocumentStore, asked: Asked, since: int, limit: int | None
+) -> tuple[list[Change], int]:
+    """At most *limit* of the changes that are wanted, and the place behind them."""
+    newest = int(store.info()["update_seq"])
+    found: list[Change] = []
+    while limit is None or len(found) < limit:
+        most = _OF_A_BLOCK if asked.fits else limit
+        some = store.changes(since, limit=most, doc_ids=asked.doc_ids, all_leaves=asked.all_leaves)
+        for change in some:
+            since = change.seq
+            if fitting := _fitting(store, asked, change):
+                found.append(fitting)
+                if len(found) == limit:
+                    return found, since
+        if most is None or len(some) < most:
+            break
+    return found, max(newest, since)
+
+
+def _fitting(store: DocumentStore, asked: Asked, change: Change) -> Change | None:
+    """*change* with those of its revisions that are wanted; None where none is."""
+    fits = asked.fits
+    if fits is None:
+        return change
+    docs = store.read_revisions([(change.id, rev) for rev in change.revs])
+    revs = tuple(doc["_rev"] for doc in docs if fits(doc))
+    return change._replace(revs=revs) if revs else None
 
 
 def normal(store: DocumentStore, call: Call) -> Answer:
     """GET or POST _changes: those there are."""
     asked = Asked.of(store, call)
     newest = int(store.info()["update_seq"])
-    found = store.changes(
-        asked.since,
-        limit=None if asked.descending else asked.limit,
-        doc_ids=asked.doc_ids,
-        all_leaves=asked.all_leaves,
-    )
+    found, last = changes(store, asked, asked.since, None if asked.descending else asked.limit)
     if asked.descending:
         found = found[::-1][: asked.limit]
+        last = found[-1].seq if len(found) == asked.limit else last
     rows = _rows(store, asked, found)
-    full = asked.limit is not None and len(found) >= asked.limit
-    last = found[-1].seq if full else max(newest, asked.since)
     # At most so many are left: each document stands once, at its latest place.
     return Answer({"results": rows, "last_seq": last, "pending": max(newest - last, 0)})
 
@@ -251,15 +291,8 @@ class LiveFeed:
         """The next changes; the place behind them also where none of them is wanted."""
         limit = _OF_A_BLOCK if self._left is None else min(self._left, _OF_A_BLOCK)
         with told():
-            newest = int(self._store.info()["update_seq"])
-            found = self._store.changes(
-                self._at,
-                limit=limit,
-                doc_ids=self._asked.doc_ids,
-                all_leaves=self._asked.all_leaves,
-            )
+            found, self._at = changes(self._store, self._asked, self._at, limit)
             rows = _rows(self._store, self._asked, found)
-        self._at = found[-1].seq if found else max(newest, self._at)
         if self._left is not None:
             self._left -= len(found)
         return rows

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from dino_os.errors import DinoError, InvalidInput
+from dino_os.errors import DinoError
 from dino_os.offline.guard import LOOPBACK
 from dino_os.offline.protocol import DATABASE, Protocol
 
@@ -55,12 +55,18 @@ def new_password() -> str:
     return secrets.token_urlsafe(24)
 
 
+class NotListening(DinoError):
+    """The address is taken, or none of this machine's."""
+
+    exit_code = 4
+
+
 class ProtocolServer:
     """
     Serves *store* at `url`.
 
     Raises:
-        InvalidInput: The address cannot be listened on.
+        NotListening: The address cannot be listened on.
     """
 
     def __init__(
@@ -166,5 +172,5 @@ def _listening(host: str, port: int) -> socket.socket:
             found.close()
             raise
     except OSError as error:
-        raise InvalidInput(f"{host}:{port}: cannot listen: {error.strerror}") from None
+        raise NotListening(f"{host}:{port}: cannot listen: {error.strerror}") from None
     return found

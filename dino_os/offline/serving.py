@@ -25,7 +25,7 @@ def serve(
         on_start: Told the address, and the password where it was drawn.
 
     Raises:
-        InvalidInput: The address cannot be listened on.
+        NotListening: The address cannot be listened on.
         KeyboardInterrupt: At the end, when all is closed.
     """
     # What comes in here is recorded as a peer's.

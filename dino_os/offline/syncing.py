@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PUSH, PULL = "push", "pull"
 _DIRECTIONS = {"both": (PUSH, PULL), PUSH: (PUSH,), PULL: (PULL,)}
 _UNAVAILABLE = 4
+_NAMED = 20
 _COUNTS = ("docs_read", "docs_written", "doc_write_failures", "seconds")
 
 
@@ -63,9 +64,20 @@ class Syncing:
 
         Raises:
             ConfigError: There is no remote.
-            DinoError: It refused us, or there is no such database.
+            DinoError: It refused us, or there is no such database; the other direction is done.
         """
-        return [self._one(direction) for direction in self.directions]
+        from engines.replication import ReplicationError  # noqa: PLC0415
+
+        outcomes, errors = [], []
+        for direction in self.directions:
+            try:
+                outcomes.append(self._one(direction))
+            except ReplicationError as error:
+                self._workspace.offline_log.unreached(direction, self.shown, error.message)
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return outcomes
 
     def _one(self, direction: str) -> dict[str, Any]:
         from engines.replication import replicate  # noqa: PLC0415
@@ -103,13 +115,15 @@ class Syncing:
             name: getattr(report, name) - (getattr(before, name) if before else 0)
             for name in _COUNTS
         }
-        facts |= {"ok": report.ok, "end_last_seq": report.end_last_seq}
+        denied = list(dict.fromkeys(failure.id for failure in report.errors))
+        facts |= {"ok": report.ok, "end_last_seq": report.end_last_seq, "denied": denied[:_NAMED]}
         self._workspace.offline_log.synced(direction, self.shown, **facts)
         return facts
 
     def settle(self, direction: str, report: Report) -> None:
-        """What was pushed waits no more."""
-        if direction == PUSH and report.ok:
+        """What was pushed to the remote that the settings name waits no more."""
+        configured = self.url == self._workspace.config.settings.cache.remote
+        if direction == PUSH and report.ok and configured:
             self._workspace.cache.mark_synced(int(report.end_last_seq))
 
     def here(self) -> LocalPeer:

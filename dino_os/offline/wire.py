@@ -57,13 +57,19 @@ def refuse(reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> NoReturn
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: a JSON document, or *content* of some *kind* where it is an attachment."""
+    """
+    What goes back: a JSON document, or *content* of some *kind* where it is an attachment.
+
+    Attributes:
+        blocks: The document piece by piece, where it is more than should be held at once.
+    """
 
     document: Any = None
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
     kind: str = _JSON_KIND
+    blocks: Iterator[bytes] | None = None
 
     @property
     def body(self) -> bytes:

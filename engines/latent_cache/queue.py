@@ -301,6 +301,13 @@ class OfflineQueue:
         """The last that were sent, latest first."""
         return self._all("state = 'sent' AND live IS NULL ORDER BY ended DESC, n DESC", limit)
 
+    def expired(self) -> list[Queued]:
+        """Those whose time was up before they were sent."""
+        return self._all("state = 'expired' AND live IS NULL ORDER BY n")
+
+    def dropped(self) -> list[Queued]:
+        return self._all("state = 'dropped' AND live IS NULL ORDER BY n")
+
     def status(self) -> dict[str, Any]:
         """How many there are in each state, and how long the oldest has waited."""
         with self._store.reading() as db:

@@ -7,7 +7,8 @@ one: a database that was restored from a backup, copied or made anew does not kn
 place, and the newest that both know is gone back to.
 
     {"_id": "_local/9f2c…", "replication_id_version": 1, "session_id": "…", "source_last_seq": …,
-     "history": [{"session_id": "…", "recorded_seq": …, "docs_written": …, …}, …]}   newest first
+     "history": [{"session_id": "…", "recorded_seq": …, "docs_written": …, …}, …],   newest first
+     "denied": [["id", "rev"], …]}             before that place, and tried again by every session
 
 A session writes an entry each time, not one for all: so a crash between the two ends costs no more
 than what was done since the last record at both.
@@ -17,7 +18,7 @@ Source: docs.couchdb.org, "Replication protocol": generate replication id, find 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from email.utils import formatdate
 from hashlib import sha256
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 import orjson
 
 from engines.replication.coding import encode
-from engines.replication.errors import PeerRefused
+from engines.replication.errors import PeerFault, PeerRefused
 from engines.replication.model import START, Document, Options, Peer, Report, Seq
 from engines.replication.pipeline import Ahead
 
@@ -33,6 +34,9 @@ _VERSION = 1
 _ENTRIES = 50
 _OF_A_SESSION = 10
 _REFUSED = "source_takes_no_record"
+_SOURCE = "source"  # what tells it from another under its name
+_DENIED = "denied"
+_DENIED_MOST = 10_000
 
 
 def replication_id(source: Peer, target: Peer, options: Options) -> str:
@@ -65,10 +69,14 @@ class Checkpoints:
         self._alone = options.checkpoints in {"source", "target"}
         self._refused = False
         self._history: list[dict[str, Any]] = []
+        self._about: str | None = None
+        self.denied: list[tuple[str, str]] = []
 
     def find(self, verify: Callable[[Peer], None]) -> Seq:
         """
         The newest place that both ends know; the beginning where there is none.
+
+        `denied` has the revisions before it that did not get through.
 
         Args:
             verify: Called with a peer that has no record: is it there at all?
@@ -81,15 +89,35 @@ class Checkpoints:
             verify(self._target)
         self._refused = bool((at_target or {}).get(_REFUSED))
         self._at_source = self._at_source and not self._refused
-        if self._alone or self._refused:
-            # Nothing to compare it with, and no other way to get on.
-            self._history = _history(at_source or at_target)
+        if self.alone:
+            # Nothing to compare it with: what the source says of itself has to do.
+            self._history = self._of_this_source(at_source or at_target)
         else:
             self._history = _common(_history(at_source), _history(at_target))
-        return self._history[0]["recorded_seq"] if self._history else START
+        self.denied = []
+        if not self._history:
+            return START
+        # An end that was restored from a backup may lack what got through at last.
+        self.denied = list(dict.fromkeys([*_denied(at_source), *_denied(at_target)]))
+        return self._history[0]["recorded_seq"]
 
-    def record(self, report: Report, now: float) -> Document:
-        """The record of what *report* says."""
+    def record(
+        self, report: Report, now: float, denied: Sequence[tuple[str, str]] = ()
+    ) -> Document:
+        """
+        The record of what *report* says.
+
+        Args:
+            denied: Revisions before that place which did not get through.
+
+        Raises:
+            PeerFault: They are more than a record can hold: the place stays where it is.
+        """
+        if len(denied) > _DENIED_MOST:
+            raise PeerFault(
+                f"more than {_DENIED_MOST:,} documents did not get through to {self._target.name}",
+                hint="the first of them say why; when that is mended, it goes on from here",
+            )
         entry = {
             "session_id": report.session_id,
             "start_time": formatdate(report.start_time, usegmt=True),
@@ -109,8 +137,30 @@ class Checkpoints:
             "session_id": report.session_id,
             "source_last_seq": report.end_last_seq,
             "history": self._history,
+            **({_DENIED: [list(one) for one in denied]} if denied else {}),
         }
-        return {**record, _REFUSED: True} if self._refused else record
+        return {**record, **self._alone_with()} if self.alone else record
+
+    def _alone_with(self) -> dict[str, Any]:
+        """What a record has besides that no other confirms."""
+        if self._about is None:
+            self._about, _ = self._source.about()
+        return {_SOURCE: self._about, **({_REFUSED: True} if self._refused else {})}
+
+    def _of_this_source(self, record: Document | None) -> list[dict[str, Any]]:
+        """The entries of *record*; none where the source was restored or made anew since."""
+        history = _history(record)
+        self._about, now = self._source.about()
+        if record is None or record.get(_SOURCE, self._about) != self._about:
+            return []
+        reached, head = (_number(seq) for seq in (record.get("source_last_seq"), now))
+        is_back = reached is not None and head is not None and head < reached
+        return [] if is_back else history
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one record only, which counts as soon as it is written."""
+        return self._alone or self._refused
 
     def local(self, record: Document) -> dict[str, Document]:
         """What the target puts in the transaction of the documents; empty where it cannot."""
@@ -128,7 +178,7 @@ class Checkpoints:
         if refused:
             self._at_source, self._refused = False, True
             if self._at_target:
-                self._target.put_local(self.id, {**record, _REFUSED: True})
+                self._target.put_local(self.id, {**record, **self._alone_with()})
 
     def _put_at_source(self, record: Document) -> bool:
         """False where it may be read and not written."""
@@ -154,6 +204,12 @@ def _history(record: Document | None) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict) and "recorded_seq" in one]
 
 
+def _denied(record: Document | None) -> Iterator[tuple[str, str]]:
+    for one in (record or {}).get(_DENIED) or ():
+        name, rev = one
+        yield str(name), str(rev)
+
+
 def _common(mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The entries of *mine* from the newest one on that is also in *theirs*."""
     known = {_mark(one) for one in theirs}
@@ -161,6 +217,12 @@ def _common(mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[di
         if _mark(entry) in known:
             return mine[at:]
     return []
+
+
+def _number(seq: Seq) -> int | None:
+    """How far *seq* is, where it begins with a number, as those of all servers do."""
+    digits = str(seq).partition("-")[0]
+    return int(digits) if digits.isdecimal() else None
 
 
 def _mark(entry: dict[str, Any]) -> tuple[Any, bytes]:

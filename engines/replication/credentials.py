@@ -20,11 +20,14 @@ class Basic:
     password: str = field(repr=False)
 
     def headers(self) -> dict[str, str]:
-        pair = b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
-        return {"Authorization": f"Basic {pair}"}
+        return {"Authorization": f"Basic {self._pair}"}
 
     def secrets(self) -> tuple[str, ...]:
-        return (self.password,)
+        return (self._pair, self.password)
+
+    @property
+    def _pair(self) -> str:
+        return b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ is asked for the open revisions of each document, and answers in JSON or in MIME
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -93,10 +94,10 @@ class Fetching:
             if one := told.get("ok"):
                 documents[one["_id"], one["_rev"]] = one
             else:
-                failures.append(_failed(name, told))
-        answered = {name for name, _ in rows}
-        failures += [_unanswered(one) for one in wanted if one.id not in answered]
-        return [_with_history(one) for one in documents.values()], failures
+                failures.append(self._failed(name, told))
+        found = [_with_history(one) for one in documents.values()]
+        counted = Counter(name for name, _ in rows)
+        return found, failures + _left_out(wanted, counted, found, failures)
 
     # --- attachments -------------------------------------------------------------------------
 
@@ -155,19 +156,33 @@ class Fetching:
         documents: list[Document] = []
         failures: list[Failure] = []
         size = 0
-        for name, some in revs.items():
-            for at in range(0, len(some), _REVS_AT_ONCE):
-                answer = self._open_revs(name, some[at : at + _REVS_AT_ONCE])
+        for name, all_of_it in revs.items():
+            for at in range(0, len(all_of_it), _REVS_AT_ONCE):
+                some = all_of_it[at : at + _REVS_AT_ONCE]
+                answer = self._open_revs(name, some)
                 size += len(answer.body)
-                for found in _opened(answer):
-                    if "_id" in found:
-                        documents.append(_with_history(found))
-                    else:
-                        failures.append(_failed(name, {"error": "missing", **found}))
+                rows = _opened(answer)
+                found = [_with_history(row) for row in rows if "_id" in row]
+                gone = [{"error": "missing", **row} for row in rows if "_id" not in row]
+                failed = [self._failed(name, told) for told in gone]
+                asked = [Wanted(name, rev) for rev in some]
+                documents += found
+                failures += failed
+                failures += _left_out(asked, Counter({name: len(rows)}), found, failed)
             if size > PARCEL_BYTES:
                 yield self._filled(documents, has, failures)
                 documents, failures, size = [], [], 0
         yield self._filled(documents, has, failures)
+
+    def _failed(self, doc_id: str, told: dict[str, Any]) -> Failure:
+        """A row without a document, in CouchDB's words or PouchDB's."""
+        if isinstance(told.get("error"), dict):
+            told = told["error"]
+        error = self._wire.clean(told.get("error") or "error")
+        reason = self._wire.clean(told.get("reason") or error)
+        # What the source lists and does not have is not waited for; the next session asks again.
+        refused = error in _REFUSED_READS or error in {"not_found", "missing"}
+        return Failure(doc_id, told.get("rev"), error, f"not read: {reason}", refused=refused)
 
     def _open_revs(self, doc_id: str, revs: Sequence[str]) -> Answer:
         path = doc_path(doc_id) + query(revs=True, latest=True, open_revs=list(revs))
@@ -212,24 +227,35 @@ def _with_history(document: Document) -> Document:
     return document
 
 
-def _failed(doc_id: str, told: dict[str, Any]) -> Failure:
-    """A row without a document, in CouchDB's words or PouchDB's."""
-    if isinstance(told.get("error"), dict):
-        told = told["error"]
-    error = str(told.get("error") or "error")
-    # What the source lists and does not have will not be there another time either.
-    refused = error in _REFUSED_READS or error in {"not_found", "missing"}
-    return Failure(
-        *(doc_id, told.get("rev"), error),
-        f"not read: {str(told.get('reason') or error)[:200]}",
-        refused=refused,
-    )
-
-
 def _unreadable(doc_id: str, rev: str, error: ReplicationError) -> Failure:
     """It is larger than may be held here, or its attachment is not there: nor will it be."""
     return Failure(doc_id, rev, error.code, f"not read: {error.message}", refused=True)
 
 
-def _unanswered(one: Wanted) -> Failure:
-    return Failure(one.id, one.rev, "unanswered", "not read: the source left it out", refused=False)
+def _left_out(
+    wanted: Sequence[Wanted],
+    rows: Counter[str],
+    documents: Sequence[Document],
+    failures: Sequence[Failure],
+) -> list[Failure]:
+    """
+    Those of *wanted* that nothing answers: no row of their own, and no newer revision.
+
+    Args:
+        rows: How many answers there are to each id; one to each revision will do.
+    """
+    asked = Counter(one.id for one in wanted)
+    short = {name for name, count in asked.items() if rows[name] < count}
+    if not short:
+        return []
+    known = {(one.id, one.rev) for one in failures}
+    for document in documents:
+        if (name := document["_id"]) in short:
+            start, ids = document["_revisions"]["start"], document["_revisions"]["ids"]
+            known.update((name, f"{start - back}-{id_}") for back, id_ in enumerate(ids))
+    reason = "not read: the source left it out"
+    return [
+        Failure(one.id, one.rev, "unanswered", reason, refused=False)
+        for one in wanted
+        if one.id in short and not known & {(one.id, one.rev), (one.id, None)}
+    ]

@@ -61,6 +61,8 @@ class Ledger:
         self._saving: tuple[Ahead[None], Report] | None = None
         self._count: Counter[str] = Counter()
         self._errors: dict[tuple[str, str | None], Failure] = {}
+        self._recorded_denied: list[tuple[str, str]] = []
+        self._refusals: set[tuple[str, str | None]] = set()
 
     def begin(self) -> None:
         """The time counts from now."""
@@ -72,8 +74,10 @@ class Ledger:
         if not self.found:
             self._start, self.found = self.reached, True
         self._unrecorded = False
-        # What failed and may not fail this time.
-        self._errors = {mark: one for mark, one in self._errors.items() if one.refused}
+        # What failed behind that place is come to again.
+        before = self._errors
+        self._errors = {mark: before.get(mark) or _denied(*mark) for mark in self.records.denied}
+        self._recorded_denied = self._denied
 
     @property
     def report(self) -> Report:
@@ -88,8 +92,20 @@ class Ledger:
             seconds=time.monotonic() - tick,
             retries=self.retries,
             errors=tuple(self._errors.values())[:ERRORS_KEPT],
+            doc_write_failures=len(self._refusals),
             **self._count,
         )
+
+    @property
+    def _denied(self) -> list[tuple[str, str]]:
+        return [(name, rev) for name, rev in self._errors if rev is not None]
+
+    def again(self) -> Page | None:
+        """What did not get through before the place that was reached, as a page of changes."""
+        rows: dict[str, list[str]] = {}
+        for name, rev in self._denied:
+            rows.setdefault(name, []).append(rev)
+        return Page(list(rows.items()), self.reached, last=False) if rows else None
 
     # --- counting ----------------------------------------------------------------------------
 
@@ -103,25 +119,33 @@ class Ledger:
 
     def written(self, documents: int, failures: Sequence[Failure]) -> None:
         self._count["docs_written"] += documents - len(failures)
-        self._count["doc_write_failures"] += sum(one.refused for one in failures)
+        self._refusals |= {(one.id, one.rev) for one in failures if one.refused}
         self._note(failures)
 
     def _note(self, failures: Sequence[Failure]) -> None:
         for failure in failures:
             self._errors[failure.id, failure.rev] = failure
 
+    def through(self, page: Page, failures: Sequence[Failure]) -> None:
+        """All of *page* was tried: of its documents *failures* are what did not get through."""
+        if self._errors:
+            names = {name for name, _ in page.rows}
+            kept = {mark: one for mark, one in self._errors.items() if mark[0] not in names}
+            self._errors = kept | {(one.id, one.rev): one for one in failures}
+
     # --- recording ---------------------------------------------------------------------------
 
     def record_with(self, page: Page, coming: int) -> Document | None:
         """The record to put with the last *coming* documents of *page*, if it is time for one."""
-        if not (self._target.writes_with_local and self._is_due(page)):
+        if self.records.alone or not (self._target.writes_with_local and self._is_due(page)):
             return None
         return self._record(page.last_seq, coming)
 
     def reach(self, page: Page, record: Document | None) -> None:
         """All of *page* is at the target; so is *record*, if there is one."""
         due = self._is_due(page)
-        self._unrecorded = self._unrecorded or self._moves(page)
+        changed = self._denied != self._recorded_denied
+        self._unrecorded = self._unrecorded or self._moves(page) or changed
         self.reached = page.last_seq
         if record is not None:
             self._save(record)
@@ -150,7 +174,8 @@ class Ledger:
         """The record of having got to *seq*, once *coming* documents are written with it."""
         written = self._count["docs_written"] + coming
         report = replace(self.report, end_last_seq=seq, docs_written=written)
-        return self.records.record(report, self._clock())
+        self._recorded_denied = self._denied
+        return self.records.record(report, self._clock(), self._recorded_denied)
 
     def _save(self, record: Document) -> None:
         """Begin to put *record* where it is not yet; what comes next need not wait for that."""
@@ -172,3 +197,7 @@ class Ledger:
             """Until it is done; or raises what kept it."""
         if self._on_progress:
             self._on_progress(saving[1])
+
+
+def _denied(doc_id: str, rev: str) -> Failure:
+    return Failure(doc_id, rev, "denied", "it did not get through before", refused=True)

@@ -7,6 +7,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import InvalidInput
+from engines.replication.coding import encode
 from engines.replication.model import (
     PARCEL_BYTES,
     START,
@@ -23,7 +24,7 @@ from engines.replication.selector import matcher
 if TYPE_CHECKING:
     from engines.latent_cache import DocumentStore
 
-_AT_ONCE = 250  # documents read in one go
+_FIRST, _AT_ONCE = 16, 256  # documents read in one go: at first, and where they are small
 _LOOK_S = 0.5  # so often somebody who waits looks whether he shall stop
 
 
@@ -42,6 +43,9 @@ class LocalPeer:
 
     def open(self, *, create: bool = False) -> None:
         """It is there, or it could not have been handed in."""
+
+    def about(self) -> tuple[str, Seq]:
+        return self.store.uuid, self.store.info()["update_seq"]
 
     def is_empty(self) -> bool:
         return self.store.info()["update_seq"] == 0
@@ -95,17 +99,25 @@ class LocalPeer:
         return dict(self.store.revs_diff(asked))
 
     def read(self, wanted: Sequence[Wanted], has: Callable[[str], bool]) -> Iterator[Parcel]:
-        for at in range(0, len(wanted), _AT_ONCE):
-            some = [(one.id, one.rev) for one in wanted[at : at + _AT_ONCE]]
+        at, count = 0, _FIRST
+        while at < len(wanted):
+            some = [(one.id, one.rev) for one in wanted[at : at + count]]
             # What was replaced meanwhile is left out: the feed of changes has what came instead.
-            yield from self._parcels(self.store.read_revisions(some), has)
+            documents = self.store.read_revisions(some)
+            sizes = [len(encode(document)) for document in documents]
+            yield from self._parcels(documents, sizes, has)
+            at += count
+            # As many as fit, without knowing beforehand how large they are.
+            count = min(count * 2, _AT_ONCE) if sum(sizes) < PARCEL_BYTES // 2 else _FIRST
 
-    def _parcels(self, documents: list[Document], has: Callable[[str], bool]) -> Iterator[Parcel]:
+    def _parcels(
+        self, documents: list[Document], sizes: list[int], has: Callable[[str], bool]
+    ) -> Iterator[Parcel]:
         size, parcel = 0, list[Document]()
-        for document in documents:
+        for document, body in zip(documents, sizes, strict=True):
             stubs = document.get("_attachments", {}).values()
             wanted = [stub for stub in stubs if not has(stub["digest"])]
-            length = sum(stub["length"] for stub in wanted)
+            length = body + sum(stub["length"] for stub in wanted)
             if parcel and size + length > PARCEL_BYTES:
                 yield Parcel(parcel)
                 size, parcel = 0, []
@@ -125,8 +137,12 @@ class LocalPeer:
         if not documents and not local:
             return ()
         # What it does not take today it does not take tomorrow: a body over its limit, no document.
+        # But bytes that were here a moment ago can be sent.
         return [
-            Failure(str(row["id"]), row["rev"], row["error"], row["reason"], refused=True)
+            Failure(
+                *(str(row["id"]), row["rev"], row["error"], row["reason"]),
+                refused=row["error"] != "missing_stub",
+            )
             for row in self.store.write_revisions(documents, local=local)
         ]
 

@@ -218,6 +218,9 @@ class Peer(Protocol):
             PeerMissing: It is not, and *create* is not given.
         """
 
+    def about(self) -> tuple[str, Seq]:
+        """What tells it from another in its place, if it says so; and its last sequence."""
+
     def is_empty(self) -> bool:
         """Whether there was never anything in it, as far as that costs nothing to say."""
 

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 
 from engines.replication.coding import decode
 from engines.replication.errors import PeerFault, PeerUnreachable
+from engines.replication.model import PARCEL_BYTES
 
 _PARAMETER = re.compile(r';\s*([\w*!#$&+.^`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))')
 Headers = dict[str, str]
@@ -52,9 +53,15 @@ def _document(headers: Headers, content: bytes) -> dict[str, Any]:
         attachment = document["_attachments"].get(_file_name(told) or name)
         if attachment is None or not attachment.pop("follows", None):
             raise PeerFault("a part belongs to no attachment of its document")
-        attachment["data"] = _unpacked(told, data)
         attachment.pop("encoding", None)
         attachment.pop("encoded_length", None)
+        unpacked = _unpacked(told, data)
+        if unpacked is None:
+            attachment["stub"] = True  # it is asked for by its name then, and read in pieces
+        elif len(unpacked) != attachment.get("length", len(unpacked)):
+            raise PeerUnreachable("an attachment is not as long as its document says")
+        else:
+            attachment["data"] = unpacked
     if any(told.get("follows") for told in _attachments(document).values()):
         raise PeerUnreachable("the peer's answer ends before its last attachment")
     return document
@@ -75,14 +82,20 @@ def _json(content: bytes) -> dict[str, Any]:
     return found
 
 
-def _unpacked(headers: Headers, data: bytes) -> bytes:
+def _unpacked(headers: Headers, data: bytes) -> bytes | None:
+    """The attachment; None where it unpacks to more than may be held along with others."""
     if headers.get("content-encoding") != "gzip":
         return data
     unpacking = zlib.decompressobj(wbits=31)
     try:
-        return unpacking.decompress(data, 1 << 30)
+        found = unpacking.decompress(data, PARCEL_BYTES + 1)
     except zlib.error:
         raise PeerFault("an attachment that should be packed with gzip is not") from None
+    if len(found) > PARCEL_BYTES:
+        return None
+    if not unpacking.eof:
+        raise PeerUnreachable("the peer's answer ends in the middle of an attachment")
+    return found
 
 
 def _file_name(headers: Headers) -> str | None:

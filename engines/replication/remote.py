@@ -85,7 +85,7 @@ class RemotePeer:
     def info(self) -> dict[str, Any]:
         """What the server says of the database."""
         found = self._wire.ask("GET", "").json()
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or "update_seq" not in found:
             raise PeerFault(f"{self.name} is no database of the CouchDB protocol")
         return found
 
@@ -100,6 +100,10 @@ class RemotePeer:
                 ) from None
             # Somebody may be faster; it is there then.
             self._empty = self._wire.ask("PUT", "", fine=_IS_THERE_NOW).ok
+
+    def about(self) -> tuple[str, Seq]:
+        told = self.info()
+        return f"{told.get('uuid', '')}/{told.get('instance_start_time', '')}", told["update_seq"]
 
     def is_empty(self) -> bool:
         empty, self._empty = self._empty, False  # true of the moment when it was opened
@@ -124,7 +128,9 @@ class RemotePeer:
             last = len(rows) < given["limit"] and not (rows and found.get("pending"))
             return Page(rows, found["last_seq"], last, documents)
         except (KeyError, TypeError):
-            raise PeerFault(f"{self.name}: these are no changes: {str(found)[:80]}") from None
+            raise PeerFault(
+                f"{self.name}: these are no changes: {self._wire.clean(found)[:80]}"
+            ) from None
 
     def wait(self, since: Seq, choice: Choice, heartbeat_s: float, stopped: Event) -> bool:
         method, path, body = _changes_request(
@@ -178,11 +184,19 @@ class RemotePeer:
             return [Failure(one["_id"], one["_rev"], "too_large", error.message, refused=True)]
         if not isinstance(rows, list):
             raise PeerFault(f"{self.name}: _bulk_docs was answered with no list")
-        return [_failure(row) for row in rows if row.get("error")]
+        return [self._failure(row) for row in rows if row.get("error")]
 
     def _write_halves(self, documents: Sequence[Document]) -> Sequence[Failure]:
         half = len(documents) // 2
         return [*self.write(documents[:half], {}), *self.write(documents[half:], {})]
+
+    def _failure(self, row: dict[str, Any]) -> Failure:
+        """What it says of a document that it did not take, in CouchDB's words or PouchDB's."""
+        said = row["error"] if isinstance(row["error"], str) else row.get("name", "error")
+        error = self._wire.clean(said)
+        reason = self._wire.clean(row.get("reason") or row.get("message") or "")
+        refused = error in _REFUSALS or row.get("status") in _REFUSING_STATUSES
+        return Failure(str(row.get("id")), row.get("rev"), error, reason, refused=refused)
 
     # --- what is not replicated --------------------------------------------------------------
 
@@ -256,11 +270,3 @@ def _inline(document: Document) -> Document:
         for name, one in given.items()
     }
     return {**document, "_attachments": told}
-
-
-def _failure(row: dict[str, Any]) -> Failure:
-    """What a server says of a document that it did not take, in CouchDB's words or PouchDB's."""
-    error = row["error"] if isinstance(row["error"], str) else row.get("name", "error")
-    reason = str(row.get("reason") or row.get("message") or "")
-    refused = error in _REFUSALS or row.get("status") in _REFUSING_STATUSES
-    return Failure(str(row.get("id")), row.get("rev"), str(error), reason[:200], refused=refused)

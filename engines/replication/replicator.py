@@ -15,7 +15,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from engines.replication.errors import (
@@ -95,6 +96,7 @@ class Replicator:
         self._backoff = Backoff(self.options.backoff_s, random)
         self._all_new = False
         self._blank = False
+        self._again: Page | None = None
 
     def run(self) -> Report:
         """
@@ -144,6 +146,7 @@ class Replicator:
         self.state = "starting"
         self._ledger.find(self._open)
         self._all_new = self._blank = self.target.is_empty()
+        self._again = self._ledger.again()
         pages = self._pages(self._ledger.reached)
         idle_s = self._ledger.idle_s if self.options.continuous else None
         loads = Ahead(self._loads(pages), idle_s=idle_s)
@@ -190,6 +193,8 @@ class Replicator:
     def _pages(self, since: Seq) -> Iterator[Page]:
         """The changes of the source behind *since*, until there are no more or for ever."""
         choice = self.options.choice
+        if self._again:
+            yield self._again
         while not self._stopped.is_set():
             self.state = "replicating"
             page = self.source.changes(since, self._size.now, choice, documents=self._all_new)
@@ -257,45 +262,70 @@ class Replicator:
             yield from self.source.read(rest, self.target.has_attachment)
 
     def _write_all(self, loads: Iterator[_Load | None]) -> None:
-        held_up: list[Failure] = []
+        failures: list[Failure] = []
         for load in loads:
             if load is None:
                 self._ledger.record_now()
                 continue
-            record = self._write(load, held_up)
+            record = self._write(load, failures)
             if load.last:
-                if held_up:
+                page = load.lot.page
+                if self._held_up(page, failures):
                     # The others of the page are through; all of it is asked about again.
-                    raise _failed(held_up)
-                self._ledger.reach(load.lot.page, record)
-                self._went_well(load.lot)
+                    raise _failed([one for one in failures if not one.refused])
+                self._ledger.through(page, failures)
+                self._ledger.reach(page, record)
+                if page is not self._again:
+                    self._went_well(load.lot)
+                failures = []
 
-    def _write(self, load: _Load, held_up: list[Failure]) -> Document | None:
+    def _held_up(self, page: Page, failures: Sequence[Failure]) -> bool:
+        """Whether to stay here: something may get through at once, and was not tried often."""
+        tried_enough = self._backoff.failures + 1 >= self.options.attempts
+        passing = any(not one.refused for one in failures)
+        return passing and not tried_enough and page is not self._again
+
+    def _write(self, load: _Load, failures: list[Failure]) -> Document | None:
         """
         Write a parcel; the record of its place, where that went with it.
 
         Args:
-            held_up: Gets what failed and may not fail another time.
+            failures: Gets what failed of it.
         """
         documents, ledger = load.parcel.documents, self._ledger
-        ledger.read(len(documents), load.parcel.failures)
-        held_up += [one for one in load.parcel.failures if not one.refused]
+        unread = _named(load.parcel.failures, [(one.id, one.rev) for one in load.lot.wanted])
+        ledger.read(len(documents), unread)
+        failures += unread
         record = None
         if load.last:
             ledger.checked(load.lot.checked, len(load.lot.wanted))
-            if not held_up:
+            if not failures:
                 record = ledger.record_with(load.lot.page, len(documents))
         local = ledger.records.local(record) if record else {}
-        failures = self.target.write(documents, local) if documents or local else ()
-        ledger.written(len(documents), failures)
-        held_up += [one for one in failures if not one.refused]
-        return record
+        told = self.target.write(documents, local) if documents or local else ()
+        unwritten = _named(told, [(one["_id"], one["_rev"]) for one in documents])
+        ledger.written(len(documents), unwritten)
+        failures += unwritten
+        # It went along before anybody knew of these; what the source has not got does not count.
+        return None if unwritten else record
 
     def _went_well(self, lot: _Lot) -> None:
         self._size.went_well()
         # What was known already is no progress for one that has so many attempts.
         if lot.wanted or self.options.continuous:
             self._backoff.went_well()
+
+
+def _named(failures: Sequence[Failure], asked: Sequence[tuple[str, str]]) -> list[Failure]:
+    """*failures* with their revisions, also where a server does not name them."""
+    found = []
+    for one in failures:
+        if one.rev is None:
+            of_it = [mark for mark in asked if mark[0] == one.id] or asked
+            found += [replace(one, id=name, rev=rev) for name, rev in of_it]
+        else:
+            found.append(one)
+    return found
 
 
 def _failed(failures: list[Failure]) -> DocumentsFailed:

@@ -31,6 +31,7 @@ _TOO_LARGE = frozenset({413, 414, 431})
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS = range(300, 400)
 _LONGEST_WAIT_S = 300.0
+_OF_A_REASON = 200
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -103,7 +104,7 @@ class Wire:
         """
         said = answer.said()
         words = [said[key] for key in ("error", "reason") if isinstance(said.get(key), str)]
-        what = self._clean(": ".join(words)[:200]) or "no reason given"
+        what = self.clean(": ".join(words)) or "no reason given"
         bare = path.partition("?")[0]
         text = f"{self.address}: {method} {bare or '/'} was answered {answer.status} ({what})"
         status = answer.status
@@ -118,6 +119,14 @@ class Wire:
         if status in _REDIRECTS:
             raise PeerFault(text, hint="redirects are not followed: give the address they lead to")
         raise PeerFault(text)
+
+    def clean(self, words: object) -> str:
+        """A peer's words: without what it was told in confidence, and fit for a terminal."""
+        text = str(words)
+        secrets = self._shown.secrets() if self._shown else ()
+        for secret in (*secrets, self._cookie):
+            text = text.replace(secret, "…") if secret else text
+        return "".join(one if one.isprintable() else "�" for one in text[:_OF_A_REASON])
 
     # --- credentials -------------------------------------------------------------------------
 
@@ -179,12 +188,6 @@ class Wire:
         if not cookie.startswith("AuthSession="):
             raise PeerFault(f"{self.address}: the server's _session gave no cookie")
         return cookie
-
-    def _clean(self, text: str) -> str:
-        """A peer's words without what it was told in confidence."""
-        for secret in self._shown.secrets() if self._shown else ():
-            text = text.replace(secret, "…") if secret else text
-        return text
 
 
 def _seconds(retry_after: str | None) -> float | None:

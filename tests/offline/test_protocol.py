@@ -189,6 +189,32 @@ def test_attachments_go_in_and_out_as_they_are(client: Client) -> None:
     assert client.ask("GET", "/a/p/q.bin")[0] == 404
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "text/x\r\nX: y", "läuft/ß→", "", "text"])
+def test_an_attachment_may_be_called_anything(client: Client, kind: str) -> None:
+    """By whoever wrote it; what is none is sent as bytes, and nothing is added to what is one."""
+    told = {"content_type": kind, "data": "aGVsbG8="}
+    client.ok("PUT", "/a", {"_attachments": {"x": told}})
+    status, headers, body = client.raw("GET", "/cache/a/x")
+    shown = kind if kind == "text/plain" else "application/octet-stream"
+    assert (status, headers["content-type"], body) == (200, shown, b"hello")
+    assert "x" not in headers
+
+
+def test_many_documents_come_piece_by_piece(client: Client) -> None:
+    """One that cannot be is its own matter; a design document may be named either way."""
+    asked = [
+        {"id": f"d{n}", "rev": client.ok("PUT", f"/d{n}", {"n": n})["rev"]} for n in range(120)
+    ]
+    asked.insert(60, {"id": "d1", "rev": "no revision"})
+    rows = client.ok("POST", "/_bulk_get?revs=true&attachments=true", {"docs": asked})["results"]
+    assert [row["id"] for row in rows] == [one["id"] for one in asked]
+    assert rows[60]["docs"][0]["error"]["error"] == "bad_request"
+    assert sum("ok" in row["docs"][0] for row in rows) == 120
+    assert client.ok("POST", "/_bulk_get", {"docs": []}) == {"results": []}
+    client.ok("PUT", "/_design%2Ffoo", {"n": 1})
+    assert client.ok("GET", "/_design/foo")["n"] == 1
+
+
 def test_a_stub_without_its_bytes_is_refused(client: Client) -> None:
     stub = {"x": {"stub": True, "digest": "md5-AAAAAAAAAAAAAAAAAAAAAA==", "revpos": 1}}
     status, told = client.ask("PUT", "/a", {"_attachments": stub})
@@ -233,6 +259,22 @@ def test_changes_since_a_place_and_of_some_documents(client: Client) -> None:
     assert [row["id"] for row in some["results"]] == ["c"]
     newest = client.ok("GET", "/_changes?descending=true&limit=1")
     assert [row["id"] for row in newest["results"]] == ["a"]
+
+
+def test_changes_that_a_selector_takes(client: Client) -> None:
+    """Also a page of them: it ends where the last of so many that fit is, or at the end."""
+    for n in range(9):
+        client.ok("PUT", f"/d{n}", {"n": n % 3})
+    wanted = {"selector": {"n": 1}}
+    path = "/_changes?filter=_selector&style=all_docs"
+    found = client.ok("POST", path, wanted)
+    assert [row["id"] for row in found["results"]] == ["d1", "d4", "d7"]
+    assert found["last_seq"] == 9
+    page = client.ok("POST", f"{path}&limit=2", wanted)
+    assert ([row["id"] for row in page["results"]], page["last_seq"]) == (["d1", "d4"], 5)
+    rest = client.ok("POST", f"{path}&limit=2&since=5&feed=longpoll", wanted)
+    assert [row["id"] for row in rest["results"]] == ["d7"]
+    assert client.ask("POST", path, {"selector": 1})[0] == 400
 
 
 def test_a_live_feed_goes_on_with_what_is_written_anywhere(

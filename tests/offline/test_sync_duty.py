@@ -6,14 +6,17 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dino_os.offline.duty import SyncDuty
+from dino_os.offline.status import status_of
+from dino_os.offline.syncing import Syncing
 from dino_os.workspace import Workspace
 from engines.drill import FaultProxy
 from engines.latent_cache import DocumentStore
-from engines.replication import PeerRefused
+from engines.replication import PeerRefused, Report
 from tests.offline.conftest import PASSWORD, Client
 
 
@@ -95,6 +98,38 @@ def test_before_it_leaves_what_there_is_goes_across(site: Site) -> None:
     site.duty.turn()
     site.duty.finish()
     assert set(site.workspace.offline_log.failing_since) == {"push", "pull"}
+
+
+def test_another_remote_has_nothing_to_do_with_what_waits_for_ours(site: Site) -> None:
+    here = site.workspace
+    here.documents.put({"_id": "ours"})
+    report = Report("id", "session", 0.0, end_last_seq=here.documents.info()["update_seq"])
+    Syncing(here, remote="http://127.0.0.1:1/other").settle("push", report)
+    assert [one.key for one in here.cache.queue] == ["ours"]
+    Syncing(here).settle("push", report)
+    assert here.cache.queue == []
+
+
+def test_what_is_refused_is_named_until_it_gets_through(site: Site) -> None:
+    """By every synchronisation, not by the first alone."""
+    here, syncing = site.workspace, Syncing(site.workspace, direction="pull")
+    site.there.put({"_id": "large", "text": "x"})
+    with pytest.MonkeyPatch.context() as patch:
+        write = here.documents.write_revisions
+
+        def refusing(docs: Any, **more: Any) -> Any:
+            failed = [
+                {"id": d["_id"], "rev": d["_rev"], "error": "no", "reason": "no"} for d in docs
+            ]
+            return [*write([], **more), *failed]
+
+        patch.setattr(here.documents, "write_revisions", refusing)
+        for _ in range(2):
+            (outcome,) = syncing.once()
+            assert (outcome["ok"], outcome["denied"]) == (False, ["large"])
+    assert status_of(here)["syncs"]["pull"]["denied"] == ["large"]
+    (outcome,) = syncing.once()
+    assert (outcome["ok"], outcome["denied"], outcome["docs_written"]) == (True, [], 1)
 
 
 def test_without_settings_that_ask_for_it_there_is_nothing_to_do(

@@ -193,7 +193,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def info(self) -> Reply:
         told = self.store.info()
-        return 200, {**told, "db_name": "db", "update_seq": opaque(told["update_seq"])}
+        seq = opaque(told["update_seq"])
+        # As CouchDB tells a database from one that was made under the same name before.
+        return 200, {
+            **told,
+            "db_name": "db",
+            "update_seq": seq,
+            "instance_start_time": self.store.uuid,
+        }
 
     # --- changes -------------------------------------------------------------------------------
 

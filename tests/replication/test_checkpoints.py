@@ -148,6 +148,21 @@ def test_a_source_that_may_only_be_read(pair: Pair) -> None:
     assert pair.same()
 
 
+@pytest.mark.parametrize("how", ["made anew", "restored"])
+def test_a_source_that_may_only_be_read_and_is_another_one_now(pair: Pair, how: str) -> None:
+    """Its places mean something else now: by who it is, or by being behind, that is seen."""
+    put(pair.there, *"abcdef")
+    pair.couch.read_only = True
+    assert pair.pull().docs_written == 6
+    other = pair.couch.databases["db"] = pair.couch.database("other")
+    other.uuid = other.uuid if how == "made anew" else pair.there.uuid
+    put(other, *(f"n{n}" for n in range(20 if how == "made anew" else 5)))
+    assert pair.pull().docs_written == other.info()["doc_count"]
+    put(other, "more")
+    assert (again := pair.pull()).ok
+    assert again.missing_checked == 1
+
+
 def test_progress_is_told_as_it_is_recorded(pair: Pair, way: str) -> None:
     """Type of progress values; notifies with the last sequence."""
     source, _ = pair.ends(way)

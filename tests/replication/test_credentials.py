@@ -6,8 +6,10 @@ CouchDB's titles: unauthorized replication; validation of users.  PouchDB's: #31
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -34,6 +36,7 @@ from engines.replication import (
     Session,
     replicate,
 )
+from engines.replication.connections import Answer
 from tests.replication.couch import running
 from tests.replication.kit import QUICK, Pair, put
 from tests.replication.proxy import Proxy
@@ -102,6 +105,25 @@ def test_the_wrong_ones_do_not_and_are_told_to_nobody(
     texts = [str(error), repr(error), str(error.hint), repr(shown), repr(peer), caplog.text]
     texts += [str(error.report.as_dict()), peer.identity, str(pair.here.changes())]
     assert not any(SECRET in text or "hunter" in text for text in texts)
+
+
+@pytest.mark.parametrize("shown", SHOWN, ids=["basic", "bearer", "cookie"])
+def test_a_peer_that_says_them_back_is_not_repeated(pair: Pair, shown: Any) -> None:
+    """Nor does what it says reach a terminal as anything but text."""
+    peer = RemotePeer(guarded(pair), credentials=shown, http=QUICK)
+    with suppress(ReplicationError):  # the double of a server knows no bearer that is not ASCII
+        peer.info()
+    told = peer._wire._headers("*/*", None)
+    echo = f"{told.get('Authorization')} {told.get('Cookie')} {SECRET} \x1b[31m"
+    said = {"error": "forbidden", "reason": echo, "id": "a"}
+    with pytest.raises(PeerRefused) as caught:
+        peer._wire.raise_for(Answer(403, {}, json.dumps(said).encode()), "GET", "/")
+    reasons = [caught.value.message, peer._failure(said).reason]
+    reasons.append(peer._fetching._failed("a", said).reason)
+    hidden = [SECRET, "\x1b", *(value.split()[-1] for value in told.values() if value in echo)]
+    for reason in reasons:
+        assert not any(one in reason for one in hidden)
+        assert "[31m" in reason
 
 
 def test_passwords_do_not_travel_in_clear() -> None:

@@ -7,6 +7,7 @@ small_max_request_size_target, max_document_size_target, error_reporting.
 
 from __future__ import annotations
 
+import gzip
 import json
 from base64 import b64encode
 from dataclasses import replace
@@ -18,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.replication import PeerUnreachable, fetching, local, remote
+from engines.replication.model import Wanted
 from engines.replication.multipart import documents_of, parameters
 from tests.replication.couch import mixed
-from tests.replication.kit import QUICK, Pair, everything, put, revision
+from tests.replication.kit import QUICK, Pair, everything, put, rev, revision
 
 SERVERS = {
     "CouchDB 3": {},
@@ -75,6 +77,15 @@ def test_attachments_go_in_parcels_of_bounded_size(
     )
 
 
+def test_large_bodies_count_as_attachments_do(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "PARCEL_BYTES", 4000)
+    put(pair.here, *(f"d{n}" for n in range(70)), text="x" * 900)
+    wanted = [Wanted(one.id, one.revs[0]) for one in pair.here.changes()]
+    parcels = [parcel.documents for parcel in pair.local.read(wanted, lambda _digest: True)]
+    assert max(map(len, parcels)) <= 4
+    assert sum(map(len, parcels)) == 70
+
+
 def test_documents_are_read_as_many_as_may_be_held(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,7 +136,8 @@ def test_a_document_that_is_too_large_is_left_and_named(pair: Pair) -> None:
     report = pair.push()
     assert (report.docs_written, report.doc_write_failures, report.ok) == (50, 1, False)
     assert [(one.id, one.error) for one in report.errors] == [("large", "too_large")]
-    assert pair.push().missing_checked == 0  # it is refused, and would be again
+    again = pair.push()  # it is not forgotten, and nothing else is sent again
+    assert (again.missing_checked, again.ok) == (1, False)
 
 
 def test_a_document_that_is_refused_is_left_and_named(pair: Pair, way: str) -> None:
@@ -143,8 +155,28 @@ def test_a_document_that_is_refused_is_left_and_named(pair: Pair, way: str) -> N
     assert not report.ok
     assert {one.id for one in report.errors} == {"b", "d"}
     assert all(one.refused for one in report.errors)
-    again = pair.go(way)
-    assert (again.missing_checked, again.ok) == (0, True)
+    for _ in range(2):  # nor forgotten: as long as they are refused, it is not all well
+        again = pair.go(way)
+        assert (again.missing_checked, again.docs_written) == (len(report.errors), 0)
+        assert not again.ok
+        assert {one.id for one in again.errors} == {"b", "d"}
+    put(source, "d", n=2)
+    pair.couch.refuse = lambda _doc: None
+    pair.here.__dict__.pop("write_revisions", None)
+    assert pair.go(way).ok
+    assert pair.same()
+    assert pair.go(way).missing_checked == 0  # what is through is asked about no more
+
+
+def test_bytes_that_went_meanwhile_are_sent_after_all(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The target had the attachment when it was asked, and not when it was written."""
+    put(pair.there, "a", _attachments={"x": data(b"bytes")})
+    has = [True]
+    monkeypatch.setattr(pair.here, "has_attachment", lambda _digest: has.pop() if has else False)
+    assert pair.pull().ok
+    assert pair.same()
 
 
 def _refusing(store: Any, names: str) -> Any:
@@ -160,22 +192,22 @@ def _refusing(store: Any, names: str) -> Any:
     return refusing
 
 
-def test_a_failure_that_may_pass_holds_the_place(pair: Pair) -> None:
-    """#4963: the others are saved, the sequence stays; tried again it comes through."""
+def test_a_failure_that_may_pass_is_tried_again(pair: Pair) -> None:
+    """#4963: at once, some times; and by every run, until it comes through."""
     put(pair.here, *"abcdef")
     failing = {"c"}
     said = {"error": "internal_server_error", "reason": "boom"}
     pair.couch.refuse = lambda doc: said if doc["_id"] in failing else None
-    with pytest.raises(PeerUnreachable, match="'c' did not get through") as caught:
-        pair.push(batch_size=2, batch_max=2, attempts=2)
-    report = caught.value.report
-    assert report is not None
-    assert (report.docs_written, report.retries, report.doc_write_failures) == (3, 1, 0)
-    assert report.end_last_seq == 2
+    report = pair.push(batch_size=2, batch_max=2, attempts=2)
+    # It was tried twice, and then kept no other from getting through.
+    assert (report.docs_written, report.retries, report.doc_write_failures) == (5, 1, 0)
+    assert [(one.id, one.refused) for one in report.errors] == [("c", False)]
+    assert not report.ok
     failing.clear()
     again = pair.push()
-    assert (again.start_last_seq, again.docs_written, again.ok) == (2, 3, True)
+    assert (again.missing_checked, again.docs_written, again.ok) == (1, 1, True)
     assert pair.same()
+    assert pair.push().missing_checked == 0
 
 
 def test_a_revision_that_the_source_lists_and_has_not(
@@ -191,6 +223,28 @@ def test_a_revision_that_the_source_lists_and_has_not(
         report = pair.pull(checkpoints="none")
         assert {one.id: one.refused for one in report.errors} == {"b": True}
     assert everything(pair.here).keys() > {key for key in there if key[0] != "b"}
+
+
+def test_a_revision_that_is_left_out_of_an_answer_is_asked_for_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the same answer has another of the same document: no leaf is passed over."""
+    put(pair.here, "mine")
+    pair.there.write_revisions([revision("a", 2, "bx"), revision("a", 2, "cx")])
+    whole = pair.there.open_revs
+
+    def one_less(doc_id: str, revs: Any, **more: Any) -> Any:
+        return [] if revs == [rev(2, "b")] else list(whole(doc_id, revs, **more))[-1:]
+
+    pair.couch.parts = False
+    for lacks in (set(), {"_bulk_get"}):
+        pair.couch.lacks = lacks
+        with monkeypatch.context() as patch:
+            patch.setattr(pair.there, "open_revs", one_less)
+            (error,) = pair.pull(attempts=1).errors
+            assert (error.error, error.rev) == ("unanswered", rev(2, "b"))
+    assert pair.pull().ok
+    assert everything(pair.there).keys() <= everything(pair.here).keys()
 
 
 def _without(open_revs: Any, name: str) -> Any:
@@ -230,6 +284,30 @@ def test_parts_are_read_as_they_were_written(docs: list[dict[str, Any]], cut: in
         assert plain == [doc.get("_attachments", doc) for doc in docs]
     with pytest.raises(PeerUnreachable):
         documents_of(body[: max(len(body) - 3 - cut, 0)], "multipart/mixed; boundary=outer")
+
+
+def packed(attachment: bytes, length: int) -> bytes:
+    """A document with one attachment, packed with gzip; *length* is what it says of it."""
+    told = {"follows": True, "encoding": "gzip", "length": length, "digest": "md5-x"}
+    doc = json.dumps({"_id": "a", "_rev": "1-a", "_attachments": {"x": told}}).encode()
+    parts = b"--i\r\n\r\n%b\r\n--i\r\nContent-Encoding: gzip\r\n\r\n%b\r\n--i--"
+    head = b'--o\r\nContent-Type: multipart/related; boundary="i"\r\n\r\n'
+    return head + parts % (doc, attachment) + b"\r\n--o--"
+
+
+def test_a_packed_attachment_is_whole_or_not_taken() -> None:
+    """A peer may cut it off, say another length, or pack a bomb."""
+    text = bytes(range(256)) * 99
+    whole = gzip.compress(text)
+    (found,) = documents_of(packed(whole, len(text)), "multipart/mixed; boundary=o")
+    assert found["_attachments"]["x"]["data"] == text
+    for part, length in ((whole[: len(whole) // 2], len(text)), (whole, len(text) - 1)):
+        with pytest.raises(PeerUnreachable):
+            documents_of(packed(part, length), "multipart/mixed; boundary=o")
+    bomb = gzip.compress(bytes(fetching.PARCEL_BYTES + 1), 1)
+    (found,) = documents_of(packed(bomb, 1), "multipart/mixed; boundary=o")
+    assert found["_attachments"]["x"]["stub"] is True  # by its name it is read with an end
+    assert "data" not in found["_attachments"]["x"]
 
 
 def test_parameters_of_a_header() -> None:

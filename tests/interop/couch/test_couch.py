@@ -141,7 +141,8 @@ def test_documents_that_the_server_refuses(both: Both) -> None:
     report = both.go("push")
     assert (report.docs_written, report.doc_write_failures) == (2, 1)
     assert [(one.id, one.refused) for one in report.errors] == [("b", True)]
-    assert both.go("push").missing_checked == 0
+    again = both.go("push")  # it is not forgotten, and nothing else is asked about
+    assert (again.missing_checked, again.ok) == (1, False)
     assert both.there.leaves().keys() == {"a", "c", "_design/rules"}
 
 
