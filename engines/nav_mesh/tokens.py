@@ -139,7 +139,9 @@ def private_key(raw: bytes) -> Ed25519PrivateKey:
 def new_token_id() -> str:
     import secrets  # noqa: PLC0415  only where a token is made
 
-    return secrets.token_urlsafe(16)
+    while (found := secrets.token_urlsafe(16)).startswith("-"):
+        pass  # on a command line it would be taken for an option
+    return found
 
 
 def sign(claims: Claims, issuer: str, key: Ed25519PrivateKey) -> str:
