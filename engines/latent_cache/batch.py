@@ -175,7 +175,7 @@ class Batch:
     ) -> dict[str, Any]:
         for leaf in known:
             found = orjson.loads(leaf.attachments).get(stub.name) if leaf.attachments else None
-            if found and (stub.digest in {"", found["digest"]} or stub.revpos == found["revpos"]):
+            if found and _names(stub, found):
                 return dict(found)
         query = "SELECT length(data) FROM blobs WHERE digest = ?"
         row = self.db.execute(query, [stub.digest]).fetchone()
@@ -258,6 +258,13 @@ class Batch:
                 pos, hash_, path, deleted, attachments, body = leaf
                 row = (name, pos, hash_, deleted, path, attachments, body)
                 self.db.execute(_PUT_LOSER, row)
+
+
+def _names(stub: Attachment, found: dict[str, Any]) -> bool:
+    """Whether *stub* is the attachment *found*; other leaves may have others with its place."""
+    if stub.digest:
+        return bool(stub.digest == found["digest"])
+    return stub.revpos in {None, found["revpos"]}
 
 
 def fact(rev: str, body: Body, deleted: bool) -> Fact:  # noqa: FBT001  a column
