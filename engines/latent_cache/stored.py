@@ -21,6 +21,11 @@ from engines.latent_cache.records import Records
 from engines.latent_cache.schema import database
 
 _LEAST_REVS = 2
+SPLIT_DUE = (
+    "SELECT id FROM docs WHERE expires > 0 AND losers > 0 AND expires <= ?1 "
+    "UNION ALL SELECT id FROM losers WHERE expires > 0 AND expires <= ?1"
+)
+"""Documents of whose leaves one has expired, so that another may win."""
 
 
 class Stored:
@@ -102,7 +107,14 @@ class Stored:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection; one thread has it at a time."""
         with self._guard, self._errors():
-            yield self._database.connection or self._open()
+            db = self._database.connection or self._open()
+            if (
+                not self._read_only
+                and not db.in_transaction
+                and db.execute(SPLIT_DUE, (self.clock(),)).fetchone()
+            ):
+                self._part()
+            yield db
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -145,6 +157,10 @@ class Stored:
                 self._tidy()
             finally:
                 self._tidying = False
+
+    def _part(self) -> int:
+        """Let what has expired give way to other leaves, before anyone looks."""
+        raise NotImplementedError
 
     def _tidy(self) -> None:
         """What is done now and then, behind a change that stands whatever becomes of this."""
