@@ -102,7 +102,7 @@ class Drill:
                 proxies.append(FaultProxy(("127.0.0.1", far.port), self._fault))
             for proxy in proxies:
                 stack.callback(proxy.close)
-            sending = Sending(queue, proxies[0].port, lambda: self._now)
+            sending = Sending(queue, proxies[0].port, lambda: self._now, service.settle)
             work = Workload(self._seed, here, there, queue, self._operations)
             exchange = self._exchange_of(here, there, far, proxies)
             hours = self._work(work, sending, exchange, proxies, step)
@@ -229,7 +229,7 @@ class Drill:
         weather = [kind for hour in hours for kind in hour.turns]
         fair = {turn for turn, kind in enumerate(weather) if kind == Weather.FAIR.value}
         found: set[object] = set()
-        found |= {edit for edit, turn in work.account.edits.items() if turn not in fair}
+        found |= {edit for edit, told in work.account.edits.items() if told.turn not in fair}
         found |= {key for key, (turn, _, _) in work.account.requests.items() if turn not in fair}
         return found
 
