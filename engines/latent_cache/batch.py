@@ -117,6 +117,11 @@ class Batch:
             if name not in self.docs:
                 self.docs[name] = Found([], False, "", 0, None)  # noqa: FBT003
 
+    def is_synced(self, seq: int | None) -> bool:
+        """Whether what was done up to that place in the feed of changes is known elsewhere."""
+        (synced,) = self.db.execute("SELECT synced_seq FROM counts").fetchone()
+        return seq is not None and synced is not None and seq <= synced
+
     def set(self, name: str, leaves: list[Leaf], *, own: bool) -> None:
         """*name* has these leaves now."""
         found = self.docs[name]

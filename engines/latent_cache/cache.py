@@ -191,11 +191,12 @@ class LatentCache:
         if not self.online:
             return 0
         seq = self.store.info()["update_seq"]
+        waiting = len(self._waiting(seq))  # the exchange may take note of them itself
         if self.remote is not None:
             _exchange(self.store, self.remote)
-        count = self.mark_synced(seq)
+        self.mark_synced(seq)
         self.store.settle()
-        return count
+        return waiting
 
     def mark_synced(self, seq: int) -> int:
         """What was done up to that place in the feed of changes waits no more; how much it was."""
@@ -225,8 +226,15 @@ class LatentCache:
         return [*documents, *(Operation("request", one.id, one.attempts) for one in requests)]
 
     def simulate_offline_period(self, seconds: float) -> bool:
-        """Whether all that is done offline for so long arrives later, once; rehearsed, not here."""
-        from engines.latent_cache.rehearsal import survives  # noqa: PLC0415  for few
+        """
+        Whether all that is done offline for so long arrives later, once.
+
+        Rehearsed with stores of its own, over sockets that are really cut: see `engines.drill`.
+
+        Raises:
+            InvalidInput: It is no time, or longer than a drill can be.
+        """
+        from engines.drill import survives  # noqa: PLC0415  it stands on this
 
         return survives(seconds)
 

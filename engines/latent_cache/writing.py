@@ -268,7 +268,7 @@ def _merged(batch: Batch, draft: Draft) -> None:
         if leaves is None:
             return
         # What was edited here may still be unknown elsewhere, unless the new revision knows it.
-        own = found.own and len(leaves) > 1
+        own = found.own and len(leaves) > 1 and not batch.is_synced(found.seq)
         batch.set(draft.id, leaves, own=own)
     batch.note_leaf(draft.id, new)
 

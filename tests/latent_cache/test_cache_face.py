@@ -158,6 +158,26 @@ def test_a_remote_is_brought_what_waits(cache: LatentCache, stores: Any) -> None
     assert (stats["operations_synced"], stats["operations_queued"]) == (1, 0)
 
 
+def test_a_remote_that_takes_note_itself_changes_no_count(cache: LatentCache, stores: Any) -> None:
+    """As the workspace's does, after the push and before the pull; a conflict waits no more."""
+    there: DocumentStore = stores("there")
+    there.put({"_id": "split", "value": "theirs"})
+
+    def exchange(store: DocumentStore) -> None:
+        for change in store.changes():
+            there.write_revisions(store.open_revs(change.id, None))
+        cache.mark_synced(store.info()["update_seq"])
+        for change in there.changes():
+            store.write_revisions(there.open_revs(change.id, None))
+
+    cache.remote = exchange
+    cache.set("split", "mine")
+    cache.set("mine", 1)
+    assert cache.sync() == 2
+    assert (cache.store.conflicts(), cache.queue, cache.sync()) == (["split"], [], 0)
+    assert cache.get_stats()["operations_synced"] == 2
+
+
 def test_what_a_remote_does_not_take_goes_on_waiting(cache: LatentCache) -> None:
     def unreachable(_: DocumentStore) -> None:
         raise ConnectionError
@@ -207,6 +227,9 @@ def test_being_offline_can_be_rehearsed(cache: LatentCache) -> None:
     cache.set("k", 1)
     assert cache.simulate_offline_period(3600)
     assert (cache.keys(), cache.queue) == (["k"], [])
+    for seconds in (-5, float("nan"), float("inf"), 1e9, "1"):
+        with pytest.raises(InvalidInput, match="seconds"):
+            cache.simulate_offline_period(seconds)
 
 
 def test_looks_are_written_down_now_and_then(tmp_path: Path) -> None:
