@@ -15,7 +15,7 @@ from engines.latent_cache.batch import LAST_SEQ, select
 from engines.latent_cache.errors import Missing
 from engines.latent_cache.revision import parse
 from engines.latent_cache.rows import LOST, SEEN, bare, document, grouped
-from engines.latent_cache.stored import Stored
+from engines.latent_cache.stored import FAILURES, Stored
 from engines.latent_cache.tree import Leaf
 from engines.latent_cache.wire import from_json
 
@@ -84,7 +84,7 @@ class Reading(Stored):
             with self._guard:
                 db = self._database.connection or self._open()
                 row = db.execute(_BODY, (doc_id,)).fetchone()
-        except (sqlite3.Error, OSError) as error:
+        except FAILURES as error:
             raise self._failure(error) from None
         if row is None or row[1]:
             return None

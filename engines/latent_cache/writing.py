@@ -99,7 +99,7 @@ class Writing(Answering):
 
     def discard(self, doc_id: str) -> str:
         """
-        Delete the document, whatever it is now: its winner; the new revision.
+        Delete the document, whatever it is now, its conflicts too; what its winner is then.
 
         Raises:
             Missing: There is none.
@@ -109,9 +109,12 @@ class Writing(Answering):
         with self.changing() as batch:
             batch.load([doc_id])
             found = batch.docs[doc_id]
-            if not found.leaves or found.leaves[0].deleted or found.is_hidden(batch.now):
+            seen = [one for one in found.leaves if not (one.deleted or one.is_hidden(batch.now))]
+            if not seen:
                 raise Missing(doc_id)
-            return edited(batch, Draft.deletion(doc_id, found.leaves[0]), None)
+            for leaf in seen:
+                edited(batch, Draft.deletion(doc_id, leaf), None)
+            return found.leaves[0].rev
 
     def remove(self, doc_id: str, rev: str) -> str:
         """Delete the document; as `put` with `_deleted`."""

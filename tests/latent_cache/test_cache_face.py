@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,48 @@ def test_any_text_is_a_key(stores: Any, key: str) -> None:
 
 @pytest.mark.parametrize("key", ["", None, 1, b"k", "\ud800"])
 def test_what_is_no_key_is_refused(cache: LatentCache, key: Any) -> None:
-    with pytest.raises(InvalidInput):
-        cache.set(key, 1)
+    for use in (lambda: cache.set(key, 1), lambda: cache.get(key), lambda: cache.delete(key)):
+        with pytest.raises(InvalidInput):
+            use()
+
+
+def test_half_a_surrogate_pair_is_no_id(cache: LatentCache) -> None:
+    """As a command line has it that is not UTF-8."""
+    store = cache.store
+    looks = (
+        lambda: cache.keys("\udcff"),
+        lambda: store.get("\udcff"),
+        lambda: store.leaves("\udcff"),
+        lambda: store.resolve("\udcff", "1-a"),
+        lambda: store.purge("\udcff"),
+    )
+    for look in looks:
+        with pytest.raises(InvalidInput, match="text"):
+            look()
+
+
+def test_what_is_deleted_in_conflict_is_gone(cache: LatentCache) -> None:
+    """No other version comes up from below."""
+    cache.set("k", "mine")
+    cache.store.write_revisions([{"_id": "k", "_rev": "1-0", "value": "theirs"}])
+    assert cache.store.conflicts() == ["k"]
+    assert cache.delete("k")
+    assert (cache.get("k"), cache.keys(), cache.store.conflicts()) == (None, [], [])
+    assert [deleted for _, deleted in cache.store.leaves("k")] == [True, True]
+
+
+def test_a_fork_counts_no_look_twice(cache: LatentCache) -> None:
+    cache.set("k", 1)
+    cache.get("k")
+    child = os.fork()
+    if not child:
+        try:
+            cache.get("k")
+            cache.close()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert cache.cache_hits == 2
 
 
 def test_each_method_by_example(cache: LatentCache, clock: Clock) -> None:
