@@ -67,13 +67,15 @@ class DocumentStore(Writing):
             batch.note("document_purged", id=doc_id, rev=found.leaves[0].rev)
         return True
 
-    def compact(self, *, forget_s: float | None = None) -> dict[str, int]:
+    def compact(self, *, forget_s: float | None = None, shrink: bool = True) -> dict[str, int]:
         """
         Give back the room of what is not needed.
 
         Args:
             forget_s: Also forget deletions, and what has expired, where that was so long ago.  Who
                 has not heard of a deletion by then never will, and may bring the document back.
+            shrink: Make the file smaller, for which it is written anew and others wait; else what
+                is free in it is used again.
 
         Returns:
             How many documents were `expired` now, and `forgotten`; how many `attachments` nobody
@@ -86,7 +88,8 @@ class DocumentStore(Writing):
             batch.db.execute(_SWEEP_FEED)
         with self.reading() as db:
             before = _size(db)
-            db.execute("VACUUM")
+            if shrink:
+                db.execute("VACUUM")
             freed = before - _size(db)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return {
