@@ -11,6 +11,7 @@ import click
 from dino_os.commands import offline_shown, options, output
 from dino_os.commands.offline_documents import DOCUMENT_COMMANDS
 from dino_os.commands.offline_queue import queue
+from dino_os.commands.offline_upkeep import UPKEEP_COMMANDS
 from dino_os.commands.workspace import pass_workspace
 from dino_os.workspace import Workspace
 
@@ -198,5 +199,5 @@ def _watched(turns: int) -> contextlib.AbstractContextManager[Callable[[int], No
     return output.progress(turns, "drill")
 
 
-for _command in (queue, *DOCUMENT_COMMANDS):
+for _command in (queue, *DOCUMENT_COMMANDS, *UPKEEP_COMMANDS):
     offline.add_command(_command)

@@ -199,7 +199,8 @@ def _show_response(found: Response, *, as_json: bool) -> None:
 
 
 def _show_receipt(found: Receipt, *, as_json: bool) -> None:
-    what = "held: `dino offline queue release` sends it" if found.held else "sent when a route answers"
+    held = "held: `dino offline queue release` sends it"
+    what = held if found.held else "sent when a route answers"
     document = {
         "queued": found.id,
         "domain": found.domain,

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> list[Duty]:
     """
-    Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, and what waits
-    for the network.
+    Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, what waits
+    for the network, and the documents.
     """
     from dino_os.entities import EntityDuty  # noqa: PLC0415
     from dino_os.nav.duty import ReplayDuty  # noqa: PLC0415
     from dino_os.nav.health import HealthDuty  # noqa: PLC0415
     from dino_os.offline.duty import SyncDuty  # noqa: PLC0415
+    from dino_os.offline.upkeep import UpkeepDuty  # noqa: PLC0415
     from dino_os.orders import OrdersDuty  # noqa: PLC0415
     from dino_os.outbox.duty import DeliveryDuty  # noqa: PLC0415
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
@@ -31,4 +32,5 @@ def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> l
         ReplayDuty(workspace),
         HealthDuty(workspace),
         SyncDuty(workspace),
+        UpkeepDuty(workspace),
     ]

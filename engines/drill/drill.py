@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from engines import checks
 from engines.drill.proof import prove
 from engines.drill.proxy import Fault, FaultProxy
 from engines.drill.result import Hour, Result
@@ -25,9 +26,11 @@ from engines.drill.sending import Sending
 from engines.drill.service import CountingService
 from engines.drill.weather import Forecast, Weather
 from engines.drill.workload import Workload
+from engines.errors import InvalidInput
 from engines.latent_cache import DocumentStore, OfflineQueue
 
 HOUR_S = 3600.0
+LONGEST_S = 1000 * HOUR_S
 TURNS_PER_HOUR = 4
 _FEWEST_TURNS = 48
 _PATIENCE_S = 0.1  # while the network is bad
@@ -102,7 +105,7 @@ class Drill:
                 proxies.append(FaultProxy(("127.0.0.1", far.port), self._fault))
             for proxy in proxies:
                 stack.callback(proxy.close)
-            sending = Sending(queue, proxies[0].port, lambda: self._now)
+            sending = Sending(queue, proxies[0].port, lambda: self._now, service.settle)
             work = Workload(self._seed, here, there, queue, self._operations)
             exchange = self._exchange_of(here, there, far, proxies)
             hours = self._work(work, sending, exchange, proxies, step)
@@ -229,15 +232,22 @@ class Drill:
         weather = [kind for hour in hours for kind in hour.turns]
         fair = {turn for turn, kind in enumerate(weather) if kind == Weather.FAIR.value}
         found: set[object] = set()
-        found |= {edit for edit, turn in work.account.edits.items() if turn not in fair}
+        found |= {edit for edit, told in work.account.edits.items() if told.turn not in fair}
         found |= {key for key, (turn, _, _) in work.account.requests.items() if turn not in fair}
         return found
 
 
 def survives(seconds: float, *, operations: int = 60, seed: int = 0) -> bool:
-    """Whether all that is queued and edited in so long on a bad network arrives, and once."""
+    """
+    Whether all that is queued and edited in so long on a bad network arrives, and once.
+
+    Raises:
+        InvalidInput: *seconds* is no time, or longer than `LONGEST_S`.
+    """
     import tempfile  # noqa: PLC0415
 
+    if checks.at_least(seconds, 0, "seconds") > LONGEST_S:
+        raise InvalidInput(f"seconds must be at most {LONGEST_S:,.0f}, found {seconds!r}")
     with tempfile.TemporaryDirectory(prefix="dino-drill-") as folder:
         hours = max(seconds, 1.0) / HOUR_S
         return Drill(Path(folder), hours=hours, seed=seed, operations=operations).run().ok

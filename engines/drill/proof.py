@@ -1,9 +1,9 @@
 """
 The proof behind a drill: what was acknowledged is held against what there is in the end.
 
-Every edit must stand in the histories of both sides, and no other may; leaves, bodies and
-attachments must be equal.  Every request must have been done by the service once, as it was queued,
-and in its line's order.
+Every edit must stand in the histories of both sides, and no other may; leaves must be equal, their
+bodies and attachments as they were written.  Every request must have been done by the service once,
+as it was queued, in its line's order, and not sent again once its answer had been read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engines.drill.service import CountingService
-from engines.drill.workload import Account
+from engines.drill.workload import Account, digest_of
 from engines.latent_cache import DocumentStore, OfflineQueue
 
 _SHOWN = 20
@@ -26,8 +26,9 @@ class Proof:
     What was found.
 
     Attributes:
-        lost: Edits, as (id, revision), that one side has not, and keys of requests not done.
-        doubled: What was done that nobody asked for, or more than once.
+        lost: Edits, as (id, revision), that one side has not, or not as they were written, and
+            keys of requests not done.
+        doubled: What was done that nobody asked for, or more than once, or sent once too often.
         differing: Ids of documents that are not the same on both sides.
         problems: The same in words, and what else is wrong; the first of them.
         repeated: Requests that arrived again and were recognised by their key.
@@ -76,12 +77,24 @@ def _prove_documents(proof: Proof, account: Account, sides: dict[str, DocumentSt
         for doc_id, rev in sorted(known - account.edits.keys()):
             proof.doubled.add((doc_id, rev))
             proof.tell(f"{doc_id} {rev} is {name}, and nobody made it")
+        _prove_content(proof, account, name, found)
     here, there = leaves.values()
     for doc_id in sorted(here.keys() | there.keys()):
         if here.get(doc_id) != there.get(doc_id):
             proof.differing.add(doc_id)
             told = f"{_revs(here, doc_id)} here, {_revs(there, doc_id)} there"
             proof.tell(f"{doc_id} differs: {told}")
+
+
+def _prove_content(
+    proof: Proof, account: Account, name: str, found: dict[str, list[dict[str, Any]]]
+) -> None:
+    for doc in (doc for docs in found.values() for doc in docs):
+        edit = doc["_id"], doc["_rev"]
+        written = account.edits.get(edit)
+        if written and written.digest != digest_of(doc):
+            proof.lost.add(edit)
+            proof.tell(f"{edit[0]} {edit[1]} is not {name} as it was written")
 
 
 def _leaves(store: DocumentStore) -> dict[str, list[dict[str, Any]]]:
@@ -112,6 +125,9 @@ def _prove_requests(proof: Proof, account: Account, service: CountingService) ->
             proof.tell(f"request {key} was done {done[key]} times")
         elif account.requests[key][1:] != (path, body):
             proof.tell(f"request {key} is not as it was queued")
+    for key in service.late:
+        proof.doubled.add(key)
+        proof.tell(f"request {key} was sent again after its answer")
     proof.repeated = sum(count - 1 for count in service.arrivals.values())
     _prove_order(proof, account, service)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+from itertools import count
 
+from engines.drill.service import ATTEMPT
 from engines.latent_cache import OfflineQueue, Queued
 
 _OWNER = "drill"
@@ -18,12 +20,21 @@ class Sending:
 
     Args:
         clock: Seconds since the epoch, by the drill's clock.
+        settle: Told of each key and attempt that was answered well, once all of it is read.
     """
 
-    def __init__(self, queue: OfflineQueue, port: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        queue: OfflineQueue,
+        port: int,
+        clock: Callable[[], float],
+        settle: Callable[[str, int], None],
+    ) -> None:
         self.queue = queue
         self._port = port
         self._clock = clock
+        self._settle = settle
+        self._attempts = count(1)
 
     @property
     def is_empty(self) -> bool:
@@ -57,13 +68,16 @@ class Sending:
 
     def _post(self, one: Queued, patience_s: float) -> int:
         """The status of the whole answer."""
-        request = one.request
+        request, attempt = one.request, next(self._attempts)
         connection = HTTPConnection("127.0.0.1", self._port, timeout=patience_s)
         try:
-            headers = {**request.headers, "Idempotency-Key": one.idempotency_key}
+            told = {"Idempotency-Key": one.idempotency_key, ATTEMPT: str(attempt)}
+            headers = {**request.headers, **told}
             connection.request(request.method, request.path, request.body, headers)
             answer = connection.getresponse()
             answer.read()
+            if answer.status == HTTPStatus.OK:
+                self._settle(one.idempotency_key, attempt)
             return answer.status
         finally:
             connection.close()

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
+ATTEMPT = "Drill-Attempt"
 _PATIENCE_S = 5.0
 _MOST_BYTES = 2**20
 
@@ -22,11 +23,14 @@ class CountingService:
     Attributes:
         arrivals: Idempotency key → how often a whole request with it arrived.
         effects: What was done, in that order: key, path and body.
+        late: Keys that were sent again although the sender had the whole answer.
     """
 
     def __init__(self) -> None:
         self.arrivals: Counter[str] = Counter()
         self.effects: list[tuple[str, str, bytes]] = []
+        self.late: list[str] = []
+        self._settled: dict[str, int] = {}
         self._guard = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(
@@ -38,9 +42,21 @@ class CountingService:
     def port(self) -> int:
         return int(self._server.server_port)
 
-    def take(self, key: str, path: str, body: bytes) -> bool:
-        """Do what is asked, where it was not done before; whether it was."""
+    def settle(self, key: str, attempt: int) -> None:
+        """The sender has read the whole answer to that attempt: it must send no further one."""
         with self._guard:
+            self._settled.setdefault(key, attempt)
+
+    def take(self, key: str, path: str, body: bytes, attempt: int = 0) -> bool:
+        """
+        Do what is asked, where it was not done before; whether it was.
+
+        Args:
+            attempt: Counts what was sent; one from before may come late, which is the network's.
+        """
+        with self._guard:
+            if attempt > self._settled.get(key, attempt):
+                self.late.append(key)
             self.arrivals[key] += 1
             first = self.arrivals[key] == 1
             if first:
@@ -80,7 +96,8 @@ def _handler(service: CountingService) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(size)
             if len(body) < size:  # cut off on the way: it has not arrived
                 return
-            first = service.take(key, self.path, body)
+            attempt = int(self.headers.get(ATTEMPT) or 0)
+            first = service.take(key, self.path, body, attempt)
             self._answer(HTTPStatus.OK, b'{"done":true}' if first else b'{"done":"before"}')
 
         def _answer(self, status: HTTPStatus, body: bytes) -> None:

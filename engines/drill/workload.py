@@ -8,10 +8,13 @@ afterwards holds both sides against that.
 from __future__ import annotations
 
 import base64
+import json
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 from engines.latent_cache import DocumentStore, Missing, OfflineQueue
 from engines.nav_mesh import Request
@@ -32,18 +35,41 @@ _KINDS = {
 }
 
 
+class Edit(NamedTuple):
+    """
+    An edit that was acknowledged.
+
+    Attributes:
+        turn: In which it was made.
+        digest: Of what was to be written; see `digest_of`.
+    """
+
+    turn: int
+    digest: str
+
+
+def digest_of(doc: Mapping[str, Any]) -> str:
+    """SHA-256 of what a document holds, the bytes of its attachments included."""
+    held = {name: value for name, value in doc.items() if name[:1] != "_"}
+    attached = {
+        name: (told["content_type"], told["data"])
+        for name, told in doc.get("_attachments", {}).items()
+    }
+    return sha256(json.dumps([held, attached], sort_keys=True).encode()).hexdigest()
+
+
 @dataclass
 class Account:
     """
     What was acknowledged.
 
     Attributes:
-        edits: (id, revision) → the number of the turn in which it was made.
+        edits: (id, revision) → when it was made, and of what.
         requests: Idempotency key → (turn, path, body), in the order in which they were queued.
         kinds: How many operations of each kind.
     """
 
-    edits: dict[tuple[str, str], int] = field(default_factory=dict)
+    edits: dict[tuple[str, str], Edit] = field(default_factory=dict)
     requests: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
 
@@ -115,7 +141,7 @@ class Workload:
     def _delete(self, turn: int) -> None:
         store, doc_id = self._side(), self._id()
         if doc := _found(store, doc_id):
-            self._note(doc_id, store.remove(doc_id, doc["_rev"]), turn)
+            self._note({"_id": doc_id}, store.remove(doc_id, doc["_rev"]), turn)
 
     def _attach(self, turn: int) -> None:
         content = self._rng.randbytes(self._rng.randrange(1, _LARGEST_ATTACHMENT))
@@ -140,10 +166,10 @@ class Workload:
         doc = {"_id": doc_id, **body}
         if before:
             doc["_rev"] = before["_rev"]
-        self._note(doc_id, store.put(doc), turn)
+        self._note(doc, store.put(doc), turn)
 
-    def _note(self, doc_id: str, rev: str, turn: int) -> None:
-        self.account.edits.setdefault((doc_id, rev), turn)
+    def _note(self, doc: dict[str, Any], rev: str, turn: int) -> None:
+        self.account.edits.setdefault((doc["_id"], rev), Edit(turn, digest_of(doc)))
 
     def _side(self) -> DocumentStore:
         return self._here if self._rng.random() < 0.65 else self._there  # noqa: PLR2004

@@ -18,14 +18,13 @@ import orjson
 
 from engines.errors import InvalidInput
 from engines.latent_cache.errors import MissingStub
-from engines.latent_cache.tree import Body, Leaf, rank
+from engines.latent_cache.tree import GONE, Body, Leaf, ranked
 from engines.latent_cache.wire import Attachment, stub_of
 
-GONE = -1.0  # expired, and the body has gone
 _AT_ONCE = 500  # parameters that every SQLite takes
-_LEAF = "path, attachments, body"
-_FIND = f"SELECT id, seq, rev, deleted, own, losers, expires, {_LEAF} FROM docs WHERE id IN "  # noqa: S608
-_LOSERS = f"SELECT id, pos, hash, deleted, {_LEAF} FROM losers WHERE id IN "  # noqa: S608
+_LEAF = "path, deleted, attachments, body, expires"
+_FIND = f"SELECT id, seq, rev, own, losers, {_LEAF} FROM docs WHERE id IN "  # noqa: S608
+_LOSERS = f"SELECT id, pos, hash, {_LEAF} FROM losers WHERE id IN "  # noqa: S608
 _COLUMNS = (
     *("seq", "rev", "deleted", "own", "losers", "expires"),
     *("at", "path", "attachments", "body"),
@@ -37,7 +36,7 @@ _PUT = (
 _FEED = "INSERT INTO feed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PENDING = "INSERT INTO pending (behind, token, at, entries) VALUES (?, ?, ?, ?)"
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM feed"
-_PUT_LOSER = "INSERT INTO losers VALUES (?, ?, ?, ?, ?, ?, ?)"
+_PUT_LOSER = f"INSERT INTO losers (id, pos, hash, {_LEAF}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 Entry = tuple[str, dict[str, Any]]
 """An event of the journal that a change is: type and payload."""
 Fact = tuple[str, bool, bytes, int]
@@ -52,7 +51,6 @@ class Found:
 
     Attributes:
         leaves: Winner first; none where there is no such document.
-        expires: When it does; None is never.
         own: Whether it was edited here last.
         was: What it counted as before: "live", "dead", or neither.
         losers: How many rows of losing leaves there were.
@@ -61,7 +59,6 @@ class Found:
     """
 
     leaves: list[Leaf]
-    expires: float | None
     own: bool
     was: str
     losers: int
@@ -70,11 +67,12 @@ class Found:
     changed: bool = False
 
     def is_hidden(self, now: float) -> bool:
-        return self.expires is not None and self.expires <= now
+        """Whether all of it has expired."""
+        return self.leaves[0].is_hidden(now)
 
     @property
     def counts_as(self) -> str:
-        if not self.leaves or self.expires == GONE:
+        if not self.leaves or self.leaves[0].expires == GONE:
             return ""
         return "dead" if self.leaves[0].deleted else "live"
 
@@ -104,28 +102,31 @@ class Batch:
         wanted = [name for name in ids if name not in self.docs]
         split: dict[str, Found] = {}
         for row in select(self.db, _FIND, wanted):
-            name, seq, rev, deleted, own, losers, expires, *rest = row
+            name, seq, rev, own, losers, path, deleted, *rest = row
             pos, _, hash_ = rev.partition("-")
-            leaf = Leaf(int(pos), hash_, rest[0], bool(deleted), rest[1], rest[2])
-            found = self.docs[name] = Found([leaf], expires, bool(own), "", losers, seq)
+            leaf = Leaf(int(pos), hash_, path, bool(deleted), *rest)
+            found = self.docs[name] = Found([leaf], bool(own), "", losers, seq)
             found.was = found.counts_as
             if losers:
                 split[name] = found
-        for name, pos, hash_, deleted, *rest in select(self.db, _LOSERS, list(split)):
-            split[name].leaves.append(Leaf(pos, hash_, rest[0], bool(deleted), rest[1], rest[2]))
+        for name, pos, hash_, path, deleted, *rest in select(self.db, _LOSERS, list(split)):
+            split[name].leaves.append(Leaf(pos, hash_, path, bool(deleted), *rest))
         for found in split.values():
-            found.leaves.sort(key=rank, reverse=True)
+            found.leaves = ranked(found.leaves, self.now)
         for name in wanted:
             if name not in self.docs:
-                self.docs[name] = Found([], None, False, "", 0, None)  # noqa: FBT003
+                self.docs[name] = Found([], False, "", 0, None)  # noqa: FBT003
 
-    def set(self, name: str, leaves: list[Leaf], expires: float | None, *, own: bool) -> None:
-        """*name* has these leaves now, winner first."""
+    def is_synced(self, seq: int | None) -> bool:
+        """Whether what was done up to that place in the feed of changes is known elsewhere."""
+        (synced,) = self.db.execute("SELECT synced_seq FROM counts").fetchone()
+        return seq is not None and synced is not None and seq <= synced
+
+    def set(self, name: str, leaves: list[Leaf], *, own: bool) -> None:
+        """*name* has these leaves now."""
         found = self.docs[name]
         found.own = own
-        # A leaf whose body has gone is known, and not to be seen.
-        found.expires = GONE if leaves[0].body is None else expires
-        found.leaves, found.changed = leaves, True
+        found.leaves, found.changed = ranked(leaves, self.now), True
 
     def drop(self, name: str) -> None:
         """Have no such document any more, without a place in the feed of changes."""
@@ -175,7 +176,7 @@ class Batch:
     ) -> dict[str, Any]:
         for leaf in known:
             found = orjson.loads(leaf.attachments).get(stub.name) if leaf.attachments else None
-            if found and (stub.digest in {"", found["digest"]} or stub.revpos == found["revpos"]):
+            if found and _names(stub, found):
                 return dict(found)
         query = "SELECT length(data) FROM blobs WHERE digest = ?"
         row = self.db.execute(query, [stub.digest]).fetchone()
@@ -225,10 +226,10 @@ class Batch:
     def _rows(self, changed: Sequence[tuple[str, Found]], seq: int) -> Iterator[tuple[Any, ...]]:
         for name, found in changed:
             seq += 1
-            pos, hash_, path, deleted, attachments, body = found.leaves[0]
+            pos, hash_, path, deleted, attachments, body, expires = found.leaves[0]
             losers = len(found.leaves) - 1
             yield (
-                *(name, seq, f"{pos}-{hash_}", deleted, found.own, losers, found.expires),
+                *(name, seq, f"{pos}-{hash_}", deleted, found.own, losers, expires),
                 *(self.now, path, attachments, body),
             )
 
@@ -255,9 +256,14 @@ class Batch:
             if found.losers:
                 self.db.execute("DELETE FROM losers WHERE id = ?", [name])
             for leaf in found.leaves[1:]:
-                pos, hash_, path, deleted, attachments, body = leaf
-                row = (name, pos, hash_, deleted, path, attachments, body)
-                self.db.execute(_PUT_LOSER, row)
+                self.db.execute(_PUT_LOSER, (name, *leaf))
+
+
+def _names(stub: Attachment, found: dict[str, Any]) -> bool:
+    """Whether *stub* is the attachment *found*; other leaves may have others with its place."""
+    if stub.digest:
+        return bool(stub.digest == found["digest"])
+    return stub.revpos in {None, found["revpos"]}
 
 
 def fact(rev: str, body: Body, deleted: bool) -> Fact:  # noqa: FBT001  a column

@@ -104,7 +104,6 @@ class LatentCache:
         self.remote = remote
         self._ttl_s = ttl_s
         self.online = True
-        self._hits = self._misses = 0
 
     def close(self) -> None:
         """Settle the record, and let go of the file; it opens again when it is used."""
@@ -141,17 +140,15 @@ class LatentCache:
     def get(self, key: str) -> Any:
         """The value under *key*; None where there is none, or its time is up."""
         found = self.store.members(_id_of(key))
-        if found is None:
-            self._misses += 1
-        else:
-            self._hits += 1
-        if self._hits + self._misses >= _KEEP_EVERY:
+        looks = self.store.looks
+        looks[found is None] += 1
+        if looks[0] + looks[1] >= _KEEP_EVERY:
             self._keep_looks()
         # A document that somebody else wrote is its own value.
         return found[_VALUE] if found is not None and found.keys() == _ONLY_VALUE else found
 
     def delete(self, key: str) -> bool:
-        """Forget *key*; whether it was there."""
+        """Forget *key*, all its versions where it is in conflict; whether it was there."""
         try:
             self.store.discard(_id_of(key))
         except Missing:
@@ -191,11 +188,12 @@ class LatentCache:
         if not self.online:
             return 0
         seq = self.store.info()["update_seq"]
+        waiting = len(self._waiting(seq))  # the exchange may take note of them itself
         if self.remote is not None:
             _exchange(self.store, self.remote)
-        count = self.mark_synced(seq)
+        self.mark_synced(seq)
         self.store.settle()
-        return count
+        return waiting
 
     def mark_synced(self, seq: int) -> int:
         """What was done up to that place in the feed of changes waits no more; how much it was."""
@@ -225,8 +223,15 @@ class LatentCache:
         return [*documents, *(Operation("request", one.id, one.attempts) for one in requests)]
 
     def simulate_offline_period(self, seconds: float) -> bool:
-        """Whether all that is done offline for so long arrives later, once; rehearsed, not here."""
-        from engines.latent_cache.rehearsal import survives  # noqa: PLC0415  for few
+        """
+        Whether all that is done offline for so long arrives later, once.
+
+        Rehearsed with stores of its own, over sockets that are really cut: see `engines.drill`.
+
+        Raises:
+            InvalidInput: It is no time, or longer than a drill can be.
+        """
+        from engines.drill import survives  # noqa: PLC0415  it stands on this
 
         return survives(seconds)
 
@@ -235,11 +240,11 @@ class LatentCache:
     @property
     def cache_hits(self) -> int:
         """How often something was found, since the cache was made, by whomever."""
-        return self._kept_looks()[0] + self._hits
+        return self._kept_looks()[0] + self.store.looks[0]
 
     @property
     def cache_misses(self) -> int:
-        return self._kept_looks()[1] + self._misses
+        return self._kept_looks()[1] + self.store.looks[1]
 
     def get_stats(self) -> dict[str, Any]:
         """Counts of all there is; looks and operations since the cache was made."""
@@ -279,7 +284,7 @@ class LatentCache:
 
     def _keep_looks(self) -> None:
         """Add them to the file's; no change is lost with them, so they are not synced."""
-        looks, self._hits, self._misses = (self._hits, self._misses), 0, 0
+        looks, self.store.looks = self.store.looks, [0, 0]
         if any(looks):
             with suppress(CacheError):
                 self.store.add_looks(*looks)

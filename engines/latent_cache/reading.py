@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from base64 import b64encode
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -14,13 +15,13 @@ from engines.latent_cache.batch import LAST_SEQ, select
 from engines.latent_cache.errors import Missing
 from engines.latent_cache.revision import parse
 from engines.latent_cache.rows import LOST, SEEN, bare, document, grouped
-from engines.latent_cache.stored import Stored
+from engines.latent_cache.stored import FAILURES, Stored
 from engines.latent_cache.tree import Leaf
 from engines.latent_cache.wire import from_json
 
 _POLL_S = 0.02  # other processes tell us nothing
 _ONE = "SELECT rev, deleted, losers, path, attachments, body, expires FROM docs WHERE id = ?"
-_BODY = "SELECT body, deleted, expires FROM docs WHERE id = ?"
+_BODY = "SELECT body, deleted, expires, losers FROM docs WHERE id = ?"
 
 
 class Reading(Stored):
@@ -83,11 +84,20 @@ class Reading(Stored):
             with self._guard:
                 db = self._database.connection or self._open()
                 row = db.execute(_BODY, (doc_id,)).fetchone()
-        except (sqlite3.Error, OSError) as error:
+        except FAILURES as error:
             raise self._failure(error) from None
-        if row is None or row[1] or (row[2] is not None and row[2] <= self.clock()):
+        if row is None or row[1]:
             return None
+        if row[2] is not None and row[2] <= self.clock():
+            # Another leaf may take its place.
+            return self._other_members(doc_id) if row[3] and row[2] > 0 else None
         return orjson.loads(row[0]) if type(row[0]) is bytes else from_json(row[0])
+
+    def _other_members(self, doc_id: str) -> Any:
+        with suppress(Missing):
+            doc = self.get(doc_id)
+            return {name: value for name, value in doc.items() if name[:1] != "_"}
+        return None
 
     def leaves(self, doc_id: str) -> list[tuple[str, bool]]:
         """Every leaf and whether it is a deletion, winner first."""
@@ -162,8 +172,9 @@ class Reading(Stored):
     def conflicts(self) -> list[str]:
         """The documents with more than one leaf that is no deletion."""
         query = (
-            "SELECT DISTINCT id FROM losers JOIN docs USING (id) "  # noqa: S608  constants
-            f"WHERE NOT losers.deleted AND losers.body IS NOT NULL AND {SEEN} ORDER BY id"
+            "SELECT DISTINCT id FROM losers JOIN docs USING (id) "
+            "WHERE NOT losers.deleted AND losers.body IS NOT NULL "
+            "AND (docs.expires IS NULL OR docs.expires > ?) ORDER BY id"
         )
         with self.reading() as db:
             return [name for (name,) in db.execute(query, [self.clock()])]

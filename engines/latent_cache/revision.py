@@ -22,6 +22,7 @@ from typing import Any
 
 from engines.errors import InvalidInput
 
+# One digit more than is taken from elsewhere: edits of what was taken have names, too.
 _is_rev = re.compile(r"([1-9][0-9]{0,14})-([^\x00-\x1f]{1,256})").fullmatch
 _HEX = 32
 _START = b"\x83l\x00\x00\x00\x05"  # version, a list of five

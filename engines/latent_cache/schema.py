@@ -18,8 +18,8 @@ def _first_tables(db: sqlite3.Connection) -> None:
 
 def _documents(db: sqlite3.Connection) -> None:
     # One row for each document: its winning leaf.  seq: its place in the feed of changes.
-    # own: whether it was edited here last.  losers: how many other leaves it has.  expires: -1
-    # where the body has gone for that.  at: of the last change.
+    # own: whether it was edited here last.  losers: how many other leaves it has.  expires: of
+    # that leaf, -1 where the body has gone for that.  at: of the last change.
     db.execute(
         "CREATE TABLE docs (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL, "
         "rev TEXT NOT NULL, deleted INTEGER NOT NULL, own INTEGER NOT NULL, "
@@ -34,11 +34,13 @@ def _documents(db: sqlite3.Connection) -> None:
         "token INTEGER, at REAL, rev TEXT, deleted INTEGER, sha256 BLOB, size_bytes INTEGER)"
     )
     db.execute("CREATE INDEX expiring ON docs (expires) WHERE expires IS NOT NULL")
+    db.execute("CREATE INDEX splitting ON docs (expires) WHERE expires > 0 AND losers > 0")
     db.execute(
         "CREATE TABLE losers (id TEXT NOT NULL, pos INTEGER NOT NULL, hash TEXT NOT NULL, "
-        "deleted INTEGER NOT NULL, path, attachments TEXT, body, PRIMARY KEY (id, pos, hash)) "
-        "WITHOUT ROWID"
+        "deleted INTEGER NOT NULL, expires REAL, path, attachments TEXT, body, "
+        "PRIMARY KEY (id, pos, hash)) WITHOUT ROWID"
     )
+    db.execute("CREATE INDEX losing ON losers (expires) WHERE expires > 0")
     # Attachments by what is in them.
     db.execute(
         "CREATE TABLE blobs (digest TEXT PRIMARY KEY, sha256 BLOB NOT NULL, data BLOB NOT NULL)"

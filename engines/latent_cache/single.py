@@ -10,9 +10,9 @@ import sqlite3
 from random import getrandbits
 from typing import NamedTuple
 
-from engines.latent_cache.batch import GONE, fact
+from engines.latent_cache.batch import fact
 from engines.latent_cache.revision import hash_of
-from engines.latent_cache.tree import Body, follow
+from engines.latent_cache.tree import GONE, Body, follow
 
 _FIND = "SELECT n, seq, rev, deleted, expires, losers, path FROM docs WHERE id = ?"
 _APPEND = (

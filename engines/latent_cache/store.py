@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
-from engines.latent_cache.batch import GONE, Batch
+from engines.latent_cache.batch import Batch
+from engines.latent_cache.stored import SPLIT_DUE
+from engines.latent_cache.tree import GONE
 from engines.latent_cache.wire import Draft
 from engines.latent_cache.writing import Writing, edited
 
@@ -23,7 +25,7 @@ _SWEEP_FEED = (
     "(SELECT 1 FROM docs WHERE docs.id = feed.id AND docs.seq = feed.seq)"
 )
 _DUE = (
-    "SELECT id, rev FROM docs WHERE expires > 0 AND expires <= ? AND NOT deleted "
+    "SELECT id, rev FROM docs WHERE expires > 0 AND expires <= ? AND losers = 0 "
     "ORDER BY expires LIMIT ?"
 )
 
@@ -44,7 +46,7 @@ class DocumentStore(Writing):
 
         Their revisions stay known, so that nothing brings them back that is not newer.
         """
-        swept = 0
+        swept = self._part()
         while self._is_due():
             with self.changing() as batch:
                 swept += self._sweep(batch)
@@ -65,13 +67,15 @@ class DocumentStore(Writing):
             batch.note("document_purged", id=doc_id, rev=found.leaves[0].rev)
         return True
 
-    def compact(self, *, forget_s: float | None = None) -> dict[str, int]:
+    def compact(self, *, forget_s: float | None = None, shrink: bool = True) -> dict[str, int]:
         """
         Give back the room of what is not needed.
 
         Args:
             forget_s: Also forget deletions, and what has expired, where that was so long ago.  Who
                 has not heard of a deletion by then never will, and may bring the document back.
+            shrink: Make the file smaller, for which it is written anew and others wait; else what
+                is free in it is used again.
 
         Returns:
             How many documents were `expired` now, and `forgotten`; how many `attachments` nobody
@@ -84,7 +88,8 @@ class DocumentStore(Writing):
             batch.db.execute(_SWEEP_FEED)
         with self.reading() as db:
             before = _size(db)
-            db.execute("VACUUM")
+            if shrink:
+                db.execute("VACUUM")
             freed = before - _size(db)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return {
@@ -100,6 +105,27 @@ class DocumentStore(Writing):
                 self._sweep(batch)
         super()._tidy()
 
+    def _part(self) -> int:
+        """Sweep what has expired of documents with several leaves; how many have no other."""
+        with self.changing() as batch:
+            names = [name for (name,) in batch.db.execute(SPLIT_DUE, [batch.now])]
+            batch.load(names)
+            return sum(self._lapse(batch, name) for name in names)
+
+    def _lapse(self, batch: Batch, name: str) -> int:
+        """What has expired of a document gives way to its other leaves; whether all of it has."""
+        found = batch.docs[name]
+        due = [one for one in found.leaves if one.is_hidden(batch.now) and one.expires != GONE]
+        hidden = found.is_hidden(batch.now)
+        for leaf in due:
+            if self._everywhere:
+                edited(batch, Draft.deletion(name, leaf), None)
+                continue
+            leaves = [one.gone if one is leaf else one for one in found.leaves]
+            batch.set(name, leaves, own=found.own)
+            batch.note("document_expired", id=name, rev=leaf.rev)
+        return hidden
+
     def _is_due(self) -> bool:
         with self.reading() as db:
             return db.execute(_DUE, [self.clock(), 1]).fetchone() is not None
@@ -108,14 +134,10 @@ class DocumentStore(Writing):
         rows = batch.db.execute(_DUE, [batch.now, _AT_ONCE]).fetchall()
         if self._everywhere:
             batch.load([name for name, _ in rows])
-            for name, _ in rows:
-                for leaf in [one for one in batch.docs[name].leaves if not one.deleted]:
-                    edited(batch, Draft.deletion(name, leaf), None)
-            return len(rows)
+            return sum(self._lapse(batch, name) for name, _ in rows)
         for name, rev in rows:
             gone = "attachments = NULL, body = NULL"
             batch.db.execute(f"UPDATE docs SET expires = {GONE}, {gone} WHERE id = ?", [name])  # noqa: S608
-            batch.db.execute(f"UPDATE losers SET {gone} WHERE id = ?", [name])  # noqa: S608
             batch.note("document_expired", id=name, rev=rev)
         batch.db.execute("UPDATE counts SET live = live - ?", [len(rows)])
         return len(rows)

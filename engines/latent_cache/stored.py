@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 from weakref import WeakSet
 
-from engines.errors import InvalidInput, JournalError
+from engines.errors import DinoError, InvalidInput, JournalError
 from engines.journal import Journal
 from engines.latent_cache.batch import Batch
 from engines.latent_cache.errors import CacheError
@@ -21,6 +21,13 @@ from engines.latent_cache.records import Records
 from engines.latent_cache.schema import database
 
 _LEAST_REVS = 2
+FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError)
+"""What SQLite answers with; the last to a text that is none."""
+SPLIT_DUE = (
+    "SELECT id FROM docs WHERE expires > 0 AND losers > 0 AND expires <= ?1 "
+    "UNION ALL SELECT id FROM losers WHERE expires > 0 AND expires <= ?1"
+)
+"""Documents of whose leaves one has expired, so that another may win."""
 
 
 class Stored:
@@ -63,6 +70,7 @@ class Stored:
         self._records = Records(self._database, journal)
         self._changed = threading.Condition()
         self._tidying = False
+        self.looks = [0, 0]  # hits and misses that are not written down yet
         _open_stores.add(self)
 
     def settle(self) -> int:
@@ -94,7 +102,8 @@ class Stored:
     # --- for the parts of this package -------------------------------------------------------
 
     def begin_anew(self) -> None:
-        """In a child after a fork: share no lock with the parent."""
+        """In a child after a fork: share no lock with the parent, and count nothing of its."""
+        self.looks = [0, 0]
         self._changed = threading.Condition()
         self._records.let_go()
 
@@ -102,7 +111,14 @@ class Stored:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection; one thread has it at a time."""
         with self._guard, self._errors():
-            yield self._database.connection or self._open()
+            db = self._database.connection or self._open()
+            if (
+                not self._read_only
+                and not db.in_transaction
+                and db.execute(SPLIT_DUE, (self.clock(),)).fetchone()
+            ):
+                self._part()
+            yield db
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -121,7 +137,7 @@ class Stored:
                     if db.in_transaction:  # a full disk ends some by itself
                         db.execute("ROLLBACK")
                     raise
-            except (sqlite3.Error, OSError) as error:
+            except FAILURES as error:
                 raise self._failure(error) from None
 
     @contextlib.contextmanager
@@ -146,6 +162,10 @@ class Stored:
             finally:
                 self._tidying = False
 
+    def _part(self) -> int:
+        """Let what has expired give way to other leaves, before anyone looks."""
+        raise NotImplementedError
+
     def _tidy(self) -> None:
         """What is done now and then, behind a change that stands whatever becomes of this."""
         with contextlib.suppress(JournalError):
@@ -163,10 +183,12 @@ class Stored:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except FAILURES as error:
             raise self._failure(error) from None
 
-    def _failure(self, error: sqlite3.Error | OSError) -> CacheError:
+    def _failure(self, error: Exception) -> DinoError:
+        if isinstance(error, UnicodeEncodeError):
+            return InvalidInput(f"an id must be text, found {error.object[:100]!r}")
         text = error.strerror if isinstance(error, OSError) else str(error)
         return CacheError(f"{self.path}: {text}", hint=_hint(str(error)))
 

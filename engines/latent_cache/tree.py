@@ -19,6 +19,7 @@ Path: TypeAlias = "bytes | str | None"
 Body: TypeAlias = "bytes | str | None"
 
 HASH_SIZE = 16
+GONE = -1.0  # expired, and the body has gone
 
 
 class Leaf(NamedTuple):
@@ -28,7 +29,8 @@ class Leaf(NamedTuple):
     Attributes:
         path: What led to it.
         attachments: Stubs as JSON, by name.
-        body: As JSON; None where the document has expired and only the tree is kept.
+        body: As JSON; None where it has expired and only the tree is kept.
+        expires: When it does; None is never, `GONE` is that its body has gone.
     """
 
     pos: int
@@ -37,6 +39,15 @@ class Leaf(NamedTuple):
     deleted: bool
     attachments: str | None
     body: Body
+    expires: float | None = None
+
+    @property
+    def gone(self) -> Leaf:
+        """What is left of it once it has expired."""
+        return self._replace(attachments=None, body=None, expires=GONE)
+
+    def is_hidden(self, now: float) -> bool:
+        return self.expires is not None and self.expires <= now
 
     @property
     def rev(self) -> str:
@@ -61,6 +72,13 @@ class Leaf(NamedTuple):
 def rank(leaf: Leaf) -> tuple[bool, int, str]:
     """The larger one wins."""
     return not leaf.deleted, leaf.pos, leaf.hash
+
+
+def ranked(leaves: list[Leaf], now: float) -> list[Leaf]:
+    """Winner first; what has expired is behind all that can be seen, deletions included."""
+    if len(leaves) == 1:
+        return leaves
+    return sorted(leaves, key=lambda leaf: (not leaf.is_hidden(now), rank(leaf)), reverse=True)
 
 
 def pack(ids: Sequence[str]) -> Path:

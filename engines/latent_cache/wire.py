@@ -27,6 +27,7 @@ BODY_LIMIT = 8 * 2**20
 ATTACHMENT_LIMIT = 8 * 2**20
 ID_LIMIT = 4096
 _MOST_IDS = 100_000
+_LAST_POS = 10**14  # of a revision that is made elsewhere
 _OWN = frozenset({"_id", "_rev", "_deleted", "_revisions", "_attachments"})
 # What servers add when they are asked to: told again it says nothing.
 _TOLD = _OWN | {"_conflicts", "_deleted_conflicts", "_local_seq", "_revs_info"}
@@ -100,6 +101,8 @@ def revision(doc: Mapping[str, Any]) -> Draft:
     """
     members = _members(doc)
     pos, hash_ = parse(doc.get("_rev"))
+    if pos >= _LAST_POS:
+        raise InvalidInput(f"{doc.get('_id')!r}: nobody makes {pos:,} edits of a document"[:300])
     ids = [hash_]
     if (found := doc.get("_revisions")) is not None:
         ids = _history(found, pos, hash_)

@@ -17,7 +17,7 @@ from engines.latent_cache.errors import CacheError, Conflict, Missing, MissingSt
 from engines.latent_cache.reading import local_name
 from engines.latent_cache.revision import body_term, new_hash
 from engines.latent_cache.single import Setting, replace
-from engines.latent_cache.tree import Leaf, follow, merge, pack, rank
+from engines.latent_cache.tree import Leaf, follow, merge, pack
 from engines.latent_cache.wire import (
     Draft,
     check_id,
@@ -99,7 +99,7 @@ class Writing(Answering):
 
     def discard(self, doc_id: str) -> str:
         """
-        Delete the document, whatever it is now: its winner; the new revision.
+        Delete the document, whatever it is now, its conflicts too; what its winner is then.
 
         Raises:
             Missing: There is none.
@@ -109,9 +109,12 @@ class Writing(Answering):
         with self.changing() as batch:
             batch.load([doc_id])
             found = batch.docs[doc_id]
-            if not found.leaves or found.leaves[0].deleted or found.is_hidden(batch.now):
+            seen = [one for one in found.leaves if not (one.deleted or one.is_hidden(batch.now))]
+            if not seen:
                 raise Missing(doc_id)
-            return edited(batch, Draft.deletion(doc_id, found.leaves[0]), None)
+            for leaf in seen:
+                edited(batch, Draft.deletion(doc_id, leaf), None)
+            return found.leaves[0].rev
 
     def remove(self, doc_id: str, rev: str) -> str:
         """Delete the document; as `put` with `_deleted`."""
@@ -177,11 +180,11 @@ class Writing(Answering):
         with self.changing() as batch:
             batch.load([doc_id])
             found = batch.docs[doc_id]
-            leaves = [] if found.is_hidden(batch.now) else found.leaves
-            if rev not in {leaf.rev for leaf in leaves if not leaf.deleted}:
+            seen = [one for one in found.leaves if not (one.deleted or one.is_hidden(batch.now))]
+            if rev not in {leaf.rev for leaf in seen}:
                 raise Missing(doc_id, rev=rev)
-            for leaf in [one for one in leaves if one.rev != rev and not one.deleted]:
-                edited(batch, Draft.deletion(doc_id, leaf), found.expires)
+            for leaf in [one for one in found.leaves if one.rev != rev and not one.deleted]:
+                edited(batch, Draft.deletion(doc_id, leaf), None)
         return rev
 
     def _expiry(self, ttl_s: float | None) -> float | None:
@@ -226,11 +229,12 @@ def edited(batch: Batch, draft: Draft, expires: float | None) -> str:
     )
     path = follow(parent.hash, parent.path, batch.limit) if parent else None
     told = orjson.dumps(stubs).decode() if stubs else None
-    new = Leaf(pos, hash_, path, draft.deleted, told, draft.body)
+    # A deletion stays: it is to be told.
+    new = Leaf(
+        pos, hash_, path, draft.deleted, told, draft.body, None if draft.deleted else expires
+    )
     leaves = [new, *(leaf for leaf in found.leaves if leaf is not parent)]
-    if len(leaves) > 1:
-        leaves.sort(key=rank, reverse=True)
-    batch.set(draft.id, leaves, expires if leaves[0] is new else found.expires, own=True)
+    batch.set(draft.id, leaves, own=True)
     batch.note_leaf(draft.id, new)
     return f"{pos}-{hash_}"
 
@@ -261,16 +265,14 @@ def _merged(batch: Batch, draft: Draft) -> None:
     path = pack(draft.ids[1 : batch.limit]) if len(draft.ids) > 1 else None
     new = Leaf(draft.pos, draft.ids[0], path, draft.deleted, stubs, draft.body)
     if not found.leaves:
-        batch.set(draft.id, [new], None, own=False)
+        batch.set(draft.id, [new], own=False)
     else:
-        before = found.leaves[0]
         leaves = merge(found.leaves, new, batch.limit)
         if leaves is None:
             return
-        same = leaves[0].rev == before.rev
         # What was edited here may still be unknown elsewhere, unless the new revision knows it.
-        own = found.own and len(leaves) > 1
-        batch.set(draft.id, leaves, found.expires if same else None, own=own)
+        own = found.own and len(leaves) > 1 and not batch.is_synced(found.seq)
+        batch.set(draft.id, leaves, own=own)
     batch.note_leaf(draft.id, new)
 
 

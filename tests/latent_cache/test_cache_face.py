@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,48 @@ def test_any_text_is_a_key(stores: Any, key: str) -> None:
 
 @pytest.mark.parametrize("key", ["", None, 1, b"k", "\ud800"])
 def test_what_is_no_key_is_refused(cache: LatentCache, key: Any) -> None:
-    with pytest.raises(InvalidInput):
-        cache.set(key, 1)
+    for use in (lambda: cache.set(key, 1), lambda: cache.get(key), lambda: cache.delete(key)):
+        with pytest.raises(InvalidInput):
+            use()
+
+
+def test_half_a_surrogate_pair_is_no_id(cache: LatentCache) -> None:
+    """As a command line has it that is not UTF-8."""
+    store = cache.store
+    looks = (
+        lambda: cache.keys("\udcff"),
+        lambda: store.get("\udcff"),
+        lambda: store.leaves("\udcff"),
+        lambda: store.resolve("\udcff", "1-a"),
+        lambda: store.purge("\udcff"),
+    )
+    for look in looks:
+        with pytest.raises(InvalidInput, match="text"):
+            look()
+
+
+def test_what_is_deleted_in_conflict_is_gone(cache: LatentCache) -> None:
+    """No other version comes up from below."""
+    cache.set("k", "mine")
+    cache.store.write_revisions([{"_id": "k", "_rev": "1-0", "value": "theirs"}])
+    assert cache.store.conflicts() == ["k"]
+    assert cache.delete("k")
+    assert (cache.get("k"), cache.keys(), cache.store.conflicts()) == (None, [], [])
+    assert [deleted for _, deleted in cache.store.leaves("k")] == [True, True]
+
+
+def test_a_fork_counts_no_look_twice(cache: LatentCache) -> None:
+    cache.set("k", 1)
+    cache.get("k")
+    child = os.fork()
+    if not child:
+        try:
+            cache.get("k")
+            cache.close()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert cache.cache_hits == 2
 
 
 def test_each_method_by_example(cache: LatentCache, clock: Clock) -> None:
@@ -158,6 +199,26 @@ def test_a_remote_is_brought_what_waits(cache: LatentCache, stores: Any) -> None
     assert (stats["operations_synced"], stats["operations_queued"]) == (1, 0)
 
 
+def test_a_remote_that_takes_note_itself_changes_no_count(cache: LatentCache, stores: Any) -> None:
+    """As the workspace's does, after the push and before the pull; a conflict waits no more."""
+    there: DocumentStore = stores("there")
+    there.put({"_id": "split", "value": "theirs"})
+
+    def exchange(store: DocumentStore) -> None:
+        for change in store.changes():
+            there.write_revisions(store.open_revs(change.id, None))
+        cache.mark_synced(store.info()["update_seq"])
+        for change in there.changes():
+            store.write_revisions(there.open_revs(change.id, None))
+
+    cache.remote = exchange
+    cache.set("split", "mine")
+    cache.set("mine", 1)
+    assert cache.sync() == 2
+    assert (cache.store.conflicts(), cache.queue, cache.sync()) == (["split"], [], 0)
+    assert cache.get_stats()["operations_synced"] == 2
+
+
 def test_what_a_remote_does_not_take_goes_on_waiting(cache: LatentCache) -> None:
     def unreachable(_: DocumentStore) -> None:
         raise ConnectionError
@@ -207,6 +268,9 @@ def test_being_offline_can_be_rehearsed(cache: LatentCache) -> None:
     cache.set("k", 1)
     assert cache.simulate_offline_period(3600)
     assert (cache.keys(), cache.queue) == (["k"], [])
+    for seconds in (-5, float("nan"), float("inf"), 1e9, "1"):
+        with pytest.raises(InvalidInput, match="seconds"):
+            cache.simulate_offline_period(seconds)
 
 
 def test_looks_are_written_down_now_and_then(tmp_path: Path) -> None:

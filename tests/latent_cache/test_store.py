@@ -225,6 +225,32 @@ def test_attachments_travel_between_stores_and_stubs_are_resolved(stores: Any) -
     assert (failure["error"], failure["id"]) == ("missing_stub", "x")
 
 
+def test_a_stub_of_another_branch_brings_its_own_bytes_whatever_the_place(stores: Any) -> None:
+    store = stores()
+    photo = {"content_type": "image/png", "data": b"theirs"}
+    store.put({"_id": "y", "_attachments": {"photo": photo}})
+    theirs = store.get("y")["_attachments"]["photo"]["digest"]
+    first = store.put({"_id": "x"})
+    store.put({"_rev": first, **with_file("x")})
+    stub = {"content_type": "image/png", "length": 6, "revpos": 2, "stub": True, "digest": theirs}
+    other = revision("x", "2-ff", first[2:], _attachments={"photo": stub})
+    assert store.write_revisions([other]) == []
+    told = store.get("x", rev="2-ff", attachments=True)["_attachments"]["photo"]
+    assert base64.b64decode(told["data"]) == b"theirs"
+    unknown = {**stub, "digest": "md5-AAAAAAAAAAAAAAAAAAAAAA=="}
+    doc = revision("x", "2-fe", first[2:], _attachments={"photo": unknown})
+    (failure,) = store.write_revisions([doc])
+    assert failure["error"] == "missing_stub"
+
+
+def test_a_revision_that_no_edit_could_follow_is_refused(store: DocumentStore) -> None:
+    (failure,) = store.write_revisions([{"_id": "x", "_rev": "999999999999999-a"}])
+    assert failure["error"] == "bad_request"
+    assert store.write_revisions([{"_id": "x", "_rev": "99999999999999-a"}]) == []
+    last = store.put({"_id": "x", "_rev": "99999999999999-a"})
+    assert store.get("x", rev=last)["_rev"] == last
+
+
 def test_an_attachment_may_be_as_large_as_it_says_and_is_kept_once(
     store: DocumentStore, log: Path
 ) -> None:

@@ -108,8 +108,45 @@ def test_a_branch_whose_body_has_gone_is_never_handed_out(stores: Any, clock: Cl
     assert store.read_revisions([("x", old)]) == []
     assert store.open_revs("x", [old]) == [{"missing": old}]
     store.write_revisions([revision("x", "4-d", "c", "b", "a", _deleted=True)])
-    assert (store.all_docs(), store.changes()) == ([], [])
-    assert store.info() == {"doc_count": 0, "doc_del_count": 0, "update_seq": 4}
+    assert (store.all_docs(), [change.revs for change in store.changes()]) == ([], [("4-d",)])
+    assert store.info() == {"doc_count": 0, "doc_del_count": 1, "update_seq": 4}
+
+
+@pytest.mark.parametrize("sweep", [False, True])
+def test_what_expires_here_gives_way_to_what_others_wrote(
+    stores: Any, clock: Clock, sweep: bool
+) -> None:
+    """Whether it came before or after the time was up."""
+    store: DocumentStore = stores()
+    for name in ("before", "after"):
+        store.set(name, {"n": 1})
+        store.set(name, {"n": 2}, ttl_s=5)
+    store.write_revisions([revision("before", "1-a", n="theirs")])
+    assert (store.conflicts(), store.members("before")) == (["before"], {"n": 2})
+    seq = store.info()["update_seq"]
+    clock.now += 5
+    if sweep:
+        assert store.expire() == 1
+    store.write_revisions([revision("after", "1-a", n="theirs")])
+    for name in ("before", "after"):
+        assert (store.members(name), store.leaves(name)) == ({"n": "theirs"}, [("1-a", False)])
+    assert (store.conflicts(), store.info()["doc_count"]) == ([], 2)
+    assert [change.revs for change in store.changes(seq)] == [("1-a",), ("1-a",)]
+    rev = store.put({"_id": "before", "_rev": "1-a", "n": 3})
+    assert (store.get("before")["_rev"], store.get("before")["n"]) == (rev, 3)
+
+
+def test_a_leaf_that_lost_and_expires_is_no_conflict(stores: Any, clock: Clock) -> None:
+    store: DocumentStore = stores()
+    lost = store.put({"_id": "x", "n": 1}, ttl_s=5)
+    store.write_revisions([revision("x", "2-b", "a", n="theirs")])
+    assert store.conflicts() == ["x"]
+    clock.now += 5
+    assert (store.conflicts(), store.leaves("x")) == ([], [("2-b", False)])
+    store.put({"_id": "x", "_rev": "2-b", "_deleted": True}, ttl_s=5)
+    clock.now += 5
+    assert [change.deleted for change in store.changes()] == [True]  # lest nobody hears of it
+    assert store.revs_diff({"x": [lost]}) == {}
 
 
 def test_expired_everywhere_is_a_deletion_that_is_replicated(stores: Any, clock: Clock) -> None:

@@ -16,7 +16,7 @@ from engines.drill import CountingService, Drill
 from engines.drill import drill as drill_module
 from engines.drill.proof import Proof, prove
 from engines.drill.sending import Sending
-from engines.drill.workload import Account
+from engines.drill.workload import Account, Edit, digest_of
 from engines.latent_cache import DocumentStore, OfflineQueue
 from engines.metrics import MetricsCollector
 from engines.nav_mesh import Request
@@ -60,7 +60,8 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Make the drill's own sender do something wrong."""
 
     def break_it(how: str) -> None:
-        done, post = OfflineQueue.done, Sending._post
+        done, post, put = OfflineQueue.done, Sending._post, DocumentStore.put
+        forgotten: set[str] = set()
 
         def forgets(self: Sending, one: Any, patience_s: float) -> int:
             return 200 if one.attempts == 1 else post(self, one, patience_s)
@@ -71,16 +72,35 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             post(self, other, patience_s)
             return status
 
+        def sends_again(self: Sending, one: Any, patience_s: float) -> int:
+            status = post(self, one, patience_s)
+            return post(self, one, patience_s) if status == 200 else status
+
+        def forgets_once(self: OfflineQueue, id_: str, owner: str, *, status: int) -> bool:
+            if id_ in forgotten:
+                return done(self, id_, owner, status=status)
+            forgotten.add(id_)
+            self.failed(id_, owner, "forgotten", heard=False)
+            return True
+
+        def garbles(self: DocumentStore, doc: Any, **more: Any) -> str:
+            kept = {name: value for name, value in doc.items() if name != "_attachments"}
+            return put(self, {**kept, "said": "garbage"} if how == "garbled" else kept, **more)
+
         def forgets_to_note(self: OfflineQueue, id_: str, owner: str, *, status: int) -> bool:
             self.give_up(id_, "forgotten")
             return True
 
-        del done
-        if how == "done":
-            monkeypatch.setattr(OfflineQueue, "done", forgets_to_note)
-        else:
-            wrong = {"lost": forgets, "doubled": says_it_twice}[how]
-            monkeypatch.setattr(Sending, "_post", wrong)
+        wrong: dict[str, tuple[type, str, Any]] = {
+            "done": (OfflineQueue, "done", forgets_to_note),
+            "undone": (OfflineQueue, "done", forgets_once),
+            "lost": (Sending, "_post", forgets),
+            "doubled": (Sending, "_post", says_it_twice),
+            "again": (Sending, "_post", sends_again),
+            "garbled": (DocumentStore, "put", garbles),
+            "bare": (DocumentStore, "put", garbles),
+        }
+        monkeypatch.setattr(*wrong[how])
 
     return break_it
 
@@ -89,7 +109,7 @@ def _fields(one: Any) -> dict[str, Any]:
     return {name: getattr(one, name) for name in one.__dataclass_fields__}
 
 
-@pytest.mark.parametrize("how", ["lost", "doubled", "done"])
+@pytest.mark.parametrize("how", ["lost", "doubled", "done", "undone", "again", "garbled", "bare"])
 def test_a_sender_that_is_wrong_is_found_out_and_recorded(
     workspace: Path, broken: Callable[[str], None], how: str
 ) -> None:
@@ -99,8 +119,8 @@ def test_a_sender_that_is_wrong_is_found_out_and_recorded(
     simulation = Simulation(here, hours=1, seed=2, operations=30)
     result = simulation.run(lambda _: _Quiet())
     assert not result.ok
-    assert (result.lost > 0) == (how == "lost")
-    assert (result.doubled > 0) == (how == "doubled")
+    assert (result.lost > 0) == (how in {"lost", "garbled", "bare"})
+    assert (result.doubled > 0) == (how in {"doubled", "again", "undone"})
     assert result.proof.problems
     assert here.offline_log.simulation is not None
     assert here.offline_log.simulation["ok"] is False
@@ -145,11 +165,15 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     ):
         account, queue = Account(), OfflineQueue(here)
         for store in (here, there):
-            account.edits["a", store.put({"_id": "a", "n": 1})] = 0
+            _note(account, {"_id": "a", "n": 1}, store.put({"_id": "a", "n": 1}))
         for number in (1, 2):
             account.requests[f"k{number}"] = (0, "/line", b"x")
             service.take(f"k{number}", "/line", b"x")
         yield Scene(account, here, there, queue, service)
+
+
+def _note(account: Account, doc: dict[str, Any], rev: str) -> None:
+    account.edits[doc["_id"], rev] = Edit(0, digest_of(doc))
 
 
 def _is_fine(scene: Scene) -> None:
@@ -157,7 +181,7 @@ def _is_fine(scene: Scene) -> None:
 
 
 def _edit_is_lost(scene: Scene) -> None:
-    scene.account.edits["b", scene.here.put({"_id": "b"})] = 0
+    _note(scene.account, {"_id": "b"}, scene.here.put({"_id": "b"}))
 
 
 def _edit_nobody_made(scene: Scene) -> None:
@@ -168,7 +192,11 @@ def _edit_nobody_made(scene: Scene) -> None:
 def _sides_differ(scene: Scene) -> None:
     """Both have the edit; one has a deletion of it besides, which is in the account too."""
     rev = scene.there.get("a")["_rev"]
-    scene.account.edits["a", scene.there.remove("a", rev)] = 0
+    _note(scene.account, {"_id": "a"}, scene.there.remove("a", rev))
+
+
+def _edit_is_not_as_it_was(scene: Scene) -> None:
+    _note(scene.account, {"_id": "a", "n": 2}, scene.here.get("a")["_rev"])
 
 
 def _request_is_lost(scene: Scene) -> None:
@@ -207,6 +235,7 @@ def _request_is_dead(scene: Scene) -> None:
         (_edit_is_lost, "is not there"),
         (_edit_nobody_made, "nobody made it"),
         (_sides_differ, "a differs"),
+        (_edit_is_not_as_it_was, "is not here as it was written"),
         (_request_is_lost, "k3 was not done"),
         (_request_nobody_made, "k9 was done 1 times"),
         (_request_is_done_twice, "k1 was done 2 times"),

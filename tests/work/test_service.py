@@ -13,6 +13,7 @@ import pytest
 
 from dino_os.nav.health import HealthDuty
 from dino_os.offline.duty import SyncDuty
+from dino_os.offline.upkeep import UpkeepDuty
 from dino_os.work import service, turns, wake
 from dino_os.work.duties import duties_of
 from dino_os.work.duty import Duty
@@ -304,9 +305,9 @@ def test_a_clock_that_is_set_back_makes_nobody_wait(
 
 
 def test_all_there_is_to_look_after_watches_the_tasks(home: Path) -> None:
-    """Each of them has tasks that others may run, but for those that only talk to a network."""
+    """Each of them has tasks that others may run, but for those of the network and documents."""
     tasks = home / "memory" / "engine_state.jsonl"
-    alone = HealthDuty | SyncDuty
+    alone = HealthDuty | SyncDuty | UpkeepDuty
     found = [duty for duty in duties_of(Workspace(home)) if not isinstance(duty, alone)]
     assert len(found) == 5
     assert all(tasks in duty.watches[1:] for duty in found)
