@@ -109,6 +109,25 @@ def test_a_server_that_falls_silent_is_asked_anew(pair: Pair) -> None:
     assert all(query["style"] == "all_docs" for query in asked)
 
 
+def test_a_document_that_keeps_failing_stops_nothing_behind_it(pair: Pair) -> None:
+    """And when it was replaced by one that gets through, all is well again."""
+    said = {"error": "internal_server_error", "reason": "boom"}
+    pair.couch.refuse = lambda doc: said if doc.get("n") == 1 else None
+    put(pair.here, "bad", n=1)
+    put(pair.here, "good")
+    work = Replicator(pair.local, pair.remote, replace(LIVE, attempts=2))
+    with live(work):
+        until(lambda: pair.there.leaves("good"), pair.there)
+        put(pair.here, "later")
+        until(lambda: pair.there.leaves("later"), pair.there)
+        until(lambda: [one.id for one in work.report.errors] == ["bad"], pair.there)
+        put(pair.here, "bad", n=2)
+        until(lambda: pair.there.leaves("bad"), pair.there)
+        until(lambda: work.report.ok, pair.there)
+    assert pair.same()
+    assert pair.push().ok
+
+
 def test_what_cannot_be_mended_ends_both(pair: Pair) -> None:
     """Half of a synchronisation, unnoticed, would be worse than none."""
     pair.url = f"{pair.couch.url}/none"
