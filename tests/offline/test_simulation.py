@@ -80,7 +80,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             if id_ in forgotten:
                 return done(self, id_, owner, status=status)
             forgotten.add(id_)
-            self.failed(id_, owner, "forgotten", heard=False)
+            self.failed(id_, owner, "forgotten", answered=False)
             return True
 
         def garbles(self: DocumentStore, doc: Any, **more: Any) -> str:
