@@ -8,6 +8,7 @@ with three descriptors: standard output, standard error, and where to write how 
     {"door": "dino", "arguments": […], "folder": "…", "environment": {…}}
 """
 
+import atexit
 import contextlib
 import gc
 import json
@@ -16,8 +17,11 @@ import selectors
 import signal
 import socket
 import sys
+import threading
+import traceback
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 _USUAL = (
     "click.shell_completion",
@@ -80,6 +84,32 @@ def _as_asked(asked: dict[str, Any], out: int, err: int) -> dict[str, Any]:
     return asked
 
 
+def _done(door: Callable[..., None], name: str) -> int:
+    """The exit code, as the interpreter would work it out."""
+    try:
+        door(prog_name=name)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        sys.stderr.write(f"{end.code}\n")
+        return 1
+    except BaseException:  # noqa: BLE001  told as the interpreter tells it
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """Do all that an interpreter does at its end but take itself apart: what it was forked with
+    is not its own, and some libraries crash over it."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[0] = ""  # as behind `python -c`
@@ -87,4 +117,4 @@ if __name__ == "__main__":
         import_module(name)
     gc.freeze()  # what is here already is not looked at again by every child
     found = serve(socket.socket(fileno=int(sys.argv[1])))
-    getattr(import_module("dino_os.commands"), found["door"])(prog_name=found["door"])
+    _leave(_done(getattr(import_module("dino_os.commands"), found["door"]), found["door"]))
