@@ -124,6 +124,11 @@ def _shown(url: str) -> str:
     return re.sub(r"(?s)^([a-z]*://)?.*@", r"\1***@", url)
 
 
+def origin_of(parts: SplitResult) -> str:
+    """What errors call the server: scheme, host and port."""
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def fits_header(value: str) -> bool:
     """Whether *value* can stand in a header: printable ASCII only."""
     return value.isascii() and value.isprintable()
@@ -172,7 +177,7 @@ def call(
     from http.client import HTTPException  # noqa: PLC0415  the network, on first use
 
     parts, headers = checked_url(url), checked_headers(headers)
-    where = f"{parts.scheme}://{parts.netloc}"
+    where = origin_of(parts)
     connection = _connection(parts, timeout_s)
     deadline = time.monotonic() + timeout_s
     heard = False

@@ -11,6 +11,7 @@ from uuid import uuid4
 from dino_os.nav.replay import Replayed, Replayer
 from dino_os.work.calls import REPLAY
 from dino_os.work.duty import Duty
+from dino_os.work.passes import submit_pass
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
@@ -41,42 +42,23 @@ class ReplayDuty(Duty):
         if not self._workspace.documents_file.exists():  # nothing was ever queued
             return None
         self._workspace.nav.refresh()
-        due, now = self._workspace.requests.next_due(), self._workspace.nav.clock()
-        if due is None or due > now:
+        due = self._workspace.requests.next_due()
+        if due is None or due > self._workspace.nav.clock():
             return due
-        with self._workspace.resources.deciding():  # one of all processes submits it
-            return self._submit(now)
+        return submit_pass(self._workspace.resources, _SOURCE, REPLAY, self._next_pass)
 
-    def _submit(self, now: float) -> float | None:
-        from engines.resource_engine import FINISHED, ResourceType, Task  # noqa: PLC0415
-
-        resources = self._workspace.resources
-        before: list[Task] = resources.tasks(source=_SOURCE)
-        if any(task.state not in FINISHED for task in before):
-            return None  # its end is a reason for the next turn
-        if before and (wait_until := self._next_pass(before)) > now:
-            return wait_until
-        task = Task(
-            f"{_SOURCE}@{resources.journal.end.seq}",
-            resource_type=ResourceType.NETWORK,
-            payload={"call": REPLAY},
-            source=_SOURCE,
-            max_attempts=1,
-        )
-        resources.submit_task(task)
-        return None
-
-    def _next_pass(self, before: Sequence[Task]) -> float:
-        """When the next pass is worth it, by what those *before* came to."""
-        ended = before[-1].finished_at or 0.0
-        if ended > self._workspace.nav.clock():  # which was set back
-            return 0.0
+    def _next_pass(self, before: Sequence[Task]) -> float | None:
+        """When the next pass is worth it, by what those *before* came to; None: now."""
+        ended, now = before[-1].finished_at or 0.0, self._workspace.nav.clock()
+        if ended > now:  # which was set back
+            return None
         fruitless = next(
             (n for n, task in enumerate(reversed(before)) if _delivered(task)), len(before)
         )
         well_since = self._workspace.nav.answered_at > (before[-1].started_at or 0.0)
         pause = _AGAIN_S if well_since else _AGAIN_S * 2 ** min(fruitless, 6)
-        return ended + min(pause, _LONGEST_S)
+        at = ended + min(pause, _LONGEST_S)
+        return at if at > now else None
 
 
 def _delivered(task: Task) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from dino_os.errors import ConfigError, Denied, InvalidInput
 from dino_os.nav.dialling import Dialler, Resolve
 from dino_os.tool_sandbox.egress.hosts import canonical
-from dino_os.web_calls import AnswerTooLarge, Unreachable, call, checked_url
+from dino_os.web_calls import AnswerTooLarge, Unreachable, call, checked_url, origin_of
 from engines.nav_mesh import Request, Response, Unreached
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class WebTransport:
             raise Unreached(error.message, heard=error.heard) from None
         except Denied as error:  # as behind the portal of a hotel, which answers to every name
             why = f"{error}; only `nav.private_hosts` lets it"
-            raise Unreached(f"{origin_of(address)}: {why}", heard=False) from None
+            raise Unreached(f"{origin_of(checked_url(address))}: {why}", heard=False) from None
         return Response(
             answer.status, answer.headers, answer.body, lacks=lacks, fields=answer.fields
         )
@@ -102,11 +102,6 @@ class WebTransport:
                 why = error.strerror or "no certificate in it"
                 raise ConfigError(f"nav.ca_file: {self._ca_file}: {why}") from None
         return context
-
-
-def origin_of(address: str) -> str:
-    parts = checked_url(address)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def headers_of(request: Request) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dino_os.work.duty import Duty
+from dino_os.work.passes import submit_pass
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
@@ -36,32 +37,11 @@ class DeliveryDuty(Duty):
         due = outbox.next_due()
         if due is None or due > outbox.clock():
             return due
-        with self._workspace.resources.deciding():  # one of all processes submits it
-            return self._submit()
+        return submit_pass(self._workspace.resources, _SOURCE, SEND, self._left_by)
 
-    def _submit(self) -> float | None:
-        from engines.resource_engine import FINISHED, ResourceType, Task  # noqa: PLC0415
-
-        resources = self._workspace.resources
-        before = resources.tasks(source=_SOURCE)
-        if any(task.state not in FINISHED for task in before):
-            return None  # its end is a reason for the next turn
-        if before and (wait_until := self._left_by(before[-1])):
-            return wait_until
-        task = Task(
-            # Each attempt has a name of its own: submitting is on record, so the end moves on.
-            f"{_SOURCE}@{resources.journal.end.seq}",
-            resource_type=ResourceType.NETWORK,
-            payload={"call": SEND},
-            source=_SOURCE,
-            max_attempts=1,
-        )
-        resources.submit_task(task)
-        return None
-
-    def _left_by(self, last: Task) -> float | None:
-        """Until when to wait, where all that is due was due already when *last* was tried."""
-        outbox = self._workspace.outbox
+    def _left_by(self, before: Sequence[Task]) -> float | None:
+        """Until when to wait, where all that is due was due already at the last of *before*."""
+        outbox, last = self._workspace.outbox, before[-1]
         now, ended = outbox.clock(), last.finished_at or 0.0
         began = last.started_at or ended
         if not ended <= now < ended + _AGAIN_S:

@@ -21,6 +21,7 @@ from dino_os.outbox.model import Delivery
 from dino_os.outbox.places import BusPlace, FilePlace, Place
 from dino_os.outbox.webhook import Refused, Unreachable, post
 from dino_os.process_lock import ProcessLock
+from dino_os.web_calls import origin_of
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
@@ -172,7 +173,7 @@ class Sender:
         except Unreachable as error:
             if to.key_url is None:
                 raise
-            why = error.message.removeprefix(f"{_origin_of(url)}: ")
+            why = error.message.removeprefix(f"{origin_of(urlsplit(url))}: ")
             raise Unreachable(f"{to}: {why}", heard=error.heard) from None
         except InvalidInput:
             if to.key_url is None:
@@ -213,11 +214,6 @@ def _by(
 def _host_of(delivery: Delivery) -> str:
     """Who is called, as far as it is known before the vault is asked."""
     return urlsplit(delivery.to.target).netloc or str(delivery.to)
-
-
-def _origin_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _reason(error: Exception) -> str:

@@ -168,9 +168,7 @@ class LatentCache:
             return
         if not online:
             with self.store.changing() as batch:
-                batch.db.execute(
-                    f"UPDATE counts SET synced_seq = ({LAST_SEQ}) WHERE synced_seq IS NULL"  # noqa: S608
-                )
+                batch.db.execute(_BEGIN_WAITING)
         elif not self._waiting(_LAST):
             self.mark_synced(_LAST)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Outcome
+from tests.nav.service import Service, serving
 
 Door = Callable[..., Outcome]
 
@@ -22,6 +23,19 @@ def site(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("USER", "tester")
     monkeypatch.chdir(workspace)
     return workspace
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def keys(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Where the vault's key goes: not to whoever runs the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(workspace / "xdg"))
+    return {"XDG_CONFIG_HOME": str(workspace / "xdg")}
 
 
 @pytest.fixture

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from dino_os.nav.replay import Replayer
 from dino_os.workspace import Workspace
 from engines.nav_mesh import Request
 from tests.conftest import REPOSITORY, Dino, environment
-from tests.nav.service import Service, serving
+from tests.nav.service import Service
 from tests.tool_sandbox.wire import PATIENCE_S
 
 SKILL = '''
@@ -62,19 +59,6 @@ def tunnel() -> str:
         way.sendall(b"CONNECT {host} HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n")
         return way.recv(1000).decode().split("\\r\\n")[0]
 '''
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with serving() as made:
-        yield made
-
-
-@pytest.fixture
-def keys(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Where the vault's key goes: not to whoever runs the tests."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(workspace / "xdg"))
-    return {"XDG_CONFIG_HOME": str(workspace / "xdg")}
 
 
 def settled(workspace: Path, service: Service, **more: Any) -> Workspace:

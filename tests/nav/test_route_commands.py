@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +16,7 @@ from dino_os.workspace import Workspace
 from engines.nav_mesh import Outcome, Receipt, Request
 from engines.resource_engine import Task
 from tests.conftest import Dino
-from tests.nav.service import Service, serving
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    with serving() as made:
-        yield made
-
-
-@pytest.fixture
-def keys(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(workspace / "xdg"))
-    return {"XDG_CONFIG_HOME": str(workspace / "xdg")}
+from tests.nav.service import Service
 
 
 def configure(workspace: Path, nav: object) -> None:
