@@ -49,7 +49,7 @@ $(VENV)/.runtime: $(VENV)/.created pyproject.toml
 
 $(VENV)/.development: $(VENV)/.runtime tests/interop/couch/package-lock.json
 	@$(BIN)/python -m pip install --quiet --group dev
-	@./tests/install-peers $(AS_ROOT)
+	@PYTHON=$(BIN)/python ./tests/install-peers $(AS_ROOT)
 	@touch $@
 
 clean:

@@ -50,6 +50,7 @@ def main() -> None:
         bench.throughput("push")
         bench.throughput("pull")
         bench.small()
+        bench.here.close()
 
 
 @contextmanager

@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 _CALLS: Mapping[str, Mapping[str, str]] = {
     "memory": {
         "add": "memory_add",
+        "add_many": "memory_add",
         "delete": "memory_add",
+        "tag": "memory_add",
         "get": "memory_get",
         "get_all": "memory_get",
         "list": "memory_get",
+        "namespaces": "memory_get",
         "search": "memory_get",
+        "versions": "memory_get",
     },
     "bus": {
         "publish": "bus_publish",
@@ -130,6 +134,8 @@ class Broker:
                 f"--permission {needed}",
             )
         function = getattr(self._parts[part](), method)
+        if part == "memory":
+            _refuse_vectors(method, arguments)
         try:
             inspect.signature(function).bind(**arguments)
         except TypeError as error:
@@ -164,6 +170,15 @@ def _read(call: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     if not isinstance(part, str) or not isinstance(method, str) or not isinstance(arguments, dict):
         raise InvalidInput("a call has a part, a method and arguments by name")
     return part[:50], method[:50], arguments
+
+
+def _refuse_vectors(method: str, arguments: Mapping[str, Any]) -> None:
+    """What a skill remembers is found by what it says, not by where the skill wants it found."""
+    given = arguments.get("items") if method == "add_many" else [arguments]
+    if method not in {"add", "add_many"} or not isinstance(given, list):
+        return
+    if any(isinstance(one, Mapping) and one.get("vector") is not None for one in given):
+        raise Denied(f"memory.{method}: a skill brings no vectors along", hint="leave it out")
 
 
 def _refusal(error: DinoError) -> dict[str, Any]:

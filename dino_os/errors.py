@@ -14,6 +14,8 @@ DinoError
 ├── SandboxError           the sandbox could not do its work      exit 1
 │   └── NotConfined        nothing here enforces one              exit 3
 ├── MemoryLayerError       the memory store                       exit 1
+│   ├── EmbedderMissing    what embeds is not installed           exit 2   (memory_layer.embedding)
+│   └── EmbedderUnavailable  nor does it answer                   exit 4   (as above)
 ├── MessageBusError        the message bus                        exit 1
 ├── SchedulerError         the scheduler                          exit 1
 ├── EntityError            an entity is in no state for it        exit 1

@@ -30,6 +30,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
+    from dino_os.memory_layer.embedding import Embedder
     from dino_os.payments import PaymentProvider
 
 hookspec = pluggy.HookspecMarker("dino")
@@ -66,6 +67,18 @@ class DinoSpec:
         confirmed, pending, declined or unavailable.  Asked twice with one idempotency key a
         provider does the thing once.  What it raises counts as unavailable, and is asked again.  A
         name that is taken is refused.
+        """
+
+    @hookspec
+    def dino_embedders(self) -> Mapping[str, Callable[[], Embedder]]:  # type: ignore[empty-body]
+        """
+        Name → function that makes an embedder, for `memory.embedder`.
+
+        It has what `dino_os.memory_layer.embedding.Embedder` has.  Its fingerprint changes when its
+        vectors do; asking for it and for `dim` costs little, the model is loaded by the first
+        text.  Called from several threads.  What it raises, and rows that are not as many finite
+        numbers as `dim` says, are errors that name it.  A name that is taken is refused, and one of
+        ours stays ours.
         """
 
     @hookspec

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from engines.errors import InvalidInput
 
 # Within what journals (254) and every common reader accept, whatever the value is wrapped in.
 DEEPEST = 200
-_Trail = tuple[Any, Any, int]  # the trail of what holds it, the step from there, how deep
+MOST_PARTS = 4 * 2**20
+_NOTHING: Iterator[Any] = iter(())
+_END: Any = (None, object())
 
 
 def to_text(value: object, what: str, limit: int) -> str:
@@ -28,7 +31,8 @@ def to_text(value: object, what: str, limit: int) -> str:
         limit: Most bytes of the text.
 
     Raises:
-        InvalidInput: It is not JSON, nested more than `DEEPEST` deep, or larger than *limit*.
+        InvalidInput: It is not JSON, nested more than `DEEPEST` deep, of more than `MOST_PARTS`
+            parts, or larger than *limit*.
     """
     _check(value, what, limit)
     try:
@@ -45,45 +49,57 @@ def to_text(value: object, what: str, limit: int) -> str:
 
 def _check(value: object, what: str, limit: int) -> None:
     """Refuse what is not JSON; stops counting at *limit*, however often a part is held twice."""
-    waiting: list[tuple[Any, _Trail | None]] = [(value, None)]
-    size = 0
-    while waiting:
-        item, trail = waiting.pop()
-        held = _held_by(item, what, trail)
-        size += 1 + len(held) + (len(item) if isinstance(item, str) else 0)
+    size = parts = 0
+    path: list[Any] = []  # the steps to what is looked at; the first leads to the value itself
+    inside: list[Iterator[tuple[Any, Any]]] = [iter([(None, value)])]
+    while inside:
+        step, item = next(inside[-1], _END)
+        if item is _END[1]:
+            inside.pop()
+            path[-1:] = []
+            continue
+        count, held = _held_by(item, what, path, step)
+        parts += count
+        size += 1 + count + (len(item) if isinstance(item, str) else 0)
         if size > limit:
             raise _too_large(what, limit)
-        depth = trail[2] + 1 if trail else 1
-        if held and depth > DEEPEST:
-            raise InvalidInput(f"{what} is nested more than {DEEPEST} deep")
-        waiting += [(inner, (trail, step, depth)) for step, inner in held]
+        if parts > MOST_PARTS:
+            raise InvalidInput(
+                f"{what} has more than {MOST_PARTS:,} parts",
+                hint="keep it in a file, and here its name",
+            )
+        if count:
+            if len(inside) > DEEPEST:
+                raise InvalidInput(f"{what} is nested more than {DEEPEST} deep")
+            path.append(step)
+            inside.append(held)
 
 
-def _held_by(item: object, what: str, trail: _Trail | None) -> list[tuple[Any, Any]]:
-    """The parts of *item* by their names or places."""
+def _held_by(
+    item: object, what: str, path: list[Any], step: Any
+) -> tuple[int, Iterator[tuple[Any, Any]]]:
+    """How many parts *item* has, and those by their names or places."""
     if isinstance(item, dict):
         for key in item:
             if not isinstance(key, str):
-                raise InvalidInput(f"{what}{_path(trail)}: the key {key!r} is not text")
-        return list(item.items())
+                where = _path([*path, step])
+                raise InvalidInput(f"{what}{where}: the key {key!r} is not text")
+        return len(item), iter(item.items())
     if isinstance(item, list | tuple):
-        return list(enumerate(item))
+        return len(item), iter(enumerate(item))
     if isinstance(item, float) and not math.isfinite(item):
-        raise InvalidInput(f"{what}{_path(trail)}: {item} is not a finite number")
+        raise InvalidInput(f"{what}{_path([*path, step])}: {item} is not a finite number")
     if not (item is None or isinstance(item, str | int | float)):
         kind = type(item).__name__
         raise InvalidInput(
-            f"{what}{_path(trail)}: {kind} is not a JSON value",
+            f"{what}{_path([*path, step])}: {kind} is not a JSON value",
             hint="JSON has text, numbers, true and false, null, lists, and mappings with text keys",
         )
-    return []
+    return 0, _NOTHING
 
 
-def _path(trail: _Trail | None) -> str:
-    if trail is None:
-        return ""
-    outer, step, _ = trail
-    return f"{_path(outer)}[{step}]" if isinstance(step, int) else f"{_path(outer)}.{step}"
+def _path(steps: list[Any]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps[1:])
 
 
 def _too_large(what: str, limit: int) -> InvalidInput:

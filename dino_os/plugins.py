@@ -22,6 +22,7 @@ from dino_os.skill_index import Skill, UnreadableSkill, read_skills
 from engines.checks import did_you_mean
 
 if TYPE_CHECKING:
+    from dino_os.memory_layer.embedding import Maker
     from dino_os.payments import PaymentProvider
 
 
@@ -78,6 +79,10 @@ class Plugins:
     def payment_providers(self) -> Mapping[str, PaymentProvider]:
         """Name → payment provider, of every plugin."""
         return self._gather("dino_payment_providers", dict)
+
+    def embedders(self) -> Mapping[str, Maker]:
+        """Name → maker of an embedder, of every plugin."""
+        return self._gather("dino_embedders", dict)
 
     def signal_sources(self) -> Mapping[str, SignalReader]:
         """File ending → reader, of every plugin."""

@@ -157,6 +157,7 @@ def call(
     body: bytes | None = None,
     timeout_s: float,
     most_bytes: int,
+    connect_s: float | None = None,
     dial: Dial | None = None,
     tls: SSLContext | None = None,
 ) -> Answer:
@@ -166,6 +167,7 @@ def call(
     Args:
         timeout_s: For all of it, from the first packet to the last byte.
         most_bytes: Of the answer's body.
+        connect_s: Of that time for the connection, with its TLS; None is all of it.
         dial: Connects, where not every address that the name has may be connected to.
         tls: Whose certificates are trusted; the system's own where it is None.
 
@@ -179,11 +181,14 @@ def call(
     parts, headers = checked_url(url), checked_headers(headers)
     where = origin_of(parts)
     connection = _connection(parts, timeout_s)
-    deadline = time.monotonic() + timeout_s
+    begun = time.monotonic()
+    within = min(connect_s or timeout_s, timeout_s)
+    deadline, lacks = begun + within, "connection" if connect_s else "answer"
     heard = False
     try:
         connection.sock = _connected(parts, connection, deadline, dial, tls)
-        heard = True
+        heard, within, deadline, lacks = True, timeout_s, begun + timeout_s, "answer"
+        connection.sock.settimeout(max(deadline - time.monotonic(), _LEAST_S))
         with _cut_off(connection.sock, deadline):
             target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
             connection.request(method, target, body, {"Connection": "close", **headers})
@@ -193,7 +198,7 @@ def call(
             found = Answer(answer.status, said, _body(answer, most_bytes), fields)
     except (OSError, HTTPException, ValueError) as error:
         late = time.monotonic() >= deadline or isinstance(error, TimeoutError)
-        why = f"no answer within {timeout_s:g} s" if late else _reason(error)
+        why = f"no {lacks} within {within:g} s" if late else _reason(error)
         raise Unreachable(f"{where}: {why}", heard=heard) from None
     finally:
         connection.close()

@@ -15,11 +15,15 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 from uuid import uuid4
 from weakref import WeakSet
 
 from engines.durable import make_folder, sync_data, sync_folder
 from engines.errors import DinoError
+
+Connector: TypeAlias = Callable[..., sqlite3.Connection]
+"""Opens a file as `sqlite3.connect` does, which is one; another may do so with a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,24 @@ class Database:
     Args:
         timeout_s: How long to wait for another writer.
         make: Whether to make the file where there is none; else there is an empty one in memory.
+        connector: What opens the file; `failures` knows its errors where `also_fails` was told.
     """
 
-    def __init__(self, path: Path, schema: Schema, timeout_s: float, *, make: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Schema,
+        timeout_s: float,
+        *,
+        make: bool = True,
+        connector: Connector = sqlite3.connect,
+    ) -> None:
         self.path = path
         self.guard = threading.RLock()  # threads take turns
         self._schema = schema
         self._timeout_s = timeout_s
         self._makes = make
+        self._connector = connector
         self.connection: sqlite3.Connection | None = None  # where it is open
         _databases.add(self)
 
@@ -71,18 +85,13 @@ class Database:
         """
         return self.connection or self._open()
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that nobody else writes beside; whole or absent.  Under `guard`."""
-        db = self.connection or self._open()
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:  # a full disk ends some by itself
-                db.execute("ROLLBACK")
-            raise
+    def writing(self) -> Transaction:
+        """A transaction of this process's connection.  Under `guard`."""
+        return Transaction(self.reading())
+
+    def another(self) -> sqlite3.Connection:
+        """A connection of the caller's own to the file, which is there; it only reads."""
+        return self._connect(self.path, "ro")
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # the interpreter is going down
@@ -99,7 +108,7 @@ class Database:
                 return self._open_empty()
             make_folder(self.path.parent)
             self._make()
-        db = connect(self.path, "rw", self._timeout_s)
+        db = self._connect(self.path, "rw")
         try:
             if check(db, self.path, self._schema) < self._schema.format:
                 self._migrate(db)
@@ -110,7 +119,7 @@ class Database:
         return db
 
     def _open_empty(self) -> sqlite3.Connection:
-        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        db = self._connector(":memory:", isolation_level=None, check_same_thread=False)
         self._migrate(db)
         self.connection = db
         return db
@@ -121,16 +130,19 @@ class Database:
         # for which SQLite needs the file alone.
         draft = self.path.with_name(f".{self.path.name}.{uuid4().hex}.tmp")
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL, 0o600))  # nobody else's to read
-        with contextlib.closing(connect(draft, "rw", self._timeout_s)) as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            self._migrate(db)
         try:
+            with contextlib.closing(self._connect(draft, "rw")) as db:
+                db.execute("PRAGMA journal_mode=WAL")
+                self._migrate(db)
             sync_file(draft)
             with contextlib.suppress(FileExistsError):  # another was faster
                 os.link(draft, self.path)
         finally:
             draft.unlink(missing_ok=True)
         sync_folder(self.path.parent)
+
+    def _connect(self, path: Path, mode: str) -> sqlite3.Connection:
+        return connect(path, mode, self._timeout_s, self._connector)
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         """Take a file to our format."""
@@ -140,6 +152,42 @@ class Database:
         db.execute(f"PRAGMA application_id={self._schema.application}")
         db.execute(f"PRAGMA user_version={self._schema.format}")  # with what it stands for
         db.execute("COMMIT")
+
+
+class Transaction:
+    """
+    A transaction that nobody else writes beside; whole or absent.
+
+    A class: a generator's turns would be a twentieth of what a cache does most.
+    """
+
+    __slots__ = ("_db",)
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._db.execute("BEGIN IMMEDIATE")
+        return self._db
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:  # a full disk ends some by itself
+                self._db.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def without_waiting(db: sqlite3.Connection) -> Iterator[None]:
+    """Let what another process holds up fail at once, as "database is locked"."""
+    (wait_ms,) = db.execute("PRAGMA busy_timeout").fetchone()
+    db.execute("PRAGMA busy_timeout=0")
+    try:
+        yield
+    finally:
+        db.execute(f"PRAGMA busy_timeout={wait_ms}")
 
 
 def check(db: sqlite3.Connection, path: Path, schema: Schema) -> int:
@@ -167,20 +215,46 @@ def check(db: sqlite3.Connection, path: Path, schema: Schema) -> int:
     return int(version)
 
 
-def connect(path: Path, mode: str, timeout_s: float = 5.0) -> sqlite3.Connection:
+def connect(
+    path: Path, mode: str, timeout_s: float = 5.0, connector: Connector = sqlite3.connect
+) -> sqlite3.Connection:
     """A connection to *path*: mode ro or rw."""
-    db = sqlite3.connect(
+    db = connector(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         timeout=timeout_s,
         isolation_level=None,  # transactions begin where we say
         check_same_thread=False,  # `guard` sees to it
     )
-    db.execute("PRAGMA wal_autocheckpoint=4000")  # pages: what is written often is moved seldom
-    db.execute("PRAGMA synchronous=FULL")  # acknowledged means durable
-    db.execute("PRAGMA secure_delete=FAST")  # what is deleted is overwritten where it costs nothing
-    db.execute("PRAGMA trusted_schema=OFF")  # a file from elsewhere runs nothing of its own
+    try:
+        db.execute("PRAGMA wal_autocheckpoint=4000")  # pages: what is written often is moved seldom
+        db.execute("PRAGMA synchronous=FULL")  # acknowledged means durable
+        db.execute("PRAGMA secure_delete=FAST")  # what is deleted is overwritten where that is free
+        db.execute("PRAGMA trusted_schema=OFF")  # a file from elsewhere runs nothing of its own
+    except BaseException:
+        db.close()
+        raise
     return db
+
+
+_libraries: list[Any] = [sqlite3]
+
+
+def also_fails(library: Any) -> None:
+    """Have `failures` know those of *library*, a module with the interface of `sqlite3`."""
+    if library not in _libraries:
+        _libraries.append(library)
+
+
+def failures(
+    kind: str = "Error", also: tuple[type[Exception], ...] = ()
+) -> tuple[type[Exception], ...]:
+    """
+    The errors of that *kind*, as SQLite's module names them, of every build of it in use; and more.
+
+    Python asks for them when something was raised: `except failures() as error`.
+    """
+    return *(getattr(library, kind) for library in _libraries), *also
 
 
 def sync_file(path: Path) -> None:
@@ -206,7 +280,7 @@ def _before_fork() -> None:
     for database in list(_databases):
         database.guard.acquire()
         _held.append(database)
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*failures()):
             database.close()
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import click
 
 from dino_os.commands import offline_shown, options, output
+from dino_os.commands.offline_attachments import attachments
+from dino_os.commands.offline_changes import changes
 from dino_os.commands.offline_documents import DOCUMENT_COMMANDS
 from dino_os.commands.offline_queue import queue
 from dino_os.commands.offline_upkeep import UPKEEP_COMMANDS
@@ -199,5 +201,5 @@ def _watched(turns: int) -> contextlib.AbstractContextManager[Callable[[int], No
     return output.progress(turns, "drill")
 
 
-for _command in (queue, *DOCUMENT_COMMANDS, *UPKEEP_COMMANDS):
+for _command in (queue, attachments, changes, *DOCUMENT_COMMANDS, *UPKEEP_COMMANDS):
     offline.add_command(_command)

@@ -14,7 +14,7 @@ from dino_os.workspace import Workspace
 from engines.checks import did_you_mean
 
 
-def _keys(workspace: Workspace) -> list[str]:
+def known_keys(workspace: Workspace) -> list[str]:
     return workspace.cache.keys() if workspace.documents_file.exists() else []
 
 
@@ -22,18 +22,18 @@ def _split(workspace: Workspace) -> list[str]:
     return workspace.documents.conflicts() if workspace.documents_file.exists() else []
 
 
-_key = click.argument("key", shell_complete=complete(_keys))
+key_argument = click.argument("key", shell_complete=complete(known_keys))
 
 
 @click.command("get", epilog=options.example("dino offline get tide-table"))
-@_key
+@key_argument
 @options.as_json
 @pass_workspace
 def get(workspace: Workspace, key: str, as_json: bool) -> None:
     """Print the value under KEY, as JSON."""
     value = workspace.cache.get(key) if workspace.documents_file.exists() else None
-    if value is None and key not in _keys(workspace):  # null is a value too
-        raise _missing(workspace, key)
+    if value is None and key not in known_keys(workspace):  # null is a value too
+        raise missing(workspace, key)
     if as_json:
         output.emit_json({"key": key, "value": value})
     else:
@@ -46,7 +46,7 @@ def get(workspace: Workspace, key: str, as_json: bool) -> None:
         'dino offline set station \'{"name": "Mole"}\'', "dino offline set forecast 3 --ttl 6h"
     ),
 )
-@_key
+@key_argument
 @click.argument("value")
 @click.option("--ttl", type=options.DURATION, help="For so long, as 30m or 6h; else for ever.")
 @options.as_json
@@ -63,31 +63,49 @@ def set_(workspace: Workspace, key: str, value: str, ttl: float | None, as_json:
 
 
 @click.command("rm", epilog=options.example("dino offline rm tide-table"))
-@_key
+@key_argument
 @options.as_json
 @pass_workspace
 def rm(workspace: Workspace, key: str, as_json: bool) -> None:
     """Delete what is under KEY, here and with the next `sync` there."""
     if not (workspace.documents_file.exists() and workspace.cache.delete(key)):
-        raise _missing(workspace, key)
+        raise missing(workspace, key)
     output.answer({"deleted": key}, f"{key} is deleted", as_json=as_json)
 
 
-@click.command("ls", epilog=options.example("dino offline ls", "dino offline ls station/ --json"))
+@click.command(
+    "ls",
+    epilog=options.example(
+        "dino offline ls station/ --json", "dino offline ls --from 2026-01 --to 2026-06 --limit 50"
+    ),
+)
 @click.argument("prefix", default="")
+@click.option("--from", "start", metavar="KEY", help="From this key on.")
+@click.option("--to", "end", metavar="KEY", help="Up to this key, itself included.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="The first N, all shown.")
 @options.show
 @options.as_json
 @pass_workspace
-def ls(workspace: Workspace, prefix: str, show: int, as_json: bool) -> None:
-    """The keys that begin with PREFIX, or all."""
-    found = workspace.cache.keys(prefix) if workspace.documents_file.exists() else []
+def ls(
+    workspace: Workspace,
+    prefix: str,
+    start: str | None,
+    end: str | None,
+    limit: int | None,
+    show: int,
+    as_json: bool,
+) -> None:
+    """The keys that begin with PREFIX, or all, in the order of their characters."""
+    there = workspace.documents_file.exists()
+    found = workspace.cache.keys(prefix, start=start, end=end, limit=limit) if there else []
     if as_json:
         output.emit_json({"keys": found})
         return
     if not found:
-        output.say("nothing begins so" if prefix else "nothing is kept yet")
+        chosen = prefix or start is not None or end is not None
+        output.say("no such key" if chosen else "nothing is kept yet")
         return
-    shown, left = output.first_of(found, show)
+    shown, left = output.first_of(found, 0 if limit else show)
     for key in shown:
         output.say(key)
     output.more(left, "key")
@@ -108,7 +126,7 @@ def conflicts(workspace: Workspace, document: str | None, as_json: bool) -> None
     else:
         found = {document: _leaves(workspace, document) if there else []}
         if not found[document]:
-            raise _missing(workspace, document)
+            raise missing(workspace, document)
     if as_json:
         output.emit_json({"conflicts": [{"id": one, "leaves": v} for one, v in found.items()]})
         return
@@ -137,7 +155,7 @@ def resolve(workspace: Workspace, document: str, rev: str | None, as_json: bool)
     """
     leaves = _leaves(workspace, document) if workspace.documents_file.exists() else []
     if not leaves:
-        raise _missing(workspace, document)
+        raise missing(workspace, document)
     fits = [leaf["rev"] for leaf in leaves if leaf["rev"].startswith(rev or "")]
     if not fits or (rev and len(fits) > 1):
         known = ", ".join(leaf["rev"] for leaf in leaves)
@@ -158,11 +176,13 @@ def _leaves(workspace: Workspace, document: str) -> list[dict[str, Any]]:
     ]
 
 
-def _missing(workspace: Workspace, key: str) -> NotFound:
-    return NotFound(
-        f"nothing is kept as {key!r}{did_you_mean(key, _keys(workspace))}",
-        hint="`dino offline ls` shows what is",
-    )
+def missing(workspace: Workspace, key: str) -> NotFound:
+    """What is said where nothing is kept under *key*."""
+    hint = "`dino offline ls` shows what is"
+    if key.startswith("_design/"):
+        hint = f"design documents are no values; `dino offline conflicts {key}` shows one"
+    near = did_you_mean(key, known_keys(workspace))
+    return NotFound(f"nothing is kept as {key!r}{near}", hint=hint)
 
 
 DOCUMENT_COMMANDS = (get, set_, rm, ls, conflicts, resolve)

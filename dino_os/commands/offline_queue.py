@@ -97,7 +97,7 @@ def _verb(
     @pass_workspace
     def verb(workspace: Workspace, request: str, as_json: bool) -> None:
         found = _find(workspace.requests, request)
-        does(workspace.requests, found.id)
+        does(workspace, found.id)
         now = workspace.requests.find(found.id)
         output.answer(now.as_dict(), f"{found.id} {done}", as_json=as_json)
 
@@ -114,38 +114,44 @@ def _find(queue: OfflineQueue, request: str) -> Queued:
     return begun[0] if begun else queue.find(request)
 
 
+def _release(workspace: Workspace, id_: str) -> None:
+    # Read before: what is revoked in between is heeded.
+    number = workspace.nav.last_number()
+    workspace.requests.release(id_, number=number)
+
+
 _verb(
     "retry",
     "Try a request once more that is dead, expired or dropped.",
     "is tried again",
     ("dead", "expired", "dropped"),
-    lambda queue, id_: queue.requeue(id_),
+    lambda workspace, id_: workspace.requests.requeue(id_),
 )
 _verb(
     "drop",
     "Take a request out: it is not to be sent any more.",
     "is dropped",
     ("waiting", "held", "dead", "expired"),
-    lambda queue, id_: queue.drop(id_),
+    lambda workspace, id_: workspace.requests.drop(id_),
 )
 _verb(
     "release",
     "Let a request that is held be sent.",
     "may be sent",
     ("held",),
-    lambda queue, id_: queue.release(id_),
+    _release,
 )
 _verb(
     "approve",
     "As release: somebody has looked at it, and it may be sent.",
     "may be sent",
     ("held",),
-    lambda queue, id_: queue.release(id_),
+    _release,
 )
 _verb(
     "hold",
     "Keep a request back until somebody releases it.",
     "is held",
     ("waiting",),
-    lambda queue, id_: queue.hold(id_, "held by hand"),
+    lambda workspace, id_: workspace.requests.hold(id_, "held by hand"),
 )

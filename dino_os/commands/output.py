@@ -128,7 +128,7 @@ def watch(items: Iterable[T], what: str) -> Iterable[T]:
 
 
 @contextlib.contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
+def progress(total: int | None, what: str) -> Iterator[Callable[[int], None]]:
     """Hand out what is told of each further step; past two seconds a bar shows how far."""
     began, done, show = time.monotonic(), 0, None
 

@@ -77,6 +77,7 @@ def routes(workspace: Workspace, check: bool, as_json: bool) -> None:
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="May be repeated.")
 @click.option("--key", help="Its idempotency key: the same is taken once.  [default: a new one]")
 @click.option("--order", default="", help="Of those with the same, the first queued goes first.")
+@click.option("--cell", default="", help="The cell of the domain whose gate it passes.")
 @click.option("--flow", default="", help="What it is a step of.")
 @click.option("--as", "user", default="operator", show_default=True, help="Who sends it.")
 @click.option(
@@ -99,6 +100,7 @@ def send(
     headers: tuple[str, ...],
     key: str | None,
     order: str,
+    cell: str,
     flow: str,
     user: str,
     token_file: Path | None,
@@ -123,6 +125,7 @@ def send(
         ordered_by=order,
         flow=flow,
         timeout_s=timeout,
+        cell=cell,
     )
     mesh = workspace.nav
     token = _read(token_file) if token_file else mesh.token_for(domain, user, request)
@@ -201,14 +204,7 @@ def _show_response(found: Response, *, as_json: bool) -> None:
 def _show_receipt(found: Receipt, *, as_json: bool) -> None:
     held = "held: `dino offline queue release` sends it"
     what = held if found.held else "sent when a route answers"
-    document = {
-        "queued": found.id,
-        "domain": found.domain,
-        "idempotency_key": found.idempotency_key,
-        "queued_at": time_text(found.queued_at),
-        "held": found.held,
-    }
-    output.answer(document, f"offline: queued as {found.id}, {what}", as_json=as_json)
+    output.answer(found.as_dict(), f"offline: queued as {found.id}, {what}", as_json=as_json)
 
 
 def _headers(given: tuple[str, ...]) -> dict[str, str]:

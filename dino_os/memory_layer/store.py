@@ -1,285 +1,143 @@
 """
 The memory store: entries in SQLite, with every change in the journal `memory_log`.
 
-Takes and gives JSON values only.  The order of a change is the design:
-
-    journal's lock → BEGIN IMMEDIATE → what an earlier crash left is recorded → rows → event,
-    durable → the row that names the event → COMMIT, durable → unlock
-
-The event comes first, from within the transaction.  A crash between the two leaves an event whose
-change is not there: the row names the last event whose change is, so the next writer finds it out
-and records `changes_not_kept`.  The other order would leave a change that no record speaks of, and
-nobody could ever tell.  Events hold a value's SHA-256 and size, never the value.
+Takes and gives JSON values only.  Made of parts, each on what the one before it is: the file and
+its record (`stored`), entries, their vectors (`embedded`), what does not stay (`retention`), files
+of it (`exchange`, `backups`), and its check.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-from dino_os.errors import InvalidInput, MemoryLayerError
-from dino_os.json_value import to_text
-from dino_os.memory_layer import backups
-from dino_os.memory_layer.database import SCHEMA
-from dino_os.memory_layer.words import terms, text_of
-from engines import checks
-from engines.database import Database
-from engines.journal import Journal, Position
+from dino_os.errors import Denied, InvalidInput, MemoryLayerError, NotFound
+from dino_os.memory_layer import searching, vector_rows
+from dino_os.memory_layer.checking import Checking
+from dino_os.memory_layer.lexical import Counts
+from dino_os.memory_layer.question import Question
+from dino_os.memory_layer.searching import Meaning
+from dino_os.memory_layer.stored import KEY_LIMIT, VALUE_LIMIT
+from dino_os.memory_layer.vector_rows import Model, VectorRows
+from dino_os.memory_layer.words import read
+from dino_os.process_lock import Busy
 
-KEY_LIMIT = 1024
-VALUE_LIMIT = 4 * 2**20
-_CHANGES = {"memory_added", "memory_deleted", "memory_cleared", "memory_restored"}
-_ONE_TERM = "SELECT rowid AS id, rank FROM words WHERE words MATCH ?"
-_Keys: TypeAlias = list[str]  # where `list` is the method
+__all__ = ["KEY_LIMIT", "VALUE_LIMIT", "MemoryStore"]
+_BUDGET_S = 0.2  # for what waits to be embedded, before each search
+_INDEX_WAIT_S = 30.0  # for another process that is writing its files
 _Found: TypeAlias = list[dict[str, Any]]
 
 
-class MemoryStore:
-    """
-    The memory in *path*.
+class MemoryStore(Checking):
+    """The part behind `MemoryLayer`."""
 
-    Args:
-        journal: `memory_log`; its lock is the writers'.
-        read_only: Refuse every change.
-        clock: Seconds since the epoch.
-    """
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._counts = Counts()
 
     # What a sandboxed skill may ask for; the others name files with the parent's rights.
-    CALLS: ClassVar = frozenset({"add", "get", "delete", "list", "search", "get_all", "clear"})
+    CALLS: ClassVar = frozenset(
+        {
+            *("add", "add_many", "delete", "tag", "clear"),
+            *("get", "versions", "list", "namespaces", "get_all", "search"),
+        }
+    )
 
-    def __init__(
-        self,
-        path: Path,
-        journal: Journal,
-        *,
-        read_only: bool = False,
-        timeout_s: float = 30.0,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.path = path
-        self._journal = journal
-        self._read_only = read_only
-        self._clock = clock
-        self._database = Database(path, SCHEMA, timeout_s)
+    def search(self, query: str, top_k: int = 5, **more: Any) -> _Found:
+        """
+        The entries that answer *query* best; *more* as `Question` has it.
 
-    # --- changes -----------------------------------------------------------------------------
-
-    def add(self, key: str, value: Any, embed: bool = True) -> None:  # noqa: FBT001, FBT002
-        _check_key(key)
-        text = to_text(value, f"the value of {key!r}", VALUE_LIMIT)
-        now = self._clock()
-        with self._changing() as db:
-            replaced = _value_of(db, key) is not None
-            _put(db, key, text, embed=embed, created=now, updated=now)
-            self._record(db, "memory_added", key=key, **_fingerprint(text), replaced=replaced)
-
-    def delete(self, key: str) -> bool:
-        _check_key(key)
-        if self._read(lambda db: _value_of(db, key)) is None:
-            return False
-        with self._changing() as db:
-            text = _value_of(db, key)
-            if text is None:  # another was faster
-                return False
-            where = "(SELECT id FROM entries WHERE key = ?)"
-            db.execute(f"DELETE FROM words WHERE rowid = {where}", [key])  # noqa: S608
-            db.execute("DELETE FROM entries WHERE key = ?", [key])
-            self._record(db, "memory_deleted", key=key, **_fingerprint(text))
-            return True
-
-    def clear(self) -> int:
-        if not self._read(_count):
-            return 0
-        with self._changing() as db:
-            count = _count(db)
-            _empty(db)
-            self._record(db, "memory_cleared", entries=count)
-            return count
-
-    def restore(self, path: str) -> int:
-        source = backups.checked(path, self.path)
-        digest = sha256()
-        with self._changing() as db, contextlib.closing(source):
-            _empty(db)
-            for key, found, embed, created, updated in backups.rows(source, path):
-                _check_key(key)
-                text = to_text(json.loads(found), f"the value of {key!r}", VALUE_LIMIT)
-                _put(db, key, text, embed=embed, created=created, updated=updated)
-                digest.update(f"{json.dumps(key)}\t{_fingerprint(text)['sha256']}\n".encode())
-            count = _count(db)
-            self._record(db, "memory_restored", entries=count, sha256=digest.hexdigest())
-            return count
-
-    # --- queries -----------------------------------------------------------------------------
-
-    def get(self, key: str) -> Any:
-        _check_key(key)
-        text = self._read(lambda db: _value_of(db, key))
-        return None if text is None else json.loads(text)
-
-    def list(self) -> _Keys:
-        rows = self._read(lambda db: db.execute("SELECT key FROM entries ORDER BY key").fetchall())
-        return [key for (key,) in rows or ()]
-
-    def get_all(self) -> dict[str, Any]:
-        query = "SELECT key, value FROM entries ORDER BY key"
-        rows = self._read(lambda db: db.execute(query).fetchall())
-        return {key: json.loads(text) for key, text in rows or ()}
-
-    def search(self, query: str, top_k: int = 5) -> _Found:
-        if not isinstance(query, str):
-            raise InvalidInput(f"a query must be text, found {query!r}")
-        checks.at_least(top_k, 0, "top_k")
-        most = min(checks.whole(top_k, "top_k"), 2**31)
-        wanted = terms(query)
-        if not wanted:
+        In the mode auto it goes on by words alone where search by meaning cannot be.
+        """
+        question = Question(query, top_k, **more)
+        if not self._is_there():
             return []
-        # A term scores 1 where it is found; among equals the rarer and denser comes first (BM25).
-        each = " UNION ALL ".join([_ONE_TERM] * len(wanted))
-        sql = (
-            "SELECT key, value, created, COUNT(*) FROM "  # noqa: S608  made of constants only
-            f"({each}) JOIN entries USING (id) GROUP BY id ORDER BY 4 DESC, SUM(rank), key LIMIT ?"
-        )
-        rows = self._read(lambda db: db.execute(sql, [*wanted, most]).fetchall())
-        return [
-            {
-                "key": key,
-                "value": json.loads(text),
-                "score": hits / len(wanted),
-                "created": checks.time_text(created),
-            }
-            for key, text, created, hits in rows or ()
-        ]
+        if question.mode != "auto":
+            return self._answered(question)
+        try:
+            return self._answered(question)
+        except (Denied, MemoryLayerError, NotFound):  # NotFound: the model of a plugin that is gone
+            return self._answered(replace(question, mode="text"))
 
-    def backup(self, path: str) -> None:
-        target = backups.place(path, self.path)
-        with self._database.guard, self._errors():
-            if self._read_only and not self._is_there():
-                raise MemoryLayerError(f"{self.path}: there is nothing to back up")
-            backups.write(self._database.reading(), target)
+    def words_only(self) -> str | None:
+        """Why search goes by words alone, where it should not; None where it does not."""
+        try:
+            found = self.meaning()
+        except (Denied, MemoryLayerError, NotFound) as error:
+            return f"{error.message}; {error.hint}" if error.hint else error.message
+        if found and found[1] is None and (found[0].name != vector_rows.GIVEN or self.embedder()):
+            return f"the model {found[0].name!r}, whose vectors these are, is not there"
+        return None
+
+    def reindex(
+        self,
+        model: str | None = None,
+        progress: Callable[[int], None] | None = None,
+        budget_s: float | None = None,
+    ) -> dict[str, Any]:
+        found = super().reindex(model, progress, budget_s)
+        serving = self._read(vector_rows.serving)
+        if serving and found["waiting"] <= found.get("failed", 0):
+            try:
+                with self._reading() as db:
+                    index = self.index(serving)
+                    index.build(VectorRows(db, serving.number), wait_s=_INDEX_WAIT_S)
+            except Busy as busy:  # searches do without, and the next run makes it
+                found["index"] = f"not made: {busy.message}"
+        return found
+
+    def stats(self) -> dict[str, Any]:
+        found = super().stats()
+        serving = self._read(vector_rows.serving)
+        if serving and not self._read_only:
+            index = self.index(serving)
+            with self._reading() as db:
+                index.catch_up(VectorRows(db, serving.number))
+            found["index"] = index.status()
+        return found
 
     # --- below the face ----------------------------------------------------------------------
 
-    def _read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
-        """What *query* finds, or None where there is no file."""
-        with self._database.guard, self._errors():
-            return query(self._database.reading()) if self._is_there() else None
-
-    def _is_there(self) -> bool:
-        return self._database.connection is not None or self.path.exists()
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
-        if self._read_only:
-            raise MemoryLayerError(f"{self.path}: a rehearsal changes nothing")
-        with (
-            self._database.guard,
-            self._journal.locked(),
-            self._errors(),
-            self._database.writing() as db,
-        ):
-            self._account_for_the_past(db)
-            yield db
-
-    def _record(self, db: sqlite3.Connection, event_type: str, **payload: Any) -> None:
-        """Journal the change that stands in the open transaction, and note there that it is."""
-        self._journal.append(event_type, payload)
-        end = self._journal.end
-        place = [end.seq, end.parent_hash, end.offset]
-        db.execute("UPDATE recorded SET seq = ?, hash = ?, offset = ?", place)
-
-    def _account_for_the_past(self, db: sqlite3.Connection) -> None:
-        """Record where the entries and the journal differ: after a crash, or a file put back."""
-        place = Position(*db.execute("SELECT seq, hash, offset FROM recorded").fetchone())
-        if place == self._journal.end:
-            return
-        begin = self._journal.begin()
-        if place.seq < begin.seq:  # pruned
-            place = begin
-        elif not self._journal.holds(place):
-            self._record(db, "memory_of_another_journal", entries=_count(db))
-            return
-        lost: list[int] = []
-        for events, _ in self._journal.read(place):
-            for event in events:
-                if event["event_type"] == "changes_not_kept":
-                    lost.clear()  # known, by a writer who then did not get to its own change
-                elif event["event_type"] in _CHANGES:
-                    lost.append(event["seq"])
-        if lost:
-            self._record(
-                db,
-                "changes_not_kept",
-                first_seq=lost[0],
-                last_seq=lost[-1],
-                changes=len(lost),
+    def _answered(self, question: Question) -> _Found:
+        found = None if question.mode == "text" else self._vectors_for(question)
+        with self._reading() as db:
+            return searching.search(
+                db, question, self.clock(), lambda: found and _meaning(found, db), self._counts
             )
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise MemoryLayerError(f"{self.path}: {error}", hint=_hint(str(error))) from None
+    def _vectors_for(self, question: Question) -> tuple[Model, Any, Any] | None:
+        """The model, what embeds the query, and the index; None where words alone decide."""
+        if question.vector is None:
+            self.embed_waiting(_BUDGET_S, only_local=True)
+        found = self.meaning()
+        if found is None or (found[1] is None and question.vector is None):
+            return None
+        model, embedder = found
+        if question.vector is not None and len(question.vector) != model.dim:
+            raise InvalidInput(
+                f"the vector has {len(question.vector)} numbers, those here have {model.dim}"
+            )
+        # Here, where nobody waits: it may be a model on another machine.
+        asked = _Asked(vector_rows.GIVEN, 0.0, None)
+        if embedder:
+            vector = embedder.query(read(question.query).text) if question.vector is None else None
+            asked = _Asked(embedder.name, embedder.floor, vector)
+        return model, asked, self.index(model)
 
 
-def _hint(error: str) -> str | None:
-    if "locked" in error:
-        return "another process is writing; try again"
-    if "malformed" in error or "not a database" in error:
-        return "move the file away, and restore a backup"
-    return "make room, then try again" if "full" in error else None
+class _Asked(NamedTuple):
+    """Stands for what made the vectors, with what it made of a query already."""
+
+    name: str
+    floor: float
+    vector: Any
+
+    def query(self, _text: str) -> Any:
+        return self.vector
 
 
-def _check_key(key: object) -> None:
-    if not isinstance(key, str) or not key:
-        raise InvalidInput(f"a key must be text, and not empty, found {key!r}"[:200])
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
-        raise InvalidInput(f"the key {key!r} holds half a surrogate pair"[:200]) from None
-    if size > KEY_LIMIT:
-        raise InvalidInput(f"the key {key[:40]!r}… is larger than {KEY_LIMIT:,} bytes")
-
-
-def _fingerprint(text: str) -> dict[str, Any]:
-    raw = text.encode()
-    return {"sha256": sha256(raw).hexdigest(), "size_bytes": len(raw)}
-
-
-# --- rows ----------------------------------------------------------------------------------------
-
-
-def _value_of(db: sqlite3.Connection, key: str) -> str | None:
-    row = db.execute("SELECT value FROM entries WHERE key = ?", [key]).fetchone()
-    return row[0] if row else None
-
-
-def _count(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT COUNT(*) FROM entries").fetchone()[0])
-
-
-def _empty(db: sqlite3.Connection) -> None:
-    db.execute("DELETE FROM words")
-    db.execute("DELETE FROM entries")
-
-
-def _put(
-    db: sqlite3.Connection, key: str, text: str, *, embed: bool, created: float, updated: float
-) -> None:
-    db.execute(
-        "INSERT INTO entries (key, value, embed, created, updated) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (key) DO UPDATE SET "
-        "value = excluded.value, embed = excluded.embed, updated = excluded.updated",
-        [key, text, bool(embed), created, updated],
-    )
-    (number,) = db.execute("SELECT id FROM entries WHERE key = ?", [key]).fetchone()
-    db.execute("DELETE FROM words WHERE rowid = ?", [number])
-    body = text_of(json.loads(text))
-    db.execute("INSERT INTO words (rowid, key, body) VALUES (?, ?, ?)", [number, key, body])
+def _meaning(found: tuple[Model, Any, Any], db: sqlite3.Connection) -> Meaning:
+    model, embedder, index = found
+    return Meaning(embedder, index, VectorRows(db, model.number))

@@ -116,15 +116,8 @@ def _cannot_wait(body: bytes | None) -> bool:
 
 
 def _queued(receipt: Receipt) -> Carried:
-    document = {
-        "queued": receipt.id,
-        "domain": receipt.domain,
-        "idempotency_key": receipt.idempotency_key,
-        "queued_at": receipt.queued_at,
-        "held": receipt.held,
-    }
     headers = [("Content-Type", "application/json"), (QUEUED_HEADER, receipt.id)]
-    return Carried(202, headers, json.dumps(document).encode() + b"\n")
+    return Carried(202, headers, json.dumps(receipt.as_dict()).encode() + b"\n")
 
 
 def _declined(error: DinoError) -> Declined:

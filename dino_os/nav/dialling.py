@@ -10,14 +10,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from dino_os.tool_sandbox.egress.hosts import Address, Allowed, Rule, canonical, literal
+from dino_os.tool_sandbox.egress.lookup import MOST_DIALLED, NoAddress, Resolve, look_up
 
-Resolve = Callable[..., list[Any]]  # as socket.getaddrinfo
-
-_ATTEMPTS = 4
 _LOOKUPS = 16  # a lookup cannot be broken off; names that hang hold so many threads, and no more
 
 
@@ -49,42 +46,29 @@ class Dialler:
         name = canonical(host)
         found = [name] if literal(name) else self._look_up(name, port, deadline)
         allowed = Allowed([Rule(name, frozenset({port}))], self._private_hosts)
-        return _first(allowed.dialable(name, found)[:_ATTEMPTS], port, deadline)
+        return _first(allowed.dialable(name, found)[:MOST_DIALLED], port, deadline)
 
     def _look_up(self, host: str, port: int, deadline: float) -> list[str]:
-        answer: list[list[str]] = []
-        failure: list[str] = []
+        late = TimeoutError(f"{host} was not looked up in time")
+        answers: list[tuple[list[str], NoAddress | None]] = []
 
-        def ask() -> None:
-            try:
-                found = self._resolve(host, port, type=socket.SOCK_STREAM)
-                answer.append([str(entry[4][0]) for entry in found])
-            except Exception as error:  # noqa: BLE001  whatever it is, there is no address
-                failure.append(getattr(error, "strerror", None) or type(error).__name__)
-            finally:
-                self._room.release()
+        def tell(addresses: list[str], failure: NoAddress | None) -> None:
+            self._room.release()
+            answers.append((addresses, failure))
 
         if not self._room.acquire(timeout=max(deadline - time.monotonic(), 0)):
-            raise TimeoutError(f"{host} was not looked up in time")
-        thread = threading.Thread(target=ask, name="dino-lookup", daemon=True)
+            raise late
         try:
-            thread.start()
-        except RuntimeError as error:  # the machine has no room for another
+            thread = look_up(self._resolve, host, port, tell)
+        except OSError:
             self._room.release()
-            raise OSError(f"{host} was not looked up: {error}") from None
+            raise
         thread.join(max(deadline - time.monotonic(), 0))
-        if answer:
-            return answer[0]
-        if failure:
-            raise NoAddress(f"{host} was not found: {failure[0]}")
-        raise TimeoutError(f"{host} was not looked up in time")
-
-
-class NoAddress(OSError):
-    """A name that no server knows."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(None, why)
+        for addresses, failure in answers:
+            if failure:
+                raise failure
+            return addresses
+        raise late
 
 
 def _first(addresses: Sequence[Address], port: int, deadline: float) -> socket.socket:

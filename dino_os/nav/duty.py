@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from dino_os.nav.replay import Replayed, Replayer
+from dino_os.nav.sealing import HeaderSeals
 from dino_os.work.calls import REPLAY
 from dino_os.work.duty import Duty
 from dino_os.work.passes import submit_pass
@@ -75,4 +76,5 @@ def replay() -> dict[str, int]:
 def replay_in(workspace: Workspace) -> Replayed:
     """The same, for *workspace*."""
     owner = f"{os.getpid()}-{uuid4().hex[:8]}"
-    return Replayer(workspace.nav, workspace.requests, owner=owner).run()
+    seals = HeaderSeals(lambda: workspace.security)
+    return Replayer(workspace.nav, workspace.requests, owner=owner, opened=seals.opened).run()

@@ -57,6 +57,8 @@ class Queued(Protocol):
     @property
     def released_at(self) -> float | None: ...
     @property
+    def released_number(self) -> int | None: ...
+    @property
     def grant(self) -> Grant | None: ...
     @property
     def repeatable(self) -> bool: ...
@@ -70,7 +72,7 @@ class Queue(Protocol):
     def failed(
         self, id_: str, owner: str, reason: str, *, answered: bool, after_s: float | None
     ) -> object: ...
-    def hold(self, id_: str, reason: str, *, owner: str) -> bool: ...
+    def hold(self, id_: str, reason: str, *, owner: str, arrived: bool = False) -> bool: ...
     def give_up(self, id_: str, reason: str, *, owner: str) -> bool: ...
 
 
@@ -100,6 +102,7 @@ class Replayer:
 
     Args:
         owner: Names this process in its claims.
+        opened: (domain, subject, request) → the request as it was before it was sealed.
     """
 
     def __init__(
@@ -108,11 +111,13 @@ class Replayer:
         queue: Queue,
         *,
         owner: str,
+        opened: Callable[[str, str, Request], Request] = lambda *given: given[-1],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._mesh = mesh
         self._queue = queue
         self._owner = owner
+        self._opened = opened
         self._clock = clock
 
     def run(self, *, most: int | None = None) -> Replayed:
@@ -166,20 +171,21 @@ class Replayer:
         return f"{queued.domain} is sent when somebody releases it" if held else None
 
     def _resend(self, queued: Queued) -> Response:
+        request = self._opened(queued.domain, queued.subject, queued.request)
         return self._mesh.resend(
             queued.domain,
             queued.subject,
             # In the domain's own time, which is what the claim is good for.
-            replace(queued.request, timeout_s=None),
+            replace(request, timeout_s=None),
             queued_at=queued.queued_at,
-            released_at=queued.released_at,
+            released=queued.released_number,
             grant=queued.grant,
             repeatable=queued.repeatable,
         )
 
     def _unreached(self, queued: Queued, error: Unreached) -> str:
         if error.heard and not queued.repeatable:
-            return self._hold(queued, f"{_MAYBE}: {error.message}")
+            return self._hold(queued, f"{_MAYBE}: {error.message}", arrived=True)
         answer = error.answer if isinstance(error, NoRoute) else None
         after_s = retry_after_s(answer) if answer else None
         return self._later(queued, error.message, after_s=after_s)
@@ -191,16 +197,17 @@ class Replayer:
             return "delivered"
         why = f"answered with {status}"
         if status >= _SERVER_FAULT and not queued.repeatable:
-            return self._hold(queued, f"{_MAYBE}: {why}")
+            return self._hold(queued, f"{_MAYBE}: {why}", arrived=True)
         # Whoever says 3xx has not taken it, and may be a portal that stands before every service.
         if status < _REFUSED or status in _TRY_AGAIN or status >= _SERVER_FAULT:
             answered, after_s = status >= _REFUSED, retry_after_s(response)
             return self._later(queued, why, answered=answered, after_s=after_s)
         return "dead" if self._queue.give_up(queued.id, why, owner=self._owner) else "later"
 
-    def _hold(self, queued: Queued, why: str) -> str:
+    def _hold(self, queued: Queued, why: str, *, arrived: bool = False) -> str:
         """Have somebody look at it; not what somebody else has by now."""
-        return "held" if self._queue.hold(queued.id, why, owner=self._owner) else "later"
+        held = self._queue.hold(queued.id, why, owner=self._owner, arrived=arrived)
+        return "held" if held else "later"
 
     def _later(
         self, queued: Queued, why: str, *, answered: bool = False, after_s: float | None = None

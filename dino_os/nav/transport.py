@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dino_os.errors import ConfigError, Denied, InvalidInput
-from dino_os.nav.dialling import Dialler, Resolve
+from dino_os.nav.dialling import Dialler
 from dino_os.tool_sandbox.egress.hosts import canonical
+from dino_os.tool_sandbox.egress.lookup import Resolve
 from dino_os.web_calls import AnswerTooLarge, Unreachable, call, checked_url, origin_of
 from engines.nav_mesh import Request, Response, Unreached
 
@@ -42,6 +43,8 @@ class WebTransport:
         private_hosts: Names that may stand for private addresses.
         ca_file: Certificates of authorities that are trusted besides the system's.
         most_bytes: Of an answer.
+        connect_s: For a connection, with the look-up of its name and its TLS; None is as long as
+            for the answer.
     """
 
     def __init__(
@@ -50,11 +53,13 @@ class WebTransport:
         private_hosts: Sequence[str] = (),
         ca_file: Path | None = None,
         most_bytes: int = 16 * 2**20,
+        connect_s: float | None = None,
         resolve: Resolve = socket.getaddrinfo,
     ) -> None:
         self._dial = Dialler(private_hosts, resolve)
         self._ca_file = ca_file
         self._most_bytes = most_bytes
+        self._connect_s = connect_s
         self._guard = threading.Lock()
 
     def __call__(self, address: str, request: Request, seconds: float) -> Response:
@@ -76,6 +81,7 @@ class WebTransport:
                 body=request.body,
                 timeout_s=seconds,
                 most_bytes=self._most_bytes,
+                connect_s=self._connect_s,
                 dial=self._dial,
                 tls=tls,
             )

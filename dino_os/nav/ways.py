@@ -45,6 +45,7 @@ def ways_of(settings: Nav, root: Path, outgoing: Callable[[], Outgoing] | None) 
         private_hosts=settings.private_hosts,
         ca_file=root / Path(settings.ca_file).expanduser() if settings.ca_file else None,
         most_bytes=settings.answer_bytes,
+        connect_s=settings.connect_s,
     )
     return Ways(
         domains=domains,

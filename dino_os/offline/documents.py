@@ -89,7 +89,9 @@ def write(store: DocumentStore, call: Call) -> Answer:
     if not call.flag("new_edits", default=True):
         failed = graft(store, [doc])
         if failed:
-            refuse(str(failed[0].get("reason")), HTTPStatus.FORBIDDEN)
+            large = failed[0]["error"] == "too_large"
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE if large else HTTPStatus.FORBIDDEN
+            refuse(str(failed[0]["reason"]), status)
         return _changed(doc_id, doc["_rev"])
     return _changed(doc_id, store.put(doc))
 

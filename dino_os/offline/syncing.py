@@ -10,6 +10,8 @@ Documents need no queue: what changed since the last checkpoint is what is sent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import ConfigError, DinoError
@@ -95,9 +97,12 @@ class Syncing:
         self.settle(direction, report)
         return {**told, **facts, "errors": [failure.as_dict() for failure in report.errors]}
 
-    def bring(self, store: DocumentStore) -> None:
+    def bring(self, store: DocumentStore) -> bool:
         """
         Synchronise *store*, the workspace's own, for whoever waits for it.
+
+        Returns:
+            Whether what was done here was sent; by the direction `pull` it is not.
 
         Raises:
             DinoError: The remote was not reached, or did not take all of it.
@@ -108,6 +113,7 @@ class Syncing:
                 raise NotReached(outcome["reason"])
             if not outcome["ok"]:
                 raise DinoError(f"{outcome['remote']}: not all documents got through")
+        return PUSH in self.directions
 
     def note(self, direction: str, report: Report, before: Report | None = None) -> dict[str, Any]:
         """Record what a replication did, since it was noted *before*; the facts of it."""
@@ -163,6 +169,19 @@ class Syncing:
             return None
         user, colon, password = self._workspace.key(self._key).partition(":")
         return Basic(user, password) if colon else Bearer(user)
+
+
+def for_workspace(memory: Path) -> Callable[[DocumentStore], bool] | None:
+    """
+    How the cache of the workspace whose journals lie in *memory* is synchronised, if it is.
+
+    What `dino.cache_remote` names: so a bare `LatentCache()` does what `Workspace(folder).cache`
+    does.  Settings are read; credentials and the network wait until it is called.
+    """
+    from dino_os.workspace import Workspace  # noqa: PLC0415  which imports much
+
+    syncing = Syncing(Workspace.shared(memory.parent))
+    return syncing.bring if syncing.is_configured else None
 
 
 def send_waiting(workspace: Workspace) -> dict[str, int] | None:

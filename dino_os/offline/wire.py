@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 from dino_os.errors import DinoError, InvalidInput, NotFound
-from engines.latent_cache import Conflict, MissingStub
+from engines.latent_cache import Conflict, MissingStub, TooLarge
 
 _JSON_KIND = "application/json"
 _words = {"true": True, "false": False}
@@ -198,11 +198,16 @@ def refusal_of(error: DinoError) -> Refused:
         return Refused(HTTPStatus.NOT_FOUND, "deleted" if gone else "missing")
     if isinstance(error, MissingStub):
         return Refused(HTTPStatus.PRECONDITION_FAILED, error.message, "missing_stub")
+    return Refused(_status_of(error), error.message)
+
+
+def _status_of(error: DinoError) -> HTTPStatus:
+    if isinstance(error, TooLarge):
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     if isinstance(error, InvalidInput):
-        return Refused(HTTPStatus.BAD_REQUEST, error.message)
-    if error.exit_code == _BUSY:
-        return Refused(HTTPStatus.SERVICE_UNAVAILABLE, error.message)
-    return Refused(HTTPStatus.INTERNAL_SERVER_ERROR, error.message)
+        return HTTPStatus.BAD_REQUEST
+    busy = error.exit_code == _BUSY
+    return HTTPStatus.SERVICE_UNAVAILABLE if busy else HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 _BUSY = 4

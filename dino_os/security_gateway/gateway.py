@@ -123,6 +123,10 @@ class Gateway(Keys):
             self._redactor = self.log.vault, Redactor(values)
         return self._redactor[1]
 
+    def opens_unasked(self) -> bool:
+        """Whether `redactor` asks nobody for a passphrase."""
+        return self.vault.opens_unasked()
+
     # --- the vault as a whole: the user's own ---------------------------------------------------
 
     def status(self) -> dict[str, Any]:

@@ -91,6 +91,10 @@ class MasterKey:
                 raise
             raise VaultLocked("the vault does not say how it is locked") from None
 
+    def asks(self, form: Mapping[str, Any]) -> bool:
+        """Whether somebody would have to be asked to open a vault that is locked as *form* says."""
+        return form.get("kind") == "passphrase" and not os.environ.get(PASSPHRASE_VARIABLE)
+
     # --- the system's keyring ----------------------------------------------------------------
 
     def _into_keyring(self, vault_id: str) -> Lock | None:

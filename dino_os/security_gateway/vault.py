@@ -105,6 +105,18 @@ class Vault:
         if content := self.read():
             self._data_key(content)
 
+    def opens_unasked(self) -> bool:
+        """
+        Whether values can be read, for all that the file says, and nobody be asked for anything.
+
+        Raises:
+            VaultBroken: The file is none.
+        """
+        data = _read(self.path)
+        lock = _parsed(data).lock if data is not None else {}
+        known = self._key is not None and self._key[0] == lock.get("nonce")
+        return known or not self._master.asks(lock)
+
     def value_of(self, name: str, version: Version) -> str:
         """
         The value itself.

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
-from dino_os.errors import NotFound
 from dino_os.workspace.folder import report_recovery, who
 from dino_os.workspace.parts import Parts
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from dino_os.admission import Admission
     from dino_os.broker import Broker
     from dino_os.grants import Permissions, Request
+    from dino_os.memory_layer.embedding import Embedder
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.runner import Runner
     from dino_os.tool_sandbox.egress.carrying import Carrier
@@ -151,20 +151,6 @@ class Workspace(Parts):
             functions=self.plugins.tools,
         )
 
-    def key(self, name: str) -> str:
-        """
-        The value of the key *name* in the vault.
-
-        Raises:
-            NotFound: There is none.
-            DinoError: It is not handed out.
-        """
-        if value := self.security.get_key(name):
-            return value
-        raise NotFound(
-            f"no key {name!r} in the vault", hint=f"`dino keys set {name}` puts it there"
-        )
-
     @property
     def parts(self) -> Mapping[str, Callable[[], Any]]:
         """What faces and the broker call, by the broker's names; each says in CALLS what may be."""
@@ -176,14 +162,35 @@ class Workspace(Parts):
         }
 
 
-def memory_at(path: Path) -> MemoryStore:
-    """This process's one object for the memory in *path*, whose journal lies beside it."""
+def memory_at(path: Path, *, embedder: str | None = None) -> MemoryStore:
+    """
+    This process's one object for the memory in *path*, whose journal lies beside it.
+
+    Args:
+        embedder: The model it is searched by; None is the configured one.
+    """
     from dino_os.memory_layer.store import MemoryStore  # noqa: PLC0415
     from engines.journal import Journal  # noqa: PLC0415
 
     root = path.parent.parent
     if path == root / "memory" / "memory.db":
         return Workspace.shared(root).memory_store
-    file = path.with_name(f"{path.name}_log.jsonl")
+    # Beside the workspace's own a journal has no dot in its name, and is verified with them.
+    name = path.name.replace(".", "-") if path.parent.name == "memory" else path.name
+    file = path.with_name(f"{name}_log.jsonl")
     journal = Journal(file, by=who(), on_recovery=report_recovery)
-    return _memories.setdefault(path, MemoryStore(path, journal))
+
+    def embedder_named(name: str | None) -> Embedder | None:
+        return Workspace.shared().embedder(name or embedder)
+
+    if path not in _memories:
+        # What lies in a workspace is kept as it says; a file elsewhere is its owner's own.
+        home = Workspace.shared(root) if (root / "config.yaml").is_file() else None
+        _memories[path] = MemoryStore(
+            path,
+            journal,
+            embedder=embedder_named,
+            clean=home.to_remember if home else None,
+            key=home.memory_key if home and path.parent == home.memory else None,
+        )
+    return _memories[path]

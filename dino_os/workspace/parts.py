@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from dino_os.known_secrets import KnownSecrets
 from dino_os.workspace.engines import Engines
-from engines.errors import JournalError
+from engines.errors import DinoError, JournalError, NotFound
 
 if TYPE_CHECKING:
+    from dino_os.memory_layer.embedding import Embedder
+    from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
     from dino_os.offline.log import OfflineLog
@@ -37,7 +41,53 @@ class Parts(Engines):
             self.own_journal("memory_log"),
             read_only=self.rehearsal,
             timeout_s=self.config.settings.system.lock_timeout_s,
+            versions=self.config.settings.memory.versions,
+            embedder=self.embedder,
+            approximate=self.config.settings.memory.approximate,
+            clean=self.to_remember,
+            key=self.memory_key,
         )
+
+    @property
+    def memory_key(self) -> FindKey | None:
+        """What finds the key of the workspace's memories; None where they are not encrypted."""
+        if not self.config.settings.memory.encrypted:
+            return None
+        from dino_os.memory_layer.encrypted import VaultKey  # noqa: PLC0415
+
+        return VaultKey(lambda: self.security)
+
+    @cached_property
+    def to_remember(self) -> Callable[[Any], Any] | None:
+        """What may be remembered of a JSON value; None where that is all of it."""
+        if not self.config.settings.memory.redact:
+            return None
+        return KnownSecrets(self.memory / "vault" / "vault.json", lambda: self.security).blotted_out
+
+    def embedder(self, name: str | None = None) -> Embedder | None:
+        """The embedding model of that name, or that of the settings; None where there is none."""
+        from msgspec.structs import replace  # noqa: PLC0415
+
+        from dino_os.memory_layer.embedding import embedder  # noqa: PLC0415
+
+        settings = self.config.settings
+        wanted = settings.memory if name is None else replace(settings.memory, embedder=name)
+        hosts = settings.nav.private_hosts
+        plugins = self.plugins.embedders
+        return embedder(wanted, key=self.key, plugins=plugins, private_hosts=hosts)
+
+    def journals(self) -> list[Path]:
+        # As the cache's: whoever asks for them reads them.
+        if (self.memory / "memory.db").exists():
+            with contextlib.suppress(DinoError):  # what does not stand, its own check will tell
+                self.memory_store.settle()
+        return super().journals()
+
+    def settle(self) -> None:
+        super().settle()
+        if "memory_store" in vars(self):
+            with contextlib.suppress(DinoError):
+                self.memory_store.settle()
 
     @cached_property
     def bus(self) -> Bus:
@@ -103,6 +153,20 @@ class Parts(Engines):
             record_access=settings.audit_log,
         )
 
+    def key(self, name: str) -> str:
+        """
+        The value of the key *name* in the vault.
+
+        Raises:
+            NotFound: There is none.
+            DinoError: It is not handed out.
+        """
+        if value := self.security.get_key(name):
+            return value
+        raise NotFound(
+            f"no key {name!r} in the vault", hint=f"`dino keys set {name}` puts it there"
+        )
+
     @cached_property
     def gate_keys(self) -> Keys:
         from dino_os.nav import VaultKeys  # noqa: PLC0415
@@ -112,16 +176,17 @@ class Parts(Engines):
     @cached_property
     def nav(self) -> NavigationMesh:
         from dino_os.nav import rules_of  # noqa: PLC0415
+        from dino_os.nav.sealing import HeaderSeals, SealingQueue  # noqa: PLC0415
         from dino_os.nav.ways import ways_of  # noqa: PLC0415
         from engines.nav_mesh import NavigationMesh  # noqa: PLC0415
 
-        settings = self.config.settings.nav
+        settings, seals = self.config.settings.nav, HeaderSeals(lambda: self.security)
         return NavigationMesh(
             journal=self.journal("gate_log"),
             keys=self.gate_keys,
             issuer=self.origin,
             rules=rules_of(settings),
-            ways=ways_of(settings, self.root, lambda: self.requests),
+            ways=ways_of(settings, self.root, lambda: SealingQueue(self.requests, seals)),
         )
 
     def metrics(self, window_s: float | None = None) -> MetricsCollector:

@@ -20,6 +20,7 @@ from engines.errors import InvalidInput
 from engines.latent_cache.errors import MissingStub
 from engines.latent_cache.tree import GONE, Body, Leaf, ranked
 from engines.latent_cache.wire import Attachment, stub_of
+from engines.records import Entry
 
 _AT_ONCE = 500  # parameters that every SQLite takes
 _LEAF = "path, deleted, attachments, body, expires"
@@ -37,10 +38,9 @@ _FEED = "INSERT INTO feed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PENDING = "INSERT INTO pending (behind, token, at, entries) VALUES (?, ?, ?, ?)"
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM feed"
 _PUT_LOSER = f"INSERT INTO losers (id, pos, hash, {_LEAF}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-Entry = tuple[str, dict[str, Any]]
-"""An event of the journal that a change is: type and payload."""
 Fact = tuple[str, bool, bytes, int]
 """Of a leaf: its revision, whether it is a deletion, SHA-256 and size of its body."""
+WRITTEN, DELETED = "document_written", "document_deleted"
 _NOTHING = (None, None, None, None)
 
 
@@ -274,7 +274,7 @@ def fact(rev: str, body: Body, deleted: bool) -> Fact:  # noqa: FBT001  a column
 def event_of(name: str, rev: str, deleted: bool, digest: bytes, size: int) -> Entry:  # noqa: FBT001
     """The event of the journal that such a fact is."""
     told = {"id": name, "rev": rev, "sha256": digest.hex(), "size_bytes": size}
-    return "document_deleted" if deleted else "document_written", told
+    return DELETED if deleted else WRITTEN, told
 
 
 def select(db: sqlite3.Connection, query: str, ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -16,18 +16,18 @@ documents carries it too.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-from engines.errors import InvalidInput
 from engines.home import own_journal, workspace_root
 from engines.latent_cache.batch import LAST_SEQ
 from engines.latent_cache.errors import CacheError, Missing
+from engines.latent_cache.installed import installed_remote
+from engines.latent_cache.keys import id_of, key_of, keys_of
+from engines.latent_cache.operations import Operation, waiting_rows
 from engines.latent_cache.queue import OfflineQueue
 from engines.latent_cache.store import DocumentStore
 
@@ -36,35 +36,9 @@ LOG = "cache_log"
 Remote: TypeAlias = "Callable[[DocumentStore], Any] | Any"
 _VALUE = "value"
 _ONLY_VALUE = {_VALUE}
-_ESCAPE = "\\"
 _KEEP_EVERY = 1000  # looks, after which they are written down
-_WAITING = (
-    "SELECT docs.id, docs.deleted FROM feed CROSS JOIN docs "
-    "ON docs.id = feed.id AND docs.seq = feed.seq WHERE own AND feed.seq > ? AND feed.seq <= ? "
-    "AND (expires IS NULL OR expires > ?) ORDER BY feed.seq"
-)
 _BEGIN_WAITING = f"UPDATE counts SET synced_seq = ({LAST_SEQ}) WHERE synced_seq IS NULL"  # noqa: S608
 _LAST = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """
-    What was done here, and is not known elsewhere.
-
-    Attributes:
-        kind: set, delete, or request.
-        key: Of the cache; of a request its id.
-        attempts: How often it was tried.
-    """
-
-    kind: str
-    key: str
-    attempts: int = 0
-
-    def can_retry(self) -> bool:
-        """Whether it waits still; what is given up is not shown, and counted as lost."""
-        return True
 
 
 class LatentCache:
@@ -78,8 +52,11 @@ class LatentCache:
         store: Instead of a folder, where one is open already.
         requests: The offline queue of that store.
         remote: What `sync` brings the documents to: a peer of `engines.replication`, or a function
-            that is given the store.  Without one the cache is nobody's replica: what is done online
-            waits for nothing, and what is done offline for `sync` alone.
+            that is given the store, and says False where it sent nothing but fetched what is new.
+            The workspace's own cache finds that of its settings, where
+            Dino is installed, when it needs it; only `sync` contacts it.  Without one the cache is
+            nobody's replica: what is done online waits for nothing, and what is done offline for
+            `sync` alone.
         ttl_s: Of values that are set without one; None is for ever.
         settings: As of `DocumentStore`.
 
@@ -101,9 +78,21 @@ class LatentCache:
     ) -> None:
         self.store = store or _opened(cache_dir, settings)
         self.requests = requests or OfflineQueue(self.store)
-        self.remote = remote
+        self._remote = remote
+        self._asks = cache_dir is None and store is None and remote is None
         self._ttl_s = ttl_s
         self.online = True
+
+    @property
+    def remote(self) -> Remote:
+        """What `sync` brings the documents to; None where there is nobody."""
+        if self._asks:
+            self._remote, self._asks = installed_remote(self.store.path.parents[1]), False
+        return self._remote
+
+    @remote.setter
+    def remote(self, remote: Remote) -> None:
+        self._remote, self._asks = remote, False
 
     def close(self) -> None:
         """Settle the record, and let go of the file; it opens again when it is used."""
@@ -135,11 +124,11 @@ class LatentCache:
             InvalidInput: Key, value or time are none of these.
             CacheError: It cannot be written.
         """
-        self.store.set(_id_of(key), {_VALUE: value}, ttl_s=self._ttl_s if ttl is None else ttl)
+        self.store.set(id_of(key), {_VALUE: value}, ttl_s=self._ttl_s if ttl is None else ttl)
 
     def get(self, key: str) -> Any:
         """The value under *key*; None where there is none, or its time is up."""
-        found = self.store.members(_id_of(key))
+        found = self.store.members(id_of(key))
         looks = self.store.looks
         looks[found is None] += 1
         if looks[0] + looks[1] >= _KEEP_EVERY:
@@ -150,14 +139,35 @@ class LatentCache:
     def delete(self, key: str) -> bool:
         """Forget *key*, all its versions where it is in conflict; whether it was there."""
         try:
-            self.store.discard(_id_of(key))
+            self.store.discard(id_of(key))
         except Missing:
             return False
         return True
 
-    def keys(self, prefix: str = "") -> list[str]:
-        """All keys that begin so, in order."""
-        return [_key_of(row["id"]) for row in self.store.all_docs(prefix=_id_of(prefix, part=True))]
+    def keys(
+        self,
+        prefix: str = "",
+        *,
+        start: str | None = None,
+        end: str | None = None,
+        limit: int | None = None,
+    ) -> list[str]:
+        """
+        The keys that begin so, in order, from *start* to *end*, both included; *limit* at most.
+
+        Design documents, which others may have brought, are no values and have no keys.
+        """
+        return keys_of(self.store, prefix, start, end, limit)
+
+    @staticmethod
+    def document_of(key: str) -> str:
+        """The id that the document has in `store` in which the value under *key* lies."""
+        return id_of(key)
+
+    @staticmethod
+    def key_of(document: str) -> str:
+        """The key whose value lies in that document; of a design document its id."""
+        return key_of(document)
 
     # --- being offline -----------------------------------------------------------------------
 
@@ -174,11 +184,12 @@ class LatentCache:
 
     def sync(self) -> int:
         """
-        Bring what waits to the remote, and what is new there here; how many operations waited.
+        Bring what waits to the remote, and what is new there here; how many operations that was.
 
         Without a remote they are where they belong already: the journal takes note of them, and
-        they wait no more.  Offline nothing happens.  Requests are not sent here: their own sender,
-        which asks the gates, does that.
+        they wait no more.  Where only what is new there is fetched, they go on waiting.  Offline
+        nothing happens.  Requests are not sent here: their own sender, which asks the gates, does
+        that.
 
         Raises:
             DinoError: The remote was not reached, or did not take all; they go on waiting.
@@ -187,20 +198,20 @@ class LatentCache:
             return 0
         seq = self.store.info()["update_seq"]
         waiting = len(self._waiting(seq))  # the exchange may take note of them itself
-        if self.remote is not None:
-            _exchange(self.store, self.remote)
-        self.mark_synced(seq)
+        sent = self.remote is None or _exchange(self.store, self.remote)
+        if sent:
+            self.mark_synced(seq)
         self.store.settle()
-        return waiting
+        return waiting if sent else 0
 
     def mark_synced(self, seq: int) -> int:
         """What was done up to that place in the feed of changes waits no more; how much it was."""
         with self.store.reading() as db:
             (since,) = db.execute("SELECT synced_seq FROM counts").fetchone()
-        if since == seq or (since is None and self.remote is None):
+        if self.remote is None if since is None else since >= seq:
             return 0
         with self.store.changing() as batch:
-            rows = _waiting_rows(batch.db, seq, batch.now, nobody=self.remote is None)
+            rows = waiting_rows(batch.db, seq, batch.now, nobody=self.remote is None)
             # Without a remote only what is done offline waits.
             (last,) = batch.db.execute(LAST_SEQ).fetchone()
             new = None if self.remote is None and seq >= last else min(seq, last)
@@ -214,7 +225,7 @@ class LatentCache:
     def queue(self) -> list[Operation]:
         """What waits: documents for `sync`, in the order of their changes, then requests."""
         documents = [
-            Operation("delete" if deleted else "set", _key_of(name))
+            Operation("delete" if deleted else "set", key_of(name))
             for name, deleted in self._waiting(_LAST)
         ]
         requests = [*self.requests.waiting(), *self.requests.held()]
@@ -273,7 +284,7 @@ class LatentCache:
 
     def _waiting(self, seq: int) -> list[tuple[str, int]]:
         with self.store.reading() as db:
-            return _waiting_rows(db, seq, self.store.clock(), nobody=self.remote is None)
+            return waiting_rows(db, seq, self.store.clock(), nobody=self.remote is None)
 
     def _kept_looks(self) -> tuple[int, int]:
         with self.store.reading() as db:
@@ -296,34 +307,16 @@ def _opened(cache_dir: str | Path | None, settings: dict[str, Any]) -> DocumentS
     return DocumentStore(folder / FILE, own_journal(LOG, folder / f"{LOG}.jsonl"), **settings)
 
 
-def _waiting_rows(
-    db: sqlite3.Connection, seq: int, now: float, *, nobody: bool
-) -> list[tuple[str, int]]:
-    """Id, and whether it was deleted, of what was edited here and waits."""
-    (since,) = db.execute("SELECT synced_seq FROM counts").fetchone()
-    if since is None:
-        if nobody:
-            return []
-        since = 0
-    return db.execute(_WAITING, (since, seq, now)).fetchall()
-
-
-def _exchange(store: DocumentStore, remote: Remote) -> None:
+def _exchange(store: DocumentStore, remote: Remote) -> bool:
+    """Whether what was done here is there now."""
     if callable(remote):
-        remote(store)
-        return
+        return remote(store) is not False
     replication = import_module("engines.replication")  # which stands on this
-    here = replication.LocalPeer(store)
-    for source, target in ((here, remote), (remote, here)):
-        replication.replicate(source, target)
-
-
-def _id_of(key: str, *, part: bool = False) -> str:
-    """The document of that key: ids cannot begin with an underscore, keys can."""
-    if not isinstance(key, str) or not (key or part):
-        raise InvalidInput(f"a key must be text, and not empty, found {key!r}"[:200])
-    return _ESCAPE + key if key[:1] in {"_", _ESCAPE} else key
-
-
-def _key_of(doc_id: str) -> str:
-    return doc_id.removeprefix(_ESCAPE)
+    report = replication.sync(replication.LocalPeer(store), remote)
+    if not report.ok:
+        failed = [one for side in (report.push, report.pull) for one in side.errors]
+        raise CacheError(
+            f"{remote.name}: {len(failed)} documents did not get through, as {failed[0].id!r} "
+            f"({failed[0].reason})"
+        )
+    return True

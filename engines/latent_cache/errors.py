@@ -5,6 +5,7 @@ CacheError                     the store cannot be opened, read or written     e
 Conflict                       an edit of what is no leaf any more             exit 1
 Missing (a NotFound)           no such document, or it was deleted             exit 2
 MissingStub (an InvalidInput)  an attachment that is only named is not here    exit 2
+TooLarge (an InvalidInput)     a document or attachment above its limit        exit 2
 """
 
 from __future__ import annotations
@@ -41,3 +42,7 @@ class Missing(NotFound):
 
 class MissingStub(InvalidInput):
     """A document names an attachment without its bytes, and they are not here."""
+
+
+class TooLarge(InvalidInput):
+    """A document's body or an attachment is larger than the store takes."""

@@ -26,12 +26,12 @@ import orjson
 from engines.checks import did_you_mean
 from engines.errors import InvalidInput, NotFound
 from engines.latent_cache.batch import Batch
-from engines.latent_cache.errors import CacheError
 from engines.latent_cache.queue_rows import (
     belongs_to,
     change,
     first_row,
     insert,
+    make_room,
     row_of,
     row_under,
     vouched,
@@ -85,7 +85,7 @@ class OfflineQueue:
     Args:
         attempts: A request that was refused so often is dead.
         keep_s: How long is remembered what was sent, and under which keys.
-        most_bytes: Of all that was not sent, dead letters as well.
+        most_bytes: Of all that was not sent, dead letters as well; without a token an eighth.
         clock: Seconds since the epoch; the store's unless told.
         rng: Draws the waits between attempts.
     """
@@ -141,20 +141,22 @@ class OfflineQueue:
         with self._store.changing() as batch:
             known = row_under(batch.db, domain, subject, key) if key else None
             if known and (vouched(known) or not authorised):
-                if known["sha256"] != digest:
-                    raise InvalidInput(
-                        f"the idempotency key {key!r} was another request's",
-                        hint="each request needs a key of its own",
-                    )
+                _check_same(known, digest)
                 if known["state"] in (*LIVE, SENT):
                     return Queued.of(known).receipt
+                if vouched(known) and not authorised:
+                    raise InvalidInput(
+                        f"the request under the key {key!r} is {known['state']}",
+                        hint="it begins anew where it comes with a token, or by "
+                        f"`dino offline queue retry {known['id']}`",
+                    )
             id_ = known["id"] if known else uuid4().hex
             receipt = Receipt(id_, domain, key or uuid4().hex, now, held=not authorised)
             more = {"sha256": digest, "authorised": authorised, "expires": expires_at}
             more |= {"granted": grant and orjson.dumps(asdict(grant)).decode()}
             row = {**row_of(receipt, subject, request), **more, "repeatable": repeatable}
             batch.db.execute("DELETE FROM requests WHERE id = ?", [id_])  # the last in its line now
-            self._check_room(batch.db, row["size"])
+            make_room(batch.db, row, self._most_bytes)
             insert(batch.db, row)
             size = len(request.body or b"")
             told = {"domain": domain, "method": request.method, "key": receipt.idempotency_key}
@@ -189,7 +191,8 @@ class OfflineQueue:
             )
             while row := first_row(batch.db, query, given):
                 if row["state"] == CLAIMED and not row["repeatable"]:
-                    change(batch, row["id"], HELD, now, owner=None, reason=MAYBE_SENT)
+                    facts = {"owner": None, "ordered_by": "", "reason": MAYBE_SENT}
+                    change(batch, row["id"], HELD, now, **facts)
                     batch.note("request_held", id=row["id"])
                     continue
                 again = {"attempts": row["attempts"] + 1, "owner": owner}
@@ -244,15 +247,31 @@ class OfflineQueue:
                 batch.note("request_failed", id=id_, answered=answered, due_at=due)
             return Queued.of(self._row(batch.db, id_))
 
-    def hold(self, id_: str, reason: str, *, owner: str | None = None) -> bool:
-        """Send it only once somebody has released it; False where *owner* has it no more."""
-        facts = {"reason": reason[:_OF_A_REASON], "owner": None}
+    def hold(
+        self, id_: str, reason: str, *, owner: str | None = None, arrived: bool = False
+    ) -> bool:
+        """
+        Send it only once somebody has released it; False where *owner* has it no more.
+
+        Args:
+            arrived: It may have arrived; those of its line go on, as they would behind what has.
+        """
+        facts: dict[str, Any] = {"reason": reason[:_OF_A_REASON], "owner": None}
+        if arrived:
+            facts["ordered_by"] = ""
         return self._move(id_, LIVE, HELD, "request_held", by=owner, **facts)
 
-    def release(self, id_: str) -> None:
-        """Somebody has looked at a request that is held: it may be sent."""
+    def release(self, id_: str, *, number: int | None = None) -> None:
+        """
+        Somebody has looked at a request that is held: it may be sent.
+
+        Args:
+            number: The gate log's `last_number` then: what is revoked later is heeded, and what was
+                revoked before is not.  Without it what its token was taken back by keeps it back.
+        """
         now = self._clock()
-        self._move(id_, (HELD,), QUEUED, "request_released", due=now, released=now, reason="")
+        facts: dict[str, Any] = {"due": now, "released": now, "released_number": number}
+        self._move(id_, (HELD,), QUEUED, "request_released", **facts, reason="")
 
     def give_up(self, id_: str, reason: str, *, owner: str | None = None) -> bool:
         """Send it no more: it can only be refused; False where *owner* has it no more."""
@@ -318,10 +337,10 @@ class OfflineQueue:
         return {**{state: counted.get(state, 0) for state in states}, "oldest_s": age}
 
     def next_due(self) -> float | None:
-        """When the next one is due, or a lease ends."""
-        query = "SELECT MIN(due) FROM requests WHERE live = 1 AND state <> 'held'"
+        """When the next one is due that nothing goes before, or a lease ends."""
+        due = "SELECT MIN(due) FROM requests AS r WHERE live = 1 AND state <> 'held'"
         with self._store.reading() as db:
-            found = db.execute(query).fetchone()[0]
+            found = db.execute(f"{due} AND {_FIRST}").fetchone()[0]
         return None if found is None else float(found)
 
     # --- below the face ----------------------------------------------------------------------
@@ -349,14 +368,6 @@ class OfflineQueue:
             change(batch, id_, state, self._clock(), **facts)
             batch.note(event_type, id=id_)
         return True
-
-    def _check_room(self, db: sqlite3.Connection, size: int) -> None:
-        query = "SELECT coalesce(SUM(size), 0) FROM requests WHERE size > 0"
-        if db.execute(query).fetchone()[0] + size > self._most_bytes:
-            raise CacheError(
-                f"the offline queue is full: what waits has {self._most_bytes:,} bytes",
-                hint="`dino offline queue drop` makes room; `cache.queue_bytes` is the limit",
-            )
 
     def _expire(self, batch: Batch, now: float) -> None:
         where = "live = 1 AND expires <= ? AND (state <> 'claimed' OR due <= ?)"
@@ -389,3 +400,11 @@ class OfflineQueue:
             cursor = db.execute(query, [limit])
             names = [column[0] for column in cursor.description]
             return [Queued.of(dict(zip(names, row, strict=True))) for row in cursor]
+
+
+def _check_same(known: dict[str, Any], digest: str) -> None:
+    if known["sha256"] != digest:
+        raise InvalidInput(
+            f"the idempotency key {known['key']!r} was another request's",
+            hint="each request needs a key of its own",
+        )

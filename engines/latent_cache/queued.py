@@ -18,9 +18,9 @@ QUEUED, CLAIMED, HELD = "queued", "claimed", "held"
 SENT, DEAD, DROPPED, EXPIRED = "sent", "dead", "dropped", "expired"
 LIVE = (QUEUED, CLAIMED, HELD)
 COLUMNS = (
-    "id, domain, subject, key, method, path, headers, body, ordered_by, flow, timeout_s, state, "
-    "attempts, answered, due, queued, expires, ended, authorised, granted, repeatable, released, "
-    "owner, status, reason"
+    "id, domain, subject, key, method, path, headers, body, ordered_by, flow, cell, timeout_s, "
+    "state, attempts, answered, due, queued, expires, ended, authorised, granted, repeatable, "
+    "released, released_number, owner, status, reason"
 )
 LISTED = COLUMNS.replace("body", "NULL AS body")
 
@@ -38,6 +38,7 @@ class Queued:
         authorised: Whether a gate had let it through before it was queued, by the token `grant`.
         repeatable: Whether it may be sent again where it may have arrived.
         released_at: When somebody looked at it, and let it go.
+        released_number: The last number that the gate log had given out then.
         reason: Why it is not sent yet, or never will be.
     """
 
@@ -57,6 +58,7 @@ class Queued:
     grant: Grant | None
     repeatable: bool
     released_at: float | None
+    released_number: int | None
     owner: str | None
     status: int | None
     reason: str
@@ -72,6 +74,7 @@ class Queued:
             ordered_by=row["ordered_by"],
             flow=row["flow"],
             timeout_s=row["timeout_s"],
+            cell=row["cell"],
         )
         return cls(
             id=row["id"],
@@ -90,6 +93,7 @@ class Queued:
             grant=_grant(row["granted"]),
             repeatable=bool(row["repeatable"]),
             released_at=row["released"],
+            released_number=row["released_number"],
             owner=row["owner"],
             status=row["status"],
             reason=row["reason"],
@@ -113,6 +117,7 @@ class Queued:
             "subject": self.subject,
             "method": self.request.method,
             "path": self.request.path,
+            "cell": self.request.cell or None,
             "key": self.idempotency_key,
             "ordered_by": self.request.ordered_by or None,
             "state": self.state,
@@ -131,12 +136,14 @@ def _grant(written: str | None) -> Grant | None:
     if written is None:
         return None
     form = orjson.loads(written)
-    return Grant(form["issued"], tuple(form["tokens"]))
+    return Grant(form["issued"], tuple(form["tokens"]), form.get("number", 0))
 
 
 def fingerprint(request: Request) -> str:
     """What tells a request from another under the same key."""
-    parts = (request.method.encode(), request.path.encode(), request.body or b"")
+    parts = [request.method.encode(), request.path.encode(), request.body or b""]
+    if request.cell:  # what passed another gate is another
+        parts.append(request.cell.encode())
     return sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
 
 

@@ -15,7 +15,6 @@ import math
 import re
 import struct
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import lru_cache
 from hashlib import md5
 from typing import Any
@@ -104,10 +103,12 @@ def hash_of(
 
 def _raw(hash_: str) -> bytes:
     if len(hash_) == _HEX:
-        with suppress(ValueError):
+        try:
             raw = bytes.fromhex(hash_)
-            if len(raw) == _HEX // 2:  # it takes spaces, too
-                return raw
+        except ValueError:
+            return hash_.encode()
+        if len(raw) == _HEX // 2:  # it takes spaces, too
+            return raw
     return hash_.encode()
 
 

@@ -92,7 +92,18 @@ def _records(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO recorded VALUES (0, 0, NULL, 0)")
 
 
-_SCHEMA = Schema("document store", 0x44494E43, (_first_tables,), CacheError)
+def _cells(db: sqlite3.Connection) -> None:
+    # Whose gate a queued request passes: "" is the domain's own.
+    db.execute("ALTER TABLE requests ADD COLUMN cell TEXT NOT NULL DEFAULT ''")
+
+
+def _releases(db: sqlite3.Connection) -> None:
+    # What the gate log had recorded as somebody let a request go, by number: no clock tells that.
+    db.execute("ALTER TABLE requests ADD COLUMN released_number INTEGER")
+
+
+_TABLES = (_first_tables, _cells, _releases)
+_SCHEMA = Schema("document store", 0x44494E43, _TABLES, CacheError)
 
 
 def database(path: Path, timeout_s: float, *, make: bool) -> Database:

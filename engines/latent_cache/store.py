@@ -7,15 +7,17 @@ and is recorded in the journal by hash and size: see `records`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
 
 from engines.latent_cache.batch import Batch
+from engines.latent_cache.errors import Missing
+from engines.latent_cache.rows import SEEN, document
 from engines.latent_cache.stored import SPLIT_DUE
 from engines.latent_cache.tree import GONE
-from engines.latent_cache.wire import Draft
+from engines.latent_cache.wire import Draft, check_id, edit
 from engines.latent_cache.writing import Writing, edited
 
 _AT_ONCE = 1000
@@ -23,6 +25,10 @@ _SWEEP_FEED = (
     "DELETE FROM feed WHERE seq <= (SELECT feed FROM recorded) "
     "AND seq < (SELECT max(seq) FROM feed) AND NOT EXISTS "
     "(SELECT 1 FROM docs WHERE docs.id = feed.id AND docs.seq = feed.seq)"
+)
+_ATTACHED = (
+    "SELECT id, attachments FROM docs "  # noqa: S608
+    f"WHERE attachments IS NOT NULL AND NOT deleted AND {SEEN} ORDER BY id"
 )
 _DUE = (
     "SELECT id, rev FROM docs WHERE expires > 0 AND expires <= ? AND losers = 0 "
@@ -39,6 +45,59 @@ class DocumentStore(Writing):
         store.put({"_id": "a", "_rev": rev, "n": 2})
         store.get("a")["n"]
     """
+
+    def attach(
+        self,
+        doc_id: str,
+        name: str,
+        data: bytes,
+        content_type: str = "application/octet-stream",
+    ) -> str:
+        """
+        Keep *data* as an attachment of the document, whatever else it holds; the new revision.
+
+        Where there is no such document it is made, and holds nothing else.
+
+        Raises:
+            InvalidInput: No attachment can be called that, or be so large (8 MiB).
+        """
+        told = {"content_type": content_type, "data": data}
+        return self._with_attachments(doc_id, lambda known: {**known, name: told})
+
+    def detach(self, doc_id: str, name: str) -> str:
+        """
+        Take the attachment off the document, which stays; the new revision.
+
+        Raises:
+            Missing: There is no such document, or it has no such attachment.
+        """
+
+        def without(known: dict[str, Any]) -> dict[str, Any]:
+            if name not in known:
+                raise Missing(f"{doc_id}/{name}")
+            return {one: told for one, told in known.items() if one != name}
+
+        return self._with_attachments(doc_id, without)
+
+    def attached(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The stubs of all attachments, by document and name."""
+        with self.reading() as db:
+            rows = db.execute(_ATTACHED, [self.clock()]).fetchall()
+        return {name: orjson.loads(told) for name, told in rows}
+
+    def _with_attachments(
+        self, doc_id: str, change: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> str:
+        with self.changing() as batch:
+            batch.load([check_id(doc_id)])
+            found = batch.docs[doc_id]
+            doc: dict[str, Any] = {"_id": doc_id}
+            expires = None
+            if found.leaves and not (found.leaves[0].deleted or found.is_hidden(batch.now)):
+                leaf = found.leaves[0]
+                doc, expires = document(doc_id, leaf.rev, leaf, revs=False), leaf.expires
+            doc["_attachments"] = change(doc.get("_attachments", {}))
+            return edited(batch, edit(doc), expires)
 
     def expire(self) -> int:
         """

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
-from weakref import WeakSet
 
+from engines.database import Transaction, without_waiting
 from engines.errors import DinoError, InvalidInput, JournalError
 from engines.journal import Journal
+from engines.latent_cache import lapsed
 from engines.latent_cache.batch import Batch
 from engines.latent_cache.errors import CacheError
 from engines.latent_cache.records import Records
 from engines.latent_cache.schema import database
+from engines.latent_cache.single import Lately
+from engines.records import close_at_exit
 
 _LEAST_REVS = 2
 FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError)
@@ -69,9 +70,11 @@ class Stored:
         self._guard = self._database.guard
         self._records = Records(self._database, journal)
         self._changed = threading.Condition()
+        self._lately = Lately()
         self._tidying = False
+        self._stands_in = False  # while a reader sees what could not be written
         self.looks = [0, 0]  # hits and misses that are not written down yet
-        _open_stores.add(self)
+        close_at_exit(self)
 
     def settle(self) -> int:
         """
@@ -87,7 +90,7 @@ class Stored:
 
     def close(self) -> None:
         """Settle, and let go of the file; it opens again when it is used."""
-        if self._database.connection:
+        if self._database.connection and self.path.exists():  # else somebody has removed it
             with contextlib.suppress(JournalError, CacheError):  # it is moved at the next open
                 self._tidy()
         with self._guard:  # below a thread that reads it would take the whole process along
@@ -109,50 +112,61 @@ class Stored:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection; one thread has it at a time."""
+        """
+        The connection; one thread has it at a time.
+
+        Of what has expired other leaves have taken the place: in the file where that can be written
+        at once, else for this reader alone.
+        """
         with self._guard, self._errors():
             db = self._database.connection or self._open()
-            if (
-                not self._read_only
-                and not db.in_transaction
-                and db.execute(SPLIT_DUE, (self.clock(),)).fetchone()
-            ):
-                self._part()
-            yield db
+            now = self.clock()
+            if self._stands_in or db.in_transaction or not _due(db, now) or self._parted(db):
+                yield db
+                return
+            self._stands_in = True
+            try:
+                with lapsed.shown(db, _due(db, now), now):
+                    yield db
+            finally:
+                self._stands_in = False
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; all of it or none, durable on leaving."""
-        # In one piece: of what a cache does most, managers within managers would be a tenth.
+    def opened(self) -> sqlite3.Connection:
+        """
+        The connection, under the guard, to be changed.
+
+        Raises:
+            CacheError: The store is only read.
+        """
         if self._read_only:
             raise CacheError(f"{self.path}: a rehearsal changes nothing")
-        with self._guard:
-            try:
-                db = self._database.connection or self._open()
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                    db.execute("COMMIT")
-                except BaseException:
-                    if db.in_transaction:  # a full disk ends some by itself
-                        db.execute("ROLLBACK")
-                    raise
-            except FAILURES as error:
-                raise self._failure(error) from None
+        return self._database.connection or self._open()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[Batch]:
-        """As `writing`, what it changes put together, with its record."""
-        with self.writing() as db:
+        """One transaction, all of it or none, with its record; durable on leaving."""
+        with self._guard, self._errors(), Transaction(self.opened()) as db:
             batch = Batch(db, self.clock(), self.revs_limit, records=self._records.kept)
             yield batch
             batch.flush()
             self._records.added(batch.changes)
-        self._changed_something()
+        self.changed_something()
+
+    def _parted(self, db: sqlite3.Connection) -> bool:
+        """Whether `_part` could be done without waiting for anybody."""
+        if self._read_only:
+            return False
+        try:
+            with without_waiting(db):
+                self._part()
+        except (CacheError, *FAILURES):
+            return False
+        return True
 
     # --- below the face ----------------------------------------------------------------------
 
-    def _changed_something(self) -> None:
+    def changed_something(self) -> None:
+        """Wake those that follow the feed, and do what is due now and then."""
         with self._changed:
             self._changed.notify_all()
         if self._records.due and not self._tidying:
@@ -175,7 +189,8 @@ class Stored:
         """Open the file, and move what a process that died left to be moved."""
         db = self._database.reading()
         if not self._read_only:
-            with contextlib.suppress(JournalError):
+            # Whoever only reads can do without: it is moved with the next change.
+            with contextlib.suppress(JournalError, *FAILURES):
                 self._records.settle()
         return db
 
@@ -193,25 +208,11 @@ class Stored:
         return CacheError(f"{self.path}: {text}", hint=_hint(str(error)))
 
 
+def _due(db: sqlite3.Connection, now: float) -> list[str]:
+    return [name for (name,) in db.execute(SPLIT_DUE, (now,))]
+
+
 def _hint(error: str) -> str | None:
     if "locked" in error:
         return "another process is writing; try again"
     return "make room, then try again" if "full" in error else None
-
-
-_open_stores: WeakSet[Stored] = WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    for store in list(_open_stores):
-        with contextlib.suppress(Exception):  # what is pending is moved at the next open
-            store.close()
-
-
-def _begin_anew() -> None:
-    for store in list(_open_stores):
-        store.begin_anew()
-
-
-os.register_at_fork(after_in_child=_begin_anew)

@@ -96,6 +96,16 @@ def pack(ids: Sequence[str]) -> Path:
     return json.dumps(ids)
 
 
+def packed(hash_: str) -> bytes:
+    """The sixteen bytes of an MD5; none of what is no such hash."""
+    try:
+        raw = bytes.fromhex(hash_)
+    except ValueError:
+        return b""
+    # What comes back must be what went in: no capitals, no spaces.
+    return raw if len(raw) == HASH_SIZE and raw.hex() == hash_ else b""
+
+
 def unpack(path: Path) -> list[str]:
     if path is None:
         return []
@@ -114,8 +124,8 @@ def depth(path: Path) -> int:
 def follow(hash_: str, path: Path, limit: int) -> Path:
     """The path of what is made of a leaf of that hash and path."""
     if path is None or isinstance(path, bytes):
-        own = pack((hash_,))
-        if isinstance(own, bytes):
+        own = packed(hash_)
+        if own:
             return (own + (path or b""))[: (limit - 1) * HASH_SIZE] or None
     return pack([hash_, *unpack(path)][: limit - 1])
 

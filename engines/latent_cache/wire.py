@@ -13,6 +13,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import md5
 from typing import Any, NamedTuple
@@ -20,12 +21,15 @@ from typing import Any, NamedTuple
 import orjson
 
 from engines.errors import InvalidInput
+from engines.latent_cache.errors import TooLarge
 from engines.latent_cache.revision import parse
 from engines.latent_cache.tree import Body, Leaf
 
 BODY_LIMIT = 8 * 2**20
 ATTACHMENT_LIMIT = 8 * 2**20
 ID_LIMIT = 4096
+_ANY_KIND = "application/octet-stream"
+_holds_control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 _MOST_IDS = 100_000
 _LAST_POS = 10**14  # of a revision that is made elsewhere
 _OWN = frozenset({"_id", "_rev", "_deleted", "_revisions", "_attachments"})
@@ -158,8 +162,8 @@ def to_json(value: Any, what: str) -> Body:
             raise InvalidInput(f"{what!r} cannot be written as JSON: {error}"[:300]) from None
         body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if len(body) > BODY_LIMIT:
-        raise InvalidInput(
-            f"{what!r} is larger than {BODY_LIMIT:,} bytes", hint="make it an attachment"
+        raise TooLarge(
+            f"{what[:200]!r} is larger than {BODY_LIMIT:,} bytes", hint="make it an attachment"
         )
     return body
 
@@ -232,21 +236,31 @@ def _attachments(doc_id: str, given: Any) -> Iterator[Attachment]:
         raise InvalidInput(f"{doc_id!r}: _attachments must be a mapping, found {given!r}"[:300])
     for name, told in given.items():
         where = f"{doc_id!r}: attachment {name!r}"[:200]
-        if not isinstance(name, str) or not name or name[0] == "_" or not isinstance(told, Mapping):
-            raise InvalidInput(f"{where}: not a name with a mapping")
+        if not isinstance(name, str) or name[:1] in {"", "_"}:
+            raise InvalidInput(f"{where}: its name is empty, or begins with an underscore")
+        if not isinstance(told, Mapping):
+            raise InvalidInput(f"{where}: must be a mapping, found {told!r}"[:300])
         data = None if told.get("stub") or told.get("follows") else _data(told.get("data"), where)
         revpos = told.get("revpos")
-        kind = told.get("content_type") or "application/octet-stream"
+        kind = _content_type(told.get("content_type"), where)
         digest = told.get("digest") if data is None else digest_of(data)
         length = told.get("length") if data is None else len(data)
         yield Attachment(
             name,
-            kind if isinstance(kind, str) else "application/octet-stream",
+            kind,
             digest if isinstance(digest, str) else "",
             revpos if isinstance(revpos, int) and revpos > 0 else None,
             length if isinstance(length, int) else 0,
             data,
         )
+
+
+def _content_type(given: Any, where: str) -> str:
+    if not isinstance(given, str) or not given:
+        return _ANY_KIND
+    if _holds_control(given):  # it becomes a line of a header wherever it is served
+        raise InvalidInput(f"{where}: the content type {given[:60]!r} holds control characters")
+    return given
 
 
 def _data(given: Any, where: str) -> bytes:
@@ -258,7 +272,7 @@ def _data(given: Any, where: str) -> bytes:
     if not isinstance(given, bytes):
         raise InvalidInput(f"{where}: there is no data")
     if len(given) > ATTACHMENT_LIMIT:
-        raise InvalidInput(f"{where}: larger than {ATTACHMENT_LIMIT:,} bytes")
+        raise TooLarge(f"{where}: larger than {ATTACHMENT_LIMIT:,} bytes")
     return given
 
 

@@ -10,13 +10,15 @@ from typing import Any
 import orjson
 
 from engines import checks
+from engines.database import Transaction
 from engines.errors import DinoError, InvalidInput
 from engines.latent_cache.answering import Answering
 from engines.latent_cache.batch import Batch, Found
-from engines.latent_cache.errors import CacheError, Conflict, Missing, MissingStub
+from engines.latent_cache.errors import CacheError, Conflict, Missing, MissingStub, TooLarge
 from engines.latent_cache.reading import local_name
 from engines.latent_cache.revision import body_term, new_hash
 from engines.latent_cache.single import Setting, replace
+from engines.latent_cache.stored import FAILURES
 from engines.latent_cache.tree import Leaf, follow, merge, pack
 from engines.latent_cache.wire import (
     Draft,
@@ -91,11 +93,19 @@ class Writing(Answering):
             self.revs_limit,
             self._records.kept,
         )
-        with self.writing() as db:
-            rev = replace(db, new)
-            self._records.added(1)
-        self._changed_something()
-        return rev
+        with self._guard:
+            try:
+                with Transaction(self.opened()) as db:
+                    now = replace(db, new, self._lately.get(doc_id))
+            except FAILURES as error:
+                raise self._failure(error) from None
+            if now:
+                self._lately.keep(doc_id, now)
+                self._records.added(1)
+        if now is None:
+            return None
+        self.changed_something()
+        return now.rev
 
     def discard(self, doc_id: str) -> str:
         """
@@ -150,7 +160,7 @@ class Writing(Answering):
             {
                 "id": doc.get("_id") if isinstance(doc, Mapping) else None,
                 "rev": doc.get("_rev") if isinstance(doc, Mapping) else None,
-                "error": "missing_stub" if isinstance(error, MissingStub) else "bad_request",
+                "error": _word_for(error),
                 "reason": str(error),
             }
             for doc, error in zip(docs, done, strict=True)
@@ -194,6 +204,12 @@ class Writing(Answering):
         if seconds <= 0:
             raise InvalidInput(f"ttl_s must be more than 0, found {ttl_s!r}")
         return self.clock() + seconds
+
+
+def _word_for(error: DinoError) -> str:
+    if isinstance(error, MissingStub):
+        return "missing_stub"
+    return "too_large" if isinstance(error, TooLarge) else "bad_request"
 
 
 def _or_error(work: Any, *arguments: Any) -> Any:

@@ -69,17 +69,15 @@ class Anomalies(GateState):
         if at_least(for_s, 1, "for_s") > _LONGEST_BLOCK_S:
             raise InvalidInput(f"nobody is kept out for {for_s:g} s", hint="at most 100 years")
         with self.deciding():
-            until = self.clock() + for_s
-            self.record("gate_blocked", domain=domain, subject=subject, until=until, why=why)
-        return until
+            return self._keep_out(domain, subject, self.clock(), for_s, why)
 
     def release(self, domain: str, subject: str, why: str = "by hand") -> bool:
         """Let somebody in again who was kept out; False where nobody was.  By pseudonym."""
         with self.deciding():
-            if (domain, subject) not in self.blocks:
-                return False
-            self.record("gate_released", domain=domain, subject=subject, why=why)
-            return True
+            held = self.blocks.until(domain, subject, self.clock()) is not None
+            if (domain, subject) in self.blocks.set_:  # or it might hold once the clock steps
+                self.record("gate_released", domain=domain, subject=subject, why=why)
+            return held
 
     def raise_alarms(self, now: float) -> None:
         """Record what the fold found, and keep out whom the rules say.  Within `deciding()`."""
@@ -89,8 +87,13 @@ class Anomalies(GateState):
             facts = {name: value for name, value in alarm.items() if name != "blockable"}
             self.record("anomaly_detected", at=now, blocked_until=until, **facts)
             if until:
-                whom = {"domain": alarm["domain"], "subject": alarm["subject"]}
-                self.record("gate_blocked", **whom, until=until, why=alarm["kind"])
+                self._keep_out(alarm["domain"], alarm["subject"], now, block_s, alarm["kind"])
+
+    def _keep_out(self, domain: str, subject: str, now: float, for_s: float, why: str) -> float:
+        until = now + for_s
+        facts = {"at": now, "for_s": for_s, "until": until}
+        self.record("gate_blocked", domain=domain, subject=subject, **facts, why=why)
+        return until
 
     # --- the fold ----------------------------------------------------------------------------
 

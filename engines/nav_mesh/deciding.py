@@ -8,22 +8,17 @@ nothing that is remembered outlives a revocation, a rotation or a block, whoever
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import hmac
-import os
-import weakref
 from hashlib import sha256
 from typing import Any
 
-from engines.errors import DinoError
 from engines.journal import Event
 from engines.nav_mesh import tokens
-from engines.nav_mesh.anomalies import Anomalies
 from engines.nav_mesh.decisions import REASONS, Asked, refusal, result_of
 from engines.nav_mesh.flood import Flood, Kind
 from engines.nav_mesh.keys import Keys
 from engines.nav_mesh.model import Decision, GateResult, ThresholdDomain
+from engines.nav_mesh.refusing import Refusing
 from engines.nav_mesh.rules import LEEWAY_S, GateRule, domain_name
 from engines.nav_mesh.tokens import BadToken, Claims, PublicKey
 
@@ -37,7 +32,7 @@ _Gate = tuple[str, GateRule]
 _Scope = tuple[str, str, str]  # flow, path, cell
 
 
-class Deciding(Anomalies):
+class Deciding(Refusing):
     """The part of the gates that decides."""
 
     def _prepare(self, keys: Keys) -> None:
@@ -50,7 +45,6 @@ class Deciding(Anomalies):
         self._verified: dict[str, tuple[Claims, Decision]] = {}
         self._subjects: dict[str, str] = {}
         self._flood = Flood()
-        self._ends_with_us = False
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -101,16 +95,6 @@ class Deciding(Anomalies):
             self.refresh()
             return self._checked(gate, token, user_id, (flow, path, cell))
 
-    def flush_refusals(self) -> None:
-        """Record what was counted and not told."""
-        if self._flood.has_untold:
-            with self.deciding():
-                self._tell_refusals()
-
-    def close(self) -> None:
-        """Record what was not told; a process that ends does this by itself."""
-        self.flush_refusals()
-
     # --- queries -----------------------------------------------------------------------------
 
     def pseudonym(self, user_id: str) -> str:
@@ -139,8 +123,6 @@ class Deciding(Anomalies):
             claims, allowed = self._read(token)
         except BadToken as bad:
             return self._deny(name, self._name_of(user_id), bad, now)
-        if self.blocks:
-            self._release_in_time(name, asked.subject, now)
         why = refusal(claims, asked, self, rule, now)
         if why:
             return self._deny_read(asked, claims, why, now)
@@ -197,40 +179,6 @@ class Deciding(Anomalies):
         theirs = claims.subject == asked.user_id
         found = BadToken(rule, token_id=claims.token_id, authentic=theirs)
         return self._deny(asked.domain, asked.subject, found, now)
-
-    def _note(self, kind: Kind, now: float, token_id: str | None) -> None:
-        self._tell_in_time(now)
-        if tell := self._flood.count(kind, now):
-            self._tell(*tell, now, token_id)
-        elif not self._ends_with_us:
-            self._ends_with_us = True
-            atexit.register(_close, weakref.ref(self), os.getpid())
-        if self.alarms:
-            self.raise_alarms(now)
-
-    def _tell_in_time(self, now: float) -> None:
-        if self._flood.has_untold and self._flood.is_over(now):
-            self._tell_refusals()
-
-    def _tell_refusals(self) -> None:
-        for kind, count in self._flood.untold():
-            self._tell(kind, count, self.clock(), None)
-        if self.alarms:
-            self.raise_alarms(self.clock())
-
-    def _tell(self, kind: Kind, count: int, at: float, token_id: str | None) -> None:
-        facts: dict[str, Any] = kind._asdict()
-        if token_id is not None and count == 1:
-            facts["token"] = token_id
-        limited = facts["rule"] == "rate_limited"
-        if limited:
-            del facts["rule"]
-        self.record("gate_limited" if limited else "gate_denied", **facts, count=count, at=at)
-
-    def _release_in_time(self, domain: str, subject: str, now: float) -> None:
-        until = self.blocks.get((domain, subject))
-        if until is not None and now >= until:
-            self.record("gate_released", domain=domain, subject=subject, why="its time is over")
 
     # --- what is asked, and by which token ---------------------------------------------------
 
@@ -311,10 +259,3 @@ def _limited(token_id: str | None, wait: float) -> Decision:
 
 def refused(rule: str, token_id: str | None = None) -> Decision:
     return Decision(result_of(rule), rule, REASONS[rule], token_id)
-
-
-def _close(gates: weakref.ref[Deciding], process: int) -> None:
-    found = gates()
-    if found is not None and os.getpid() == process:  # a fork would tell it a second time
-        with contextlib.suppress(DinoError, OSError):  # nobody is left who could be told
-            found.close()

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from engines.nav_mesh.blocks import Blocks
 from engines.nav_mesh.model import GateResult
+from engines.nav_mesh.revoked import Revocations
 from engines.nav_mesh.rules import LEEWAY_S, GateRule
 from engines.nav_mesh.scope import lies_within
-from engines.nav_mesh.state import ANY, GateKey
+from engines.nav_mesh.state import GateKey
 from engines.nav_mesh.tokens import Claims
 
 
@@ -33,15 +35,15 @@ class Known(Protocol):
     @property
     def keys(self) -> Mapping[str, GateKey]: ...
     @property
-    def revoked_ids(self) -> Mapping[str, float]: ...
+    def number(self) -> int: ...
     @property
-    def revoked_before(self) -> Mapping[tuple[str, str], tuple[float, float]]: ...
+    def revoked(self) -> Revocations: ...
     @property
     def used(self) -> Mapping[str, float]: ...
     @property
     def forgotten(self) -> float: ...
     @property
-    def blocks(self) -> Mapping[tuple[str, str], float]: ...
+    def blocks(self) -> Blocks: ...
 
 
 def refusal(claims: Claims, asked: Asked, state: Known, rule: GateRule, now: float) -> str | None:
@@ -73,9 +75,13 @@ def _not_now(claims: Claims, rule: GateRule, now: float) -> str | None:
 
 
 def _taken_back(claims: Claims, subject: str, state: Known) -> str | None:
-    if (state.revoked_ids or state.revoked_before) and is_revoked(claims, subject, state):
+    if state.revoked.made and is_revoked(claims, subject, state.revoked):
         return "revoked"
-    if claims.once and claims.token_id in state.used:
+    if claims.number > state.number:
+        return "not_issued"
+    if not claims.once:
+        return None
+    if claims.token_id in state.used:
         return "used"
     key = state.keys[claims.key_id]
     return "clock_set_back" if is_forgotten(claims.expires, key, state.forgotten) else None
@@ -92,23 +98,19 @@ def _not_that(claims: Claims, asked: Asked) -> str | None:
 def _not_let_in(asked: Asked, state: Known, rule: GateRule, now: float) -> str | None:
     if rule.subjects and not rule.admits(asked.user_id):
         return "not_admitted"
-    if state.blocks and now < state.blocks.get((asked.domain, asked.subject), 0.0):
-        return "blocked"
-    return None
+    until = state.blocks.until(asked.domain, asked.subject, now)
+    return None if until is None else "blocked"
 
 
 def is_forgotten(expires: float, key: GateKey, forgotten: float) -> bool:
-    """Whether nobody knows any more if it was revoked or used: the clock was ahead in between."""
+    """Whether nobody knows any more if it was used: the clock was ahead in between."""
     return expires + LEEWAY_S <= forgotten and key.forgotten < forgotten
 
 
-def is_revoked(claims: Claims, subject: str, state: Known) -> bool:
+def is_revoked(claims: Claims, subject: str, revoked: Revocations) -> bool:
     """Whether the token, one that it was narrowed from, or all of its kind were revoked."""
-    if any(one in state.revoked_ids for one in (claims.token_id, *claims.parents)):
-        return True
-    every = ((domain, whom) for domain in (claims.domain, ANY) for whom in (subject, ANY))
-    found = (state.revoked_before.get(one) for one in every)
-    return any(claims.issued < before for before, _ in filter(None, found))
+    family = claims.token_id, *claims.parents
+    return revoked.mean(claims.domain, subject, family, issued=claims.issued, number=claims.number)
 
 
 def _key_refuses(claims: Claims, key: GateKey | None, now: float) -> str | None:
@@ -119,7 +121,8 @@ def _key_refuses(claims: Claims, key: GateKey | None, now: float) -> str | None:
     if now >= key.until:
         return "key_retired"
     # Whoever stole an old key cannot make new tokens with it.
-    return "key_retired" if claims.not_before > key.retired + LEEWAY_S else None
+    newer = key.last is not None and claims.number > key.last
+    return "key_retired" if newer or claims.not_before > key.retired + LEEWAY_S else None
 
 
 REASONS = {
@@ -145,8 +148,9 @@ REASONS = {
     "lives_too_long": "the token is good for longer than this domain allows",
     "key_retired": "signed with a key that is no longer in use",
     "revoked": "the token was revoked",
+    "not_issued": "the record does not have that it was issued",
     "used": "the token was good for one use, and was used",
-    "clock_set_back": "the clock was set back: whether the token was revoked is not known any more",
+    "clock_set_back": "the clock was set back: whether the token was used is not known any more",
     "wrong_flow": "the token is for another flow",
     "wrong_path": "the token is for other paths",
     "not_admitted": "this user is not admitted to this domain",

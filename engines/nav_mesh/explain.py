@@ -68,6 +68,7 @@ class _Past(Anomalies):
         vars(self).update({name: state[name] for name in self._state_names if name in state})
 
     def apply_gate_token_issued(self, event: Event) -> None:
+        super().apply_gate_token_issued(event)
         self.issued[event["token"]] = event
 
 
@@ -166,6 +167,7 @@ def _claims(issued: Event) -> Claims:
         parents=tuple(issued.get("parents", ())),
         key_id=issued["key"],
         cell=issued.get("cell", ""),
+        number=issued.get("number", 0),
     )
 
 

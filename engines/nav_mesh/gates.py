@@ -58,7 +58,7 @@ class Gates(Issuing):
         Among the gates `unknown` stands where somebody tried to narrow what no gate has signed.
         """
         self.refresh()
-        gates = {name: self.gate_stats(name) for name in self.counts}
+        now, gates = self.clock(), {name: self.gate_stats(name) for name in self.counts}
         if not gates[UNKNOWN]["total_requests"]:
             del gates[UNKNOWN]
         return {
@@ -69,7 +69,8 @@ class Gates(Issuing):
             "anomalies": [dict(one) for one in self.found],
             "blocked": [
                 {"domain": domain, "subject": subject, "until": until}
-                for (domain, subject), until in self.blocks.items()
+                for domain, subject in self.blocks.set_
+                if (until := self.blocks.until(domain, subject, now)) is not None
             ],
         }
 

@@ -1,20 +1,18 @@
-"""Tokens are issued, narrowed and revoked here."""
+"""Tokens are issued and narrowed here."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engines.checks import at_least, finite
+from engines.checks import at_least
 from engines.errors import DinoError, InvalidInput
 from engines.nav_mesh import tokens
 from engines.nav_mesh.deciding import Domain, refused
-from engines.nav_mesh.decisions import REASONS, Asked, refusal
+from engines.nav_mesh.decisions import Asked, refusal
 from engines.nav_mesh.model import Decision
-from engines.nav_mesh.rules import LEEWAY_S
-from engines.nav_mesh.scope import is_cell, is_flow, is_prefix, lies_within
-from engines.nav_mesh.signing import Signing
+from engines.nav_mesh.revoking import Revoking
+from engines.nav_mesh.scope import check_cell, is_flow, is_prefix, lies_within
 from engines.nav_mesh.state import ANY, UNKNOWN
 from engines.nav_mesh.tokens import BadToken, Claims
 
@@ -32,8 +30,8 @@ class GateDenied(DinoError):
         super().__init__(f"the gate refuses: {decision.reason} ({decision.rule})")
 
 
-class Issuing(Signing):
-    """The part of the gates that makes tokens and takes them back."""
+class Issuing(Revoking):
+    """The part of the gates that makes tokens."""
 
     def issue_token(
         self,
@@ -71,12 +69,12 @@ class Issuing(Signing):
         with self.deciding():
             now = math.floor(self.clock())
             key_id, key = self._signer(name)
-            issued = max(now, self._revoked_until(name, subject))
             claims = Claims(
-                *(tokens.new_token_id(), name, user_id, issued, issued, issued + life),
+                *(tokens.new_token_id(), name, user_id, now, now, now + life),
                 *(flow, path, bool(single_use)),
                 key_id=key_id,
                 cell=cell,
+                number=self.number + 1,
             )
             return self._issue(claims, subject, key)
 
@@ -121,93 +119,6 @@ class Issuing(Signing):
             except BadToken as bad:
                 raise GateDenied(refused(bad.rule, bad.token_id)) from None
 
-    def revoke(
-        self,
-        *,
-        token_id: str | None = None,
-        subject: str | None = None,
-        domain: Domain | None = None,
-        before: float | None = None,
-        since: float | None = None,
-    ) -> dict[str, int]:
-        """
-        Take back a token with all that came from it, or what was issued before some time.
-
-        Args:
-            token_id: Its id; it goes alone.
-            subject: Only this user's tokens; `domain`: only those for this domain.
-            before: Issued before then; else before now.
-            since: From when on it was in wrong hands: what it opened since is counted as breaches
-                that were let through.
-
-        Returns:
-            Domain → how many those are.
-
-        Raises:
-            InvalidInput: Nothing is named, or no token can have that id.
-        """
-        if token_id is not None and (subject or domain or before is not None):
-            raise InvalidInput("a token's id goes alone: it names one token")
-        if token_id is not None and not tokens.is_token_id(token_id):
-            raise InvalidInput(f"not a token's id: {token_id!r:.60}", hint="22 letters and digits")
-        if token_id is None and subject is None and domain is None and before is None:
-            raise InvalidInput("name what to revoke: a token's id, a subject, a domain or a time")
-        name = None if domain is None else self._gate(domain)[0]
-        whom = None if subject is None else self.subject_of(subject)
-        with self.deciding():
-            now = self.clock()
-            facts: dict[str, Any] = {"token": token_id} if token_id else {}
-            facts |= {"domain": name} if name else {}
-            facts |= {"subject": whom} if whom else {}
-            if token_id is None:
-                # A token's times are whole seconds: one of this second is meant too.
-                facts["before"] = (
-                    math.floor(now) + 1 if before is None else finite(before, "before")
-                )
-            until = max(now, facts.get("before", 0.0)) + self._longest_life() + LEEWAY_S
-            passed = {} if since is None else self._passed(facts, since)
-            self.record(
-                "gate_revoked", **facts, until=until, **({"passed": passed} if passed else {})
-            )
-        return passed
-
-    def was_issued(
-        self,
-        *,
-        token_id: str | None = None,
-        subject: str | None = None,
-        domain: Domain | None = None,
-    ) -> bool:
-        """
-        Whether such a token is on record, as far as that reaches back.
-
-        Raises:
-            InvalidInput: There is no such domain, or no user can be called so.
-        """
-        asked = {
-            "token": token_id,
-            "subject": None if subject is None else self.subject_of(subject),
-            "domain": None if domain is None else self._gate(domain)[0],
-        }
-        wanted = {name: value for name, value in asked.items() if value is not None}
-        return any(
-            all(event[name] == value for name, value in wanted.items())
-            for events, _ in self.journal.read(self.journal.begin())
-            for event in events
-            if event["event_type"] == "gate_token_issued"
-        )
-
-    def subject_of(self, user_id: str) -> str:
-        """
-        The pseudonym of a user.
-
-        Raises:
-            InvalidInput: No user can be called so.
-        """
-        if isinstance(user_id, str) and tokens.is_subject(user_id):
-            return self.pseudonym(user_id)
-        raise InvalidInput(f"not a name of a user: {user_id!r:.80}", hint=REASONS["wrong_user_id"])
-
     # --- below the face ----------------------------------------------------------------------
 
     def _issue(self, claims: Claims, subject: str, key: Ed25519PrivateKey) -> str:
@@ -222,6 +133,7 @@ class Issuing(Signing):
             subject=subject,
             token=claims.token_id,
             key=claims.key_id,
+            number=claims.number,
             issued=claims.issued,
             not_before=claims.not_before,
             expires=claims.expires,
@@ -236,8 +148,9 @@ class Issuing(Signing):
             raise InvalidInput("a token that is good for one use cannot be narrowed")
         if len(parent.parents) >= tokens.DEEPEST:
             raise InvalidInput(f"a token can be narrowed {tokens.DEEPEST} times, no further")
-        begins = max(math.floor(self.clock()), parent.not_before)
-        left = max(parent.expires - begins, 1)
+        # Within the leeway behind its end it is good still, and what comes from it begins before.
+        begins = min(max(math.floor(self.clock()), parent.not_before), parent.expires - 1)
+        left = parent.expires - begins
         life = left if life_s is None else min(_seconds(life_s, math.inf), left)
         key_id, key = self._signer(parent.domain)
         flow, path, cell = scope
@@ -250,6 +163,7 @@ class Issuing(Signing):
             parents=(*parent.parents, parent.token_id),
             key_id=key_id,
             cell=_narrower("cell", parent.cell, cell),
+            number=self.number + 1,
         )
         return self._issue(claims, self.pseudonym(parent.subject), key)
 
@@ -273,35 +187,9 @@ class Issuing(Signing):
         found = self._public_keys().get(header)
         return found.domain if found else UNKNOWN
 
-    def _revoked_until(self, domain: str, subject: str) -> int:
-        """From when on a token can be issued that no revocation meant."""
-        every = [(d, s) for d in (domain, ANY) for s in (subject, ANY)]
-        known = (self.revoked_before.get(one) for one in every)
-        return math.ceil(max((found[0] for found in known if found), default=0.0))
-
-    def _passed(self, whom: dict[str, Any], since: float) -> dict[str, int]:
-        """How many requests that token, user or domain was let through with since then."""
-        wanted = {name: whom[name] for name in ("domain", "subject") if name in whom}
-        family = {whom["token"]} if "token" in whom else None
-        passed: Counter[str] = Counter()
-        for events, _ in self.journal.read(self.journal.begin()):
-            for event in events:
-                kind = event["event_type"]
-                if family and kind == "gate_token_issued":
-                    if not family.isdisjoint(event.get("parents", ())):
-                        family.add(event["token"])
-                elif kind == "gate_allowed" and event["at"] >= since:
-                    theirs = family is None or event["token"] in family
-                    if theirs and all(event[name] == value for name, value in wanted.items()):
-                        passed[event["domain"]] += 1
-        return dict(passed)
-
 
 def _check_scope(flow: str, path: str, cell: str) -> None:
-    if cell and not (isinstance(cell, str) and is_cell(cell)):
-        raise InvalidInput(
-            f"not a name of a cell: {cell!r:.80}", hint="small letters, digits and . _ : -"
-        )
+    check_cell(cell)
     if flow and not (isinstance(flow, str) and is_flow(flow)):
         raise InvalidInput(
             f"not a name of a flow: {flow!r:.80}", hint="small letters, digits and . _ : / -"

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from engines.durable import create_file, make_folder, replace_file
 from engines.errors import DinoError
+from engines.installed import the_installed
 
 GROUP = "dino.gate_keys"
 KEY_SIZE = 32
@@ -113,20 +114,8 @@ def installed_keys(memory: Path) -> Keys:
     Raises:
         KeysBroken: There are several plug-ins, or the one there is cannot be loaded.
     """
-    from importlib.metadata import entry_points  # noqa: PLC0415  where nobody handed keys in
-
-    # An installation may be listed twice, as itself and as the folder that it is edited in.
-    found = {point.value: point for point in entry_points(group=GROUP)}
-    if not found:
-        return FileKeys(memory / "gate_log.keys")
-    if len(found) > 1:
-        raise KeysBroken(f"several packages hold the gates' keys: {', '.join(sorted(found))}")
-    [point] = found.values()
-    try:
-        make = point.load()
-    except Exception as error:
-        raise KeysBroken(f"{point.value}: cannot be loaded: {error}") from error
-    keys: Keys = make(memory)
+    make = the_installed(GROUP, "hold the gates' keys", KeysBroken)
+    keys: Keys = make(memory) if make else FileKeys(memory / "gate_log.keys")
     return keys
 
 

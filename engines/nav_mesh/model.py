@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
+from engines.checks import time_text
 from engines.errors import DinoError
 
 
@@ -68,6 +69,7 @@ class Request:
         idempotency_key: The same for every attempt; what has one may be sent again.
         ordered_by: Requests with the same are sent in the order in which they were queued.
         flow: What it is a step of; a token can be narrowed to one.
+        cell: The part of the domain whose gate it passes; "" is the domain's own gate.
         timeout_s: For all attempts together; None is the domain's own.
     """
 
@@ -79,6 +81,7 @@ class Request:
     ordered_by: str = ""
     flow: str = ""
     timeout_s: float | None = None
+    cell: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,16 @@ class Receipt:
     queued_at: float
     held: bool = False  # somebody has to release it
 
+    def as_dict(self) -> dict[str, Any]:
+        """It as whoever sent the request is shown it."""
+        return {
+            "queued": self.id,
+            "domain": self.domain,
+            "idempotency_key": self.idempotency_key,
+            "queued_at": time_text(self.queued_at),
+            "held": self.held,
+        }
+
 
 class Unreached(DinoError):
     """
@@ -138,10 +151,12 @@ class Grant:
     Attributes:
         issued: When the first was that it came from.
         tokens: Its id, and those of the tokens that it was narrowed from.
+        number: What has a higher one was recorded later.
     """
 
     issued: float
     tokens: tuple[str, ...]
+    number: int = 0
 
 
 class Outgoing(Protocol):

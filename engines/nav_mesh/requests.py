@@ -9,6 +9,7 @@ from engines.checks import finite
 from engines.errors import DinoError, InvalidInput
 from engines.nav_mesh.issuing import GateDenied
 from engines.nav_mesh.model import Request, Response, Unreached
+from engines.nav_mesh.scope import check_cell
 
 KEY_HEADER = "Idempotency-Key"
 _LONGEST_KEY = 255
@@ -89,12 +90,13 @@ def check_request(request: Request) -> None:
     Stop at what could be read as another request than the gate sees.
 
     Raises:
-        InvalidInput: Its method, path, key, headers or time is none that is sent.
+        InvalidInput: Its method, path, key, headers, cell or time is none that is sent.
     """
     if not _METHOD.fullmatch(request.method) or request.method != request.method.upper():
         raise InvalidInput(f"not a method: {request.method!r}", hint="for example GET or POST")
     if request.method == "CONNECT":
         raise InvalidInput("CONNECT is no request that is sent")
+    check_cell(request.cell)
     key = named_key(request)
     if key and not (key.isascii() and key.isprintable() and len(key) <= _LONGEST_KEY):
         raise InvalidInput(

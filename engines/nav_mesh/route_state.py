@@ -7,15 +7,12 @@ from engines.nav_mesh.breaker import Health
 from engines.nav_mesh.gates import Gates
 from engines.nav_mesh.model import Grant
 from engines.nav_mesh.routes import Route
-from engines.nav_mesh.state import ANY
 
 _ANSWERS_TOLD = 100
-_REVOCATIONS = 10_000
-_ALWAYS = 2.0**53
 
 
 class RouteState(Gates):
-    """Each route's health, the way that each domain's requests took last, and revocations."""
+    """Each route's health, the way that each domain's requests took last."""
 
     def reset(self) -> None:
         super().reset()
@@ -23,9 +20,6 @@ class RouteState(Gates):
         self._taken: dict[str, str] = {}
         self.path_switches = 0
         self.answered_at = 0.0  # when a route was last found to be well that had not been
-        # Of whom, or of which token ("", its id): what was issued before when, revoked when.
-        self._revocations: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        self._forgotten = 0.0  # when the last one of these was made that is no longer known
 
     def apply_route_failed(self, event: Event) -> None:
         self._at(event).failed(event["status"])
@@ -62,43 +56,27 @@ class RouteState(Gates):
         self._taken[event["domain"]] = event["to"]
         self.path_switches += 1
 
-    def apply_gate_revoked(self, event: Event) -> None:
-        # The gates forget a revocation when nothing that it meant can be alive; a queue waits on.
-        super().apply_gate_revoked(event)
-        whom = event.get("domain", ANY), event.get("subject", ANY)
-        if token_id := event.get("token"):
-            whom = "", token_id
-        before, at = event.get("before", _ALWAYS), event["timestamp"]
-        known = self._revocations.pop(whom, [])
-        self._revocations[whom] = [one for one in known if one[0] > before or one[1] > at]
-        self._revocations[whom].append((before, at))
-        if len(self._revocations) > _REVOCATIONS:
-            oldest = self._revocations.pop(next(iter(self._revocations)))
-            self._forgotten = max(self._forgotten, *(made for _, made in oldest))
-
     def _taken_back(
         self,
         domain: str,
         user_id: str,
-        grant: Grant,
+        grant: Grant | None,
         queued_at: float,
-        released_at: float | None,
+        released: int | None,
     ) -> bool:
         """
-        Whether *grant*, or what was issued to *user_id* then, was revoked.
+        Whether *grant*, or where there is none what *user_id* had then, was revoked.
 
-        A request that somebody released does not heed what was revoked before that.
+        A request that somebody *released* does not heed what was revoked before that.
         """
-        if self._forgotten >= (queued_at if released_at is None else released_at):
+        subject, revoked = self.pseudonym(user_id), self.revoked
+        if grant is None and released is None:
+            return revoked.since(domain, subject, queued_at)
+        known = grant or Grant(queued_at, ())
+        number = known.number if released is None else released
+        if number > self.number:  # the record has lost it, and what was revoked since then with it
             return True
-        subject = self.pseudonym(user_id)
-        every = [(where, whom) for where in (domain, ANY) for whom in (subject, ANY)]
-        every += [("", token_id) for token_id in grant.tokens]
-        made = (one for whom in every for one in self._revocations.get(whom, ()))
-        return any(
-            grant.issued < before and (released_at is None or at >= released_at)
-            for before, at in made
-        )
+        return revoked.mean(domain, subject, known.tokens, issued=known.issued, number=number)
 
     # --- below ------------------------------------------------------------------------------
 

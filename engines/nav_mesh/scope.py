@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from engines.errors import InvalidInput
+
 is_cell = re.compile(r"[a-z0-9._:-]{1,64}").fullmatch
 is_flow = re.compile(r"[a-z0-9._:/-]{1,128}").fullmatch
 _plain = re.compile(r"(/|(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+/?)").fullmatch
@@ -17,6 +19,17 @@ _encoded = re.compile(
     r"%(?![0-9a-f]{2})|%(2[5ef]|3b|5c|[01][0-9a-f]|7f|c[01]|e0%[89]|f0%8)", re.IGNORECASE
 ).search
 _LONGEST = 512
+
+
+def check_cell(cell: object) -> None:
+    """
+    Raises:
+        InvalidInput: *cell* is no name of a cell, and not "" either.
+    """
+    if cell != "" and not (isinstance(cell, str) and is_cell(cell)):
+        raise InvalidInput(
+            f"not a name of a cell: {cell!r:.80}", hint="small letters, digits and . _ : -"
+        )
 
 
 def is_prefix(path: str) -> bool:

@@ -13,18 +13,12 @@ caller's to decide, and an error says so.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 from uuid import uuid4
 
 from engines.errors import JournalError
-from engines.nav_mesh.breaker import is_failure, is_gateway_failure
-from engines.nav_mesh.budget import Load
 from engines.nav_mesh.deciding import refused
-from engines.nav_mesh.hedging import in_turn
 from engines.nav_mesh.issuing import GateDenied
 from engines.nav_mesh.model import (
     GateResult,
@@ -45,38 +39,14 @@ from engines.nav_mesh.requests import (
     whole,
     with_key,
 )
-from engines.nav_mesh.routes import IDEMPOTENT, SAFE, DomainRoutes, Route
-from engines.nav_mesh.routing import Outcome, Routing
+from engines.nav_mesh.routes import IDEMPOTENT, SAFE
 from engines.nav_mesh.rules import domain_name
 from engines.nav_mesh.scope import is_prefix
-
-_PAUSE_S, _LONGEST_PAUSE_S = 0.025, 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """What came of one."""
-
-    route: Route
-    response: Response | None
-    error: Unreached | None
-
-    @property
-    def settles(self) -> bool:
-        """Whether it is the answer, whatever it says."""
-        return self.response is not None and not is_failure(self.response.status)
-
-    @property
-    def heard(self) -> bool:
-        return self.response is not None or (self.error is not None and self.error.heard)
+from engines.nav_mesh.trying import Trying, no_address
 
 
-class Sending(Routing):
+class Sending(Trying):
     """The part of a nav mesh that sends."""
-
-    def __init__(self, gate_log_path: str | Path | None = None, **settings: Any) -> None:
-        self._loads: dict[str, Load] = {}
-        super().__init__(gate_log_path, **settings)
 
     # --- the face ----------------------------------------------------------------------------
 
@@ -125,12 +95,12 @@ class Sending(Routing):
         if offline and not may_wait:
             raise Unreached(f"without a token {request.method} is not sent", heard=False)
         if offline and not ways.routes:
-            raise _no_address(name)
+            raise no_address(name)
         must_wait = offline or (may_wait and self._must_wait(name, user_id, request, own_key))
         if must_wait:
             return self._queue(name, token, user_id, request, repeatable=repeatable)
         try:
-            return whole(self._carry(name, request, repeatable=repeatable))
+            return whole(self._carry(name, request, repeatable=repeatable, may_wait=may_wait))
         except Unreached as error:
             may_repeat = repeatable or not error.heard
             if may_wait and may_repeat and ways.routes and wanted():
@@ -152,7 +122,7 @@ class Sending(Routing):
         request: Request,
         *,
         queued_at: float | None = None,
-        released_at: float | None = None,
+        released: int | None = None,
         grant: Grant | None = None,
         repeatable: bool = True,
     ) -> Response:
@@ -160,8 +130,10 @@ class Sending(Routing):
         Send what was queued, under its key, with a token of one use that the gate judges as any.
 
         Args:
-            released_at: When somebody let it go, who knew of what was revoked before.
+            queued_at: When it was queued; without it no revocation is looked for.
             grant: The token that it came with; without one it counts as issued at *queued_at*.
+            released: The record's `last_number` when somebody let it go, who knew of what was
+                revoked before.
             repeatable: Whether to try again where it may have arrived.
 
         Raises:
@@ -173,13 +145,21 @@ class Sending(Routing):
         name = domain_name(domain)
         check_request(request)
         self.refresh()
-        if queued_at is not None:
-            known = grant or Grant(queued_at, ())
-            if self._taken_back(name, user_id, known, queued_at, released_at):
-                raise GateDenied(refused("revoked"))
-        token = self.token_for(name, user_id, request)
+
+        def revoked() -> bool:
+            return queued_at is not None and self._taken_back(
+                name, user_id, grant, queued_at, released
+            )
+
+        token = None
+        if not revoked():
+            self._unlock(name)
+            with self.deciding():  # what is revoked after this means the new token too
+                token = None if revoked() else self.token_for(name, user_id, request)
+        if token is None:
+            raise GateDenied(refused("revoked"))
         self._pass_gate(name, token, user_id, request)
-        return self._carry(name, request, repeatable=repeatable)
+        return self._carry(name, request, repeatable=repeatable, may_wait=True)
 
     def token_for(self, domain: ThresholdDomain | str, user_id: str, request: Request) -> str:
         """
@@ -190,7 +170,8 @@ class Sending(Routing):
         """
         path = request.path.partition("?")[0]
         scope = path if is_prefix(path) else ""
-        return self.issue_token(domain, user_id, flow=request.flow, path=scope, single_use=True)
+        flow, cell = request.flow, request.cell
+        return self.issue_token(domain, user_id, flow=flow, path=scope, single_use=True, cell=cell)
 
     # --- below -------------------------------------------------------------------------------
 
@@ -203,7 +184,7 @@ class Sending(Routing):
         *,
         offline: bool = False,
     ) -> None:
-        scope = {"flow": request.flow, "path": request.path}
+        scope = {"flow": request.flow, "path": request.path, "cell": request.cell}
         decision = self.decide(domain, token, user_id, offline=offline, **scope)
         if not decision.allowed:
             late = decision.result is GateResult.RATE_LIMITED
@@ -231,12 +212,16 @@ class Sending(Routing):
             raise Unreached("there is no offline queue", heard=False)
         until = None if keep_s is None else self.clock() + keep_s
         claims = None if token is None else self.claims_of(token)
+        grant = None
+        if claims:
+            family = claims.token_id, *claims.parents
+            grant = Grant(claims.issued, family, claims.number)
         receipt = outgoing().put(
             domain,
             user_id,
             request,
             authorised=claims is not None,
-            grant=Grant(claims.issued, (claims.token_id, *claims.parents)) if claims else None,
+            grant=grant,
             repeatable=repeatable,
             expires_at=until,
         )
@@ -245,105 +230,3 @@ class Sending(Routing):
             self.record("request_queued", domain=domain, request=receipt.id, at=self.clock())
             self.note_path(domain)
         return replace(receipt, held=receipt.held or domain in self.ways.held)
-
-    def _carry(self, domain: str, request: Request, *, repeatable: bool) -> Response:
-        """By the first route that answers, within the time there is."""
-        ways = self.ways.of(domain)
-        if not ways.routes or self.ways.transport is None:
-            raise _no_address(domain)
-        load = self._loads.setdefault(domain, Load(self.ways.rules))
-        attempts: list[_Attempt] = []
-        with load.request() as room:
-            if not room:
-                raise NoRoute(f"too many requests to {domain} are under way", heard=False)
-            for attempt in self._attempts(ways, request, load):
-                if attempt.settles and attempt.response:
-                    return attempt.response
-                attempts.append(attempt)
-                if attempt.heard and not repeatable:
-                    break
-        return _verdict(domain, attempts)
-
-    def _attempts(self, ways: DomainRoutes, request: Request, load: Load) -> Iterator[_Attempt]:
-        """Each route once; then again, as often as the budget and the time allow."""
-        timeout_s = ways.timeout_s if request.timeout_s is None else request.timeout_s
-        deadline = self.ways.timer() + timeout_s
-        hedge_s = self.ways.rules.hedge_after_s if request.method in SAFE else 0.0
-        yield from in_turn(self._tries(ways, request, deadline), hedge_s)
-        for again in range(ways.retries):
-            longest = min(_PAUSE_S * 2**again, _LONGEST_PAUSE_S)
-            tries = self._tries(ways, request, deadline, longest_pause_s=longest)
-            while True:
-                with load.retry() as room:  # before a route is asked whether it lets one try
-                    if not room:
-                        return
-                    attempt = next(tries, None)
-                    if attempt is None:
-                        break
-                    yield attempt()
-
-    def _tries(
-        self,
-        ways: DomainRoutes,
-        request: Request,
-        deadline: float,
-        *,
-        longest_pause_s: float = 0.0,
-    ) -> Iterator[Callable[[], _Attempt]]:
-        """An attempt at each route that may be taken when its turn comes, before the *deadline*."""
-        for route in ways.routes:
-            pause_s = self.ways.rng.uniform(0, longest_pause_s) if longest_pause_s else 0.0
-            if self.ways.timer() + pause_s >= deadline:
-                return
-            if pause_s:
-                self.ways.sleep(pause_s)
-            admitted, probing = self.admits(route)
-            if admitted:
-                seconds = min(ways.attempt_s, deadline - self.ways.timer())
-                yield partial(self._attempt, route, request, seconds, probing=probing)
-
-    def _attempt(
-        self, route: Route, request: Request, seconds: float, *, probing: bool
-    ) -> _Attempt:
-        response, error = None, None
-        assert self.ways.transport  # noqa: S101  asked before the first attempt
-        try:
-            found = self.ways.transport(route.address, request, max(seconds, 0.001))
-            response = replace(found, route=route.kind, target=route.address)
-            status = response.status
-            outcome = Outcome(status, f"answered with {status}" if is_failure(status) else "")
-        except Unreached as failure:
-            error, outcome = failure, Outcome(None, failure.message)
-        except BaseException:  # such as a header that is none: of the route it says nothing
-            if probing:
-                with contextlib.suppress(JournalError):
-                    self.give_back(route)
-            raise
-        # What cannot be noted takes no answer away: the gate's decision is on record already.
-        with contextlib.suppress(JournalError):
-            self.note(route, outcome, probing=probing)
-        return _Attempt(route, response, error)
-
-
-def _no_address(domain: str) -> NoRoute:
-    return NoRoute(f"no address is configured for {domain}", heard=False)
-
-
-def _verdict(domain: str, attempts: Sequence[_Attempt]) -> Response:
-    """
-    What attempts of which none settled it come to.
-
-    Raises:
-        NoRoute: The service was not reached.
-    """
-    answers = [attempt.response for attempt in attempts if attempt.response]
-    for answer in reversed(answers):
-        if not is_gateway_failure(answer.status):
-            return answer
-    said = [f"{one.route.name}: {one.error}" for one in attempts if one.error]
-    said += [f"{answer.route.value}: answered with {answer.status}" for answer in answers]
-    raise NoRoute(
-        "; ".join(dict.fromkeys(said)) or f"every route of {domain} is left out for now",
-        heard=any(attempt.heard for attempt in attempts),
-        answer=answers[-1] if answers else None,
-    )

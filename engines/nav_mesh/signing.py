@@ -73,9 +73,11 @@ class Signing(Deciding):
         self._keys.save(domain, raw)
         at = self.clock()
         for key in [k for k in self.keys.values() if k.domain == domain]:
-            if key.until is None or (at_once and key.until > at):
-                until = at if at_once else at + self._longest_life() + LEEWAY_S
-                self.record("gate_key_retired", domain=domain, key=key.key_id, at=at, until=until)
+            if at_once or key.until is None:
+                # At once is before every clock's time, and takes back all that was issued so far.
+                until = 0.0 if at_once else at + self._longest_life() + LEEWAY_S
+                facts = {"at": at, "until": until, "number": self.number + at_once}
+                self.record("gate_key_retired", domain=domain, key=key.key_id, **facts)
         if self.issuer is None:
             self.record("gate_opened", issuer=self._issuer_name())
         public = _public_of(raw)

@@ -3,22 +3,26 @@ What the gates know, folded from `gate_log.jsonl`: keys, revocations, what was u
 
 Subjects stand in it as pseudonyms only.  What has expired is dropped when the next of its kind is
 recorded, so the state stays as large as what is in force.  Until when that could have mattered is
-kept: a clock that is set back makes nothing good again.
+kept: a clock that is set back makes nothing good again.  What was revoked is told by numbers, which
+the record gives out one by one to tokens and revocations, and needs no clock.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engines.engine import Engine
 from engines.journal import Event
+from engines.nav_mesh.blocks import Blocks
 from engines.nav_mesh.limits import RateTable
 from engines.nav_mesh.model import ThresholdDomain
+from engines.nav_mesh.revoked import ANY, Revocation, Revocations
 
-ANY = "*"
+__all__ = ["ANY", "UNKNOWN", "GateCounts", "GateKey", "GateState"]
+
 UNKNOWN = "unknown"
 """Where attempts are counted that name no domain: to narrow what none of our keys signed."""
 
@@ -36,6 +40,7 @@ class GateKey:
         retired: Since when nothing more is signed with it.
         until: When the last token signed with it has expired; None while it is in use.
         forgotten: What of the state was when it was added: no token of its was meant by that.
+        last: The highest number that a token of its can have, once it is retired.
     """
 
     key_id: str
@@ -45,6 +50,7 @@ class GateKey:
     retired: float | None = None
     until: float | None = None
     forgotten: float = 0.0
+    last: int | None = None
 
 
 @dataclass(slots=True)
@@ -72,15 +78,19 @@ class GateState(Engine):
     def reset(self) -> None:
         self.issuer: str | None = None
         self.keys: dict[str, GateKey] = {}
-        self.revoked_ids: dict[str, float] = {}
-        self.revoked_before: dict[tuple[str, str], tuple[float, float]] = {}
+        self.number = 0  # the last that a token or a revocation was given
+        self.revoked = Revocations()
         self.used: dict[str, float] = {}
-        self.forgotten = 0.0  # what was revoked or used and is not known any more, ended by then
+        self.forgotten = 0.0  # what was used and is not known any more, ended by then
         self.passing = RateTable()
         self.queueing = RateTable()
         every = (*(domain.value for domain in ThresholdDomain), UNKNOWN)
         self.counts = {domain: GateCounts() for domain in every}
-        self.blocks: dict[tuple[str, str], float] = {}
+        self.blocks = Blocks()
+
+    def _apply(self, event: Event) -> None:
+        self.blocks.pass_time(_when(event))
+        super()._apply(event)
 
     # --- keys and tokens ---------------------------------------------------------------------
 
@@ -97,27 +107,28 @@ class GateState(Engine):
         )
 
     def apply_gate_key_retired(self, event: Event) -> None:
-        key = self.keys[event["key"]]
-        self.keys[key.key_id] = replace(key, retired=event["at"], until=event["until"])
+        key, at = self.keys[event["key"]], event["at"]
+        last = event.get("number")
+        self.keys[key.key_id] = replace(key, retired=at, until=event["until"], last=last)
+        if event["until"] <= at:  # nothing that it signed is good, also of what waits
+            before = math.floor(at) if last is None else None
+            self._take_back((key.domain, ANY), event, before)
+
+    def apply_gate_token_issued(self, event: Event) -> None:
+        self.number = max(self.number, event.get("number", 0))
 
     def apply_gate_revoked(self, event: Event) -> None:
-        at = event["timestamp"]
-        self._let_go(at, self.revoked_ids.values())
-        self._let_go(at, (until for _, until in self.revoked_before.values()))
-        self.revoked_ids = {one: until for one, until in self.revoked_ids.items() if until > at}
-        self.revoked_before = {
-            whom: (before, until)
-            for whom, (before, until) in self.revoked_before.items()
-            if until > at
-        }
         for domain, count in event.get("passed", {}).items():
             self.counts[domain].passed += count
-        if token_id := event.get("token"):
-            self.revoked_ids[token_id] = event["until"]
-            return
         whom = event.get("domain", ANY), event.get("subject", ANY)
-        known, _ = self.revoked_before.get(whom, (0.0, 0.0))
-        self.revoked_before[whom] = max(known, event["before"]), event["until"]
+        if token_id := event.get("token"):
+            whom = "", token_id
+        self._take_back(whom, event, event.get("before"))
+
+    def _take_back(self, whom: tuple[str, str], event: Event, before: float | None) -> None:
+        # Before there were numbers a line had none: it takes the next one as it is folded.
+        self.number = max(self.number, event.get("number", self.number + 1))
+        self.revoked.add(whom, Revocation(self.number, before, event["timestamp"]))
 
     # --- decisions ---------------------------------------------------------------------------
 
@@ -128,7 +139,8 @@ class GateState(Engine):
         if "once" in event:
             self.used[event["token"]] = event["once"]
             if len(self.used) % _SWEEP_EVERY == 0:
-                self._let_go(at, self.used.values())
+                over = [until for until in self.used.values() if until <= at]
+                self.forgotten = max([self.forgotten, *over])
                 self.used = {one: until for one, until in self.used.items() if until > at}
         self.count_request(domain, subject, at, 1)
 
@@ -154,14 +166,12 @@ class GateState(Engine):
         self.count_breach(event)
 
     def apply_gate_blocked(self, event: Event) -> None:
-        self.blocks[event["domain"], event["subject"]] = event["until"]
+        at = _when(event)
+        length = event.get("for_s", event["until"] - at)
+        self.blocks.add((event["domain"], event["subject"]), at, length)
 
     def apply_gate_released(self, event: Event) -> None:
-        self.blocks.pop((event["domain"], event["subject"]), None)
-
-    def _let_go(self, at: float, ends: Iterable[float]) -> None:
-        """Before what has ended by *at* is dropped: keep when the last of it did."""
-        self.forgotten = max([self.forgotten, *(until for until in ends if until <= at)])
+        self.blocks.drop((event["domain"], event["subject"]))
 
     # --- what others fold of the same --------------------------------------------------------
 
@@ -170,6 +180,12 @@ class GateState(Engine):
 
     def count_breach(self, event: Event) -> None:
         """Told of every refusal."""
+
+
+def _when(event: Event) -> float:
+    """By the clock that decided, where that is told."""
+    at: float = event.get("at", event["timestamp"])
+    return at
 
 
 def _proven(event: Event) -> str:

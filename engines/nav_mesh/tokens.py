@@ -8,8 +8,9 @@ the signature; and then claims that are exactly those that we write, spelled as 
 
     {"alg":"EdDSA","kid":"…","typ":"dino-gate+jwt"}
     {"iss":…,"sub":…,"aud":"dino:info" or "dino:info/CELL","iat":…,"nbf":…,"exp":…,"jti":…
-     [,"flow":…][,"path":…][,"once":true][,"parent":"id of the first.id of the next"]}
+     [,"num":…][,"flow":…][,"path":…][,"once":true][,"parent":"id of the first.id of the next"]}
 
+`num` is the number that the record gave it: only tokens of before there were numbers have none.
 What was narrowed keeps the `iat` of the token that it came from: whoever revokes what was issued
 before some time means that too.
 """
@@ -39,7 +40,7 @@ DEEPEST = 8
 
 AUDIENCE = "dino:"
 _NEEDED = ("iss", "sub", "aud", "iat", "nbf", "exp", "jti")
-_FURTHER = ("flow", "path", "once", "parent")
+_FURTHER = ("num", "flow", "path", "once", "parent")
 _LATEST = 1 << 53  # the numbers that every reader of JSON agrees on
 
 _in_form = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}").fullmatch
@@ -70,6 +71,7 @@ class Claims:
     Attributes:
         parents: The tokens that it was narrowed from, first one first.
         cell: The one cell of the domain that it is for; "" is the domain itself.
+        number: Its place among all that was issued and revoked; 0 is before all that have one.
     """
 
     token_id: str
@@ -84,6 +86,7 @@ class Claims:
     parents: tuple[str, ...] = ()
     key_id: str = ""
     cell: str = ""
+    number: int = 0
 
     @property
     def audience(self) -> str:
@@ -155,7 +158,8 @@ def sign(claims: Claims, issuer: str, key: Ed25519PrivateKey) -> str:
         "exp": claims.expires,
         "jti": claims.token_id,
     }
-    further = {"flow": claims.flow, "path": claims.path, "once": claims.once}
+    further: dict[str, Any] = {"num": claims.number, "flow": claims.flow, "path": claims.path}
+    further["once"] = claims.once
     further["parent"] = ".".join(claims.parents)
     form |= {name: value for name, value in further.items() if value}
     signed = f"{header_of(claims.key_id)}.{_encoded(orjson.dumps(form))}"
@@ -209,6 +213,7 @@ def _claims(raw: bytes, key: PublicKey, issuer: str | None) -> Claims:
         tuple(parents.split(".")) if parents else (),
         key.key_id,
         form["aud"].partition("/")[2],
+        form.get("num", 0),
     )
 
 
@@ -235,6 +240,8 @@ def _wrong_form(form: dict[str, Any]) -> str | None:
         all(type(text) is str for text in texts)
         and all(type(time) is int and 0 <= time < _LATEST for time in times)
         and form.get("once", True) is True
+        and type(form.get("num", 1)) is int
+        and 0 < form.get("num", 1) < _LATEST
         and all(type(form.get(name, "")) is str for name in ("flow", "path", "parent"))
     )
     return None if sound else "wrong_types"

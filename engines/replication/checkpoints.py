@@ -8,7 +8,8 @@ place, and the newest that both know is gone back to.
 
     {"_id": "_local/9f2c…", "replication_id_version": 1, "session_id": "…", "source_last_seq": …,
      "history": [{"session_id": "…", "recorded_seq": …, "docs_written": …, …}, …],   newest first
-     "denied": [["id", "rev"], …]}             before that place, and tried again by every session
+     "denied": [["id", "rev"], …],             before that place, and tried again by every session
+     "denied_more": true}                      there were more than those
 
 A session writes an entry each time, not one for all: so a crash between the two ends costs no more
 than what was done since the last record at both.
@@ -18,6 +19,7 @@ Source: docs.couchdb.org, "Replication protocol": generate replication id, find 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from email.utils import formatdate
 from hashlib import sha256
@@ -26,8 +28,8 @@ from typing import Any
 import orjson
 
 from engines.replication.coding import encode
-from engines.replication.errors import PeerFault, PeerRefused
-from engines.replication.model import START, Document, Options, Peer, Report, Seq
+from engines.replication.errors import PeerRefused
+from engines.replication.model import DENIED_KEPT, START, Document, Options, Peer, Report, Seq
 from engines.replication.pipeline import Ahead
 
 _VERSION = 1
@@ -35,8 +37,8 @@ _ENTRIES = 50
 _OF_A_SESSION = 10
 _REFUSED = "source_takes_no_record"
 _SOURCE = "source"  # what tells it from another under its name
-_DENIED = "denied"
-_DENIED_MOST = 10_000
+_is_rev = re.compile(r"[1-9][0-9]{0,14}-[^\x00-\x1f]{1,256}").fullmatch
+_DENIED, _DENIED_MORE = "denied", "denied_more"
 
 
 def replication_id(source: Peer, target: Peer, options: Options) -> str:
@@ -71,12 +73,14 @@ class Checkpoints:
         self._history: list[dict[str, Any]] = []
         self._about: str | None = None
         self.denied: list[tuple[str, str]] = []
+        self.denied_more = False
 
     def find(self, verify: Callable[[Peer], None]) -> Seq:
         """
         The newest place that both ends know; the beginning where there is none.
 
-        `denied` has the revisions before it that did not get through.
+        `denied` has the revisions before it that did not get through; all of them, but for
+        `denied_more`.
 
         Args:
             verify: Called with a peer that has no record: is it there at all?
@@ -94,30 +98,32 @@ class Checkpoints:
             self._history = self._of_this_source(at_source or at_target)
         else:
             self._history = _common(_history(at_source), _history(at_target))
-        self.denied = []
+        self.denied, self.denied_more = [], False
         if not self._history:
             return START
         # An end that was restored from a backup may lack what got through at last.
         self.denied = list(dict.fromkeys([*_denied(at_source), *_denied(at_target)]))
+        if any((one or {}).get(_DENIED_MORE) for one in (at_source, at_target)):
+            if len(self.denied) < DENIED_KEPT:
+                return START  # there is room for those that nobody knows by name: all is compared
+            self.denied_more = True
         return self._history[0]["recorded_seq"]
 
     def record(
-        self, report: Report, now: float, denied: Sequence[tuple[str, str]] = ()
+        self,
+        report: Report,
+        now: float,
+        denied: Sequence[tuple[str, str]] = (),
+        *,
+        more: bool = False,
     ) -> Document:
         """
         The record of what *report* says.
 
         Args:
             denied: Revisions before that place which did not get through.
-
-        Raises:
-            PeerFault: They are more than a record can hold: the place stays where it is.
+            more: Whether these are not all.
         """
-        if len(denied) > _DENIED_MOST:
-            raise PeerFault(
-                f"more than {_DENIED_MOST:,} documents did not get through to {self._target.name}",
-                hint="the first of them say why; when that is mended, it goes on from here",
-            )
         entry = {
             "session_id": report.session_id,
             "start_time": formatdate(report.start_time, usegmt=True),
@@ -138,6 +144,7 @@ class Checkpoints:
             "source_last_seq": report.end_last_seq,
             "history": self._history,
             **({_DENIED: [list(one) for one in denied]} if denied else {}),
+            **({_DENIED_MORE: True} if more else {}),
         }
         return {**record, **self._alone_with()} if self.alone else record
 
@@ -205,9 +212,12 @@ def _history(record: Document | None) -> list[dict[str, Any]]:
 
 
 def _denied(record: Document | None) -> Iterator[tuple[str, str]]:
-    for one in (record or {}).get(_DENIED) or ():
-        name, rev = one
-        yield str(name), str(rev)
+    found = (record or {}).get(_DENIED)
+    for one in found if isinstance(found, list) else ():
+        # Others may write there, too: what is no revision cannot be asked about.
+        match one:
+            case [str(name), str(rev)] if _is_rev(rev):
+                yield name, rev
 
 
 def _common(mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[dict[str, Any]]:

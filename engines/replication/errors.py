@@ -40,6 +40,7 @@ class PeerUnreachable(ReplicationError):
     Attributes:
         retry_after_s: When the peer said that it wants to be asked again.
         offline: Whether not even a connection came about.
+        status: What it was answered with, if it was.
     """
 
     exit_code = 4
@@ -51,14 +52,23 @@ class PeerUnreachable(ReplicationError):
         hint: str | None = None,
         retry_after_s: float | None = None,
         offline: bool = False,
+        status: int | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
         self.offline = offline
+        self.status = status
+
+    @property
+    def of_one(self) -> str:
+        """What it is called where it is a document's own."""
+        return "server_error" if self.status else "cut_off"
 
 
 class PeerTimedOut(PeerUnreachable):
     """The peer said nothing for too long."""
+
+    of_one = "timed_out"
 
 
 class PeerRefused(ReplicationError):

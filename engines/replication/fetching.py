@@ -17,9 +17,16 @@ from urllib.parse import quote
 from engines.replication.address import doc_path, query
 from engines.replication.coding import encode
 from engines.replication.connections import Answer
-from engines.replication.errors import PeerFault, PeerMissing, ReplicationError, TooLarge
-from engines.replication.model import PARCEL_BYTES, Document, Failure, Parcel, Wanted
+from engines.replication.errors import (
+    PeerFault,
+    PeerMissing,
+    PeerUnreachable,
+    ReplicationError,
+    TooLarge,
+)
+from engines.replication.model import MISSING, PARCEL_BYTES, Document, Failure, Parcel, Wanted
 from engines.replication.multipart import documents_of
+from engines.replication.sifting import sift
 from engines.replication.wire import Wire
 
 _KNOWS_NO_BULK = frozenset({400, 404, 405, 501})
@@ -37,23 +44,22 @@ class Fetching:
         self._bulk = True
 
     def read(self, wanted: Sequence[Wanted], has: Has) -> Iterator[Parcel]:
-        try:
-            found = self._bulk_get(wanted)
-        except TooLarge as error:
-            if len(wanted) == 1:
-                yield Parcel((), [_unreadable(wanted[0].id, wanted[0].rev, error)])
-                return
-            half = len(wanted) // 2
-            yield from self.read(wanted[:half], has)
-            yield from self.read(wanted[half:], has)
-            return
-        if found is None:
-            yield from self._one_by_one(wanted, has)
-            return
-        documents, failures = found
-        light = [one for one in documents if not _lacking(one, has)]
-        yield Parcel(light, failures)
-        yield from self._with_attachments([one for one in documents if _lacking(one, has)], has)
+        for some, found in sift(wanted, self._bulk_get, self._blame):
+            if isinstance(found, ReplicationError):
+                yield Parcel((), [_unreadable(some[0].id, some[0].rev, found)])
+            elif found is None:
+                yield from self._one_by_one(some, has)
+            else:
+                documents, failures = found
+                light = [one for one in documents if not _lacking(one, has)]
+                yield Parcel(light, failures)
+                heavy = [one for one in documents if _lacking(one, has)]
+                yield from self._with_attachments(heavy, has)
+
+    def _blame(self, error: ReplicationError) -> None:
+        # Asked for no document PouchDB Server does not answer; for one that is not there it does.
+        nothing = {"docs": [{"id": "dino-none", "rev": f"1-{0:032}"}]}
+        self._wire.blame(error, "/_bulk_get", encode(nothing))
 
     # --- together ----------------------------------------------------------------------------
 
@@ -122,6 +128,9 @@ class Fetching:
             found = self._bulk_get(wanted, attachments=True)
         except TooLarge:  # it counts in another way than we do
             found = None
+        except PeerUnreachable as error:  # over one of them, perhaps
+            self._wire.blame(error)
+            found = None
         if found is None:
             return self._filled(group, has)
         # Whatever a server leaves a stub all the same is asked for by its name.
@@ -136,7 +145,9 @@ class Fetching:
             try:
                 self._fill(document, has)
                 whole.append(document)
-            except (TooLarge, PeerMissing) as error:
+            except ReplicationError as error:
+                if not isinstance(error, TooLarge | PeerMissing):
+                    self._wire.blame(error)
                 failed.append(_unreadable(document["_id"], document["_rev"], error))
         return Parcel(whole, failed)
 
@@ -159,7 +170,13 @@ class Fetching:
         for name, all_of_it in revs.items():
             for at in range(0, len(all_of_it), _REVS_AT_ONCE):
                 some = all_of_it[at : at + _REVS_AT_ONCE]
-                answer = self._open_revs(name, some)
+                try:
+                    answer = self._open_revs(name, some)
+                except (TooLarge, PeerUnreachable) as error:
+                    if isinstance(error, PeerUnreachable):
+                        self._wire.blame(error)
+                    failures += [_unreadable(name, rev, error) for rev in some]
+                    continue
                 size += len(answer.body)
                 rows = _opened(answer)
                 found = [_with_history(row) for row in rows if "_id" in row]
@@ -181,14 +198,16 @@ class Fetching:
         error = self._wire.clean(told.get("error") or "error")
         reason = self._wire.clean(told.get("reason") or error)
         # What the source lists and does not have is not waited for; the next session asks again.
-        refused = error in _REFUSED_READS or error in {"not_found", "missing"}
+        refused = error in _REFUSED_READS or error in MISSING
         return Failure(doc_id, told.get("rev"), error, f"not read: {reason}", refused=refused)
 
     def _open_revs(self, doc_id: str, revs: Sequence[str]) -> Answer:
         path = doc_path(doc_id) + query(revs=True, latest=True, open_revs=list(revs))
         try:
             return self._wire.ask("GET", path, accept=_PARTS, limit=2 * PARCEL_BYTES)
-        except TooLarge:
+        except (TooLarge, PeerUnreachable) as error:
+            if isinstance(error, PeerUnreachable) and error.status is None:
+                raise
             # In parts its attachments come along, like it or not; in JSON they stay stubs.
             return self._wire.ask("GET", path)
         except PeerMissing:
@@ -228,8 +247,10 @@ def _with_history(document: Document) -> Document:
 
 
 def _unreadable(doc_id: str, rev: str, error: ReplicationError) -> Failure:
-    """It is larger than may be held here, or its attachment is not there: nor will it be."""
-    return Failure(doc_id, rev, error.code, f"not read: {error.message}", refused=True)
+    """Too large for us, or not there, it stays; what the peer broke over may be mended there."""
+    word = error.of_one if isinstance(error, PeerUnreachable) else error.code
+    told = (word, f"not read: {error.message}")
+    return Failure(doc_id, rev, *told, refused=not isinstance(error, PeerUnreachable))
 
 
 def _left_out(

@@ -6,11 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from uuid import uuid4
 
 from engines.replication.checkpoints import Checkpoints
 from engines.replication.model import (
+    DENIED_KEPT,
     ERRORS_KEPT,
+    MISSING,
     START,
     Document,
     Failure,
@@ -23,6 +26,14 @@ from engines.replication.model import (
 from engines.replication.pipeline import Ahead
 
 _RECORD_S = 5.0
+_OTHERS = Failure(
+    *("…", None, "denied"),
+    f"more did not get through than the {DENIED_KEPT:,} that are kept by name; once those are "
+    "fewer, everything is compared anew",
+    refused=True,
+)
+Mark = tuple[str, str]
+"""Of what did not get through: id and revision."""
 
 
 class Ledger:
@@ -60,8 +71,10 @@ class Ledger:
         self._unrecorded = False
         self._saving: tuple[Ahead[None], Report] | None = None
         self._count: Counter[str] = Counter()
-        self._errors: dict[tuple[str, str | None], Failure] = {}
-        self._recorded_denied: list[tuple[str, str]] = []
+        self._errors: dict[tuple[str, str | None], Failure] = {}  # DENIED_KEPT at most
+        self._more = False
+        self._recorded_denied: tuple[list[Mark], bool] = [], False
+        self._forgotten: set[tuple[str, str | None]] = set()
         self._refusals: set[tuple[str, str | None]] = set()
 
     def begin(self) -> None:
@@ -75,9 +88,11 @@ class Ledger:
             self._start, self.found = self.reached, True
         self._unrecorded = False
         # What failed behind that place is come to again.
-        before = self._errors
-        self._errors = {mark: before.get(mark) or _denied(*mark) for mark in self.records.denied}
-        self._recorded_denied = self._denied
+        before, denied = self._errors, self.records.denied
+        self._errors = {mark: before[mark] for mark in self._forgotten if mark in before}
+        self._errors |= {mark: before.get(mark) or _denied(*mark) for mark in denied[:DENIED_KEPT]}
+        self._more = self.records.denied_more or len(denied) > DENIED_KEPT
+        self._recorded_denied = self._denied, self._more
 
     @property
     def report(self) -> Report:
@@ -91,21 +106,33 @@ class Ledger:
             end_last_seq=self.reached,
             seconds=time.monotonic() - tick,
             retries=self.retries,
-            errors=tuple(self._errors.values())[:ERRORS_KEPT],
+            errors=self._told,
             doc_write_failures=len(self._refusals),
             **self._count,
         )
 
     @property
-    def _denied(self) -> list[tuple[str, str]]:
-        return [(name, rev) for name, rev in self._errors if rev is not None]
+    def _told(self) -> tuple[Failure, ...]:
+        if not self._more:
+            return tuple(islice(self._errors.values(), ERRORS_KEPT))
+        return *islice(self._errors.values(), ERRORS_KEPT - 1), _OTHERS
+
+    @property
+    def _denied(self) -> list[Mark]:
+        return [
+            (name, rev)
+            for name, rev in self._errors
+            if rev is not None and (name, rev) not in self._forgotten
+        ]
 
     def again(self) -> Page | None:
         """What did not get through before the place that was reached, as a page of changes."""
         rows: dict[str, list[str]] = {}
         for name, rev in self._denied:
             rows.setdefault(name, []).append(rev)
-        return Page(list(rows.items()), self.reached, last=False) if rows else None
+        if not rows:
+            return None
+        return Page(list(rows.items()), self.reached, last=False, again=True)
 
     # --- counting ----------------------------------------------------------------------------
 
@@ -124,14 +151,26 @@ class Ledger:
 
     def _note(self, failures: Sequence[Failure]) -> None:
         for failure in failures:
-            self._errors[failure.id, failure.rev] = failure
+            mark = (failure.id, failure.rev)
+            if mark in self._errors or len(self._errors) < DENIED_KEPT:
+                self._errors[mark] = failure
+            else:
+                self._more = True
 
     def through(self, page: Page, failures: Sequence[Failure]) -> None:
         """All of *page* was tried: of its documents *failures* are what did not get through."""
-        if self._errors:
-            names = {name for name, _ in page.rows}
-            kept = {mark: one for mark, one in self._errors.items() if mark[0] not in names}
-            self._errors = kept | {(one.id, one.rev): one for one in failures}
+        if not self._errors:
+            return
+        names = {name for name, _ in page.rows}
+        failed = {(one.id, one.rev) for one in failures}
+        self._errors = {
+            mark: one
+            for mark, one in self._errors.items()
+            if mark[0] not in names or mark in failed
+        }
+        # What the source has no more, asked for the second time, is told and asked for no more.
+        gone = {(one.id, one.rev) for one in failures if page.again and one.error in MISSING}
+        self._forgotten = (self._forgotten - failed) | gone
 
     # --- recording ---------------------------------------------------------------------------
 
@@ -144,7 +183,7 @@ class Ledger:
     def reach(self, page: Page, record: Document | None) -> None:
         """All of *page* is at the target; so is *record*, if there is one."""
         due = self._is_due(page)
-        changed = self._denied != self._recorded_denied
+        changed = (self._denied, self._more) != self._recorded_denied
         self._unrecorded = self._unrecorded or self._moves(page) or changed
         self.reached = page.last_seq
         if record is not None:
@@ -174,8 +213,8 @@ class Ledger:
         """The record of having got to *seq*, once *coming* documents are written with it."""
         written = self._count["docs_written"] + coming
         report = replace(self.report, end_last_seq=seq, docs_written=written)
-        self._recorded_denied = self._denied
-        return self.records.record(report, self._clock(), self._recorded_denied)
+        denied, more = self._recorded_denied = self._denied, self._more
+        return self.records.record(report, self._clock(), denied, more=more)
 
     def _save(self, record: Document) -> None:
         """Begin to put *record* where it is not yet; what comes next need not wait for that."""

@@ -24,6 +24,12 @@ PARCEL_BYTES = 8 << 20
 ERRORS_KEPT = 100
 """So many documents that failed are named in a report; all are counted."""
 
+DENIED_KEPT = 10_000
+"""So many that did not get through are known by name, and tried again; of more it is known that."""
+
+MISSING = frozenset({"missing", "not_found"})
+"""What a source says of a revision that it lists and does not have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -115,12 +121,14 @@ class Page:
         last_seq: Behind the last of them.
         last: Whether there was no more.
         documents: What came along, by id and revision.
+        again: Whether it is of those that did not get through before, and no stretch at all.
     """
 
     rows: Sequence[tuple[str, Sequence[str]]]
     last_seq: Seq
     last: bool
     documents: Mapping[tuple[str, str], Document] = field(default_factory=dict)
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

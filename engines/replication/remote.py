@@ -13,7 +13,13 @@ from engines.replication.address import parse, query
 from engines.replication.coding import encode
 from engines.replication.connections import Http
 from engines.replication.credentials import Credentials, Shown
-from engines.replication.errors import PeerFault, PeerMissing, PeerUnreachable, TooLarge
+from engines.replication.errors import (
+    PeerFault,
+    PeerMissing,
+    PeerUnreachable,
+    ReplicationError,
+    TooLarge,
+)
 from engines.replication.fetching import Fetching
 from engines.replication.model import (
     PARCEL_BYTES,
@@ -25,6 +31,7 @@ from engines.replication.model import (
     Seq,
     Wanted,
 )
+from engines.replication.sifting import sift
 from engines.replication.wire import Wire, credentials_of
 
 _NOT_FOUND = 404
@@ -171,24 +178,33 @@ class RemotePeer:
     ) -> Sequence[Failure]:
         if not documents:
             return ()
+        failures: list[Failure] = []
+        for some, told in sift(documents, self._post, self._blame, self._prove):
+            failures += [_unwritten(some[0], told)] if isinstance(told, ReplicationError) else told
+        return failures
+
+    def _blame(self, error: ReplicationError) -> None:
+        self._wire.blame(error, "/_bulk_docs", b'{"docs":[],"new_edits":false}')
+
+    def _prove(self) -> None:
+        """Whether it can write at all: with a full disk it answers all questions, and no more."""
+        self.put_local("dino-writes", {})
+
+    def _post(self, documents: Sequence[Document]) -> list[Failure]:
+        """
+        Send them in one request.
+
+        Raises:
+            TooLarge: They are more than it takes at once.
+        """
         whole = encode([_inline(one) for one in documents])
         if len(documents) > 1 and len(whole) > PARCEL_BYTES:
-            return self._write_halves(documents)
+            raise TooLarge("more than is sent at once")
         body = b'{"docs":%b,"new_edits":false}' % whole
-        try:
-            rows = self._wire.ask("POST", "/_bulk_docs", body).json()
-        except TooLarge as error:
-            if len(documents) > 1:
-                return self._write_halves(documents)
-            (one,) = documents
-            return [Failure(one["_id"], one["_rev"], "too_large", error.message, refused=True)]
+        rows = self._wire.ask("POST", "/_bulk_docs", body).json()
         if not isinstance(rows, list):
             raise PeerFault(f"{self.name}: _bulk_docs was answered with no list")
         return [self._failure(row) for row in rows if row.get("error")]
-
-    def _write_halves(self, documents: Sequence[Document]) -> Sequence[Failure]:
-        half = len(documents) // 2
-        return [*self.write(documents[:half], {}), *self.write(documents[half:], {})]
 
     def _failure(self, row: dict[str, Any]) -> Failure:
         """What it says of a document that it did not take, in CouchDB's words or PouchDB's."""
@@ -256,6 +272,15 @@ def _firstborn(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[tuple[str, str]
         if document and document["_rev"].startswith("1-") and "_attachments" not in document:
             document["_revisions"] = {"start": 1, "ids": [document["_rev"][2:]]}
             yield (document["_id"], document["_rev"]), document
+
+
+def _unwritten(document: Document, error: ReplicationError) -> Failure:
+    """Too large it is for good; what else the peer breaks over may be mended there."""
+    word = error.of_one if isinstance(error, PeerUnreachable) else error.code
+    told = (word, f"not written: {error.message}")
+    return Failure(
+        document["_id"], document["_rev"], *told, refused=not isinstance(error, PeerUnreachable)
+    )
 
 
 def _inline(document: Document) -> Document:

@@ -275,7 +275,7 @@ class Replicator:
                     raise _failed([one for one in failures if not one.refused])
                 self._ledger.through(page, failures)
                 self._ledger.reach(page, record)
-                if page is not self._again:
+                if not page.again:
                     self._went_well(load.lot)
                 failures = []
 
@@ -283,7 +283,7 @@ class Replicator:
         """Whether to stay here: something may get through at once, and was not tried often."""
         tried_enough = self._backoff.failures + 1 >= self.options.attempts
         passing = any(not one.refused for one in failures)
-        return passing and not tried_enough and page is not self._again
+        return passing and not tried_enough and not page.again
 
     def _write(self, load: _Load, failures: list[Failure]) -> Document | None:
         """

@@ -20,6 +20,7 @@ from engines.replication.errors import (
     PeerMissing,
     PeerRefused,
     PeerUnreachable,
+    ReplicationError,
     TooLarge,
 )
 
@@ -28,7 +29,9 @@ _UNAUTHORIZED, _NOT_FOUND = 401, 404
 _REFUSED = frozenset({_UNAUTHORIZED, 403})
 _TOO_LARGE = frozenset({413, 414, 431})
 # Busy, or broken for the moment; 408 and 425 are said by what stands before a server.
-_MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BUSY = frozenset({408, 425, 429})
+_MAY_PASS = _BUSY | {500, 502, 503, 504}
+_NO_FAULT = frozenset(range(400, 500)) - _BUSY
 _REDIRECTS = range(300, 400)
 _LONGEST_WAIT_S = 300.0
 _OF_A_REASON = 200
@@ -109,7 +112,8 @@ class Wire:
         text = f"{self.address}: {method} {bare or '/'} was answered {answer.status} ({what})"
         status = answer.status
         if status in _MAY_PASS:
-            raise PeerUnreachable(text, retry_after_s=_seconds(answer.headers.get("retry-after")))
+            later = _seconds(answer.headers.get("retry-after"))
+            raise PeerUnreachable(text, retry_after_s=later, status=status)
         if status in _REFUSED:
             raise PeerRefused(text, hint="are the credentials the right ones for this database?")
         if status == _NOT_FOUND:
@@ -119,6 +123,25 @@ class Wire:
         if status in _REDIRECTS:
             raise PeerFault(text, hint="redirects are not followed: give the address they lead to")
         raise PeerFault(text)
+
+    def blame(self, error: ReplicationError, path: str = "", body: bytes = b"") -> None:
+        """
+        Return where *error* is of what was asked alone: to something else the peer has an answer.
+
+        Args:
+            path: Where that is posted *body* to; else it is asked about the database.
+
+        Raises:
+            ReplicationError: It is busy, or not there; or it does not let us in at all.
+        """
+        if isinstance(error, PeerUnreachable):
+            wants_rest = error.retry_after_s is not None or error.status in _BUSY
+            if wants_rest or error.offline:
+                raise error
+        if path:
+            self.ask("POST", path, body, fine=_NO_FAULT)
+        else:
+            self.ask("GET", "")
 
     def clean(self, words: object) -> str:
         """A peer's words: without what it was told in confidence, and fit for a terminal."""

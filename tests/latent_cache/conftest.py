@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,16 @@ def stores(tmp_path: Path, clock: Clock) -> Iterator[Any]:
 def recorded(log: Path) -> list[dict[str, Any]]:
     """Its events but for the first, which only names it."""
     return [dict(event) for event in RecordedJournal(log).events()][1:]
+
+
+def written(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The documents that *events* tell of, one by one or many of a transaction."""
+    kinds = {"document_written", "document_deleted"}
+    return [
+        one
+        for event in events
+        for one in event.get("documents", [event] if event["event_type"] in kinds else [])
+    ]
 
 
 def revision(name: str, rev: str, *before: str, **more: Any) -> dict[str, Any]:

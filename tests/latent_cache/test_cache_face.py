@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from engines.errors import InvalidInput
 from engines.journal import Journal
-from engines.latent_cache import DocumentStore, LatentCache
+from engines.latent_cache import CacheError, DocumentStore, LatentCache
 from engines.metrics import MetricsCollector
 from engines.nav_mesh import Request
+from engines.replication import LocalPeer
 from tests.latent_cache.conftest import Clock, recorded
 
 JSON = st.recursive(
@@ -81,6 +82,46 @@ def test_any_text_is_a_key(stores: Any, key: str) -> None:
     assert (cache.get(key), cache.keys()) == (key, [key])
     assert cache.delete(key)
     assert (cache.get(key), cache.delete(key), cache.keys()) == (None, False, [])
+
+
+KEYS = st.lists(st.text(r"\_]^a[", min_size=1, max_size=4), max_size=6, unique=True)
+
+
+@given(keys=KEYS, ends=KEYS, limit=st.integers(0, 4) | st.none())
+@settings(max_examples=60)
+def test_keys_come_in_order_from_one_end_to_the_other(
+    stores: Any, keys: list[str], ends: list[str], limit: int | None
+) -> None:
+    """Whatever their documents are called, and whatever else lies among them."""
+    cache = LatentCache(store=stores())
+    for name in cache.keys():  # noqa: SIM118  no mapping
+        cache.delete(name)
+    for name in keys:
+        cache.set(name, name)
+    start, end, prefix, *_ = [*ends, "", "", ""]
+    for asked in ({"prefix": prefix}, {"start": start}, {"start": start, "end": end}):
+        low, high = asked.get("start", ""), asked.get("end")
+        fits = [
+            one
+            for one in sorted(keys)
+            if low <= one
+            and (high is None or one <= high)
+            and one.startswith(asked.get("prefix", ""))
+        ]
+        assert cache.keys(**asked, limit=limit) == fits[:limit]
+    assert [cache.get(name) for name in keys] == keys
+
+
+@pytest.mark.parametrize("name", ["_design/x", "\\x", "\\", "x\\_y"])
+def test_what_is_listed_is_there(cache: LatentCache, name: str) -> None:
+    """Others call their documents what they like; those of design are no values."""
+    cache.store.put({"_id": name, "n": 1})
+    shown = [] if name.startswith("_") else [name]
+    assert cache.keys() == shown
+    assert [cache.get(key) for key in shown] == [{"n": 1}] * len(shown)
+    assert (cache.get(name) is None) == (not shown)
+    cache.set(name, 2)
+    assert (cache.keys(), cache.get(name)) == ([name], 2)
 
 
 @pytest.mark.parametrize("key", ["", None, 1, b"k", "\ud800"])
@@ -229,6 +270,40 @@ def test_what_a_remote_does_not_take_goes_on_waiting(cache: LatentCache) -> None
         cache.sync()
     assert [one.key for one in cache.queue] == ["k"]
     assert cache.get("k") == 1
+
+
+def test_a_peer_is_synchronised_with_and_what_it_refuses_goes_on_waiting(
+    cache: LatentCache, stores: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: DocumentStore = stores("there")
+    there.put({"_id": "theirs", "value": 1})
+    cache.remote = LocalPeer(there, "there")
+    cache.set("mine", 2)
+    assert (cache.sync(), cache.get("theirs"), there.get("mine")["value"]) == (1, 1, 2)
+    cache.set("mine", 3)
+    write = there.write_revisions
+
+    def refusing(docs: Any, **more: Any) -> Any:
+        refused = {"error": "forbidden", "reason": "not here"}
+        return [*write([], **more), *({"id": d["_id"], "rev": d["_rev"], **refused} for d in docs)]
+
+    monkeypatch.setattr(there, "write_revisions", refusing)
+    with pytest.raises(CacheError, match=r"there: .*'mine' \(not here\)"):
+        cache.sync()
+    assert [one.key for one in cache.queue] == ["mine"]
+
+
+def test_what_was_noted_meanwhile_is_not_undone(cache: LatentCache) -> None:
+    """Something is written and sent by others while we synchronise."""
+
+    def exchange(_: DocumentStore) -> None:
+        cache.set("later", 1)
+        cache.mark_synced(cache.store.info()["update_seq"])
+
+    cache.remote = exchange
+    cache.set("k", 1)
+    assert (cache.sync(), cache.queue) == (1, [])
+    assert cache.get_stats()["operations_synced"] == 2
 
 
 def test_requests_wait_in_the_same_queue(cache: LatentCache, clock: Clock) -> None:

@@ -159,6 +159,57 @@ def test_a_queue_that_is_full_says_so(store: DocumentStore, clock: Clock) -> Non
     assert put(queue, "2", body=body)
 
 
+def test_what_was_dropped_or_has_expired_gives_its_room_to_what_is_to_be_sent(
+    store: DocumentStore, clock: Clock
+) -> None:
+    queue = OfflineQueue(store, most_bytes=30_000)
+    body = bytes(9_000)
+    dropped = put(queue, "dropped", body=body)
+    queue.drop(dropped)
+    queue.put("info", "subject-ada", post("late", body=body), authorised=True, expires_at=clock.now)
+    assert claimed(queue, clock) is None
+    assert [one.id for one in queue.dropped()] == [dropped]  # as long as there is room
+    for number in range(3):
+        put(queue, str(number), body=body)
+    assert (queue.dropped(), queue.expired()) == ([], [])
+    with pytest.raises(CacheError, match="full"):
+        put(queue, "3", body=body)
+
+
+def test_what_comes_without_a_token_cannot_fill_the_queue(store: DocumentStore) -> None:
+    queue = OfflineQueue(store, most_bytes=80_000)
+    for _ in range(2):
+        queue.put("info", "mallory", post(body=bytes(4_000)), authorised=False)
+    with pytest.raises(CacheError, match="without a token it takes 10,000 bytes"):
+        queue.put("info", "mallory", post(body=bytes(4_000)), authorised=False)
+    assert put(queue, "k", body=bytes(60_000))
+
+
+def test_what_is_dead_is_not_taken_over_without_a_token(queue: OfflineQueue) -> None:
+    id_ = put(queue, "k", headers={"X-By": "ada"})
+    queue.give_up(id_, "refused")
+    with pytest.raises(InvalidInput, match="'k' is dead"):
+        queue.put("info", "subject-ada", post("k", headers={"X-By": "mallory"}), authorised=False)
+    assert queue.find(id_).request.headers == {"X-By": "ada"}
+
+
+def test_a_line_goes_on_behind_what_may_have_arrived_and_waits_for_what_is_held_else(
+    queue: OfflineQueue, clock: Clock
+) -> None:
+    for arrived, next_is_free in ((True, True), (False, False)):
+        head = put(queue, ordered_by=f"line-{arrived}")
+        behind = put(queue, ordered_by=f"line-{arrived}")
+        assert claimed(queue, clock)
+        assert queue.hold(head, "look at it", owner="me", arrived=arrived)
+        request = post(ordered_by=f"line-{arrived}")
+        found = claimed(queue, clock)
+        assert (found is not None and found.id == behind) is next_is_free
+        if found:
+            queue.done(behind, "me", status=200)
+        assert queue.must_wait("info", "subject-ada", request) is not next_is_free
+        assert queue.next_due() is None  # there is nothing that a pass could do
+
+
 def test_it_is_handed_to_one_until_the_lease_ends(queue: OfflineQueue, clock: Clock) -> None:
     id_ = put(queue)
     assert claimed(queue, clock, "one")

@@ -11,7 +11,8 @@ import pytest
 
 from engines.errors import InvalidInput
 from engines.journal import Journal
-from engines.latent_cache import CacheError, Change, Conflict, DocumentStore, Missing
+from engines.latent_cache import CacheError, Change, Conflict, DocumentStore, Missing, OfflineQueue
+from engines.nav_mesh import Request
 from tests.latent_cache.conftest import Clock, recorded, revision
 
 DATA = b"\0\xff" * 50
@@ -322,6 +323,26 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(CacheError, match="newer Dino"):
         store.get("x")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_older_version_is_taken_along(tmp_path: Path, version: int) -> None:
+    """From before requests had cells, and from before releases had numbers."""
+    store = DocumentStore(tmp_path / "a.db")
+    queue = OfflineQueue(store)
+    before = queue.put("info", "ada", Request("POST", "/1"), authorised=True)
+    with store.reading() as db:
+        for column in ("cell", "released_number")[version - 1 :]:
+            db.execute(f"ALTER TABLE requests DROP COLUMN {column}")
+        db.execute(f"PRAGMA user_version={version}")
+    store.close()
+    queue.put("info", "ada", Request("POST", "/2", cell="desk"), authorised=True)
+    assert [one.request.cell for one in queue.waiting()] == ["", "desk"]
+    assert queue.find(before.id).state == "queued"
+    queue.hold(before.id, "to look at")
+    queue.release(before.id, number=7)
+    assert queue.find(before.id).released_number == 7
+    store.close()
 
 
 def test_a_rehearsal_reads_and_changes_nothing(store: DocumentStore, tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engines.errors import InvalidInput
+from engines.journal import Journal
 from engines.latent_cache import DocumentStore, Missing
 from tests.latent_cache.conftest import Clock, recorded, revision
 
@@ -134,6 +137,77 @@ def test_what_expires_here_gives_way_to_what_others_wrote(
     assert [change.revs for change in store.changes(seq)] == [("1-a",), ("1-a",)]
     rev = store.put({"_id": "before", "_rev": "1-a", "n": 3})
     assert (store.get("before")["_rev"], store.get("before")["n"]) == (rev, 3)
+
+
+@pytest.mark.parametrize("expire", ["local", "everywhere"])
+@pytest.mark.parametrize("why", ["another writes", "the disk is full", "it is a rehearsal"])
+def test_whoever_cannot_write_reads_what_an_expired_leaf_gave_way_to(
+    stores: Any, clock: Clock, why: str, expire: str
+) -> None:
+    """The same as is read once it is written down; and at once, without waiting for the writer."""
+    store: DocumentStore = stores(expire=expire)
+    store.put({"_id": "other"})
+    for name in ("won", "lost", "both"):
+        store.set(name, {"n": 1})
+        store.set(name, {"n": 2}, ttl_s=5)
+        theirs = ("1-a",) if name == "won" else ("3-c", "b", "a")
+        store.write_revisions([revision(name, *theirs, n="theirs")])
+    store.put({"_id": "both", "_rev": "3-c", "n": 4}, ttl_s=5)
+    reader: DocumentStore = stores(expire=expire, read_only=why == "it is a rehearsal")
+    assert reader.members("won") == {"n": 2}
+    clock.now += 5
+    with unwritable(store.path, why) as other:
+        before = looked_at(reader)
+        assert reader.get("other")["_id"] == "other"
+        with pytest.raises(Missing):
+            reader.get("none")
+        assert other.execute("SELECT COUNT(*) FROM docs WHERE expires > 0").fetchone() == (2,)
+    assert before["members"] == [{"n": "theirs"}, {"n": "theirs"}, None]
+    assert before["docs"] == ["lost", "other", "won"]
+    written = looked_at(store)
+    if expire == "local":
+        assert before == written
+    assert (before["docs"], before["count"]) == (written["docs"], written["count"])
+    assert reader.get("won")["n"] == "theirs"
+
+
+def test_a_file_is_opened_by_a_reader_while_another_writes(store: DocumentStore, log: Path) -> None:
+    """What another left to be moved into the journal waits for the next change."""
+    rev = store.put({"_id": "x"})
+    reader = DocumentStore(store.path, Journal(log), timeout_s=0.01)
+    with unwritable(store.path, "another writes"):
+        assert reader.get("x")["_rev"] == rev
+    reader.close()
+
+
+def looked_at(store: DocumentStore) -> dict[str, Any]:
+    names = ("won", "lost", "both")
+    told = seen(store)
+    told["changes"].sort()  # what is written down has a new place
+    return {
+        **told,
+        "members": [store.members(name) for name in names],
+        "leaves": [store.leaves(name) for name in names],
+        "conflicts": store.conflicts(),
+        "missing": store.revs_diff({name: ["1-a", "2-z"] for name in names}),
+        "read": store.read_revisions([("won", "1-a"), ("lost", "3-c"), ("both", "3-c")]),
+    }
+
+
+@contextmanager
+def unwritable(path: Path, why: str) -> Iterator[sqlite3.Connection]:
+    """Whoever would change a document cannot."""
+    full = "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(
+            f"CREATE TRIGGER full BEFORE INSERT ON feed {full}"
+            if why == "the disk is full"
+            else "BEGIN IMMEDIATE"
+            if why == "another writes"
+            else "BEGIN"
+        )
+        yield other
+        other.execute("DROP TRIGGER full" if why == "the disk is full" else "ROLLBACK")
 
 
 def test_a_leaf_that_lost_and_expires_is_no_conflict(stores: Any, clock: Clock) -> None:

@@ -90,7 +90,7 @@ def test_better_matches_come_first(memory: MemoryLayer) -> None:
     memory.add("both", "red harbour crane")
     memory.add("one", {"colour": "red", "note": "a tug"})
     memory.add("none", "blue")
-    found = memory.search("Red CRANE")
+    found = memory.search("Red CRANE", mode="text")
     assert [(r.key, r.score) for r in found] == [("both", 1.0), ("one", 0.5)]
     assert [r.key for r in memory.search("red crane", top_k=1)] == ["both"]
     assert memory.search("red", top_k=0) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import multiprocessing
 import random
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from dino_os.memory_layer import MemoryLayer
+from dino_os.memory_layer.store import MemoryStore
+from engines.journal import Journal
 from tests.memory_layer.conftest import Started, check_sound, recorded
 
 # Says each key as soon as it is acknowledged, until it is killed or done.
@@ -87,6 +90,55 @@ def check_against(there: dict[str, Any], events: list[dict[str, Any]]) -> None:
     assert keys == there.keys()
 
 
+# Does everything there is, and says how often it did.
+MIXED = """
+import random, sys
+from dino_os.memory_layer import MemoryLayer
+chance, memory, name = random.Random(sys.argv[1]), MemoryLayer(), sys.argv[1]
+mine = {}
+for number in range(40):
+    key, value = f"{name}-{chance.randrange(8)}", {"n": number, "text": f"word{number} of {name}"}
+    what = chance.randrange(10)
+    if what < 4:
+        memory.add(key, value, tags=[name], ttl=1000, metadata={"by": name})
+        mine[key] = value
+    elif what == 4:
+        memory.add_many([{"key": key, "value": value}, {"key": f"{key}-too", "value": number}])
+        mine[key], mine[f"{key}-too"] = value, number
+    elif what == 5:
+        assert memory.delete(key) == (mine.pop(key, None) is not None)
+    elif what == 6:
+        memory.forget(key=key)
+        mine.pop(key, None)
+    elif what == 7:
+        memory.search(f"word{number}")
+        memory.versions(key)
+        memory.list(tags=[name])
+    else:
+        assert memory.get(key) == mine.get(key), key
+        if key in mine:
+            memory.tag(key, ["seen"])
+print(sorted(mine))
+"""
+
+
+def test_eight_processes_do_everything_at_once(home: Path, journal: Path, started: Started) -> None:
+    """Each finds its own keys as it left them; the file and the record stand in the end."""
+    processes = [started(MIXED, name) for name in "abcdefgh"]
+    expected: set[str] = set()
+    for process in processes:
+        out, errors = process.communicate()
+        assert (process.returncode, errors) == (0, "")
+        expected |= set(ast.literal_eval(out))
+    memory = MemoryLayer()
+    assert set(memory.list()) == expected
+    assert memory.check()["faults"] == []
+    assert memory.stats()["unrecorded"] == 0
+    tokens = [e["change"] for e in recorded(journal) if e["event_type"] == "memory_forgotten"]
+    assert len(tokens) == len(set(tokens)) > 0
+    check_sound(home / "memory" / "memory.db")
+
+
 def test_threads_share_one_connection(home: Path, journal: Path) -> None:
     def work(name: str) -> None:
         for number in range(10):
@@ -134,6 +186,20 @@ def test_a_fork_does_not_inherit_the_connection(home: Path, journal: Path) -> No
     assert child.exitcode == 0
     assert len(memory.list()) == len(recorded(journal)) == 40
     check_sound(home / "memory" / "memory.db")
+
+
+def test_who_opens_it_to_read_waits_for_no_writer_either(home: Path, memory: MemoryLayer) -> None:
+    """Though lines of another's are still to be moved."""
+    memory.add("k", 1)
+    file = home / "memory" / "memory.db"
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        second = MemoryStore(file, Journal(home / "memory" / "memory_log.jsonl"), timeout_s=600)
+        assert second.get("k") == 1
+        assert second.stats()["unrecorded"] == 1
+        other.execute("ROLLBACK")
+        second.close()
+    other.close()
 
 
 def test_a_reader_does_not_wait_for_a_writer(home: Path, memory: MemoryLayer) -> None:

@@ -1,4 +1,4 @@
-"""Every change is in the journal before it counts; a crash leaves no change without a record."""
+"""Every change stands with what the journal will say of it; a crash loses no line and doubles none."""
 
 from __future__ import annotations
 
@@ -17,23 +17,29 @@ from dino_os.errors import MemoryLayerError
 from dino_os.memory_layer import MemoryLayer
 from dino_os.workspace import Workspace
 from engines.errors import JournalWriteFailed
-from engines.journal import Journal
-from tests.memory_layer.conftest import Started, check_sound, recorded
+from engines.journal import Journal, RecordedJournal
+from tests.memory_layer.conftest import Started, check_sound, recorded, settle
 
 SECRET = "canary-7f3a"
-# Adds one entry, and dies behind the event and before the transaction ends.
+# Adds two entries, and dies when their lines are in the journal and not yet known to be.
 DIES_BETWEEN = """
 import os, signal, sys
 from dino_os.memory_layer import MemoryLayer
-from dino_os.memory_layer.store import MemoryStore
+from dino_os.memory_layer.records import Records
 memory = MemoryLayer()
-memory.add("before", 1)
-record = MemoryStore._record
-def record_and_die(*args, **more):
-    record(*args, **more)
-    os.kill(os.getpid(), signal.SIGKILL)
-MemoryStore._record = record_and_die
-memory.add("lost", 2)
+memory.add(sys.argv[1], 1)
+memory._local().settle()
+memory.add(sys.argv[2], 2)
+memory.delete(sys.argv[1])
+Records.moved = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+memory._local().settle()
+"""
+# Adds an entry, and dies before its line is on its way.
+DIES_AT_ONCE = """
+import os, signal
+from dino_os.memory_layer import MemoryLayer
+MemoryLayer().add("kept", 1)
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
@@ -70,53 +76,74 @@ def test_a_change_that_was_refused_is_not_recorded(memory: MemoryLayer, journal:
     assert kinds(journal) == ["memory_added"]
 
 
-def test_where_the_journal_fails_nothing_is_changed(
+def test_where_the_journal_fails_the_lines_wait(
     memory: MemoryLayer, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A change and its line are one transaction: neither is there without the other."""
     memory.add("k", 1)
+    settle()
 
     def full(*_: Any) -> None:
         raise JournalWriteFailed("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "append", full)
-        for call in (lambda: memory.add("k", 2), lambda: memory.delete("k"), memory.clear):
-            with pytest.raises(JournalWriteFailed):
-                call()
-    assert memory.get_all() == {"k": 1}
-    memory.add("k", 3)
-    assert kinds(journal) == ["memory_added", "memory_added"]
+        patch.setattr(Journal, "append_many", full)
+        memory.add("k", 2)
+        with pytest.raises(JournalWriteFailed):
+            settle()
+    assert memory.stats()["unrecorded"] == 1
+    memory.delete("k")
+    assert kinds(journal) == ["memory_added", "memory_added", "memory_deleted"]
+    assert memory.stats()["unrecorded"] == 0
 
 
-def test_a_writer_killed_between_event_and_change_is_found_out(
+def test_a_writer_killed_between_journal_and_store_leaves_no_line_twice(
     home: Path, journal: Path, started: Started
 ) -> None:
-    """The event stands, the change does not; the next change records which, and once."""
-    process = started(DIES_BETWEEN)
-    process.communicate()
-    assert process.returncode == -9
+    for pair in (("a", "b"), ("c", "d")):
+        process = started(DIES_BETWEEN, *pair)
+        process.communicate()
+        assert process.returncode == -9
     memory = MemoryLayer()
-    assert memory.get_all() == {"before": 1}
+    assert memory.get_all() == {"b": 2, "d": 2}
     memory.add("after", 3)
-    memory.add("later", 4)
-    assert kinds(journal) == [*["memory_added"] * 2, "changes_not_kept", *["memory_added"] * 2]
-    found = recorded(journal)[2]
-    assert (found["first_seq"], found["last_seq"], found["changes"]) == (2, 2, 1)
+    added, deleted = "memory_added", "memory_deleted"
+    assert kinds(journal) == [added, added, deleted, added, added, deleted, added]
+    assert [e["key"] for e in recorded(journal)] == ["a", "b", "a", "c", "d", "c", "after"]
     check_sound(home / "memory" / "memory.db")
 
 
-def test_two_such_writers_are_found_out_one_after_the_other(
+def test_a_writer_killed_before_its_line_moved_is_recorded_by_the_next(
     home: Path, journal: Path, started: Started
 ) -> None:
-    for _ in range(2):
-        started(DIES_BETWEEN).communicate()
-    MemoryLayer().add("after", 3)
-    lost = [e["changes"] for e in recorded(journal) if e["event_type"] == "changes_not_kept"]
-    assert lost == [1, 1]
+    started(DIES_AT_ONCE).communicate()
+    assert MemoryLayer().get("kept") == 1  # which opens it
+    assert [e["key"] for e in recorded(journal)] == ["kept"]
+
+
+def test_many_changes_share_a_line(memory: MemoryLayer, journal: Path) -> None:
+    """Each is told as if it stood alone."""
+    memory.add_many({"key": f"k{number}", "value": number} for number in range(2500))
+    memory.delete("k7")
+    told = recorded(journal)
+    assert [e["key"] for e in told] == [f"k{number}" for number in range(2500)] + ["k7"]
+    assert told[42]["sha256"] == hashlib.sha256(b"42").hexdigest()
+    assert told[-1]["event_type"] == "memory_deleted"
+    lines = [e["event_type"] for e in RecordedJournal(journal).events()]
+    assert lines == ["journal_created", *["memory_changed"] * 3]
+
+
+def test_the_record_is_complete_for_whoever_reads_it(home: Path, memory: MemoryLayer) -> None:
+    """An audit moves what is on its way, of processes that have not ended."""
+    memory.add("k", 1)
+    assert Workspace(home).journals()
+    events = RecordedJournal(home / "memory" / "memory_log.jsonl").events()
+    assert [e["event_type"] for e in events][1:] == ["memory_added"]
 
 
 def between_processes(change: Callable[[], object]) -> None:
     """Close what this process has open, and do it as somebody without Dino would."""
+    settle()
     workspace_module._shared.clear()
     gc.collect()
     change()
@@ -154,7 +181,7 @@ def test_a_memory_of_another_journal_is_found_out(home: Path, journal: Path) -> 
     MemoryLayer().add("c", 2)
     assert MemoryLayer().list() == ["a", "b", "c"]
     first, second = recorded(journal)
-    assert (first["event_type"], first["entries"]) == ("memory_of_another_journal", 2)
+    assert (first["event_type"], first["entries"]) == ("memory_of_another_journal", 3)
     assert second["key"] == "c"
 
 
@@ -162,6 +189,7 @@ def test_the_journal_may_rotate_and_be_pruned(home: Path, journal: Path) -> None
     (home / "config.yaml").write_text("memory: {rotate_bytes: 600}\n")
     for number in range(12):
         MemoryLayer().add(f"k{number}", number)
+        settle()
     assert len(list((home / "memory").glob("memory_log.0*"))) > 2
     between_processes(lambda: None)
     MemoryLayer().add("last", 1)

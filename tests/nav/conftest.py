@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Outcome
+from tests.nav.desk import Desk
 from tests.nav.service import Service, serving
 
 Door = Callable[..., Outcome]
@@ -60,3 +61,10 @@ def door(site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
         return outcome
 
     return call
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from dino_os.nav.ways import hosts_behind
 from dino_os.tool_sandbox.egress import http1
 from dino_os.tool_sandbox.egress.carrying import Carried, Declined
 from engines.latent_cache import BODY_LIMIT, DocumentStore, OfflineQueue
-from engines.nav_mesh import Request, Response
+from engines.nav_mesh import Receipt, Request, Response
 from tests.nav_mesh.waiting import Site, site
 from tests.tool_sandbox.wire import answering, raw_host
 
@@ -80,6 +81,16 @@ def test_what_is_too_large_to_wait_is_told_so(tmp_path: Path) -> None:
     store.close()
     assert declined(here, "GET", "http://gw.test/../x")[0] == 400
     assert declined(here, "POST", "http://gw.test/../x", body)[0] == 400
+
+
+def test_a_skills_receipt_is_what_an_operator_is_shown() -> None:
+    here = site(GATEWAY)
+    here.network.answers[GATEWAY] = "refused"
+    found = carry(here, "POST", "http://gw.test/", b"low tide")
+    key = here.queue.put_[0][2].idempotency_key
+    shown = Receipt("q-1", "info", str(key), 0.0).as_dict()
+    assert json.loads(found.body) == shown
+    assert shown["queued_at"] == "1970-01-01T00:00:00Z"
 
 
 def test_an_answer_that_is_too_large_is_a_fault_of_the_gateway() -> None:

@@ -3,107 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from dino_os.nav.replay import Replayed, Replayer
-from engines.errors import JournalError
+from dino_os.nav.replay import Replayed
+from engines.errors import InvalidInput, JournalError
 from engines.journal import VolatileJournal
-from engines.latent_cache import DocumentStore, OfflineQueue
 from engines.nav_mesh import (
-    DomainRoutes,
     GateDenied,
     GateRule,
     NavigationMesh,
     Receipt,
     Request,
     Response,
-    RouteRules,
     Rules,
     ThresholdDomain,
-    Unreached,
-    Ways,
-    in_order,
 )
-
-PRIMARY = "https://one.test"
-
-
-class Desk:
-    """A mesh over a real queue, with a clock and a network that a test sets."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now = 1_800_000_000.0
-        self.asked: list[Request] = []
-        self.answer: Callable[[Request], Response] = lambda _: Response(200, {}, b"")
-        self.store = DocumentStore(folder / "documents.db", clock=lambda: self.now)
-        self.queue = OfflineQueue(self.store, attempts=3)
-        self.subjects = ["ada"]
-        domains = {
-            name: DomainRoutes(in_order(name, f"https://{name}.test"))
-            for name in ("info", "wealth")
-        }
-        ways = Ways(
-            domains,
-            RouteRules(jitter_s=0, consecutive_local_origin_failure=0),
-            transport=self._carry,
-            outgoing=lambda: self.queue,
-            sleep=lambda _: None,
-        )
-        gates = {domain: GateRule(10_000) for domain in ThresholdDomain}
-        self.mesh = NavigationMesh(
-            journal=VolatileJournal(clock=lambda: self.now),
-            rules=Rules(gates),
-            ways=ways,
-            clock=lambda: self.now,
-        )
-
-    def _carry(self, address: str, request: Request, seconds: float) -> Response:
-        self.asked.append(request)
-        return self.answer(request)
-
-    def put(self, path: str, *, domain: str = "info", **more: Any) -> Receipt:
-        """As somebody offline, whom the gate let through."""
-        request = Request("POST", path, **more)
-        return self.queue.put(domain, "ada", request, authorised=True)
-
-    def send(self, path: str = "/1", *, token: str = "", **more: Any) -> Receipt:
-        """Send it while nobody is there, with that token or one for it alone."""
-        answer, self.answer = self.answer, refused
-        token = token or self.mesh.issue_token("info", "ada")
-        found = self.mesh.send("info", token, "ada", Request("POST", path, **more))
-        assert isinstance(found, Receipt)
-        self.answer = answer
-        self.asked.clear()
-        return found
-
-    def replay(self, *, owner: str = "me", most: int | None = None) -> dict[str, int]:
-        replayer = Replayer(self.mesh, self.queue, owner=owner, clock=lambda: self.now)
-        found = replayer.run(most=most)
-        return {name: count for name, count in found.as_dict().items() if count}
-
-    @property
-    def paths(self) -> list[str]:
-        found, self.asked = [request.path for request in self.asked], []
-        return found
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
-    yield made
-    made.store.close()
-
-
-def refused(request: Request) -> Response:
-    raise Unreached("refused", heard=False)
-
-
-def lost(request: Request) -> Response:
-    raise Unreached("nobody there", heard=True)
+from tests.nav.desk import Desk, lost, refused
 
 
 def test_what_waited_is_sent_under_its_key_in_order(desk: Desk) -> None:
@@ -136,7 +54,7 @@ def test_an_outage_of_one_domain_holds_up_no_other(desk: Desk) -> None:
         desk.put(f"/{n}")
     receipt = desk.put("/pay", domain="wealth")
     desk.queue.hold(receipt.id, "to be released")
-    desk.queue.release(receipt.id)
+    desk.release(receipt.id)
     desk.answer = lambda request: Response(200 if request.path == "/pay" else 503, {}, b"")
     passes = [desk.replay() for _ in range(4)]
     assert sum(one.get("delivered", 0) for one in passes) == 1
@@ -153,9 +71,33 @@ def test_the_gate_is_asked_again_and_who_may_not_waits_for_somebody(desk: Desk) 
     [first, _] = desk.queue.held()
     assert "revoked" in first.reason
     assert desk.paths == []
-    desk.queue.release(receipt.id)
+    desk.release(receipt.id)
     assert desk.replay() == {"delivered": 1}
     assert desk.paths == ["/1"]
+
+
+def test_what_waited_for_a_cell_passes_its_gate_when_it_is_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits as a request of that cell, with a token that opens no other gate."""
+    token = desk.mesh.issue_token("info", "ada", cell="till")
+    desk.send(token=token, cell="till", idempotency_key="k")
+    passed: list[str] = []
+    decide = desk.mesh.decide
+
+    def watched(*args: Any, cell: str = "", **more: Any) -> Any:
+        passed.append(cell)
+        return decide(*args, cell=cell, **more)
+
+    monkeypatch.setattr(desk.mesh, "decide", watched)
+    assert [one.as_dict()["cell"] for one in desk.queue.waiting()] == ["till"]
+    of_domain = desk.mesh.issue_token("info", "ada")
+    with pytest.raises(InvalidInput, match="another request's"):  # the same, at another gate
+        desk.mesh.send("info", of_domain, "ada", Request("POST", "/1", idempotency_key="k"))
+    passed.clear()
+    desk.now += 3600
+    assert desk.replay() == {"delivered": 1}
+    assert passed == ["till"]
 
 
 def test_what_comes_without_a_token_is_sent_when_somebody_says_so(desk: Desk) -> None:
@@ -180,7 +122,7 @@ def test_what_comes_without_a_token_is_sent_when_somebody_says_so(desk: Desk) ->
     assert (again.id, again.held) == (receipt.id, False)
     other = desk.mesh.send("info", None, "ada", Request("POST", "/2"))
     assert isinstance(other, Receipt)
-    desk.queue.release(other.id)
+    desk.release(other.id)
     assert desk.replay() == {"delivered": 2}
     assert desk.paths == ["/admin", "/2"]
 
@@ -204,7 +146,7 @@ def test_a_revocation_of_its_token_reaches_what_waits(desk: Desk) -> None:
     assert desk.paths == ["/4"]
     for one in desk.queue.held():
         desk.now += 1
-        desk.queue.release(one.id)
+        desk.release(one.id)
     assert desk.replay() == {"delivered": 3}
 
 
@@ -212,7 +154,7 @@ def test_who_releases_a_request_does_not_pardon_what_is_revoked_later(desk: Desk
     receipt = desk.send()
     desk.queue.hold(receipt.id, "by hand")
     desk.now += 10
-    desk.queue.release(receipt.id)
+    desk.release(receipt.id)
     desk.answer = refused
     assert desk.replay() == {"later": 1}
     desk.now += 3600
@@ -224,7 +166,7 @@ def test_who_releases_a_request_does_not_pardon_what_is_revoked_later(desk: Desk
 def test_revocations_beyond_count_are_taken_to_mean_all(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engines.nav_mesh.route_state._REVOCATIONS", 2)
+    monkeypatch.setattr("engines.nav_mesh.revoked.MOST", 2)
     desk.send()
     for user in ("a", "b", "c"):
         desk.now += 400
@@ -251,7 +193,7 @@ def test_what_must_not_arrive_twice_is_held_once_it_may_have_arrived(
     assert desk.replay() == {"delivered": 1}
     assert desk.paths == ["/2"]
     assert "may have arrived" in desk.queue.find(first.id).reason
-    desk.queue.release(first.id)
+    desk.release(first.id)
     assert desk.replay() == {"delivered": 1}
 
 
@@ -329,7 +271,7 @@ def test_wealth_is_never_sent_by_itself(desk: Desk) -> None:
     assert desk.paths == ["/note"]
     desk.now += 10**6
     assert desk.replay() == {}
-    desk.queue.release(receipt.id)
+    desk.release(receipt.id)
     assert desk.replay() == {"delivered": 1}
     assert desk.paths == ["/pay"]
 

@@ -39,6 +39,10 @@ def test_an_operator_sends_and_sees_which_way_it_went(
     service.cut()
     receipt = dino(*send, "POST", "/v1", "--header", "X-A: b", "--json", code=75, env=keys).json
     assert receipt["queued"]
+    of_cell = [*send, "POST", "/v1", "--cell", "desk", "--json"]
+    queued = dino(*of_cell, code=75, env=keys).json["queued"]
+    waiting = dino("offline", "queue", "--json", env=keys).json["requests"]
+    assert {one["id"]: one["cell"] for one in waiting}[queued] == "desk"
     assert "Connection refused" in dino(*send, "GET", "/v1", code=4, env=keys).err
     assert dino("nav", "eject", "info", "failover", "--json", env=keys).json == {"ejected": True}
     shown = dino("nav", "routes", env=keys).out

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,66 @@ def test_a_name_server_that_hangs_ends_in_time() -> None:
         ask("http://api.test", seconds=0.1, resolve=hang)
     go_on.set()
     assert not late.value.heard
+
+
+def test_a_connection_has_a_shorter_end_than_an_answer() -> None:
+    """Dropped packets, a name server or a handshake that hangs: nobody heard, and it is soon told."""
+    gone = threading.Event()
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        gone.wait(30)
+        return []
+
+    def late(connection: socket.socket) -> None:
+        connection.recv(100)
+        gone.wait(0.8)  # longer than a connection may take
+        connection.sendall(OK)
+
+    def unheard(address: str, **more: Any) -> None:
+        with pytest.raises(Unreached, match=r"no connection within 0\.1 s") as nobody:
+            ask(address, seconds=20, connect_s=0.1, **more)
+        assert not nobody.value.heard
+
+    with raw_host(late) as host:
+        assert ask(f"http://{HERE}:{host.port}", seconds=20, connect_s=0.5).status == 200
+    with silent() as port:
+        unheard(f"http://{HERE}:{port}")
+    unheard("http://api.test", resolve=hang)
+    with raw_host(hang) as host:
+        unheard(f"https://{HERE}:{host.port}")
+        gone.set()
+
+
+def test_a_handshake_that_drips_ends_with_the_connection() -> None:
+    """Each byte is in time, and all of them are not."""
+    done = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(100)
+        with contextlib.suppress(OSError):
+            connection.sendall(b"\x16\x03\x03\x40\x00")  # a record of 16 KiB begins
+            while not done.wait(0.02):
+                connection.sendall(b"\x02")
+
+    with raw_host(drip) as host:
+        with pytest.raises(Unreached, match=r"no connection within 0\.2 s") as nobody:
+            ask(f"https://{HERE}:{host.port}", seconds=20, connect_s=0.2)
+        done.set()
+    assert not nobody.value.heard
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[int]:
+    """A port at which whoever connects hears nothing: its queue is full, and packets are dropped."""
+    with contextlib.ExitStack() as open_:
+        listener = open_.enter_context(socket.socket())
+        listener.bind((HERE, 0))
+        listener.listen(0)
+        for _ in range(8):
+            one = open_.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 def test_a_name_that_is_not_there_is_no_failure_that_was_heard() -> None:

@@ -97,6 +97,7 @@ def times(site: Site) -> st.SearchStrategy[Any]:
 
 NAMES = st.sampled_from(["ada", "eve", "", "Ada", "ada\n", "a" * 128, "a" * 129, "\u0430", 7, None])
 EXTRA = {
+    "num": st.sampled_from([1, 0, 9, True, "1", 1.5]),
     "flow": st.sampled_from(["f", "", 1]),
     "path": st.sampled_from(["/a", "/a/", "/", "a", "/..", "//", "/%2e"]),
     "once": st.sampled_from([True, False, 1]),

@@ -114,7 +114,7 @@ def test_the_last_route_is_tried_by_one_at_a_time() -> None:
         raise Unreached("nobody", heard=False)
 
     here.network.answers[PRIMARY] = nobody
-    for _ in range(4):
+    for _ in range(5):
         assert isinstance(here.send(), Receipt)
     assert here.circuits() == ["half_open"]
     here.network.took.clear()
@@ -151,8 +151,8 @@ def test_where_packets_are_dropped_few_wait_for_a_time_out() -> None:
     here = site(PRIMARY)
 
     def silence(request: Request) -> Response:
-        here.clock.now += 10
-        raise Unreached("no answer within 10 s", heard=False)
+        here.clock.now += 3
+        raise Unreached("no connection within 3 s", heard=False)
 
     here.network.answers[PRIMARY] = silence
     waited = []
@@ -160,10 +160,39 @@ def test_where_packets_are_dropped_few_wait_for_a_time_out() -> None:
         begun = here.clock.now
         assert isinstance(here.send(), Receipt)
         waited.append(here.clock.now - begun)
-    assert waited == [20, 20, 10, 0, 0, 0, 0, 0]
+    assert waited == [3, 3, 3, 3, 3, 0, 0, 0]
     here.clock.now += 5
     assert isinstance(here.send(), Receipt)
-    assert here.clock.now == begun + 15
+    assert here.clock.now == begun + 8
+
+
+def test_what_was_not_heard_and_can_wait_is_queued_after_one_attempt_at_each_route() -> None:
+    """Nobody waits for a second; what cannot wait, or was heard, is tried again at once."""
+    here = site(PRIMARY, SECOND)
+    here.network.answers = {PRIMARY: "refused", SECOND: "refused"}
+    assert isinstance(here.send(), Receipt)
+    assert here.network.took == [PRIMARY, SECOND]
+    for more in ({"method": "GET"}, {"offline_ok": False}):
+        with pytest.raises(NoRoute):
+            here.send(**more)
+        assert here.network.took == [PRIMARY, SECOND] * 2
+    here = site(PRIMARY, SECOND)
+    here.network.answers = {PRIMARY: "refused", SECOND: "lost"}
+    assert isinstance(here.send("PUT"), Receipt)
+    assert here.network.took == [PRIMARY, SECOND] * 2
+
+
+def test_a_request_for_a_cell_passes_that_cells_gate_and_no_other() -> None:
+    """A token of the domain does not open it, nor one of the cell the domain's own."""
+    here = site(PRIMARY)
+    of_desk = here.mesh.issue_token("info", "ada", cell="desk")
+    assert here.send(token=of_desk, cell="desk").status == 200
+    for token, cell in [(here.token, "desk"), (of_desk, ""), (of_desk, "till")]:
+        with pytest.raises(GateDenied):
+            here.send(token=token, cell=cell)
+    assert here.network.took == [PRIMARY]
+    with pytest.raises(InvalidInput, match="not a name of a cell"):
+        here.send(cell="Desk/1")
 
 
 # --- what is repeated ------------------------------------------------------------------------
@@ -355,7 +384,7 @@ def test_a_queued_request_says_what_let_it_through(
     token = here.mesh.attenuate(here.token)
     here.send(method, token=token, **more)
     claims = here.mesh.claims_of(token)
-    assert here.queue.grants == [Grant(claims.issued, (claims.token_id, *claims.parents))]
+    assert here.queue.grants == [Grant(claims.issued, (claims.token_id, *claims.parents), 2)]
     assert here.queue.repeatable == [repeatable]
 
 

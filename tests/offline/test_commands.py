@@ -37,6 +37,18 @@ def test_values_are_kept_listed_and_deleted(dino: Dino) -> None:
     assert dino("offline", door="execute").out.startswith("1 document, 0 conflicts\n")
 
 
+def test_a_design_document_is_no_value(dino: Dino, workspace: Path) -> None:
+    """What somebody's program keeps beside its documents is neither listed nor read as one."""
+    here = Workspace(workspace)
+    here.documents.put({"_id": "_design/views", "views": {}})
+    here.documents.put({"_id": "theirs", "n": 1})
+    here.documents.close()
+    assert dino("offline", "ls", "--json").json == {"keys": ["theirs"]}
+    assert dino("offline", "get", "theirs", "--json").json["value"] == {"n": 1}
+    assert "conflicts _design/views` shows" in dino("offline", "get", "_design/views", code=2).err
+    assert '"views": {}' in dino("offline", "conflicts", "_design/views").out
+
+
 def test_looking_makes_nothing(dino: Dino, workspace: Path) -> None:
     for words in ((), ("conflicts",), ("queue",)):
         dino("offline", *words)

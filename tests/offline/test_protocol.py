@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -189,17 +188,6 @@ def test_attachments_go_in_and_out_as_they_are(client: Client) -> None:
     assert client.ask("GET", "/a/p/q.bin")[0] == 404
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "text/x\r\nX: y", "läuft/ß→", "", "text"])
-def test_an_attachment_may_be_called_anything(client: Client, kind: str) -> None:
-    """By whoever wrote it; what is none is sent as bytes, and nothing is added to what is one."""
-    told = {"content_type": kind, "data": "aGVsbG8="}
-    client.ok("PUT", "/a", {"_attachments": {"x": told}})
-    status, headers, body = client.raw("GET", "/cache/a/x")
-    shown = kind if kind == "text/plain" else "application/octet-stream"
-    assert (status, headers["content-type"], body) == (200, shown, b"hello")
-    assert "x" not in headers
-
-
 def test_many_documents_come_piece_by_piece(client: Client) -> None:
     """One that cannot be is its own matter; a design document may be named either way."""
     asked = [
@@ -359,21 +347,6 @@ def test_what_is_no_request_is_told_so_in_couchdbs_form(
     got, _, content = client.raw(method, f"/cache{path}", body)
     assert (got, sorted(json.loads(content))) == (status, ["error", "reason"])
     assert client.ok("GET", "")["update_seq"] == 0
-
-
-def test_a_body_of_another_kind_or_of_no_end_is_refused(client: Client) -> None:
-    assert client.raw("PUT", "/cache/a", b"{}", Content_Type="text/plain")[0] == 415
-    assert client.raw("PUT", "/cache/a", None, Content_Length=str(2**40))[0] == 413
-
-    def endless() -> Iterator[bytes]:
-        while True:
-            yield b" " * 2**20
-
-    connection = client.connect()
-    with pytest.raises(ConnectionError):  # it answers, and hangs up
-        connection.request("PUT", "/cache/a", endless(), client.headers, encode_chunked=True)
-    connection.close()
-    assert client.ok("GET", "")["doc_count"] == 0
 
 
 def test_a_read_only_server_is_read_and_nothing_else(

@@ -46,6 +46,8 @@ class Couch:
         users: Name → password; empty lets everybody in.
         tokens: Bearer tokens that it takes.
         refuse: What it says of a document that it does not take; None takes it.
+        breaks: Whether it answers 500 to that request: "METHOD /path" without the database, and
+            what was sent.
         limit: Bytes of a request.
         heartbeats: Whether somebody who waits is told that it lives.
     """
@@ -64,6 +66,7 @@ class Couch:
     filters: dict[str, Callable[[dict[str, Any], dict[str, str]], bool]] = field(
         default_factory=dict
     )
+    breaks: Callable[[str, bytes], bool] = lambda _what, _body: False
     limit: int = 1 << 30
     heartbeats: bool = True
     closing: threading.Event = field(default_factory=threading.Event)
@@ -134,6 +137,9 @@ class Handler(BaseHTTPRequestHandler):
         database, _, rest = parts.path.strip("/").partition("/")
         self.couch.asked.append(f"{self.command} /{unquote(rest)}")
         self.couch.queries.append(self.query)
+        if self.couch.breaks(self.couch.asked[-1], self.body):
+            self.send(500, {"error": "badmatch", "reason": "a block of the disk"})
+            return
         reply = self.reply_of(database, [unquote(part) for part in rest.split("/")] if rest else [])
         if reply is not None:
             self.send(*reply)

@@ -166,6 +166,15 @@ def _old_key_new_token(site: Site) -> str:
     return f"{said}.{b64(stolen.sign(said.encode()))}"
 
 
+def _old_key_new_number(site: Site) -> str:
+    """The same, as if it had been signed while the key was in use."""
+    stolen, header, claims = site.key(), site.header(), site.claims(num=site.nav.number + 1)
+    site.nav.rotate("info")
+    site.nav.issue_token("info", "ada")
+    said = f"{header}.{b64(json.dumps(claims, separators=(',', ':')))}"
+    return f"{said}.{b64(stolen.sign(said.encode()))}"
+
+
 def _other_workspace(site: Site) -> str:
     return site.signed(site.claims(iss="dino.local/ffffffffffffffffffffffffffffffff"))
 
@@ -321,6 +330,17 @@ FORGED: dict[str, tuple[Make, str]] = {
     "issuer as a list": (lambda s: s.signed(s.claims(iss=[s.nav.issuer])), "wrong_types"),
     "once that is no": (saying(once=False), "wrong_types"),
     "once that is one": (saying(once=1), "wrong_types"),
+    "a number that is none": (saying(num=0), "wrong_types"),
+    "a number below all": (saying(num=-1), "wrong_types"),
+    "a number that is true": (saying(num=True), "wrong_types"),
+    "a number as a text": (saying(num="1"), "wrong_types"),
+    "a number as a fraction": (saying(num=1.5), "wrong_types"),
+    "a number beyond all numbers": (saying(num=2**53), "wrong_types"),
+    "a number behind what was narrowed": (saying(flow="f", num=1), "wrong_claims"),
+    "a number that nothing was given": (
+        lambda s: s.signed(s.claims(num=s.nav.number + 1)),
+        "not_issued",
+    ),
     "another audience": (saying(aud="dino:wealth"), "wrong_audience"),
     "beginning of the audience": (saying(aud="dino:inf"), "wrong_audience"),
     "audience and more": (saying(aud="dino:info.x"), "wrong_audience"),
@@ -386,6 +406,7 @@ FORGED: dict[str, tuple[Make, str]] = {
         "unknown_header",
     ),
     "a new token by an old key": (_old_key_new_token, "key_retired"),
+    "one of a number behind its key's last": (_old_key_new_number, "key_retired"),
     # scope
     "of a cell": (_narrowed(cell="x"), "wrong_cell"),
     "of another flow": (_narrowed(flow="report"), "wrong_flow"),

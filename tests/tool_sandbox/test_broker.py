@@ -217,6 +217,17 @@ def real_broker(workspace: Path, *permissions: str) -> Broker:
     return Broker(own.parts, own.security, "skill:mine")
 
 
+def test_a_skill_brings_no_vector_into_the_memory(workspace: Path) -> None:
+    """One of them could have everything found, or nothing."""
+    broker = real_broker(workspace, "memory_add", "memory_get")
+    for method, more in (
+        ("add", {"key": "k", "value": 1, "vector": [1.0]}),
+        ("add_many", {"items": [{"key": "k", "value": 1, "vector": [1.0]}]}),
+    ):
+        assert "no vectors" in broker.answer(call("memory", method, **more))["error"]["message"]
+    assert broker.answer(call("memory", "list")) == {"answer": []}
+
+
 # --- its limits ----------------------------------------------------------------------------------
 
 

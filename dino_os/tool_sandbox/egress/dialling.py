@@ -12,17 +12,13 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
 
 from dino_os.tool_sandbox.egress.hosts import Address, Allowed, literal
-
-Resolve = Callable[..., list[Any]]  # as socket.getaddrinfo
+from dino_os.tool_sandbox.egress.lookup import MOST_DIALLED, Resolve, look_up
 
 # Lookups cannot be broken off.  A host that asks for slow names holds these threads, and no more.
 _LOOKUPS = 8
 _LAST_WAIT_S = 1.0
-_ATTEMPTS = 4
 
 
 class Dialler:
@@ -46,7 +42,7 @@ class Dialler:
         async with asyncio.timeout(self._connect_s):
             found = [host] if literal(host) else await self._look_up(host, port)
             addresses = self._allowed.dialable(host, found)
-            return await self._dial(addresses[:_ATTEMPTS], port)
+            return await self._dial(addresses[:MOST_DIALLED], port)
 
     def close(self) -> None:
         """Wait a moment for lookups under way; one that hangs ends by itself, later."""
@@ -71,32 +67,25 @@ class Dialler:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[str]] = loop.create_future()
 
-        def tell(addresses: list[str], failure: Exception | None) -> None:
+        def end(addresses: list[str], failure: Exception | None) -> None:
             self._room.release()
             if answer.done():  # nobody waits any more
                 return
             if failure is None:
                 answer.set_result(addresses)
             else:
-                answer.set_exception(OSError(f"{host} was not found: {failure}"))
+                answer.set_exception(failure)
 
-        def look_up() -> None:
-            addresses, failure = [], None
-            try:
-                found = self._resolve(host, port, type=socket.SOCK_STREAM)
-                addresses = [str(entry[4][0]) for entry in found]
-            except Exception as error:  # noqa: BLE001  whatever it is, there is no address
-                failure = error
+        def tell(addresses: list[str], failure: Exception | None) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is gone
-                loop.call_soon_threadsafe(tell, addresses, failure)
+                loop.call_soon_threadsafe(end, addresses, failure)
 
         # Not the loop's executor: its threads would keep the process from ending.
-        thread = threading.Thread(target=look_up, name="dino-lookup", daemon=True)
         try:
-            thread.start()
-        except RuntimeError as error:  # the machine has no room for another
+            thread = look_up(self._resolve, host, port, tell)
+        except OSError:
             self._room.release()
-            raise OSError(f"{host} was not looked up: {error}") from None
+            raise
         self._threads = [*(t for t in self._threads if t.is_alive()), thread]
         return await answer
 

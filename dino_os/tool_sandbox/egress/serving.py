@@ -11,9 +11,10 @@ import contextlib
 import socket
 
 from dino_os.tool_sandbox.egress.carrying import Aside, Carrier
-from dino_os.tool_sandbox.egress.dialling import Dialler, Resolve
+from dino_os.tool_sandbox.egress.dialling import Dialler
 from dino_os.tool_sandbox.egress.forwarding import Budget, Exchange, Means
 from dino_os.tool_sandbox.egress.hosts import Allowed
+from dino_os.tool_sandbox.egress.lookup import Resolve
 from dino_os.tool_sandbox.egress.proxy import OnEvent, ProxyLimits
 
 _BREATH_S = 0.1

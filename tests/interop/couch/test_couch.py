@@ -146,6 +146,18 @@ def test_documents_that_the_server_refuses(both: Both) -> None:
     assert both.there.leaves().keys() == {"a", "c", "_design/rules"}
 
 
+def test_a_server_that_works_says_so_when_it_is_asked_about_none_that_is_there(both: Both) -> None:
+    """So what it broke over before is the document's affair."""
+    _, there = both.peers("push")
+    broke = PeerUnreachable("it broke", status=500)
+    for blame in (there._wire.blame, there._blame, there._fetching._blame):
+        blame(broke)
+    there._prove()
+    there._prove()
+    assert there.get_local("dino-writes")["_id"] == "_local/dino-writes"
+    assert both.there.leaves() == {}
+
+
 def test_a_clock_that_is_years_off(both: Both, way: str) -> None:
     for year, name in ((1971, "a"), (2199, "b"), (2001, "c")):
         both.here.clock = lambda at=(year - 1970) * 31_556_952.0: at

@@ -1,0 +1,26 @@
+"""All sections, one beside the other."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from dino_os.config.network import Cache, Nav
+from dino_os.config.planning import Orders, Planning
+from dino_os.config.work import Entities, Resources, Scheduler
+from dino_os.config.workspace import Memory, Sandbox, Security, System
+
+
+class Settings(Struct, forbid_unknown_fields=True, frozen=True):
+    """All sections."""
+
+    system: System = System()
+    memory: Memory = Memory()
+    security: Security = Security()
+    sandbox: Sandbox = Sandbox()
+    scheduler: Scheduler = Scheduler()
+    planning: Planning = Planning()
+    orders: Orders = Orders()
+    resources: Resources = Resources()
+    entities: Entities = Entities()
+    nav: Nav = Nav()
+    cache: Cache = Cache()
