@@ -30,6 +30,7 @@ from engines.journal import Journal, Position
 Entry = tuple[str, dict[str, Any]]
 """An event of the journal: type and payload."""
 Moving = TypeVar("Moving")
+Change = TypeVar("Change")
 _MOVED_AT = 4_000  # events after which it is worth it
 _WORTH_IT, _IN_ONE_LINE = 10, 1_000  # changes
 _CHANGES_NOT_KEPT = "changes_not_kept"
@@ -126,7 +127,7 @@ class Records(ABC, Generic[Moving]):
             there = self._account_for_the_past(db, self._journal)
             drafts += self.lines(moving, there)
             if drafts:
-                self._journal.append_many(drafts)
+                self._journal.write_many(drafts)
             end = self._journal.end
             place = (end.seq, end.parent_hash, end.offset)
             db.execute("UPDATE recorded SET seq = ?, hash = ?, offset = ?", place)
@@ -181,10 +182,12 @@ def named(token: int) -> str:
     return f"{token:016x}"
 
 
-def together(run: list[Entry], as_one: Callable[[list[Entry]], Entry]) -> Iterator[Entry]:
+def together(
+    run: list[Change], alone: Callable[[Change], Entry], as_one: Callable[[list[Change]], Entry]
+) -> Iterator[Entry]:
     """The lines of a *run* of changes; of many, in one line so many as are well read."""
     if len(run) < _WORTH_IT:
-        yield from run
+        yield from map(alone, run)
         return
     for at in range(0, len(run), _IN_ONE_LINE):
         yield as_one(run[at : at + _IN_ONE_LINE])

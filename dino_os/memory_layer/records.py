@@ -67,10 +67,10 @@ class Records(records.Records[Moving]):
                 if kind == ADDED or kind in _ENDS:
                     run.append((kind, {**facts, **more}))
                 else:
-                    yield from together(run, _as_one)
+                    yield from together(run, _itself, _as_one)
                     run = []
                     yield kind, {**facts, **more}
-        yield from together(run, _as_one)
+        yield from together(run, _itself, _as_one)
 
     def moved(self, db: sqlite3.Connection, moving: Moving) -> None:
         db.execute("DELETE FROM pending WHERE n <= ?", [moving.last])
@@ -96,6 +96,10 @@ def note(db: sqlite3.Connection, at: float, entries: list[Entry]) -> None:
         for begin in range(0, len(entries), _IN_ONE_ROW)
     )
     db.executemany(_PUT, rows)
+
+
+def _itself(entry: Entry) -> Entry:
+    return entry
 
 
 def _as_one(run: list[Entry]) -> Entry:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engines.journal.line import Event
+from engines.journal.line import Sealed
 
 Draft = tuple[str, Mapping[str, Any]]
 """An event before it is written: its type and its payload."""
@@ -21,7 +21,7 @@ class Ticket:
 
     def __init__(self, drafts: Iterable[Draft]) -> None:
         self.drafts = list(drafts)
-        self.events: list[Event] = []
+        self.sealed: list[Sealed] = []
         self.error: Exception | None = None
         self.done = False
 

@@ -26,7 +26,7 @@ from engines.errors import JournalWriteFailed
 from engines.journal.failures import as_journal_error, interrupted
 from engines.journal.group import Draft, Queue, Ticket
 from engines.journal.head import Head, boot_id
-from engines.journal.line import Event, seal
+from engines.journal.line import Event, Sealed, seal
 from engines.journal.reader import Block
 from engines.journal.recorded import RecordedJournal
 from engines.journal.recovery import SetAside, find_ending, set_aside
@@ -127,6 +127,13 @@ class Journal(RecordedJournal):
             JournalBusy: Another process has held the lock for too long.
             JournalWriteFailed: The disk did not take it.
         """
+        return [sealed.event for sealed in self._append(drafts)]
+
+    def write_many(self, drafts: Iterable[Draft]) -> None:
+        """As `append_many`, for whoever does not look at the events, which take time to read."""
+        self._append(drafts)
+
+    def _append(self, drafts: Iterable[Draft]) -> list[Sealed]:
         ticket = Ticket(drafts)
         if self._holder == threading.get_ident():
             self._append_group([ticket])
@@ -134,7 +141,7 @@ class Journal(RecordedJournal):
             self._append_group([])
         if ticket.error:
             raise ticket.error
-        return ticket.events
+        return ticket.sealed
 
     def _append_group(self, group: list[Ticket]) -> None:
         """Append what *group* and all who wait by then have brought."""
@@ -146,7 +153,7 @@ class Journal(RecordedJournal):
                 for ticket in group:
                     mark = len(self._staged), self._next
                     try:
-                        ticket.events = [self.stage(*draft) for draft in ticket.drafts]
+                        ticket.sealed = [self._stage(*draft) for draft in ticket.drafts]
                     except Exception as error:  # noqa: BLE001  it is that thread's, not the group's
                         ticket.error = error
                         del self._staged[mark[0] :]
@@ -200,15 +207,18 @@ class Journal(RecordedJournal):
 
         Only within `locked()`.  Nothing is written before `commit()`.
         """
+        return self._stage(event_type, payload).event
+
+    def _stage(self, event_type: str, payload: Mapping[str, Any]) -> Sealed:
         if self._next.seq == 0 and event_type != "journal_created":
-            self.stage("journal_created", self._birth())
+            self._stage("journal_created", self._birth())
         here = self._next
         said = {**payload, **self._by} if self._by else payload
         sealed = seal(here.seq, event_type, self._clock(), here.parent_hash, said)
         self._staged.append(sealed.line)
         behind = here.offset + len(sealed.line)
         self._next = Position(here.seq + 1, sealed.event_hash, behind)
-        return sealed.event
+        return sealed
 
     def commit(self) -> None:
         """Make what was staged durable, all or none.  Only within `locked()`."""

@@ -51,12 +51,22 @@ class Sealed(NamedTuple):
 
     Attributes:
         event_hash: What the next line will name as its parent.
-        event: As a reader will see it.
+        scalar: The event, where it is read back as it was written.
+        plain: Whether orjson reads it back.
     """
 
     line: bytes
     event_hash: str
-    event: Event
+    scalar: Event | None
+    plain: bool
+
+    @property
+    def event(self) -> Event:
+        """As a reader will see it."""
+        if self.scalar is not None:
+            return self.scalar
+        found: Event = orjson.loads(self.line) if self.plain else parse(self.line[:-1])
+        return found
 
 
 class MalformedLine(Exception):
@@ -112,10 +122,10 @@ def seal(
     event_hash = hashlib.sha256(body).hexdigest()
     line = b'%b%b%b"}\n' % (body[:-1], HASH_MEMBER, event_hash.encode())
     if plain and _SCALARS.issuperset(map(type, payload.values())):
-        event["event_hash"] = event_hash  # such values are read back as they were written
-        return Sealed(line, event_hash, event)
+        event["event_hash"] = event_hash
+        return Sealed(line, event_hash, event, plain)
     # orjson reads an integer beyond 64 bits as a float.
-    return Sealed(line, event_hash, orjson.loads(line) if plain else parse(line[:-1]))
+    return Sealed(line, event_hash, None, plain)
 
 
 @functools.lru_cache(1024)

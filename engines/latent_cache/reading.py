@@ -202,7 +202,11 @@ class Reading(Stored):
             if left <= 0:
                 return False
             with self._changed:
-                self._changed.wait(min(left, _POLL_S))
+                self._followers += 1
+                try:
+                    self._changed.wait(min(left, _POLL_S))
+                finally:
+                    self._followers -= 1
 
     # --- for the parts of this package ---------------------------------------------------------
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 from engines import records
-from engines.latent_cache.batch import WRITTEN, event_of
+from engines.latent_cache.batch import DELETED, WRITTEN
 from engines.records import Entry, named, together
 
 _AT_ONCE = 10_000  # events in one batch of the journal
@@ -28,6 +28,9 @@ _CHANGES = (
     "SELECT seq, token, at, id, rev, deleted, sha256, size_bytes FROM feed WHERE seq > ? "
     "ORDER BY seq LIMIT ?"
 )
+_COLUMNS = ("id", "rev", "deleted", "sha256", "size_bytes", "at", "change")
+_Row: TypeAlias = "tuple[Any, ...]"
+_OF_OTHERS = 4  # columns
 _OTHERS = "SELECT behind, token, at, entries FROM pending WHERE behind <= ? ORDER BY n"
 _TOKENS = (
     "SELECT DISTINCT token FROM feed WHERE seq > (SELECT feed FROM recorded) "
@@ -60,21 +63,21 @@ class Records(records.Records[Moving]):
 
     def lines(self, moving: Moving, there: set[int]) -> Iterator[Entry]:
         """What the journal is told, but for what it has; many documents in one line."""
-        run: list[Entry] = []
-        for _, token, at, *told in moving.changes:
+        run: list[_Row] = []
+        for change in moving.changes:
+            token = change[1]
             # Nothing is to be told of what was done without a journal.
             if token is None or token in there:
                 continue
-            more = {"at": at, "change": named(token)}
-            if len(told) == 1:
-                yield from together(run, _as_one)
+            if len(change) == _OF_OTHERS:
+                yield from together(run, _event_of, _as_one)
                 run = []
-                yield from ((kind, {**facts, **more}) for kind, facts in orjson.loads(told[0]))
-            elif told[1] is not None:
-                kind, facts = event_of(*told)
-                facts |= more
-                run.append((kind, facts))
-        yield from together(run, _as_one)
+                more = {"at": change[2], "change": named(token)}
+                yield from ((kind, {**facts, **more}) for kind, facts in orjson.loads(change[3]))
+            elif change[4] is not None:
+                _, _, at, name, rev, deleted, digest, size = change
+                run.append((name, rev, deleted, digest.hex(), size, at, f"{token:016x}"))
+        yield from together(run, _event_of, _as_one)
 
     def moved(self, db: sqlite3.Connection, moving: Moving) -> None:
         """What the journal has needs no record here, nor the feed a row that was replaced."""
@@ -88,12 +91,15 @@ class Records(records.Records[Moving]):
         return (token for (token,) in db.execute(_TOKENS) if token is not None)
 
     def names_in(self, event: Mapping[str, Any]) -> list[str]:
-        return [one["change"] for one in event.get("documents", (event,)) if "change" in one]
+        if event["event_type"] == _CHANGED:
+            return [row[-1] for row in event["documents"]]
+        return [event["change"]] if "change" in event else []
 
 
-def _as_one(run: list[Entry]) -> Entry:
-    return _CHANGED, {"documents": [_listed(*one) for one in run]}
+def _event_of(row: _Row) -> Entry:
+    told = dict(zip(_COLUMNS, row, strict=True))
+    return DELETED if told.pop("deleted") else WRITTEN, told
 
 
-def _listed(kind: str, facts: dict[str, Any]) -> dict[str, Any]:
-    return facts if kind == WRITTEN else {**facts, "deleted": True}
+def _as_one(run: list[_Row]) -> Entry:
+    return _CHANGED, {"columns": _COLUMNS, "documents": run}

@@ -102,7 +102,27 @@ def _releases(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE requests ADD COLUMN released_number INTEGER")
 
 
-_TABLES = (_first_tables, _cells, _releases)
+def _settings(db: sqlite3.Connection) -> None:
+    # A value that takes the place of another, as one statement, which is a transaction by itself:
+    # only where the document still is as whoever sets it left it, and nothing else is to be done.
+    columns = ("n", "id", "old", "rev", "at", "path", "body", "token", "sha256", "size_bytes")
+    db.execute(
+        f"CREATE VIEW setting ({', '.join(columns)}) AS "
+        f"SELECT {', '.join('NULL' for _ in columns)} WHERE 0"
+    )
+    db.execute(
+        "CREATE TRIGGER set_value INSTEAD OF INSERT ON setting BEGIN "
+        "INSERT INTO feed (id, before, token, at, rev, deleted, sha256, size_bytes) "
+        "SELECT id, seq, new.token, new.at, new.rev, 0, new.sha256, new.size_bytes FROM docs "
+        "WHERE n = new.n AND id = new.id AND rev = new.old AND own AND NOT deleted AND losers = 0 "
+        "AND expires IS NULL AND attachments IS NULL; "
+        "SELECT RAISE (ABORT, 'it is not as it was left') WHERE changes() = 0; "
+        "UPDATE docs SET seq = last_insert_rowid(), rev = new.rev, at = new.at, path = new.path, "
+        "body = new.body WHERE n = new.n; END"
+    )
+
+
+_TABLES = (_first_tables, _cells, _releases, _settings)
 _SCHEMA = Schema("document store", 0x44494E43, _TABLES, CacheError)
 
 

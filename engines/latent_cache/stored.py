@@ -70,6 +70,7 @@ class Stored:
         self._guard = self._database.guard
         self._records = Records(self._database, journal)
         self._changed = threading.Condition()
+        self._followers = 0  # who wait for it
         self._lately = Lately()
         self._tidying = False
         self._stands_in = False  # while a reader sees what could not be written
@@ -108,6 +109,7 @@ class Stored:
         """In a child after a fork: share no lock with the parent, and count nothing of its."""
         self.looks = [0, 0]
         self._changed = threading.Condition()
+        self._followers = 0
         self._records.let_go()
 
     @contextlib.contextmanager
@@ -167,8 +169,9 @@ class Stored:
 
     def changed_something(self) -> None:
         """Wake those that follow the feed, and do what is due now and then."""
-        with self._changed:
-            self._changed.notify_all()
+        if self._followers:
+            with self._changed:
+                self._changed.notify_all()
         if self._records.due and not self._tidying:
             self._tidying = True
             try:

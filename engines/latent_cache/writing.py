@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import math
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -10,14 +11,13 @@ from typing import Any
 import orjson
 
 from engines import checks
-from engines.database import Transaction
 from engines.errors import DinoError, InvalidInput
 from engines.latent_cache.answering import Answering
 from engines.latent_cache.batch import Batch, Found
 from engines.latent_cache.errors import CacheError, Conflict, Missing, MissingStub, TooLarge
 from engines.latent_cache.reading import local_name
 from engines.latent_cache.revision import body_term, new_hash
-from engines.latent_cache.single import Setting, replace
+from engines.latent_cache.single import Setting, hash_of_set, replace
 from engines.latent_cache.stored import FAILURES
 from engines.latent_cache.tree import Leaf, follow, merge, pack
 from engines.latent_cache.wire import (
@@ -69,25 +69,37 @@ class Writing(Answering):
     def set(self, doc_id: str, members: Mapping[str, Any], *, ttl_s: float | None = None) -> str:
         """As `put`, whatever the document is now: it goes on from its winner."""
         expires = self._expiry(ttl_s)
-        plain = not any(name[:1] == "_" for name in members)
-        if plain and (rev := self._set_alone(doc_id, members, expires)):
-            return rev
+        for name in members:
+            if name[:1] == "_":
+                break
+        else:
+            if rev := self._set_alone(doc_id, members, expires):
+                return rev
         draft = edit({**members, "_id": doc_id})
         with self.changing() as batch:
             batch.load([doc_id])
+            before = ""
             if leaves := batch.docs[doc_id].leaves:
                 draft = draft._replace(pos=leaves[0].pos, ids=[leaves[0].hash])
-            return edited(batch, draft, expires)
+                before = leaves[0].rev
+            raw = draft.body.encode() if isinstance(draft.body, str) else draft.body or b""
+            named = hash_of_set(before, sha256(raw).digest())
+            return edited(batch, draft, expires, named)
 
     def _set_alone(
         self, doc_id: str, members: Mapping[str, Any], expires: float | None
     ) -> str | None:
         """As `set`, where the document has no other leaves; else None."""
         own = dict(members)
+        text = to_json(own, doc_id)
+        raw = bytearray(text if isinstance(text, bytes) else (text or "").encode())
+        if b"null" in raw or not _is_plain(own):
+            body_term(own)  # says what is no JSON; a null may stand for what is no number
         new = Setting(
             check_id(doc_id),
-            to_json(own, doc_id),
-            body_term(own),
+            text if isinstance(text, str) else raw,
+            bytearray(sha256(raw).digest()),
+            len(raw),
             expires,
             self.clock(),
             self.revs_limit,
@@ -95,8 +107,8 @@ class Writing(Answering):
         )
         with self._guard:
             try:
-                with Transaction(self.opened()) as db:
-                    now = replace(db, new, self._lately.get(doc_id))
+                db = self._lately.cursor(self.opened())
+                now = replace(db, new, self._lately.get(doc_id))
             except FAILURES as error:
                 raise self._failure(error) from None
             if now:
@@ -206,6 +218,15 @@ class Writing(Answering):
         return self.clock() + seconds
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether it is made of Python's own types only: orjson takes some others for text."""
+    try:
+        marshal.dumps(value)  # knows no others, and is fast
+    except ValueError:
+        return False
+    return True
+
+
 def _word_for(error: DinoError) -> str:
     if isinstance(error, MissingStub):
         return "missing_stub"
@@ -226,8 +247,13 @@ def _ids(drafts: Sequence[Draft | DinoError]) -> dict[str, None]:
     return dict.fromkeys(one.id for one in drafts if not isinstance(one, DinoError))
 
 
-def edited(batch: Batch, draft: Draft, expires: float | None) -> str:
-    """Make the edit, in a transaction that has loaded its document; the new revision."""
+def edited(batch: Batch, draft: Draft, expires: float | None, named: str = "") -> str:
+    """
+    Make the edit, in a transaction that has loaded its document; the new revision.
+
+    Args:
+        named: The revision's hash; without one it is CouchDB's.
+    """
     found = batch.docs[draft.id]
     parent = _parent(found, draft, batch.now)
     before = (parent.pos, parent.hash) if parent else (0, "")
@@ -237,7 +263,7 @@ def edited(batch: Batch, draft: Draft, expires: float | None) -> str:
         if draft.attachments
         else {}
     )
-    hash_ = new_hash(
+    hash_ = named or new_hash(
         draft.members,
         before,
         deleted=draft.deleted,

@@ -64,12 +64,13 @@ def recorded(log: Path) -> list[dict[str, Any]]:
 
 def written(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The documents that *events* tell of, one by one or many of a transaction."""
-    kinds = {"document_written", "document_deleted"}
-    return [
-        one
-        for event in events
-        for one in event.get("documents", [event] if event["event_type"] in kinds else [])
-    ]
+    found: list[Mapping[str, Any]] = []
+    for event in events:
+        if event["event_type"] == "documents_changed":
+            found += (dict(zip(event["columns"], row, strict=True)) for row in event["documents"])
+        elif event["event_type"] in {"document_written", "document_deleted"}:
+            found.append(event)
+    return found
 
 
 def revision(name: str, rev: str, *before: str, **more: Any) -> dict[str, Any]:

@@ -57,7 +57,7 @@ if step == "before anything is moved":
 elif step == "within the journal's batch":
     Journal._write = die
 elif step == "between journal and store":
-    Journal.append_many = dying(Journal.append_many)
+    Journal.write_many = dying(Journal.append_many)
 elif step == "behind the last of it":
     Records._move = dying(Records._move)
 store.settle()
@@ -238,7 +238,7 @@ def test_where_the_journal_fails_the_change_stands_and_its_record_waits(
         raise JournalWriteFailed("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "append_many", full)
+        patch.setattr(Journal, "write_many", full)
         store.put_many([{"_id": f"a{n}"} for n in range(4000)])
         with pytest.raises(JournalWriteFailed):
             store.settle()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines.errors import InvalidInput
 from engines.journal import Journal
@@ -327,13 +330,14 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_file_of_an_older_version_is_taken_along(tmp_path: Path, version: int) -> None:
-    """From before requests had cells, and from before releases had numbers."""
+    """From before requests had cells, releases had numbers, and values were set in one step."""
     store = DocumentStore(tmp_path / "a.db")
     queue = OfflineQueue(store)
     before = queue.put("info", "ada", Request("POST", "/1"), authorised=True)
     with store.reading() as db:
         for column in ("cell", "released_number")[version - 1 :]:
             db.execute(f"ALTER TABLE requests DROP COLUMN {column}")
+        db.execute("DROP VIEW setting")
         db.execute(f"PRAGMA user_version={version}")
     store.close()
     queue.put("info", "ada", Request("POST", "/2", cell="desk"), authorised=True)
@@ -342,6 +346,9 @@ def test_a_file_of_an_older_version_is_taken_along(tmp_path: Path, version: int)
     queue.hold(before.id, "to look at")
     queue.release(before.id, number=7)
     assert queue.find(before.id).released_number == 7
+    for number in range(3):
+        store.set("level", {"value": number})
+    assert store.get("level")["value"] == 2
     store.close()
 
 
@@ -411,3 +418,47 @@ def test_a_store_without_a_journal_records_nothing(tmp_path: Path) -> None:
         assert store.settle() == 0
     with DocumentStore(tmp_path / "a.db", Journal(tmp_path / "a.jsonl")) as store:
         assert store.settle() == 0
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.sampled_from("abc"),
+            st.sampled_from(["set", "set", "set", "spare", "attach", "discard", "purge"]),
+        ),
+        max_size=30,
+    )
+)
+def test_what_others_did_since_is_seen_by_whoever_sets(steps: list[tuple[int, str, str]]) -> None:
+    """Who wrote a document last does not look it up; it may be gone by then, or another's."""
+    with tempfile.TemporaryDirectory() as folder:
+        both = [DocumentStore(Path(folder) / "a.db") for _ in range(2)]
+        with both[0].reading() as db, both[1].reading() as other:
+            db.execute("PRAGMA synchronous=OFF")
+            other.execute("PRAGMA synchronous=OFF")
+        expected: dict[str, int] = {}
+        for number, (side, name, step) in enumerate(steps):
+            store = both[side]
+            if step in {"set", "spare"}:
+                rev = store.set(name, {"n": number}, ttl_s=3600 if step == "spare" else None)
+                assert store.get(name)["_rev"] == rev
+                expected[name] = number
+            elif name not in expected:
+                continue
+            elif step == "attach":
+                store.attach(name, "note", b"x")
+            else:
+                store.discard(name) if step == "discard" else store.purge(name)
+                del expected[name]
+            assert {name for name in "abc" if _is_there(both[1 - side], name)} == set(expected)
+        for name, value in expected.items():
+            assert [store.get(name)["n"] for store in both] == [value, value]
+        told = {change.id: change.revs[0] for change in both[0].changes() if not change.deleted}
+        assert told == {name: both[1].get(name)["_rev"] for name in expected}
+        for store in both:
+            store.close()
+
+
+def _is_there(store: DocumentStore, name: str) -> bool:
+    return store.members(name) is not None

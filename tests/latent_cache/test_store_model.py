@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,21 @@ class Naive:
         self.docs: dict[str, dict[str, tuple[str | None, bool, dict[str, Any]]]] = {}
         self.expires: dict[tuple[str, str], float] = {}
 
-    def add(self, name: str, parent: str | None, *, deleted: bool, body: dict[str, Any]) -> str:
+    def add(
+        self,
+        name: str,
+        parent: str | None,
+        *,
+        deleted: bool,
+        body: dict[str, Any],
+        set_: bool = False,
+    ) -> str:
         before = (0, "") if parent is None else (int(parent.split("-")[0]), parent.split("-")[1])
-        rev = f"{before[0] + 1}-{new_hash(body, before, deleted=deleted)}"
+        hash_ = new_hash(body, before, deleted=deleted)
+        if set_:  # not edited
+            raw = json.dumps(body, separators=(",", ":")).encode()
+            hash_ = md5((parent or "").encode() + sha256(raw).digest()).hexdigest()
+        rev = f"{before[0] + 1}-{hash_}"
         self.docs.setdefault(name, {})[rev] = (parent, deleted, body)
         return rev
 
@@ -92,7 +106,7 @@ class Machine(RuleBasedStateMachine):
         naive = self.naive[side]
         leaves = naive.leaves(name, self.clock.now)
         parent = leaves[0][0] if leaves else None
-        expected = naive.add(name, parent, deleted=False, body={"n": n})
+        expected = naive.add(name, parent, deleted=False, body={"n": n}, set_=True)
         assert self.stores[side].set(name, {"n": n}, ttl_s=ttl) == expected
         self.written[side] += 1
         if ttl:

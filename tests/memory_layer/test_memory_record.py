@@ -87,7 +87,7 @@ def test_where_the_journal_fails_the_lines_wait(
         raise JournalWriteFailed("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "append_many", full)
+        patch.setattr(Journal, "write_many", full)
         memory.add("k", 2)
         with pytest.raises(JournalWriteFailed):
             settle()
