@@ -41,9 +41,13 @@ class LockFiles:
 
     def __del__(self) -> None:
         """Whoever drops the engine works no more."""
-        for fd in self._held.values():
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Hold nothing any more: in a fork, whose parent goes on to."""
+        while self._held:
             with contextlib.suppress(OSError):
-                os.close(fd)
+                os.close(self._held.popitem()[1])
 
     def hold(self, name: str) -> None:
         """Show that *name* lives, until this process and its children end."""
