@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
+    from dino_os.message_bus.deliveries import Deliveries
     from dino_os.offline.log import OfflineLog
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
@@ -93,7 +94,17 @@ class Parts(Engines):
     def bus(self) -> Bus:
         from dino_os.message_bus.bus import Bus  # noqa: PLC0415
 
-        return Bus(self.own_journal("bus"), read_only=self.rehearsal)
+        return Bus(
+            self.own_journal("bus"),
+            deliveries=lambda: self.deliveries,
+            read_only=self.rehearsal,
+        )
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        from dino_os.message_bus.deliveries import Deliveries  # noqa: PLC0415
+
+        return Deliveries(self.journal("bus_deliveries"))
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -231,4 +242,5 @@ class Parts(Engines):
             "security_log": lambda: self.security_log,
             "offline_log": lambda: self.offline_log,
             "gate_log": lambda: self.nav,
+            "bus_deliveries": lambda: self.deliveries,
         }
