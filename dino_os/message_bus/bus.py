@@ -17,8 +17,9 @@ from dino_os.errors import DinoError, MessageBusError
 from dino_os.message_bus import nesting
 from dino_os.message_bus.exchange import Exchange, exchange_of
 from dino_os.message_bus.handlers import Callback, check_type
-from dino_os.message_bus.messages import Messages, Stored, is_message, stored
+from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft, Publisher
+from dino_os.message_bus.stored import Stored, is_message, stored
 from dino_os.message_bus.subject import check_subject, matches
 from engines import checks
 from engines.journal import START, Event, Journal
