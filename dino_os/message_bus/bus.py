@@ -10,18 +10,22 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from dino_os.errors import DinoError, MessageBusError
 from dino_os.message_bus import nesting
+from dino_os.message_bus.backlog import Backlog
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.exchange import Exchange, Said, exchange_of
 from dino_os.message_bus.handlers import Callback, check_type
 from dino_os.message_bus.lasting import Lasting
-from dino_os.message_bus.messages import Messages, Stored, is_message, stored
+from dino_os.message_bus.limits import Limit, Limits
+from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft, Publisher
 from dino_os.message_bus.requests import answer_to
+from dino_os.message_bus.room import Room
+from dino_os.message_bus.stored import Stored, is_message, stored
 from dino_os.message_bus.subject import check_subject, is_reply, matches
 from engines import checks
 from engines.journal import START, Event, Journal
@@ -36,10 +40,13 @@ class Bus(Lasting):
 
     Attributes:
         messages: What was said, read from the record.
+        room: Whether there is room for more.
 
     Args:
         deliveries: Who has which message of durable subscriptions and groups; None: there are none.
         duplicate_window_s: For how long an id is known that was published before.
+        limits: How much of what is said counts.
+        max_backlog: Where a durable subscription has more to do, nothing is published to it.
         read_only: Refuse to publish.
     """
 
@@ -62,6 +69,8 @@ class Bus(Lasting):
         *,
         deliveries: Callable[[], Deliveries] | None = None,
         duplicate_window_s: float = 120.0,
+        limits: Sequence[Limit] = (),
+        max_backlog: int = 100_000,
         read_only: bool = False,
     ) -> None:
         self._journal = journal
@@ -69,8 +78,15 @@ class Bus(Lasting):
         self.head = journal.head.path
         self._path = journal.path.resolve()
         self._read_only = read_only
-        self._publisher = Publisher(journal, lambda: self.exchange, window_s=duplicate_window_s)
         self.messages = Messages(journal)
+        self._limits = Limits(journal, limits) if limits else None
+        self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
+        if deliveries:
+            backlog = Backlog(journal.path, deliveries, self.messages, max_backlog)
+            self.room.check_backlog, self.room.done_to = backlog.check, backlog.done_to
+        self._publisher = Publisher(
+            journal, lambda: self.exchange, window_s=duplicate_window_s, room=self.room
+        )
         self._channels: set[str] = set()
         self._seen_to = START
         self._guard = threading.Lock()
@@ -161,10 +177,24 @@ class Bus(Lasting):
         most = min(checks.whole(limit, "limit"), sys.maxsize)
         # Mostly it is among the last; else all are read, and no more of them kept than asked for.
         tail = self._journal.tail(_AT_THE_END)
-        found = [e for e in tail if _is_in(channel, e)]
+        if self._limits:
+            self._limits.catch_up()
+        found = [e for e in tail if self._shows(channel, e)]
         if len(found) < most and len(tail) == _AT_THE_END:
-            found = [*deque((e for e in self._events() if _is_in(channel, e)), most)]
+            found = [*deque((e for e in self._events() if self._shows(channel, e)), most)]
         return [_as_message(stored(event)) for event in found[max(len(found) - most, 0) :]]
+
+    def first_seq(self, subject: str = ">") -> int:
+        """
+        Number of the first message there that is within its limits; where there is none, of the
+        line that will be next.
+        """
+        if self._limits:
+            self._limits.catch_up()
+        for event in self._events():
+            if self._shows(subject, event):
+                return int(event["seq"])
+        return self._journal.length()
 
     def ping(self) -> bool:
         """Whether the record can be read."""
@@ -174,13 +204,16 @@ class Bus(Lasting):
             return False
         return True
 
+    def _shows(self, subject: str, event: Event) -> bool:
+        return (
+            is_message(event)
+            and matches(subject, event["channel"])
+            and (self._limits is None or self._limits.shows(event))
+        )
+
     def _events(self) -> Iterator[Event]:
         for events, _ in self._journal.read(self._journal.begin()):
             yield from events
-
-
-def _is_in(subject: str, event: Event) -> bool:
-    return is_message(event) and matches(subject, event["channel"])
 
 
 def _as_message(found: Stored) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 from dino_os.errors import NotFound
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.members import LOOK_AROUND_S, MemberLost
-from dino_os.message_bus.messages import Messages, Stored
+from dino_os.message_bus.messages import Messages
+from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.terms import NOTHING, Claim, Refusal, Terms, Upcoming
 
 
@@ -113,9 +114,11 @@ class LocalClaims:
 
     def exchange(self, settled: Settled, most: int) -> list[Claimed]:
         self._deliveries.refresh()
-        found, upcoming = self._next(most) if most else ([], NOTHING)
+        room = self._deliveries.room(self._terms.name) + len(settled.acked)
+        found, upcoming = self._next(min(most, room)) if room > 0 else ([], NOTHING)
         # Whoever has nothing to say and nothing to get does not keep others waiting.
-        if not (settled or found or self._due_in() == 0):
+        idle = not (settled or found) and self._due_in() != 0
+        if idle and self._deliveries.is_member(self._terms.name, self._member):
             return []
         claims = self._exchange(settled, upcoming, most)
         known = {stored.seq: stored for stored in found}
@@ -170,7 +173,7 @@ class LocalClaims:
     def _next(self, most: int) -> tuple[list[Stored], Upcoming]:
         """Messages that nobody had yet, as far as is known; read before anybody has to wait."""
         place = self._deliveries.place(self._terms.name)
-        if place is None or not self._deliveries.has_room(self._terms.name):
+        if place is None or most <= 0:
             return [], NOTHING
         with self._guard:
             after = max(place, self._looked_to)

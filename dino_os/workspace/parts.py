@@ -93,10 +93,16 @@ class Parts(Engines):
     @cached_property
     def bus(self) -> Bus:
         from dino_os.message_bus.bus import Bus  # noqa: PLC0415
+        from dino_os.message_bus.limits import limits_of  # noqa: PLC0415
+        from dino_os.units import seconds  # noqa: PLC0415
 
+        settings = self.config.settings.bus
         return Bus(
             self.own_journal("bus"),
             deliveries=lambda: self.deliveries,
+            duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
+            limits=limits_of(settings.channels),
+            max_backlog=settings.max_backlog,
             read_only=self.rehearsal,
         )
 
