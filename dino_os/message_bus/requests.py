@@ -183,7 +183,7 @@ class Requests:
         asked = stored(said.event)
         with nesting.within(said.depth):
             answer = responding.answer(Delivery(asked))
-            self._sender.say([answer])
+        self._sender.say([answer])
         return _value(asked.channel, json.loads(answer.text), answer.more.get("headers") or {})
 
     def _ask(self, draft: Draft, timeout: float) -> Any:
