@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
@@ -48,6 +49,7 @@ class Bus(Lasting):
         limits: How much of what is said counts.
         max_backlog: Where a durable subscription has more to do, nothing is published to it.
         read_only: Refuse to publish.
+        clock: Seconds since the epoch.
     """
 
     # What a sandboxed skill may ask for; its own callbacks stay in its process.
@@ -72,6 +74,7 @@ class Bus(Lasting):
         limits: Sequence[Limit] = (),
         max_backlog: int = 100_000,
         read_only: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._deliveries = deliveries
@@ -79,13 +82,17 @@ class Bus(Lasting):
         self._path = journal.path.resolve()
         self._read_only = read_only
         self.messages = Messages(journal)
-        self._limits = Limits(journal, limits) if limits else None
+        self._limits = Limits(journal, limits, clock=clock) if limits else None
         self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
         if deliveries:
             backlog = Backlog(journal.path, deliveries, self.messages, max_backlog)
             self.room.check_backlog, self.room.done_to = backlog.check, backlog.done_to
         self._publisher = Publisher(
-            journal, lambda: self.exchange, window_s=duplicate_window_s, room=self.room
+            journal,
+            lambda: self.exchange,
+            window_s=duplicate_window_s,
+            room=self.room,
+            clock=clock,
         )
         self._channels: set[str] = set()
         self._seen_to = START
