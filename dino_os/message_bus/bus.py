@@ -138,9 +138,7 @@ class Bus:
         if not drafts:
             return 0
         said = self._publisher.record(drafts)
-        last = {receiver: one.seq for one in said for receiver in one.receivers}
-        for receiver, seq in last.items():
-            receiver.settle(seq)
+        self.exchange.settle(said)
         return sum(receiver.counts for one in said for receiver in one.receivers)
 
     def _answer(self, asked: Stored, value: Any) -> None:
