@@ -147,7 +147,7 @@ class Subscription:
     def _handle(self, stored: Stored, depth: int) -> None:
         try:
             with nesting.within(depth):
-                own = _copy(stored.message)
+                own = copied(stored.message)
                 self.handler(own, Delivery(stored, self._answer), self._declared(stored.channel))
         except (Exception, SystemExit) as error:  # noqa: BLE001  it is that subscriber's alone
             self.handler.report(stored.channel, error)
@@ -237,12 +237,12 @@ class Subscriptions:
             return next(iter(self._types.find(channel)), None)
 
 
-def _copy(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """A JSON value that shares nothing with *value*."""
     if isinstance(value, dict):
-        return {name: _copy(part) for name, part in value.items()}
+        return {name: copied(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_copy(part) for part in value]
+        return [copied(part) for part in value]
     return value
 
 
