@@ -21,6 +21,8 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 class DoesNotFit(MessageBusError):
     """A message is not of the type that its subscriber asks for."""
 
+    final = True
+
 
 class Handler:
     """
