@@ -13,7 +13,6 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -193,7 +192,7 @@ class Requests:
     def _ask_here(self, draft: Draft, responding: Responding) -> Any:
         (said,) = self._sender.say([draft])
         asked = stored(said.event)
-        asked = replace(asked, message=copied(asked.message))  # others have it too
+        asked = asked._replace(message=copied(asked.message))  # others have it too
         with nesting.within(said.depth):
             answer = responding.answer(Delivery(asked))
         self._sender.say([answer])
