@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -173,6 +176,30 @@ def test_what_a_handler_says_of_trying_again_is_heeded(bus: MessageBus) -> None:
     until(settled(bus, "d"), "an end")
     assert seen == ["never", "later", "later"]
     assert [letter.message for letter in bus.dead_letters("d")] == ["never"]
+
+
+def test_whatever_a_handler_raises_the_next_message_comes(
+    bus: MessageBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+
+    def clumsy(message: Any) -> None:
+        heard.append(message)
+        if message == 1:
+            raise KeyboardInterrupt
+        if message == 2:
+            raise asyncio.CancelledError
+        if message == 3:
+            sys.exit(1)
+
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    bus.subscribe("a", clumsy, durable="d", retries=0)
+    bus.publish_many([("a", n) for n in range(5)])
+    until(settled(bus, "d"), "an end")
+    assert heard == [*range(5)]
+    assert [letter.message for letter in bus.dead_letters()] == [1, 2, 3]
 
 
 def test_what_does_not_fit_is_a_dead_letter_at_once(bus: MessageBus) -> None:
