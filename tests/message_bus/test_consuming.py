@@ -17,6 +17,7 @@ import pytest
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.message_bus import Delivery, MessageBus
 from dino_os.message_bus.claims import Claimed, Settled
+from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.terms import Claim, Terms
 from dino_os.workspace import Workspace
@@ -159,6 +160,25 @@ def test_one_that_raises_gets_it_again_and_then_it_is_a_dead_letter(
     assert not bus.redeliver("d", letter.seq + 1)
     with pytest.raises(NotFound):
         bus.dead_letters("e")
+
+
+def test_a_dead_letter_that_is_not_on_record_any_more_stays_one(
+    bus: MessageBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+
+    def clumsy(message: Any) -> None:
+        heard.append(message)
+        raise ValueError("no")
+
+    bus.subscribe("a", clumsy, durable="d", retries=0)
+    bus.publish("a", 1)
+    (letter,) = until(bus.dead_letters, "a dead letter")
+    monkeypatch.setattr(Messages, "at", lambda *_: None)  # as where it was pruned
+    assert bus.redeliver("d", letter.seq)
+    (again,) = until(bus.dead_letters, "a dead letter")
+    assert (again.message, again.error) == (None, "it is not on record any more")
+    assert heard == [1]
 
 
 def test_what_a_handler_says_of_trying_again_is_heeded(bus: MessageBus) -> None:
