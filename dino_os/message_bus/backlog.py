@@ -58,6 +58,13 @@ class Backlog:
         self._durable: list[Subscription] = []
         self._counted: dict[str, _Counted] = {}
 
+    def look(self) -> None:
+        """Read how far they are; before anybody has to wait for who publishes."""
+        now = self._monotonic()
+        if now - self._looked >= _LOOK_EVERY_S:
+            self._looked = now
+            self._durable = [*self._those_there()]
+
     def check(self, channel: str) -> None:
         """
         Refuse what is published to a subscription that is too far behind.
@@ -65,10 +72,7 @@ class Backlog:
         Raises:
             MessageBusError: It is, and the message names it.
         """
-        now = self._monotonic()
-        if now - self._looked >= _LOOK_EVERY_S:
-            self._looked = now
-            self._durable = [*self._those_there()]
+        self.look()
         for own in self._durable:
             if matches(own.subject, channel) and self._is_overfull(own):
                 raise MessageBusError(

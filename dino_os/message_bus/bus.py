@@ -84,9 +84,12 @@ class Bus(Lasting):
         self.messages = Messages(journal)
         self._limits = Limits(journal, limits, clock=clock) if limits else None
         self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
-        if deliveries:
-            backlog = Backlog(journal.path, deliveries, self.messages, max_backlog)
-            self.room.check_backlog, self.room.done_to = backlog.check, backlog.done_to
+        self._backlog = (
+            Backlog(journal.path, deliveries, self.messages, max_backlog) if deliveries else None
+        )
+        if self._backlog:
+            self.room.check_backlog = self._backlog.check
+            self.room.done_to = self._backlog.done_to
         self._publisher = Publisher(
             journal,
             lambda: self.exchange,
@@ -155,6 +158,8 @@ class Bus(Lasting):
             raise MessageBusError("a rehearsal publishes nothing")
         for draft in drafts:
             nesting.check(draft.channel)
+        if self._backlog:
+            self._backlog.look()
         said = self._publisher.record(drafts) if drafts else []
         self.exchange.settle(said)
         return said
