@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dino_os.errors import MessageBusError
-from dino_os.message_bus.deliveries import Deliveries
-from dino_os.message_bus.delivery_state import Subscription
-from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.subject import matches, overlap
 from engines.durable import replace_file
+
+if TYPE_CHECKING:
+    from dino_os.message_bus.deliveries import Deliveries
+    from dino_os.message_bus.delivery_state import Subscription
+    from dino_os.message_bus.messages import Messages
 
 _LOOK_EVERY_S = 0.1  # what is settled meanwhile is known a little later
 _WORTH_KEEPING = 10_000  # lines that were read

@@ -12,24 +12,25 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from dino_os.errors import DinoError, MessageBusError
 from dino_os.message_bus import nesting
 from dino_os.message_bus.backlog import Backlog
-from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.exchange import Exchange, Said, exchange_of
 from dino_os.message_bus.handlers import Callback, check_type
 from dino_os.message_bus.lasting import Lasting
 from dino_os.message_bus.limits import Limit, Limits
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft, Publisher
-from dino_os.message_bus.requests import answer_to
 from dino_os.message_bus.room import Room
 from dino_os.message_bus.stored import Stored, is_message, stored
 from dino_os.message_bus.subject import check_subject, is_reply, matches
 from engines import checks
 from engines.journal import START, Event, Journal
+
+if TYPE_CHECKING:
+    from dino_os.message_bus.deliveries import Deliveries
 
 _AT_THE_END = 1000  # events read at once before all are
 _Messages: TypeAlias = list[dict[str, Any]]
@@ -166,6 +167,8 @@ class Bus(Lasting):
 
     def answer(self, asked: Stored, value: Any) -> None:
         """Send *value* to who waits for an answer to that message."""
+        from dino_os.message_bus.requests import answer_to  # noqa: PLC0415  seldom
+
         self.say([answer_to(asked, value)])
 
     # --- what was said -----------------------------------------------------------------------
