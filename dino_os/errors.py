@@ -17,6 +17,8 @@ DinoError
 │   ├── EmbedderMissing    what embeds is not installed           exit 2   (memory_layer.embedding)
 │   └── EmbedderUnavailable  nor does it answer                   exit 4   (as above)
 ├── MessageBusError        the message bus                        exit 1
+│   ├── RequestFailed      whoever got it could not answer        exit 1   (message_bus.requests)
+│   └── RequestTimedOut    nobody answered in time                exit 124 (as above)
 ├── SchedulerError         the scheduler                          exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4
