@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -22,3 +22,4 @@ class Cluster(Struct, forbid_unknown_fields=True, frozen=True):
     replicas: Annotated[int, Meta(ge=0, le=5)] = 0
     keep_s: Above0 = 7 * 86400.0
     keep_bytes: Positive = 2**30
+    scheduler: Literal["wait", "alone"] = "wait"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dino_os.planning.runs import CycleRuns
     from dino_os.run_once import RunLedger
     from dino_os.scheduler.jobs import Jobs
+    from dino_os.scheduler.shared import Occurrences
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_log import SecurityLog
     from engines.engine import Engine
@@ -115,6 +116,15 @@ class Parts(Engines):
             max_jobs=self.config.settings.scheduler.max_jobs,
             is_running=self._is_running,
         )
+
+    @cached_property
+    def occurrences(self) -> Occurrences | None:
+        """Who runs which due time, among the nodes of the cluster; None where there is none."""
+        if self.cluster is None:
+            return None
+        from dino_os.cluster.occurrences import SharedOccurrences  # noqa: PLC0415
+
+        return SharedOccurrences(self.cluster)
 
     def _is_running(self, task_id: str) -> bool:
         task = self.resources.task(task_id)
