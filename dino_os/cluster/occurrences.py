@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from dino_os.cluster.claims import Claims
+from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.leading import LEASE_S, Leadership, Lease, Me
 from dino_os.cluster.streams import ensure_bucket
 from dino_os.scheduler.shared import WINDOW_S, Question, Time, Verdict
@@ -60,6 +61,7 @@ class SharedOccurrences:
         self._failed_at: float | None = None
         self._failures = 0
         self._alone: set[Time] = set()
+        self._began = False  # from then on a connection comes by itself, or there is none to wait for
 
     # --- as the scheduler has it -------------------------------------------------------------
 
@@ -177,8 +179,12 @@ class SharedOccurrences:
             leases, claims = await self._opened(client)
             return await make(leases, claims)
 
+        link = self._cluster.link
         try:
-            found = self._cluster.link.call(called, _ANSWER_S)
+            if self._began and not link.connected:
+                raise link.failure or ClusterUnavailable("the connection to the cluster is lost")
+            self._began = True
+            found = link.call(called, _ANSWER_S)
         except Exception as error:  # noqa: BLE001  whatever the servers say, jobs of this node go on
             self._fail(error)
             return None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dino_os.errors import DinoError, InvalidInput, NotFound
 from dino_os.scheduler.ledger import Ended, Wanted
 from dino_os.scheduler.model import RECORDED, SUBMITTED
-from dino_os.scheduler.shared import Answers, Time, Verdict
+from dino_os.scheduler.shared import Answers, Question, Time, Verdict
 from dino_os.work.calls import refuse_own_call
 from dino_os.work.duty import Duty
 
@@ -64,9 +64,9 @@ class SchedulerDuty(Duty):
         self._look_at_the_clock()
         # Asked before the lock is taken, which nobody shall wait for as long as for an answer.
         answers = self._ask()
+        settled = answers is not None and answers.settle_something
         ended = self._has_ended()
-        asked = answers is not None and bool(answers.verdicts)
-        if ended or asked or self._is_due(jobs.clock()) or jobs.open_tasks(RECORDED):
+        if ended or settled or self._is_due(jobs.clock()) or jobs.open_tasks(RECORDED):
             with jobs.deciding():
                 jobs.settle(self._end_of)
                 jobs.decide_due(answers)
@@ -89,11 +89,12 @@ class SchedulerDuty(Duty):
         if self._others is None:
             return None
         self._jobs.align()
+        shared, question = self._jobs.shared(), Question()
         verdicts: Mapping[Time, Verdict] | None = None
-        if (shared := self._jobs.shared()) and self._others.look(shared):
+        if shared and self._others.look(shared):
             question = self._jobs.question(self._others.time)
             verdicts = self._others.ask(question) if question else {}
-        return Answers(verdicts, self._others.time)
+        return Answers(question, verdicts, self._others.time)
 
     def _confirm(self, answers: Answers | None) -> Mapping[Time, Verdict] | None:
         """Whose what was recorded is, as far as that is settled for good."""

@@ -90,10 +90,23 @@ class Occurrences(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What *occurrences* answered for all jobs; `verdicts` None: nothing could be asked."""
+    """
+    What was answered to *question*.
 
+    Attributes:
+        verdicts: None: nothing could be asked.
+        time: As `Occurrences.time`.
+    """
+
+    question: Question
     verdicts: Mapping[Time, Verdict] | None
     time: Callable[[str, float], float]
+
+    @property
+    def settle_something(self) -> bool:
+        """Whether there is more to decide than there was without them."""
+        missed_only = bool(self.question) and not self.question.claims
+        return bool(self.verdicts) or (missed_only and self.verdicts is not None)
 
 
 def bounded(policies: Policies) -> Policies:
