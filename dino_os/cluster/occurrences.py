@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from dino_os.cluster.claims import Claims
-from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.leading import LEASE_S, Leadership, Lease, Me
+from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.streams import ensure_bucket
 from dino_os.scheduler.shared import WINDOW_S, Question, Time, Verdict
 from engines.errors import DinoError
@@ -61,7 +61,9 @@ class SharedOccurrences:
         self._failed_at: float | None = None
         self._failures = 0
         self._alone: set[Time] = set()
-        self._began = False  # from then on a connection comes by itself, or there is none to wait for
+        self._began = (
+            False  # from then on a connection comes by itself, or there is none to wait for
+        )
 
     # --- as the scheduler has it -------------------------------------------------------------
 
@@ -180,10 +182,11 @@ class SharedOccurrences:
             return await make(leases, claims)
 
         link = self._cluster.link
+        if self._began and not link.connected:
+            self._fail(link.failure or ClusterUnavailable("the connection to the cluster is lost"))
+            return None
+        self._began = True
         try:
-            if self._began and not link.connected:
-                raise link.failure or ClusterUnavailable("the connection to the cluster is lost")
-            self._began = True
             found = link.call(called, _ANSWER_S)
         except Exception as error:  # noqa: BLE001  whatever the servers say, jobs of this node go on
             self._fail(error)
@@ -200,7 +203,8 @@ class SharedOccurrences:
             what = "run all the same" if self._goes_alone else "wait"
             _say(f"{told}; jobs that are shared with other nodes {what}")
         self._failed_at = self._steady()
-        self._failures += 1
+        # To ask one that is known to be away takes no time.
+        self._failures = self._failures + 1 if self._cluster.link.connected else 1
 
     async def _opened(self, client: Client) -> tuple[KeyValue, KeyValue]:
         if self._buckets is None or self._buckets[0] is not client:

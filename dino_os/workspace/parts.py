@@ -14,6 +14,7 @@ from engines.errors import DinoError, JournalError, NotFound
 
 if TYPE_CHECKING:
     from dino_os.cluster import Cluster
+    from dino_os.cluster.neighbours import Neighbours
     from dino_os.memory_layer.embedding import Embedder
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
@@ -125,6 +126,12 @@ class Parts(Engines):
         from dino_os.cluster.occurrences import SharedOccurrences  # noqa: PLC0415
 
         return SharedOccurrences(self.cluster)
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        from dino_os.cluster.neighbours import Neighbours  # noqa: PLC0415
+
+        return Neighbours(self.journal("neighbours"))
 
     def _is_running(self, task_id: str) -> bool:
         task = self.resources.task(task_id)
@@ -247,6 +254,7 @@ class Parts(Engines):
             "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
+            "neighbours": lambda: self.neighbours,
             "scheduler": lambda: self.jobs,
             "runs": lambda: self.run_ledger,
             "security_log": lambda: self.security_log,

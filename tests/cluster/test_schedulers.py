@@ -163,7 +163,7 @@ def test_leaders_that_are_killed_or_stopped_lose_and_double_nothing(
 def test_servers_that_are_killed_lose_and_double_nothing(
     nodes: Callable[..., Nodes], three: Three
 ) -> None:
-    found = nodes(three.url, "ab", 10.0)
+    found = nodes(three.url, "ab", 16.0)
     for victim in three.servers[:2]:
         found.leader()
         victim.kill()
