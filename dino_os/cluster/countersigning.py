@@ -150,8 +150,11 @@ class Countersigning:
         except StaleSize as stale:
             return Answer(ask.revision, STALE, str(stale.size))
         except DinoError as error:
-            self._refused(node, ask.journal, error.message, by_us=True)
-            return Answer(ask.revision, REFUSED, error.message)
+            why = error.message
+            if ask.old > ask.size:
+                why = f"it has {ask.size} lines, of {ask.old} that were signed here: truncated"
+            self._refused(node, ask.journal, why, by_us=True)
+            return Answer(ask.revision, REFUSED, why)
         self._neighbours.agree(node, ask.journal, by_us=True)
         return Answer(ask.revision, SIGNED, signature)
 
@@ -163,6 +166,8 @@ class Countersigning:
             answer = board.answers.get((node, journal))
             if answer is None or answer.ask != ask.revision or node not in known:
                 continue
+            if self._has_signed(known[node], journal, ask.size):
+                continue
             if answer.state == REFUSED:
                 self._refused(node, journal, answer.text, by_us=False)
             elif answer.state == SIGNED:
@@ -171,6 +176,10 @@ class Countersigning:
                     self._neighbours.agree(node, journal, by_us=False)
                 except DinoError as error:
                     self._refused(node, journal, error.message, by_us=False)
+
+    def _has_signed(self, keys: Keys, journal: str, size: int) -> bool:
+        of_size = (s for s in self._auditing.log.of(journal) if s.checkpoint.size == size)
+        return any(signed.note.is_signed_by(keys.cosigner) for signed in of_size)
 
     def _accept(self, journal: str, signatures: str) -> None:
         with contextlib.suppress(NotSigned):

@@ -19,17 +19,14 @@ JOBS, EVERY_MS = 4, 200
 
 
 class Clock:
-    def __init__(self, until: float, skew_s: float) -> None:
+    def __init__(self, until: float, skew_s: float = 0.0) -> None:
         self.until, self.skew_s = until, skew_s
 
     def __call__(self) -> float:
         return min(time.time() + self.skew_s, self.until)
 
 
-def opened(
-    folder: Path, url: str, name: str, namespace: str, until: float, skew_s: float = 0.0
-) -> Site:
-    clock = Clock(until, skew_s)
+def opened(folder: Path, url: str, name: str, namespace: str, clock: Clock) -> Site:
     return Site(folder, url, name, namespace, clock, lease_s=LEASE_S)
 
 
@@ -41,16 +38,17 @@ def add_jobs(site: Site) -> None:
         )
 
 
-def main(folder: Path, url: str, name: str, namespace: str, until: float, skew_s: float) -> None:
-    site = opened(folder, url, name, namespace, until, skew_s)
+def main(folder: Path, url: str, name: str, namespace: str, clock: Clock) -> None:
+    site = opened(folder, url, name, namespace, clock)
     jobs = site.desk.jobs
     while True:
         wake = site.desk.duty.turn()
         next_run = min(job.next_run or 0.0 for job in jobs._jobs.values())
-        if next_run > until and not jobs.held and not jobs.open_tasks(RECORDED):
+        if next_run > clock.until and not jobs.held and not jobs.open_tasks(RECORDED):
             return
-        time.sleep(min(max((wake or 0.0) - site.clock(), 0.005), 0.1))
+        time.sleep(min(max((wake or 0.0) - clock(), 0.005), 0.1))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:5], float(sys.argv[5]), float(sys.argv[6]))  # type: ignore[call-arg, arg-type]
+    _, _folder, _url, _name, _namespace, _until, _skew_s = sys.argv
+    main(Path(_folder), _url, _name, _namespace, Clock(float(_until), float(_skew_s)))

@@ -141,7 +141,6 @@ def test_another_history_is_refused_and_both_sides_are_told(
     assert ("b", "notes", False) in a.refusals()
     assert [text for text in b.told if "another history" in text]
     assert [text for text in a.told if "does not countersign" in text]
-    print(a.told, b.told)
     before = (len(a.told), len(b.told))
     turns(a, b)
     assert (len(a.told), len(b.told)) == before  # once is loud enough

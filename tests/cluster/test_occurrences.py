@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.cluster.servers import Server, needs_server, one_server
+from tests.cluster.servers import HubAndLeaf, Server, needs_server, one_server
 from tests.cluster.sites import Site
 
 pytestmark = needs_server
@@ -225,6 +225,24 @@ def test_without_the_cluster_a_shared_job_waits_and_follows_its_policy_then(
     a.set("2027-01-15T09:05:00Z")
     a.settle()
     assert a.states == states
+
+
+def test_a_site_that_is_cut_off_hears_of_it_when_it_is_back(
+    site: MakeSite, leaf: HubAndLeaf
+) -> None:
+    """Where the others go on, nothing of theirs runs twice."""
+    a, b = site("a", leaf.hub.url), site("b", leaf.leaf.url)
+    for one in (a, b):
+        one.desk.add(overlap="allow", misfire="fire_all")
+        one.at("2027-01-15T08:31:00Z")
+    leaf.leaf.kill()
+    for time in ("08:40", "08:50"):
+        for one in (b, a):
+            one.at(f"2027-01-15T{time}:00Z")
+    assert (a.states, b.states) == (["08:40 submitted", "08:50 submitted"], [])
+    leaf.leaf.start()
+    b.settle()
+    assert b.states == ["08:40-08:50 x2 elsewhere a"]
 
 
 def test_where_it_is_set_so_a_job_goes_on_alone_and_says_so(site: MakeSite, frail: Server) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from engines.journal import RecordedJournal, verify
 from tests.cluster.servers import Server, Three, needs_server, until
-from tests.cluster.serving import EVERY_MS, JOBS, add_jobs, opened
+from tests.cluster.serving import EVERY_MS, JOBS, Clock, add_jobs, opened
 from tests.conftest import REPOSITORY, environment
 
 pytestmark = needs_server
@@ -32,7 +32,7 @@ class Nodes:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.namespace = folder.name[-20:].replace("_", "-").strip("-").lower()
         for name in names:
-            site = opened(folder, url, name, self.namespace, self.until)
+            site = opened(folder, url, name, self.namespace, Clock(self.until))
             add_jobs(site)
             site.desk.jobs.align()
             site.close()
@@ -146,7 +146,7 @@ def test_leaders_that_are_killed_or_stopped_lose_and_double_nothing(
     nodes: Callable[..., Nodes], server: Server
 ) -> None:
     """kill -9 at any moment; one that stood still goes on as if nothing had been."""
-    found = nodes(server.url, "abc", 14.0)
+    found = nodes(server.url, "abc", 10.0)
     for how in (signal.SIGKILL, signal.SIGSTOP, signal.SIGKILL):
         victim = found.leader()
         found.signal(victim, how)
@@ -163,7 +163,7 @@ def test_leaders_that_are_killed_or_stopped_lose_and_double_nothing(
 def test_servers_that_are_killed_lose_and_double_nothing(
     nodes: Callable[..., Nodes], three: Three
 ) -> None:
-    found = nodes(three.url, "ab", 16.0)
+    found = nodes(three.url, "ab", 12.0)
     for victim in three.servers[:2]:
         found.leader()
         victim.kill()
@@ -176,7 +176,7 @@ def test_servers_that_are_killed_lose_and_double_nothing(
 def test_a_node_whose_clock_is_ahead_doubles_nothing(
     nodes: Callable[..., Nodes], server: Server
 ) -> None:
-    found = nodes(server.url, "abc", 8.0, c=3600.0)
+    found = nodes(server.url, "abc", 5.0, c=3600.0)
     victim = found.leader()
     found.signal(victim, signal.SIGKILL)
     found.start(victim)
