@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.known_secrets import KnownSecrets
 from dino_os.workspace.engines import Engines
+from dino_os.workspace.folder import who
 from engines.errors import DinoError, JournalError, NotFound
 
 if TYPE_CHECKING:
     from dino_os.cluster import Cluster
+    from dino_os.cluster.carrying import Carrying
     from dino_os.memory_layer.embedding import Embedder
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
@@ -105,6 +107,15 @@ class Parts(Engines):
         from dino_os.cluster import Cluster  # noqa: PLC0415
 
         return Cluster(settings, self.key, root=self.root, identity=self.identity)
+
+    @cached_property
+    def carrying(self) -> Carrying | None:
+        """What carries messages between this node and the others, once it is started."""
+        if self.cluster is None or self.rehearsal:
+            return None
+        from dino_os.cluster.carrying import Carrying  # noqa: PLC0415
+
+        return Carrying(self.cluster, lambda: self.own_journal("bus"), who())
 
     @cached_property
     def jobs(self) -> Jobs:
