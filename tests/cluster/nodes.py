@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,11 @@ class Node:
         path = self.home / "memory" / "bus.jsonl"
         if not path.exists():
             return []
-        events = [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        events = [
+            json.loads(line)
+            for line in path.read_text().splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
         return [event for event in events if event["event_type"] == kind]
 
     def heard(self, node: Node | str | None = None) -> list[Any]:
@@ -91,6 +95,6 @@ def make_nodes(tmp_path: Path) -> Iterator[MakeNodes]:
         return [node.up() for node in found] if carry else found
 
     yield make
-    with contextlib.ExitStack() as stack:
-        for node in made:
-            stack.callback(node.down)
+    with ThreadPoolExecutor(len(made) or 1) as pool:
+        for ended in [pool.submit(node.down) for node in made]:
+            ended.result()
