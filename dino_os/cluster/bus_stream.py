@@ -135,7 +135,7 @@ class Source:
         )
         stream = self._link.stream("BUS")
         made = await self._client.js.add_consumer(stream, config)
-        self._ask = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made.name}"
+        self._ask = f"{self._link.api}.CONSUMER.MSG.NEXT.{stream}.{made.name}"
         self._inbox = self._client.nc.new_inbox()
         self._heard = await self._client.nc.subscribe(self._inbox, cb=self._take)
 

@@ -361,16 +361,11 @@ def test_the_leader_killed(make_nodes: MakeNodes, three: Three) -> None:
 def test_a_leaf_that_is_cut_off_goes_on_and_catches_up(
     make_nodes: MakeNodes, leaf: HubAndLeaf
 ) -> None:
-    (edge,) = make_nodes(leaf.leaf.url, "edge")
-    (centre,) = make_nodes(leaf.hub.url, "centre", carry=False)
-    assert edge.workspace.cluster
-    namespace = edge.workspace.cluster.settings.namespace
+    edge, centre = make_nodes(leaf.leaf.url, "edge", "centre", carry=False, domain="hub")
     config = centre.home / "config.yaml"
-    text = config.read_text()
-    config.write_text(
-        text.replace(str(centre.workspace.config.settings.cluster.namespace), namespace)
-    )
+    config.write_text(config.read_text().replace(leaf.leaf.url, leaf.hub.url))
     centre = Node(centre.home).up()
+    edge.up()
     try:
         until(lambda: centre.lines("stream_began"), f"it does not join: {centre.error}")
         until(lambda: edge.lines("stream_began"), f"it does not join: {edge.error}")
