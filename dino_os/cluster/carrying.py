@@ -22,7 +22,7 @@ from dino_os.cluster.nodes import BEAT_S, Nodes
 from dino_os.cluster.relay import Relay
 from dino_os.errors import ClusterError, DinoError
 from dino_os.process_lock import Busy, ProcessLock
-from dino_os.work.wake import Wake
+from dino_os.wake import Wake
 from engines.resource_engine import wait_readable
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
+    from dino_os.message_bus.deliveries import Deliveries
     from dino_os.offline.log import OfflineLog
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
@@ -95,8 +96,24 @@ class Parts(Engines):
     @cached_property
     def bus(self) -> Bus:
         from dino_os.message_bus.bus import Bus  # noqa: PLC0415
+        from dino_os.message_bus.limits import limits_of  # noqa: PLC0415
+        from dino_os.units import seconds  # noqa: PLC0415
 
-        return Bus(self.own_journal("bus"), read_only=self.rehearsal)
+        settings = self.config.settings.bus
+        return Bus(
+            self.own_journal("bus"),
+            deliveries=lambda: self.deliveries,
+            duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
+            limits=limits_of(settings.channels),
+            max_backlog=settings.max_backlog,
+            read_only=self.rehearsal,
+        )
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        from dino_os.message_bus.deliveries import Deliveries  # noqa: PLC0415
+
+        return Deliveries(self.journal("bus_deliveries"))
 
     @cached_property
     def cluster(self) -> Cluster | None:
@@ -253,4 +270,5 @@ class Parts(Engines):
             "security_log": lambda: self.security_log,
             "offline_log": lambda: self.offline_log,
             "gate_log": lambda: self.nav,
+            "bus_deliveries": lambda: self.deliveries,
         }
