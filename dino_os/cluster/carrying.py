@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from dino_os.cluster.ledger import JOINED, Ledger
 from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.mirror import Mirror
 from dino_os.cluster.nodes import BEAT_S, Nodes
-from dino_os.cluster.relay import Relay
+from dino_os.cluster.relay import Note, Relay
 from dino_os.errors import ClusterError, DinoError
 from dino_os.process_lock import Busy, ProcessLock
 from dino_os.wake import Wake
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 _LOOK_S = 1.0
 _OUT_S = 5.0
 _AGAIN_S = (0.1, 0.3, 1.0)
+_FLUSH_LOOK_S = 0.05
 _NEWS = "bus.head"
+SENT, HAD = "sent.json", "received.json"
+"""Notes of how far the relay and the mirror are."""
 
 
 class Carrying:
@@ -80,6 +84,16 @@ class Carrying:
             self._stop.set()
         thread.join()
 
+    def flush(self, within_s: float) -> bool:
+        """Wait until all that was said is sent, for so long; whether it is."""
+        until, end = time.monotonic() + within_s, self._open_journal().length()
+        while time.monotonic() < until:
+            note = Note.read(self._cluster.folder / SENT)
+            if note and note.seq >= end:
+                return True
+            time.sleep(_FLUSH_LOOK_S)
+        return False
+
     def _live(self) -> None:
         while not self._stop.is_set():
             with contextlib.suppress(Busy), self._noting("journal"), self._lock.held():
@@ -89,7 +103,7 @@ class Carrying:
     def _carry(self) -> None:
         stop = threading.Event()  # for the threads below, which end before this does
         journal = self._open_journal()
-        ledger = Ledger(journal, self._cluster.folder / "received.json")
+        ledger = Ledger(journal, self._cluster.folder / HAD)
         state = ledger.load()
         if state.left:
             raise ClusterError("this node left the cluster", hint="`dino cluster join`")
@@ -97,7 +111,7 @@ class Carrying:
             ledger.record([(JOINED, joined_as(self._cluster))])
         assert state.joined is not None  # noqa: S101  for the type checker
         relay = Relay(
-            self._cluster, self._open_journal(), self._cluster.folder / "sent.json", state.joined
+            self._cluster, self._open_journal(), self._cluster.folder / SENT, state.joined
         )
         nodes = Nodes(self._cluster)
         mirror = Mirror(self._cluster, ledger, lambda: self._sent_before(nodes))

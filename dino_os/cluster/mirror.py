@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dino_os.cluster.bus_stream import Source, bus_stream
@@ -21,6 +21,7 @@ from dino_os.cluster.history import ask_for
 from dino_os.cluster.ledger import FETCHED, MISSED, RECEIVED, STREAM, Ledger
 from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.wire import Carried
+from dino_os.message_bus.requests import DEADLINE
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -53,6 +54,7 @@ class Mirror:
         sent_before: Workspace → line of the last message it has sent, of those known now; asked
             when a stream is begun with.
         clock: Monotonic, seconds.
+        now: Seconds since the epoch, by this node's clock.
     """
 
     def __init__(
@@ -61,10 +63,11 @@ class Mirror:
         ledger: Ledger,
         sent_before: Callable[[], dict[str, int]],
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._cluster, self._ledger = cluster, ledger
         self._sent_before = sent_before
-        self._clock = clock
+        self._clock, self._now = clock, now
         self._source: Source | None = None
         self._read_to = 0  # in the stream
         self._early: list[_Arrived] = []
@@ -164,7 +167,7 @@ class Mirror:
         except ValueError:
             return None  # whatever it is, no node said it
         own = found.workspace == self._cluster.workspace
-        return None if own else _Arrived(found, self._read_to)
+        return None if own else _Arrived(_by_our_clock(found, self._now()), self._read_to)
 
     # --- recording ---------------------------------------------------------------------------
 
@@ -238,3 +241,14 @@ class Mirror:
     def _missed_of(self, workspace: str) -> list[tuple[int, int]]:
         origin = self._ledger.state.origins.get(workspace)
         return [*origin.missed] if origin else []
+
+
+def _by_our_clock(message: Carried, now: float) -> Carried:
+    """A question says until when it waits by the clock of who asks, which may be a wrong one."""
+    headers = message.said.get("headers") or {}
+    try:
+        waits_s = float(headers[DEADLINE]) - message.at
+    except (KeyError, ValueError):
+        return message
+    said = {**message.said, "headers": {**headers, DEADLINE: f"{now + waits_s:.6f}"}}
+    return replace(message, said=said)

@@ -9,6 +9,7 @@ know again; nothing is ever left out.
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +19,16 @@ from msgspec import DecodeError, Struct, json
 from dino_os.cluster.bus_stream import NO_ROOM, publish
 from dino_os.cluster.link import ClusterUnavailable, is_unreachable
 from dino_os.cluster.wire import Carried
+from dino_os.message_bus.stored import PUBLISHED, RECEIVED
 from engines.durable import make_folder
 from engines.journal import Event, Journal, Position
 
 if TYPE_CHECKING:
     from dino_os.cluster.cluster import Cluster
 
-PUBLISHED, NOT_CARRIED = "message_published", "message_not_carried"
+NOT_CARRIED = "message_not_carried"
 _SEND_S = 10.0
+_QUESTIONS = 1000
 _AROUND = 1024
 """Bytes of a message on the wire besides its body: its subject twice, and headers."""
 
@@ -78,6 +81,7 @@ class Relay:
 
     def __init__(self, cluster: Cluster, journal: Journal, file: Path, joined: int) -> None:
         self._cluster, self._journal, self._file, self._joined = cluster, journal, file, joined
+        self._asked_from_afar: deque[str] = deque(maxlen=_QUESTIONS)
         self.note = self._load()
 
     def turn(self, stopped: Callable[[], bool]) -> int:
@@ -121,6 +125,8 @@ class Relay:
         """Of *events* what is to be sent, and what (line, bytes) cannot be."""
         prev, fit, too_large = self.note.prev, [], []
         for event in events:
+            if event["event_type"] == RECEIVED and event.get("reply_to"):
+                self._asked_from_afar.append(event["reply_to"])
             if not self._is_to_be_sent(event):
                 continue
             message = self._cluster.carried(event, prev)
@@ -153,7 +159,8 @@ class Relay:
         return (
             event["event_type"] == PUBLISHED
             and event["seq"] > self._joined
-            and self._cluster.shares(event)
+            # An answer goes where its question came from, whatever else is shared.
+            and (self._cluster.shares(event) or event["channel"] in self._asked_from_afar)
         )
 
     def _load(self) -> Note:

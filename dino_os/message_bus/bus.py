@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeAlias
 from dino_os.errors import DinoError, MessageBusError
 from dino_os.message_bus import nesting
 from dino_os.message_bus.backlog import Backlog
+from dino_os.message_bus.consumers import Arbiter
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.exchange import Exchange, Said, exchange_of
 from dino_os.message_bus.handlers import Callback, check_type
@@ -49,6 +50,8 @@ class Bus(Lasting):
         limits: How much of what is said counts.
         max_backlog: Where a durable subscription has more to do, nothing is published to it.
         read_only: Refuse to publish.
+        carry: Has messages brought from and to other nodes; called by whoever listens or asks.
+        arbiter: Says who gets which message of a group; None: the journal of deliveries.
         clock: Seconds since the epoch.
     """
 
@@ -74,9 +77,13 @@ class Bus(Lasting):
         limits: Sequence[Limit] = (),
         max_backlog: int = 100_000,
         read_only: bool = False,
+        carry: Callable[[], None] | None = None,
+        arbiter: Arbiter | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
+        self._carry = carry
+        self._arbiter = arbiter
         self._deliveries = deliveries
         self.head = journal.head.path
         self._path = journal.path.resolve()
@@ -106,6 +113,7 @@ class Bus(Lasting):
     # --- listening ---------------------------------------------------------------------------
 
     def subscribe(self, subject: str, callback: Callback) -> str:
+        self.listen()
         return self.exchange.subscribe(subject, callback)
 
     def unsubscribe(self, subject: str, callback_or_id: Callback | str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dino_os.errors import MessageBusError
-from dino_os.message_bus.consumers import Consumers
+from dino_os.message_bus.consumers import Arbiter, Consumers
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.delivery_state import Subscription
 from dino_os.message_bus.exchange import Exchange, Said
@@ -37,6 +37,8 @@ class Lasting(ABC):
     messages: Messages
     head: Path
     _deliveries: Callable[[], Deliveries] | None
+    _carry: Callable[[], None] | None
+    _arbiter: Arbiter | None
     _read_only: bool
 
     @property
@@ -71,12 +73,19 @@ class Lasting(ABC):
             lambda: self.exchange,
             self.first_seq,
             answer=self.answer,
+            arbiter=self._arbiter,
         )
+
+    def listen(self) -> None:
+        """What other nodes say is to come in."""
+        if self._carry:
+            self._carry()
 
     # --- subscriptions -----------------------------------------------------------------------
 
     def consume(self, subject: str, callback: Callback, **options: Any) -> str:
         self._check_writes()
+        self.listen()
         return self.consumers.subscribe(subject, callback, **options)
 
     def forget(self, durable: str) -> bool:
@@ -132,6 +141,7 @@ class Lasting(ABC):
 
     def respond(self, subject: str, callback: Callback, group: str | None = None) -> str:
         self._check_writes()
+        self.listen()
         work = Responding(callback, self, self.messages, self.exchange.subscriptions.declared)
         return self.consumers.add(
             Terms(check_subject(subject), group=group or _RESPONDERS),
@@ -143,6 +153,7 @@ class Lasting(ABC):
 
     def request(self, channel: str, message: Any, timeout: float = 5.0) -> Any:
         self._check_writes()
+        self.listen()
         asking = Requests(self, self.messages, self.exchange, self.head)
         return asking.request(channel, message, timeout)
 

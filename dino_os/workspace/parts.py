@@ -107,7 +107,13 @@ class Parts(Engines):
             limits=limits_of(settings.channels),
             max_backlog=settings.max_backlog,
             read_only=self.rehearsal,
+            carry=self.carry,
         )
+
+    def carry(self) -> None:
+        """Have messages carried between this node and the others, where there are others."""
+        if self.carrying:
+            self.carrying.start()
 
     @cached_property
     def deliveries(self) -> Deliveries:

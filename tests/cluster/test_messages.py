@@ -402,3 +402,38 @@ def test_two_processes_of_a_workspace_carry_once(make_nodes: MakeNodes, server: 
     finally:
         first.kill()
         first.wait()
+
+
+def test_a_question_is_answered_on_another_node(make_nodes: MakeNodes, server: Server) -> None:
+    """Though only orders are shared, and the other's clock is wrong."""
+    north, south = make_nodes(server.url, "north", "south", share=["orders.>"])
+    until(lambda: south.lines("stream_began"), "it does not join")
+    bus = south.workspace.bus
+    bus.respond("orders.price", lambda message: message["weight"] * 2)
+    try:
+        for weight in range(3):
+            asked = north.workspace.bus.request("orders.price", {"weight": weight}, 30.0)
+            assert asked == weight * 2
+    finally:
+        bus.close()
+
+
+def test_a_subscriber_hears_other_nodes(make_nodes: MakeNodes, server: Server) -> None:
+    north, south = make_nodes(server.url, "north", "south", carry=False)
+    heard: list[object] = []
+    south.workspace.bus.subscribe("orders.*", heard.append)  # which carries too
+    kept: list[object] = []
+    south.workspace.bus.consume("orders.*", kept.append, durable="billing")
+    try:
+        until(lambda: south.lines("stream_began"), "it does not join")
+        north.up()
+        until(lambda: north.lines("node_joined"), "it does not join")
+        north.say("orders.1", *range(20))
+        until(lambda: len(heard) == 20 == len(kept), "it does not hear")
+        assert heard == kept == [*range(20)]
+    finally:
+        south.workspace.bus.close()
+        assert south.workspace.carrying
+        south.workspace.carrying.stop()
+        assert south.workspace.cluster
+        south.workspace.cluster.link.close()
