@@ -135,7 +135,7 @@ class Claims:
         return True
 
     def _value(self, state: str) -> dict[str, Any]:
-        return {"node": self._me.node, "id": self._me.identity, "state": state}
+        return {"node": self._me.node, "id": self._me.workspace, "state": state}
 
 
 def _theirs(value: dict[str, Any]) -> Verdict:

@@ -29,10 +29,10 @@ class Me:
     """This node: its name, and what tells its workspace from every other."""
 
     node: str
-    identity: str
+    workspace: str
 
     def wrote(self, value: dict[str, Any]) -> bool:
-        return (value.get("node"), value.get("id")) == (self.node, self.identity)
+        return (value.get("node"), value.get("id")) == (self.node, self.workspace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Leadership:
         before = before or {"since": now}
         return {
             "node": self._me.node,
-            "id": self._me.identity,
+            "id": self._me.workspace,
             "since": before["since"],
             "at": now,
             "epoch": before.get("epoch") or revision,

@@ -53,7 +53,7 @@ class SharedOccurrences:
     ) -> None:
         self._cluster = cluster
         self._steady = steady
-        me = Me(cluster.node, cluster.identity())
+        me = Me(cluster.node, cluster.workspace)
         self._leadership = Leadership(me, lease_s=lease_s, clock=clock, steady=steady)
         self._claims = Claims(me, patience_s=2 * lease_s, steady=steady)
         self._buckets: tuple[Client, KeyValue, KeyValue] | None = None
@@ -68,6 +68,9 @@ class SharedOccurrences:
     # --- as the scheduler has it -------------------------------------------------------------
 
     def look(self, serves: Collection[str]) -> bool:
+        if self._cluster.draining:
+            self.release()
+            return False
         if self._is_pausing():
             return self._goes_alone
         if not self._leadership.is_stale(serves):
