@@ -9,6 +9,7 @@ but that of the claims (`claims`), which stand however many believe that they le
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class Leadership:
         self.lease_s = lease_s
         self._me = me
         self._clock, self._steady = clock, steady
-        self._looked = -lease_s
+        self._looked = -math.inf
         self._jobs: frozenset[str] = frozenset()
 
     @property
@@ -131,20 +132,22 @@ class Leadership:
                         revision = await bucket.create(_KEY, json.dumps(found).encode())
             except KeyWrongLastSequenceError:
                 continue  # somebody was first
-            self._looked, self.lease = looked, self._read(found, revision)
+            self._looked = looked
+            self.lease = _read(found, revision, ours=self._me.wrote(found))
             return self.lease
         return None
 
     async def release(self, bucket: KeyValue) -> None:
         """Let go of it, so that nobody waits until it is forgotten."""
-        from nats.js.errors import KeyWrongLastSequenceError  # noqa: PLC0415
+        from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError  # noqa: PLC0415
 
-        entry = await bucket.get(_KEY)
-        if self._me.wrote(json.loads(entry.value or b"{}")):
-            try:
+        self.lease, self._looked = None, -math.inf
+        try:
+            entry = await bucket.get(_KEY)
+            if self._me.wrote(json.loads(entry.value or b"{}")):
                 await bucket.delete(_KEY, entry.revision)
-            except KeyWrongLastSequenceError:
-                return
+        except (KeyNotFoundError, KeyWrongLastSequenceError):
+            return  # it was forgotten, or is another's
 
     def _value(self, before: dict[str, Any] | None, revision: int) -> dict[str, Any]:
         now = self._clock()
@@ -158,11 +161,20 @@ class Leadership:
             "jobs": sorted(self._jobs),
         }
 
-    def _read(self, value: dict[str, Any], revision: int) -> Lease:
-        return read_lease(value, revision, ours=self._me.wrote(value))
+
+async def lease_now(bucket: KeyValue, me: Me) -> Lease | None:
+    """Whose the lease is, without a try to have it."""
+    from nats.js.errors import KeyNotFoundError  # noqa: PLC0415
+
+    try:
+        entry = await bucket.get(_KEY)
+    except KeyNotFoundError:
+        return None
+    value = json.loads(entry.value or b"{}")
+    return _read(value, entry.revision or 0, ours=me.wrote(value))
 
 
-def read_lease(value: dict[str, Any], revision: int, *, ours: bool) -> Lease:
+def _read(value: dict[str, Any], revision: int, *, ours: bool) -> Lease:
     return Lease(
         value["node"],
         value["epoch"] or revision,

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from dino_os.cluster.claims import Claims
-from dino_os.cluster.leading import LEASE_S, Leadership, Lease, Me
+from dino_os.cluster.leading import LEASE_S, Leadership, Lease, Me, lease_now
 from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.streams import ensure_bucket
 from dino_os.scheduler.shared import WINDOW_S, Question, Time, Verdict
@@ -53,7 +53,7 @@ class SharedOccurrences:
     ) -> None:
         self._cluster = cluster
         self._steady = steady
-        me = Me(cluster.node, cluster.workspace)
+        self._me = me = Me(cluster.node, cluster.workspace)
         self._leadership = Leadership(me, lease_s=lease_s, clock=clock, steady=steady)
         self._claims = Claims(me, patience_s=2 * lease_s, steady=steady)
         self._buckets: tuple[Client, KeyValue, KeyValue] | None = None
@@ -73,11 +73,11 @@ class SharedOccurrences:
             return False
         if self._is_pausing():
             return self._goes_alone
-        if not self._leadership.is_stale(serves):
+        if not self._alone and not self._leadership.is_stale(serves):
             return True
 
         async def look(leases: KeyValue, claims: KeyValue) -> Lease | None:
-            del claims
+            await self._tell(claims)
             return await self._leadership.look(leases, serves)
 
         return self._call(look) is not None or self._goes_alone
@@ -95,7 +95,6 @@ class SharedOccurrences:
 
         async def ask(leases: KeyValue, claims: KeyValue) -> dict[Time, Verdict]:
             del leases
-            await self._tell(claims)
             found: dict[Time, Verdict] = {}
             for job, (first, last) in question.missed.items():
                 found |= await self._claims.between(claims, job, first, last)
@@ -122,6 +121,8 @@ class SharedOccurrences:
     def pause_s(self, *, waiting: bool) -> float | None:
         if self._is_pausing():
             return self._pausing_s() if waiting or self._alone else None
+        if self._alone:
+            return 0.0
         renewal_s = max(self._leadership.renewal_s - self._leadership.age_s, 0.0)
         if waiting:
             return min(self._pause_s, renewal_s or self._pause_s)
@@ -130,12 +131,23 @@ class SharedOccurrences:
     # --- the leader --------------------------------------------------------------------------
 
     def leader(self) -> Lease | None:
-        """Who leads, as far as was seen."""
-        return self._leadership.lease
+        """
+        Who leads; None where nobody does now.
+
+        Raises:
+            ClusterUnavailable: The servers do not answer.
+        """
+
+        async def ask(client: Client) -> Lease | None:
+            leases, _ = await self._opened(client)
+            return await lease_now(leases, self._me)
+
+        return self._cluster.link.call(ask)
 
     def release(self) -> None:
         """Give the lead away, where this node has it: it is about to leave."""
-        if self._leadership.is_ours and not self._is_pausing():
+        lease = self._leadership.lease
+        if lease and lease.ours and not self._is_pausing():
 
             async def release(leases: KeyValue, claims: KeyValue) -> None:
                 del claims

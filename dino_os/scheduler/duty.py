@@ -74,6 +74,12 @@ class SchedulerDuty(Duty):
             jobs.submit(self._submit, self._confirm(answers))
         return self._wake()
 
+    def finish(self) -> bool:
+        """For a service that is about to leave: other nodes need not wait for it."""
+        if self._others is not None:
+            self._others.release()
+        return False
+
     def _wake(self) -> float | None:
         wake = self._jobs.wake()
         if self._others is None or not self._jobs.shared():

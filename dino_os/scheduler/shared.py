@@ -84,6 +84,9 @@ class Occurrences(Protocol):
     def confirm(self, held: Collection[Time], dropped: Collection[Time]) -> Mapping[Time, Verdict]:
         """Make claims final before they run, or because they do not; who has them."""
 
+    def release(self) -> None:
+        """Take no part any more, for now."""
+
     def pause_s(self, *, waiting: bool) -> float | None:
         """When it wants to be asked again, *waiting* for an answer or not; None: when need be."""
 

@@ -11,6 +11,7 @@ from dino_os.cluster import Cluster
 from dino_os.cluster.leading import LEASE_S
 from dino_os.cluster.occurrences import SharedOccurrences
 from dino_os.config import Cluster as Settings
+from tests.cluster.servers import until
 from tests.scheduler.conftest import Clock
 from tests.scheduler.desk import Desk
 
@@ -69,6 +70,10 @@ class Site:
     def settle(self) -> None:
         """Take turns until nothing waits for other nodes any more."""
         self.turns_until(lambda: self.desk.duty.turn() and not self.desk.jobs.held)
+
+    def reconnect(self) -> None:
+        """Wait until the connection is back."""
+        until(lambda: self.cluster.link.connected, "it does not come back")
 
     @property
     def states(self) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from dino_os.auditing import Auditing
 from dino_os.cluster.countersigning import Countersigning, trust
+from dino_os.cluster.standing import standing
 from dino_os.errors import NotFound
 from dino_os.workspace import Workspace
 from tests.cluster.servers import Server, needs_server, node_folders
@@ -98,6 +99,9 @@ def test_neighbours_sign_each_others_checkpoints(nodes: list[Node]) -> None:
     turns(*nodes)
     assert a.signers() == {b.workspace.origin(), c.workspace.origin()}
     assert [one.told for one in nodes] == [[], [], []]
+    (shown,) = standing(a.workspace).journals
+    assert (shown.journal, shown.lines, shown.vouched) == ("notes", 4, 4)
+    assert sorted(shown.by) == ["b", "c"]
 
 
 def test_a_node_that_was_away_signs_when_it_is_back(nodes: list[Node]) -> None:
@@ -141,6 +145,8 @@ def test_another_history_is_refused_and_both_sides_are_told(
     assert ("b", "notes", False) in a.refusals()
     assert [text for text in b.told if "another history" in text]
     assert [text for text in a.told if "does not countersign" in text]
+    for one in (a, b):
+        assert [refusal.journal for refusal in standing(one.workspace).refusals] == ["notes"]
     before = (len(a.told), len(b.told))
     turns(a, b)
     assert (len(a.told), len(b.told)) == before  # once is loud enough
