@@ -68,6 +68,7 @@ class Carrying:
 
     def start(self) -> None:
         """Begin, where this process has not yet; does not wait for a server."""
+        _ = self._cluster.workspace  # made, where there is none yet, before there are two threads
         with self._guard:
             if self._thread and self._pid == os.getpid():
                 return

@@ -95,6 +95,8 @@ class Server:
         """It is there and does not answer; `resume()` lets it go on."""
         assert self.process
         self.process.send_signal(signal.SIGSTOP)
+        state = Path(f"/proc/{self.process.pid}/stat")
+        until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "it does not stop")
 
     def resume(self) -> None:
         assert self.process
