@@ -9,7 +9,7 @@ from dino_os.scheduler.model import HELD, RECORDED, StoredJob
 from dino_os.scheduler.policies import Policies
 from dino_os.scheduler.shared import Answers, Question, Time, Verdict, bounded, shared_out
 from dino_os.scheduler.table import JobTable
-from dino_os.scheduler.triggers import next_time
+from dino_os.scheduler.triggers import Trigger, next_time
 
 
 class SharedTimes(JobTable):
@@ -63,8 +63,7 @@ class SharedTimes(JobTable):
             now = self.clock()
             for job in self._jobs.values():
                 if _is_askew(job, now):
-                    every = job.trigger["everyMs"]
-                    added = round(job.added * 1000) // every * every / 1000
+                    added = aligned(job.trigger, job.added)
                     due = next_time(job.trigger, after=now, since=added)
                     self.record("job_replanned", job_id=job.id, next_run=due, added=added)
 
@@ -115,7 +114,15 @@ def come(job: StoredJob, policies: Policies, now: float) -> Decision:
 
 def _is_askew(job: StoredJob, now: float) -> bool:
     """Whether its interval is not counted from the epoch; what has come of it goes first."""
-    if not job.is_shared or job.trigger["kind"] != "interval":
+    if not job.is_shared:
         return False
     is_to_come = job.next_run is not None and job.next_run > now
-    return is_to_come and round(job.added * 1000) % job.trigger["everyMs"] != 0
+    return is_to_come and aligned(job.trigger, job.added) != job.added
+
+
+def aligned(trigger: Trigger, since: float) -> float:
+    """The last moment up to *since* that is a whole number of intervals from the epoch."""
+    if trigger["kind"] != "interval":
+        return since
+    every: int = trigger["everyMs"]
+    return round(since * 1000) // every * every / 1000

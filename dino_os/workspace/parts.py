@@ -150,6 +150,7 @@ class Parts(Engines):
             journal=self.journal("scheduler"),
             max_jobs=self.config.settings.scheduler.max_jobs,
             is_running=self._is_running,
+            shares=bool(self.config.settings.cluster.url),
         )
 
     @cached_property

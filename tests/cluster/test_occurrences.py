@@ -92,8 +92,10 @@ def test_what_somebody_asks_for_now_runs_where_it_was_asked(site: MakeSite) -> N
 def test_intervals_of_all_nodes_are_counted_from_the_epoch(site: MakeSite) -> None:
     """However much later one node was told of the job than another."""
     a, b = site("a"), site("b")
+    a.desk.jobs._shares = True  # so it is where the settings name a cluster when the job is added
     a.clock.set("2027-01-15T08:31:17Z")
     a.desk.add()
+    assert a.desk.jobs.list_jobs()[0]["next_run"] == "2027-01-15T08:40:00Z"
     b.clock.set("2027-01-15T08:33:05Z")
     b.desk.add()
     for one in (a, b):
