@@ -1,15 +1,19 @@
 """
-A node's scheduler as a process: FOLDER URL NODE NAMESPACE UNTIL SKEW_S.
+A node's scheduler as a process: FOLDER URL NODE NAMESPACE UNTIL SKEW_S [WHEN].
 
 It takes turns until its clock, which stops at UNTIL, has come there and nothing is left to decide.
-Its clock is ahead by SKEW_S.
+Its clock is ahead by SKEW_S.  It kills itself WHEN it holds its first claims: when these are begun,
+when they are recorded, or when they are fired and nothing is submitted.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from dino_os.scheduler.model import RECORDED
 from tests.cluster.sites import Site
@@ -38,8 +42,31 @@ def add_jobs(site: Site) -> None:
         )
 
 
-def main(folder: Path, url: str, name: str, namespace: str, clock: Clock) -> None:
-    site = opened(folder, url, name, namespace, clock)
+def kill_itself(site: Site, when: str) -> None:
+    jobs, shared = site.desk.jobs, site.occurrences
+    decide, confirm = jobs.decide_due, shared.confirm
+
+    def killed() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def decide_due(answers: Any = None) -> None:
+        if when == "begun" and any(v.is_claim for v in (answers.verdicts or {}).values()):
+            killed()
+        decide(answers)
+
+    def confirmed(held: Any, dropped: Any) -> Any:
+        if when == "recorded" and held:
+            killed()
+        found = confirm(held, dropped)
+        if when == "fired" and found:
+            killed()
+        return found
+
+    jobs.decide_due = decide_due  # type: ignore[method-assign]
+    shared.confirm = confirmed  # type: ignore[method-assign]
+
+
+def main(site: Site, clock: Clock) -> None:
     jobs = site.desk.jobs
     while True:
         wake = site.desk.duty.turn()
@@ -50,5 +77,9 @@ def main(folder: Path, url: str, name: str, namespace: str, clock: Clock) -> Non
 
 
 if __name__ == "__main__":
-    _, _folder, _url, _name, _namespace, _until, _skew_s = sys.argv
-    main(Path(_folder), _url, _name, _namespace, Clock(float(_until), float(_skew_s)))
+    _folder, _url, _name, _namespace, _until, _skew_s, *_when = sys.argv[1:]
+    _clock = Clock(float(_until), float(_skew_s))
+    _site = opened(Path(_folder), _url, _name, _namespace, _clock)
+    for _one in _when:
+        kill_itself(_site, _one)
+    main(_site, _clock)

@@ -36,12 +36,15 @@ class Nodes:
             add_jobs(site)
             site.desk.jobs.align()
             site.close()
-        for name in names:
-            self.start(name)
 
-    def start(self, name: str) -> None:
+    def start(self, *names: str, when: str | None = None) -> None:
+        """Start them; they kill themselves *when* they hold their first claims."""
+        for name in names:
+            self._start(name, *([when] if when else []))
+
+    def _start(self, name: str, *when: str) -> None:
         arguments = [str(self.folder), self.url, name, self.namespace]
-        arguments += [str(self.until), str(self.skew_s.get(name, 0.0))]
+        arguments += [str(self.until), str(self.skew_s.get(name, 0.0)), *when]
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "tests.cluster.serving", *arguments],
             env=environment(PYTHONPATH=str(REPOSITORY)),
@@ -158,6 +161,7 @@ def test_leaders_that_are_killed_or_stopped_lose_and_double_nothing(
 ) -> None:
     """kill -9 at any moment; one that stood still goes on as if nothing had been."""
     found = nodes(server.url, "abc", 10.0)
+    found.start("a", "b", "c")
     for how in (signal.SIGKILL, signal.SIGSTOP, signal.SIGKILL):
         victim = found.leader()
         found.signal(victim, how)
@@ -171,10 +175,30 @@ def test_leaders_that_are_killed_or_stopped_lose_and_double_nothing(
     assert sum(count > 0 for count in by.values()) > 1
 
 
+@pytest.mark.parametrize("when", ["begun", "recorded", "fired"])
+def test_a_leader_that_is_killed_between_claim_and_run_loses_nothing(
+    nodes: Callable[..., Nodes], server: Server, when: str
+) -> None:
+    """What it had begun, another takes over; what it had said it fires, it fires when it is back."""
+    found = nodes(server.url, "ab", 3.0)
+    found.start("a", when=when)
+    until(lambda: found.processes["a"].poll() is not None, "it does not kill itself")
+    assert found.processes["a"].returncode == -signal.SIGKILL
+    assert found.count("a") == 0
+    found.start("b")
+    assert found.processes["b"].wait(PATIENCE_S) == 0
+    found.start("a")
+    found.finish()
+    by = found.check()
+    assert by["b"] > 0
+    assert (by["a"] > 0) == (when == "fired")
+
+
 def test_servers_that_are_killed_lose_and_double_nothing(
     nodes: Callable[..., Nodes], three: Three
 ) -> None:
     found = nodes(three.url, "ab", 12.0)
+    found.start("a", "b")
     found.leader()
     for victim in three.servers[:2]:
         victim.kill()
@@ -189,6 +213,7 @@ def test_a_node_whose_clock_is_ahead_doubles_nothing(
     nodes: Callable[..., Nodes], server: Server
 ) -> None:
     found = nodes(server.url, "abc", 5.0, c=3600.0)
+    found.start("a", "b", "c")
     victim = found.leader()
     found.signal(victim, signal.SIGKILL)
     found.start(victim)
