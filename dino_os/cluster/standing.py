@@ -1,11 +1,13 @@
-"""What there is to show of a node's checkpoints: who countersigned them, and who refused."""
+"""What there is to show of a node: who leads its schedule, and who countersigns its checkpoints."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
+from engines import checks
 from engines.audit import is_sealed
+from engines.errors import DinoError
 
 if TYPE_CHECKING:
     from dino_os.cluster.neighbours import Refusal
@@ -74,3 +76,34 @@ def _countersigned(workspace: Workspace, journal: str) -> Countersigned:
         0,
     )
     return Countersigned(journal, history[-1].checkpoint.size, by, vouched)
+
+
+def told(workspace: Workspace) -> dict[str, Any]:
+    """
+    What `dino cluster status` says of the schedule and the checkpoints, as JSON values.
+
+    The leader is None also where nobody can be asked.
+    """
+    found = standing(workspace)
+    return {
+        "scheduler_leader": _leader(workspace),
+        "checkpoints": {
+            "signs": found.signs,
+            "sealed": found.sealed,
+            "journals": [asdict(one) for one in found.journals],
+            "refused": [asdict(one) | {"at": checks.time_text(one.at)} for one in found.refusals],
+            "refused_keys_of": list(found.refused_keys),
+        },
+    }
+
+
+def _leader(workspace: Workspace) -> dict[str, Any] | None:
+    occurrences = workspace.occurrences
+    try:
+        lease = occurrences.leader() if occurrences else None
+    except DinoError:
+        lease = None
+    if lease is None:
+        return None
+    since = checks.time_text(lease.since)
+    return {"node": lease.node, "epoch": lease.epoch, "since": since, "jobs": len(lease.jobs)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dino_os.commands import options, output
+from dino_os.commands import cluster_checkpoints, options, output
 from dino_os.commands.workspace import pass_workspace
 from dino_os.workspace import Workspace
 
@@ -39,8 +39,9 @@ def show_status(workspace: Workspace, as_json: bool) -> None:
     Exits 4 where no server can be reached.
     """
     from dino_os.cluster.membership import status_of  # noqa: PLC0415
+    from dino_os.cluster.standing import told  # noqa: PLC0415
 
-    found = status_of(workspace)
+    found = status_of(workspace) | told(workspace)
     if as_json:
         output.emit_json(found)
     else:
@@ -69,6 +70,7 @@ def _show(found: dict[str, Any]) -> None:
         output.say(f"too large for the servers: {output.counted(found['too_large'], 'message')}")
     for gap in found["missed"]:
         output.say(f"missed of {gap['node']}: behind line {gap['after']}, up to {gap['upto']}")
+    cluster_checkpoints.show(found)
 
 
 @cluster.command(epilog=options.example("dino cluster nodes --json"))
@@ -208,3 +210,7 @@ def leaf(
     text = Leaf(hub, secret, listen, ca, cert, key, nkey).text()
     replace_file(file, text.encode(), mode=0o600)
     output.answer({"file": str(file)}, f"`nats-server -c {file}` runs it", as_json=as_json)
+
+
+for command in cluster_checkpoints.COMMANDS:
+    cluster.add_command(command)

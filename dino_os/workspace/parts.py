@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dino_os.cluster import Cluster
     from dino_os.cluster.carrying import Carrying
     from dino_os.cluster.neighbours import Neighbours
+    from dino_os.cluster.occurrences import SharedOccurrences
     from dino_os.memory_layer.embedding import Embedder
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from dino_os.planning.runs import CycleRuns
     from dino_os.run_once import RunLedger
     from dino_os.scheduler.jobs import Jobs
-    from dino_os.scheduler.shared import Occurrences
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_log import SecurityLog
     from engines.engine import Engine
@@ -154,7 +154,7 @@ class Parts(Engines):
         )
 
     @cached_property
-    def occurrences(self) -> Occurrences | None:
+    def occurrences(self) -> SharedOccurrences | None:
         """Who runs which due time, among the nodes of the cluster; None where there is none."""
         if self.cluster is None:
             return None

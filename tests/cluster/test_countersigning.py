@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +16,7 @@ from dino_os.cluster.standing import standing
 from dino_os.errors import NotFound
 from dino_os.workspace import Workspace
 from tests.cluster.servers import Server, needs_server, node_folders
+from tests.conftest import Dino
 
 pytestmark = needs_server
 
@@ -238,3 +240,31 @@ def put(node: Node, key: str, value: bytes) -> None:
 
     assert node.workspace.cluster
     node.workspace.cluster.link.call(make)
+
+
+def test_status_says_it_and_trust_takes_other_keys(nodes: list[Node], dino: Dino) -> None:
+    a, b, _ = nodes
+    env = {"XDG_CONFIG_HOME": os.environ["XDG_CONFIG_HOME"]}
+    for one in (a, b):
+        one.write("first")
+        one.sign()
+    turns(a, b)
+    said = dino("cluster", "status", cwd=b.home, env=env).out
+    assert "countersigned: 1 journal\n" in said
+    a.workspace.signing_key.unlink()
+    Auditing(a.workspace).new_key(None)
+    a.open()
+    a.rewrite("other")
+    turns(a, b)
+    found = dino("cluster", "status", "--json", cwd=b.home, env=env).json
+    assert found["scheduler_leader"] is None
+    assert found["checkpoints"]["refused_keys_of"] == ["a"]
+    assert "`dino cluster trust a` takes them" in dino("cluster", cwd=b.home, env=env).out
+    assert dino("cluster", "trust", "a", "--json", cwd=b.home, env=env).json["node"] == "a"
+    assert "no keys" in dino("cluster", "trust", "a", cwd=b.home, env=env, code=2).err
+    turns(b, a)  # the key is trusted, and the history is still another one
+    found = dino("cluster", "status", "--json", cwd=b.home, env=env).json["checkpoints"]
+    assert [(one["node"], one["journal"]) for one in found["refused"]] == [("a", "notes")]
+    assert (
+        "REFUSED by this node: node a's journal notes" in dino("cluster", cwd=b.home, env=env).out
+    )
