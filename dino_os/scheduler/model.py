@@ -130,7 +130,6 @@ class StoredJob:
     def task_id(self, due: float) -> str:
         return f"job:{self.id}@{checks.time_text(due)}"
 
-    @property
     def definition(self) -> str:
         """By what all nodes know it that have the same: its name, and what was said about it."""
         said = [self.name, self.func, self.trigger, self.params, self.policies.as_dict()]

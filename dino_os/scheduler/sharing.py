@@ -24,7 +24,9 @@ class SharedTimes(JobTable):
 
     def shared(self) -> set[str]:
         """The definitions of the jobs that this node takes part with."""
-        return {job.definition for job in self._jobs.values() if job.is_shared and not job.paused}
+        return {
+            self._definition(job) for job in self._jobs.values() if job.is_shared and not job.paused
+        }
 
     def question(self, time: Callable[[str, float], float]) -> Question:
         """What has come of them, by the *time* that counts for each."""
@@ -32,7 +34,7 @@ class SharedTimes(JobTable):
         for job in self._jobs.values():
             if not job.is_shared or job.paused or job.next_run is None or job.next_run > now:
                 continue
-            name = job.definition
+            name = self._definition(job)
             decision = come(job, bounded(job.policies), time(name, now))
             found.claims += [(name, r.due) for r in decision.runs if not job.has_run(r.due)]
             if missed := [row for row in decision.rows if row.reason == "misfire"]:
@@ -42,7 +44,7 @@ class SharedTimes(JobTable):
     def unconfirmed(self) -> list[Time]:
         """What is to run here, as far as nobody took it over, and is not submitted."""
         return [
-            (self._job_of(task_id).definition, self._open[task_id][1])
+            (self._definition(self._job_of(task_id)), self._open[task_id][1])
             for task_id in self.open_tasks(RECORDED)
             if self._occurrence(task_id).claim == HELD
         ]
@@ -50,7 +52,7 @@ class SharedTimes(JobTable):
     def is_skipped(self, time: Time) -> bool:
         """Whether that due time was decided here, and does not run."""
         definition, due = time
-        jobs = [job for job in self._jobs.values() if job.definition == definition]
+        jobs = [job for job in self._jobs.values() if self._definition(job) == definition]
         return any(
             not job.has_run(due) and (job.next_run is None or job.next_run > due) for job in jobs
         )
@@ -73,7 +75,7 @@ class SharedTimes(JobTable):
         """As `shared_out`, of what has come by the time that counts for it."""
         decision = Decision(job.next_run)
         if answers.verdicts is not None:
-            name = job.definition
+            name = self._definition(job)
             known = {due: verdict for (of, due), verdict in answers.verdicts.items() if of == name}
             known |= {due: Verdict() for due in job.ran}
             here = come(job, bounded(job.policies), answers.time(name, now))
@@ -87,7 +89,7 @@ class SharedTimes(JobTable):
         job, found = self._job_of(task_id), self._occurrence(task_id)
         if found.claim != HELD:
             return True
-        verdict = confirmed.get((job.definition, found.due))
+        verdict = confirmed.get((self._definition(job), found.due))
         if verdict and verdict.node is None:
             return True
         told = {"job_id": job.id, "due": found.due, "task_id": task_id}

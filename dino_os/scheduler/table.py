@@ -40,10 +40,12 @@ class JobTable(Engine):
         self._asker: str | None = None
         # Nor is this: shared jobs of which something came that is not settled among the nodes.
         self._held: set[str] = set()
+        self._definitions: dict[str, str] = {}
         super().__init__(journal, clock=clock)
 
     def reset(self) -> None:
         self._stale = True
+        self._definitions.clear()
         self._jobs: dict[str, StoredJob] = {}
         # Removed, but a due time of theirs was decided and is still to be submitted.
         self._leaving: dict[str, StoredJob] = {}
@@ -88,6 +90,12 @@ class JobTable(Engine):
             self._wake = min((time for time in times if time is not None), default=None)
             self._stale = False
         return self._wake
+
+    def _definition(self, job: StoredJob) -> str:
+        """As the job has it; worked out once."""
+        if job.id not in self._definitions:
+            self._definitions[job.id] = job.definition()
+        return self._definitions[job.id]
 
     def _is_held(self, job: StoredJob) -> bool:
         return job.id in self._held and job.requested is None
@@ -137,6 +145,7 @@ class JobTable(Engine):
 
     def apply_job_changed(self, event: Event) -> None:
         job = self._jobs[event["job_id"]]
+        self._definitions.pop(job.id, None)
         job.func, job.params = event["func"], event["params"]
         job.owner = event.get("entity")
         job.policies = Policies(**event["policies"])
