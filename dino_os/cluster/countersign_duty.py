@@ -27,6 +27,10 @@ class CountersignDuty(Duty):
         """Do what there is to do; while the servers are away, nothing."""
         if self._workspace.cluster is None:
             return None
+        from dino_os.cluster.membership import has_left  # noqa: PLC0415
+
+        if has_left(self._workspace):
+            return time.time() + _EVERY_S
         if self._signing is None:
             from dino_os.cluster.countersigning import Countersigning  # noqa: PLC0415
 

@@ -10,6 +10,7 @@ from dino_os.cluster.carrying import HAD, SENT, joined_as, lock_of
 from dino_os.cluster.ledger import JOINED, LEFT, Ledger, State
 from dino_os.cluster.link import Client
 from dino_os.cluster.nodes import Node, Nodes
+from dino_os.cluster.notes import Notes
 from dino_os.cluster.relay import Note
 from dino_os.errors import DinoError, InvalidInput
 from dino_os.message_bus.stored import PUBLISHED
@@ -130,6 +131,7 @@ def leave(workspace: Workspace, name: str | None = None) -> bool:
             raise InvalidInput(
                 f"the node {name!r} is at work", hint="`dino cluster leave`, there, takes it out"
             )
+        Notes(cluster).withdraw(name)
         return cluster.link.call(lambda client: nodes.leave(client, name), _CALL_S)
     ledger = _ledger(workspace)
     was = ledger.load().joined is not None
@@ -137,8 +139,14 @@ def leave(workspace: Workspace, name: str | None = None) -> bool:
         ledger.record([(LEFT, joined_as(cluster))])
     mine = any(node.workspace == cluster.workspace for node in nodes_of(workspace))
     if mine:
+        Notes(cluster).withdraw(cluster.node)
         cluster.link.call(lambda client: nodes.leave(client, cluster.node), _CALL_S)
     return was or mine
+
+
+def has_left(workspace: Workspace) -> bool:
+    """Whether this node has left, and not joined again."""
+    return _ledger(workspace).load().left
 
 
 def drain(workspace: Workspace, *, off: bool = False) -> dict[str, int]:

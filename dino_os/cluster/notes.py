@@ -98,12 +98,12 @@ class Notes:
         """Say which keys are ours."""
         self._put({f"key.{self._node}": dict(keys)})
 
-    def withdraw(self) -> None:
-        """Have nobody ask us any more."""
+    def withdraw(self, node: str) -> None:
+        """Have nobody ask *node* any more: it has left."""
 
         async def withdraw(client: Client) -> None:
             bucket = await self._opened(client)
-            await bucket.delete(f"key.{self._node}")
+            await bucket.delete(f"key.{node}")
 
         self._cluster.link.call(withdraw)
 

@@ -11,6 +11,8 @@ from uuid import uuid4
 import pytest
 
 from dino_os.auditing import Auditing
+from dino_os.cluster import membership
+from dino_os.cluster.countersign_duty import CountersignDuty
 from dino_os.cluster.countersigning import Countersigning, trust
 from dino_os.cluster.standing import standing
 from dino_os.errors import NotFound
@@ -268,3 +270,17 @@ def test_status_says_it_and_trust_takes_other_keys(nodes: list[Node], dino: Dino
     assert (
         "REFUSED by this node: node a's journal notes" in dino("cluster", cwd=b.home, env=env).out
     )
+
+
+def test_a_node_that_has_left_is_not_asked_any_more(nodes: list[Node]) -> None:
+    a, b, _ = nodes
+    membership.join(a.workspace)
+    CountersignDuty(a.workspace).turn()
+    turns(b)
+    assert "a" in b.signing._notes.board().keys
+    membership.leave(a.workspace)
+    CountersignDuty(a.workspace).turn()
+    assert "a" not in b.signing._notes.board().keys
+    membership.join(a.workspace)
+    CountersignDuty(a.workspace).turn()
+    assert "a" in b.signing._notes.board().keys
