@@ -74,8 +74,11 @@ class Claims:
         found: dict[Time, Verdict] = {}
         try:
             while entry := await watcher.updates(timeout=_ANSWER_S):
-                due = int(entry.key.rpartition(".")[2]) / 1000
-                value = json.loads(entry.value or b"{}")
+                digits = entry.key.rpartition(".")[2]
+                if not digits.isdecimal():
+                    continue
+                due = int(digits) / 1000
+                value = _read(entry.value)
                 if first <= due <= last and value["state"] != BEGUN and not self._me.wrote(value):
                     found[job, due] = _theirs(value)
         finally:
@@ -153,7 +156,16 @@ async def _get(bucket: KeyValue, time: Time) -> tuple[dict[str, Any] | None, int
         entry = await bucket.get(_key(time))
     except KeyNotFoundError:
         return None, 0
-    return json.loads(entry.value or b"{}"), entry.revision or 0
+    return _read(entry.value), entry.revision or 0
+
+
+def _read(text: bytes | None) -> dict[str, Any]:
+    """A claim; what is none is taken for one that somebody began and will not go on with."""
+    try:
+        value = json.loads(text or b"")
+        return {"node": str(value["node"]), "id": str(value["id"]), "state": str(value["state"])}
+    except (ValueError, KeyError, TypeError):
+        return {"node": "unknown", "id": "", "state": BEGUN}
 
 
 async def _put(bucket: KeyValue, time: Time, value: dict[str, Any], revision: int) -> int:

@@ -120,7 +120,7 @@ class Leadership:
             looked = self._steady()
             try:
                 entry = await bucket.get(_KEY)
-                found, revision = json.loads(entry.value or b"{}"), entry.revision or 0
+                found, revision = _value_of(entry.value), entry.revision or 0
             except KeyNotFoundError:
                 found, revision = None, 0
             try:
@@ -144,7 +144,7 @@ class Leadership:
         self.lease, self._looked = None, -math.inf
         try:
             entry = await bucket.get(_KEY)
-            if self._me.wrote(json.loads(entry.value or b"{}")):
+            if self._me.wrote(_value_of(entry.value)):
                 await bucket.delete(_KEY, entry.revision)
         except (KeyNotFoundError, KeyWrongLastSequenceError):
             return  # it was forgotten, or is another's
@@ -170,19 +170,29 @@ async def lease_now(bucket: KeyValue, me: Me) -> Lease | None:
         entry = await bucket.get(_KEY)
     except KeyNotFoundError:
         return None
-    value = json.loads(entry.value or b"{}")
+    value = _value_of(entry.value)
     return _read(value, entry.revision or 0, ours=me.wrote(value))
 
 
+def _value_of(text: bytes | None) -> dict[str, Any]:
+    """What a lease says; what is none is somebody's who serves nothing."""
+    try:
+        value = json.loads(text or b"")
+        return {
+            "node": str(value["node"]),
+            "id": str(value["id"]),
+            "epoch": int(value["epoch"]),
+            "since": float(value["since"]),
+            "at": float(value["at"]),
+            "jobs": [str(job) for job in value["jobs"]],
+        }
+    except (ValueError, KeyError, TypeError):
+        return {"node": "unknown", "id": "", "epoch": 0, "since": 0.0, "at": 0.0, "jobs": []}
+
+
 def _read(value: dict[str, Any], revision: int, *, ours: bool) -> Lease:
-    return Lease(
-        value["node"],
-        value["epoch"] or revision,
-        value["since"],
-        value["at"],
-        frozenset(value["jobs"]),
-        ours,
-    )
+    epoch, jobs = value["epoch"] or revision, frozenset(value["jobs"])
+    return Lease(value["node"], epoch, value["since"], value["at"], jobs, ours)
 
 
 def _short(jobs: Collection[str]) -> frozenset[str]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
 from tests.cluster.servers import HubAndLeaf, Server, needs_server, one_server
 from tests.cluster.sites import Site
+
+if TYPE_CHECKING:
+    from nats.js.kv import KeyValue
 
 pytestmark = needs_server
 MakeSite = Callable[..., Site]
@@ -357,3 +361,23 @@ def killed_before_it_records(one: Site) -> None:
     with pytest.raises(Killed):
         one.at("2027-01-15T08:40:00Z")
     del one.desk.jobs.decide_due
+
+
+def test_what_is_no_lease_and_no_claim_stops_nobody(site: MakeSite) -> None:
+    a = site("a", lease_s=SHORT_S)
+    a.desk.add(overlap="allow")
+    (job,) = a.desk.jobs.shared()
+    due = round(datetime.fromisoformat("2027-01-15T08:40:00Z").timestamp() * 1000)
+    put(a, "LEASES", {"scheduler": b"[]"})
+    put(a, "OCCURRENCES", {f"{job}.{due}": b"\xff", f"{job}.x": b"{}"})
+    a.at("2027-01-15T08:40:00Z")
+    a.settle()
+    assert a.states == ["08:40 submitted"]
+
+
+def put(one: Site, bucket: str, values: dict[str, bytes]) -> None:
+    async def write(leases: KeyValue, claims: KeyValue) -> None:
+        for key, value in values.items():
+            await (leases if bucket == "LEASES" else claims).put(key, value)
+
+    one.occurrences._call(write)
