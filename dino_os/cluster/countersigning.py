@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NEIGHBOURS = 3
 """How many others each node asks."""
 
-_ADDED_TO_BY_SIGNING = {"checkpoints", "witness", "neighbours"}
+_ADDED_TO_BY_SIGNING = {"checkpoints", "witness"}
 
 
 def say(text: str) -> None:
@@ -142,21 +142,30 @@ class Countersigning:
                 yield (node, journal), answer
 
     def _answer(self, node: str, keys: Keys, ask: Ask) -> Answer:
+        seen = self._workspace.witness.size_of(f"{keys.origin}/{ask.journal}")
         try:
-            _, _, note = parse_request(ask.request)
-            if Checkpoint.parse(note.text).origin != f"{keys.origin}/{ask.journal}":
-                raise InvalidInput("it is of another workspace or journal")
+            self._check_origin(keys, ask)
             signature = self._witnessing.cosign(ask.request)
         except StaleSize as stale:
             return Answer(ask.revision, STALE, str(stale.size))
+        except NotSigned as error:
+            return self._refuse(node, ask, error.message)
         except DinoError as error:
-            why = error.message
-            if ask.old > ask.size:
-                why = f"it has {ask.size} lines, of {ask.old} that were signed here: truncated"
-            self._refused(node, ask.journal, why, by_us=True)
-            return Answer(ask.revision, REFUSED, why)
+            is_cut = ask.old == seen > ask.size
+            told = f"it has {ask.size} lines, of {seen} that were signed here: truncated"
+            return self._refuse(node, ask, told if is_cut else error.message)
         self._neighbours.agree(node, ask.journal, by_us=True)
         return Answer(ask.revision, SIGNED, signature)
+
+    def _check_origin(self, keys: Keys, ask: Ask) -> None:
+        _, _, note = parse_request(ask.request)
+        checkpoint = Checkpoint.parse(note.text)
+        if checkpoint.origin != f"{keys.origin}/{ask.journal}" or checkpoint.size != ask.size:
+            raise NotSigned("it is of another workspace or journal than it says")
+
+    def _refuse(self, node: str, ask: Ask, why: str) -> Answer:
+        self._refused(node, ask.journal, why, by_us=True)
+        return Answer(ask.revision, REFUSED, why)
 
     # --- being signed ------------------------------------------------------------------------
 

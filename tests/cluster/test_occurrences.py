@@ -57,6 +57,24 @@ def test_a_due_time_runs_on_the_node_that_leads(site: MakeSite) -> None:
     assert b.desk.runs == []
 
 
+def test_only_the_leader_claims_as_long_as_it_does_its_work(site: MakeSite) -> None:
+    """One that renews its lease and fires nothing is not waited for for ever."""
+    a, b = two(site)
+    a.at("2027-01-15T08:39:59Z")
+    b.at("2027-01-15T08:40:01Z")
+    assert b.desk.jobs.held
+    a.set("2027-01-15T08:40:05Z")
+    a.occurrences.look(a.desk.jobs.shared())
+    b.at("2027-01-15T08:40:05Z")
+    assert b.states == []
+    a.set("2027-01-15T08:40:15Z")
+    a.occurrences.look(a.desk.jobs.shared())
+    b.at("2027-01-15T08:40:15Z")
+    assert b.states == ["08:40 submitted"]
+    a.at("2027-01-15T08:40:16Z")
+    assert a.states == ["08:40 elsewhere b"]
+
+
 def test_jobs_differ_where_their_definition_does(site: MakeSite) -> None:
     a, b = site("a"), site("b")
     a.desk.add(params={"n": 1})
