@@ -18,7 +18,8 @@ DinoError
 │   └── EmbedderUnavailable  nor does it answer                   exit 4   (as above)
 ├── MessageBusError        the message bus                        exit 1
 ├── ClusterError           what joins this node to others         exit 1
-│   └── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.link)
+│   ├── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.link)
+│   └── NodeRefused        another one has this node's name       exit 1   (cluster.nodes)
 ├── SchedulerError         the scheduler                          exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4

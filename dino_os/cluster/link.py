@@ -131,7 +131,9 @@ class Link:
         found = client.nc.connected_server_version
         return f"{found.major}.{found.minor}.{found.patch}"
 
-    def call(self, make: Callable[[Client], Awaitable[T]], timeout_s: float = 5.0) -> T:
+    def call(
+        self, make: Callable[[Client], Awaitable[T]], timeout_s: float = 5.0, *, wait: bool = True
+    ) -> T:
         """
         Run the coroutine that *make* gives in the link's loop, and return its result.
 
@@ -140,6 +142,7 @@ class Link:
 
         Args:
             timeout_s: For all of it, the wait for a connection included.
+            wait: Whether a connection that is lost is waited for.
 
         Raises:
             ClusterUnavailable: There is no connection, or no answer in time.
@@ -149,6 +152,8 @@ class Link:
         running = self._start()
         if running.is_own_thread:
             raise RuntimeError("call() waits for the very thread it was called in")
+        if not wait and running.is_lost:
+            raise ClusterUnavailable("the connection to the cluster is lost")
         future = running.run(running.with_client(make, timeout_s))
         try:
             return future.result(timeout_s + _LEAVE_S)
@@ -251,6 +256,11 @@ class _Running:
     @property
     def connected(self) -> bool:
         return self.client is not None and self.client.nc.is_connected
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there was a connection, and is none."""
+        return self._was_connected and not self.connected
 
     @property
     def is_own_thread(self) -> bool:
