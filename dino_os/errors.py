@@ -17,6 +17,8 @@ DinoError
 │   ├── EmbedderMissing    what embeds is not installed           exit 2   (memory_layer.embedding)
 │   └── EmbedderUnavailable  nor does it answer                   exit 4   (as above)
 ├── MessageBusError        the message bus                        exit 1
+│   ├── RequestFailed      whoever got it could not answer        exit 1   (message_bus.requests)
+│   └── RequestTimedOut    nobody answered in time                exit 124 (as above)
 ├── ClusterError           what joins this node to others         exit 1
 │   ├── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.link)
 │   └── NodeRefused        another one has this node's name       exit 1   (cluster.nodes)
