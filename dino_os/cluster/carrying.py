@@ -70,10 +70,12 @@ class Carrying:
 
     def start(self) -> None:
         """Begin, where this process has not yet; does not wait for a server."""
-        _ = self._cluster.workspace  # made, where there is none yet, before there are two threads
         with self._guard:
             if self._thread and self._pid == os.getpid():
                 return
+            _ = self._cluster.workspace  # made, where there is none, before there are two threads
+            with self._noting("journal"):
+                self._cluster.link.prepare()
             self._stop, self._pid = threading.Event(), os.getpid()
             self._thread = threading.Thread(target=self._live, name="dino-carry", daemon=True)
             self._thread.start()
