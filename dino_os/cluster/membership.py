@@ -39,6 +39,12 @@ def messages_left(workspace: Workspace) -> int:
     )
 
 
+def first_needed(cluster: Cluster) -> int:
+    """The line of the bus from which on it is still to be sent, or to be taken account of."""
+    note, had = Note.read(cluster.folder / SENT), State.read(cluster.folder / HAD)
+    return min(note.seq if note else 0, had.seq if had else 0)
+
+
 LEFT_TO_DO: dict[str, Callable[[Workspace], int]] = {"messages to send": messages_left}
 """What a node that drains still has to do, and how much of it there is."""
 
@@ -62,11 +68,12 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
     """How this node does; asks the servers, and goes without them."""
     cluster = cluster_of(workspace)
     state, note = _ledger(workspace).load(), Note.read(cluster.folder / SENT) or Note()
-    error, nodes = "", []
+    failure: DinoError | None = None
+    nodes: list[Node] = []
     try:
         nodes = nodes_of(workspace)
-    except DinoError as failure:
-        error = failure.message
+    except DinoError as error:
+        failure = error
     holder = lock_of(cluster, workspace.operator).holder()
     return {
         "node": cluster.node,
@@ -74,7 +81,8 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
         "url": cluster.settings.url,
         "connected": cluster.link.connected,
         "server_version": cluster.link.server_version or None,
-        "error": error or None,
+        "error": failure.message if failure else None,
+        "exit_code": failure.exit_code if failure else 0,
         "joined": state.joined is not None,
         "draining": cluster.draining,
         "nodes": len(nodes),

@@ -98,7 +98,9 @@ class Mirror:
                 self._open()
             source = self._source
             assert source is not None  # noqa: S101  for the type checker
-            came = self._cluster.link.call(lambda _client: source.next(wait_s), wait_s + _OPEN_S)
+            came = self._cluster.link.call(
+                lambda _client: source.next(wait_s), wait_s + _OPEN_S, wait=False
+            )
         except (ClusterUnavailable, OSError):
             self.close()
             raise
@@ -114,6 +116,11 @@ class Mirror:
             self._saved_at = self._clock()
             self._ledger.save()
         return recorded
+
+    def poke(self) -> None:
+        """Have the turn that is under way come to its end; from any thread."""
+        if (source := self._source) and self._cluster.link.connected:
+            self._cluster.link.spawn(lambda _client: source.poke())
 
     def close(self) -> None:
         """Begin anew with the next turn, from what is recorded."""
@@ -146,7 +153,7 @@ class Mirror:
 
     def _open(self) -> None:
         link, state = self._cluster.link, self._ledger.state
-        info = link.call(lambda client: bus_stream(client, link), _OPEN_S)
+        info = link.call(lambda client: bus_stream(client, link), _OPEN_S, wait=False)
         made = str(info.created)
         if made != state.stream:
             began = {"created": made, "reaches": info.state.last_seq, "sent": self._sent_before()}
@@ -158,7 +165,7 @@ class Mirror:
             await source.open()
             return source
 
-        self._source = link.call(open_it, _OPEN_S)
+        self._source = link.call(open_it, _OPEN_S, wait=False)
 
     def _arrived(self, message: Msg) -> _Arrived | None:
         self._read_to = message.metadata.sequence.stream

@@ -15,6 +15,7 @@ import pytest
 from dino_os.cluster.link import Client
 from dino_os.cluster.wire import Carried
 from tests.cluster.nodes import MakeNodes, Node
+from tests.cluster.proxy import Proxy
 from tests.cluster.servers import HubAndLeaf, Server, Three, needs_server, until
 from tests.conftest import REPOSITORY, environment
 
@@ -301,6 +302,48 @@ def test_a_full_stream_holds_messages_back_and_says_so(
     assert [text.strip(".") for text in south.heard()[:12]] == [str(n) for n in range(12)]
 
 
+def test_room_is_made_of_what_all_have(make_nodes: MakeNodes, server: Server) -> None:
+    north, south = make_nodes(server.url, "north", "south", keep_bytes=40_000)
+    until(lambda: south.lines("stream_began"), "it does not join")
+    for burst in range(4):
+        north.say("x", *("." * 3000 + str(10 * burst + n) for n in range(10)))
+        count = 10 * (burst + 1)
+        until(lambda count=count: len(south.heard()) == count, f"they do not come: {north.error}")
+    assert [text.strip(".") for text in south.heard()] == [str(n) for n in range(40)]
+    assert not south.lines("messages_missed")
+
+
+def test_a_link_that_is_cut_without_a_word(make_nodes: MakeNodes, server: Server) -> None:
+    """Both sides go on by themselves, and have all of each other when it is mended."""
+    proxy = Proxy(server.port)
+    try:
+        north, south = make_nodes(server.url, "north", "south", carry=False)
+        config = north.home / "config.yaml"
+        config.write_text(config.read_text().replace(server.url, proxy.url))
+        north = Node(north.home).up()
+        south.up()
+        try:
+            until(
+                lambda: north.lines("stream_began") and south.lines("stream_began"),
+                "they do not join",
+            )
+            north.say("x", 1)
+            south.await_heard([1])
+            proxy.cut()
+            north.say("x", 2, 3)
+            south.say("y", "a", "b")
+            until(lambda: north.error, "it does not notice")
+            assert not south.error
+            assert [m["message"] for m in north.workspace.bus.channel_history("x")] == [1, 2, 3]
+            proxy.heal()
+            south.await_heard([1, 2, 3])
+            north.await_heard(["a", "b"])
+        finally:
+            north.down()
+    finally:
+        proxy.close()
+
+
 def test_a_message_no_server_takes_is_told(make_nodes: MakeNodes, tmp_path: Path) -> None:
     small = Server(tmp_path / "small", more={"max_payload": 8192}).start()
     try:
@@ -344,17 +387,14 @@ def test_the_leader_killed(make_nodes: MakeNodes, three: Three) -> None:
         assert info.cluster
         return info.cluster.leader or ""
 
-    said = 0
-    for _ in range(2):
-        name = ""
-        while not name:
-            name = cluster.link.call(leader, 30)
-        north.say("x", *range(said, said + 50))
-        three.named(name).kill()
-        north.say("x", *range(said + 50, said + 100))
-        said += 100
-        south.await_heard([*range(said)])
-        three.named(name).start()
+    name = ""
+    while not name:
+        name = cluster.link.call(leader, 30)
+    north.say("x", *range(50))
+    three.named(name).kill()
+    north.say("x", *range(50, 100))
+    south.await_heard([*range(100)])
+    three.named(name).start()
     cluster.link.close()
 
 
