@@ -19,6 +19,9 @@ DinoError
 ├── MessageBusError        the message bus                        exit 1
 │   ├── RequestFailed      whoever got it could not answer        exit 1   (message_bus.requests)
 │   └── RequestTimedOut    nobody answered in time                exit 124 (as above)
+├── ClusterError           what joins this node to others         exit 1
+│   ├── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.link)
+│   └── NodeRefused        another one has this node's name       exit 1   (cluster.nodes)
 ├── SchedulerError         the scheduler                          exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4
@@ -31,6 +34,7 @@ from __future__ import annotations
 from engines.errors import DinoError, InvalidInput, NotFound
 
 __all__ = [
+    "ClusterError",
     "ConfigError",
     "Denied",
     "DinoError",
@@ -89,6 +93,10 @@ class MemoryLayerError(DinoError):
 
 class MessageBusError(DinoError):
     """The message bus."""
+
+
+class ClusterError(DinoError):
+    """What joins this node to the others of its cluster."""
 
 
 class SchedulerError(DinoError):

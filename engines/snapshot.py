@@ -190,7 +190,17 @@ def _rebuild(cls: type, content: Any) -> Any:
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"{cls.__name__} is not plain data")
     # As it was, without its checks, which may have become stricter since.
-    value = object.__new__(cls)
-    for field, item in zip(dataclasses.fields(cls), content, strict=True):
+    # What has become part of it since is at the end.
+    value, fields = object.__new__(cls), dataclasses.fields(cls)
+    since = [_default(field) for field in fields[len(content) :]]
+    for field, item in zip(fields, [*content, *since], strict=True):
         object.__setattr__(value, field.name, item)
     return value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    if field.default is dataclasses.MISSING:
+        raise ValueError(f"there was no {field.name!r} then, and nothing stands for it")
+    return field.default

@@ -16,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MISFIRES = ("fire_once", "skip", "fire_all")
 _OVERLAPS = ("skip", "queue_one", "queue_all", "cancel_other", "allow")
 _PRIORITIES = ("critical", "high", "normal", "low")
+_SCOPES = ("cluster", "node")
 
 _job_name = click.argument(
     "name", shell_complete=complete(lambda w: [job["name"] for job in w.jobs.list_jobs()])
@@ -101,6 +102,7 @@ def _policy_options(command: F) -> F:
             click.option("--max-attempts", type=int, metavar="N", help="Tries of each run."),
             click.option("--timeout", "timeout_s", metavar="TIME", help="Of each try."),
             click.option("--priority", type=choice(_PRIORITIES), help="Of its tasks."),
+            click.option("--scope", type=choice(_SCOPES), help="Whose due times they are."),
         ]
     ):
         command = option(command)
@@ -217,7 +219,7 @@ def history(workspace: Workspace, name: str, show: int, as_json: bool) -> None:
     if not shown:
         output.say("none of its times has come yet")
         return
-    rows = [(_times(one), _became(one), one["started"] or "", one["reason"] or "") for one in shown]
+    rows = [(_times(one), _became(one), one["started"] or "", _why(one)) for one in shown]
     output.table(("due", "state", "started", "why"), rows)
     output.more(left, "time")
 
@@ -275,6 +277,12 @@ def _times(one: dict[str, Any]) -> str:
 
 def _became(one: dict[str, Any]) -> str:
     return str(one["outcome"] or one["state"])
+
+
+def _why(one: dict[str, Any]) -> str:
+    if one["node"] is None:
+        return one["reason"] or ("nobody could be asked" if one["claim"] == "alone" else "")
+    return f"node {one['node']}" + (f": {one['reason']}" if one["reason"] else "")
 
 
 # --- what was said -------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ class Bus(Lasting):
         limits: How much of what is said counts.
         max_backlog: Where a durable subscription has more to do, nothing is published to it.
         read_only: Refuse to publish.
+        carry: Has messages brought from and to other nodes; called by whoever listens or asks.
         clock: Seconds since the epoch.
     """
 
@@ -75,9 +76,11 @@ class Bus(Lasting):
         limits: Sequence[Limit] = (),
         max_backlog: int = 100_000,
         read_only: bool = False,
+        carry: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
+        self._carry = carry
         self._deliveries = deliveries
         self.head = journal.head.path
         self._path = journal.path.resolve()
@@ -110,6 +113,7 @@ class Bus(Lasting):
     # --- listening ---------------------------------------------------------------------------
 
     def subscribe(self, subject: str, callback: Callback) -> str:
+        self.listen()
         return self.exchange.subscribe(subject, callback)
 
     def unsubscribe(self, subject: str, callback_or_id: Callback | str) -> bool:

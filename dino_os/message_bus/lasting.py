@@ -41,6 +41,7 @@ class Lasting(ABC):
     """Who says who gets which message, where it is not the journal of deliveries; to be set before
     anybody subscribes."""
     _deliveries: Callable[[], Deliveries] | None
+    _carry: Callable[[], None] | None
     _read_only: bool
 
     @property
@@ -80,10 +81,16 @@ class Lasting(ABC):
             arbiter=self.arbiter,
         )
 
+    def listen(self) -> None:
+        """What other nodes say is to come in."""
+        if self._carry:
+            self._carry()
+
     # --- subscriptions -----------------------------------------------------------------------
 
     def consume(self, subject: str, callback: Callback, **options: Any) -> str:
         self._check_writes()
+        self.listen()
         return self.consumers.subscribe(subject, callback, **options)
 
     def forget(self, durable: str) -> bool:
@@ -150,6 +157,7 @@ class Lasting(ABC):
         from dino_os.message_bus.terms import Terms  # noqa: PLC0415
 
         self._check_writes()
+        self.listen()
         work = Responding(
             callback,
             self,
@@ -169,6 +177,7 @@ class Lasting(ABC):
         from dino_os.message_bus.requests import Requests  # noqa: PLC0415
 
         self._check_writes()
+        self.listen()
         asking = Requests(self, self.messages, self.exchange, self.head)
         return asking.request(channel, message, timeout)
 

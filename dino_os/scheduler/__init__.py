@@ -82,7 +82,7 @@ class Scheduler(Face):
                 told); `params`, a mapping that it is called with; `replace=True`, which makes the
                 job of that name what is said here; and the policies: misfire, misfire_limit,
                 grace_s, catchup_window_s, catchup_spread_s, overlap, jitter_s, start_deadline_s,
-                max_attempts, timeout_s, priority (see `dino_os.scheduler.policies`).
+                max_attempts, timeout_s, priority, scope (see `dino_os.scheduler.policies`).
 
         Raises:
             InvalidInput: The name is taken, the time never comes, or nobody else could find *func*.
@@ -177,8 +177,8 @@ class Scheduler(Face):
         """
         What became of its last due times, latest first.
 
-        Each is recorded, submitted, ended (with its outcome) or skipped (with the reason, and for
-        how many in a row).  The journal has all of them.
+        Each is recorded, submitted, ended (with its outcome), skipped (with the reason, and for how
+        many in a row) or elsewhere (with the node that had it).  The journal has all of them.
         """
         return list(self._call("history", job_id=job_id, limit=limit))
 

@@ -22,16 +22,27 @@ _FIRST_SPAN_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A due time that is run, *delay_s* from now; *why*: due, catch_up or requested."""
+    """
+    A due time that is run, *delay_s* from now.
+
+    Attributes:
+        why: due, catch_up or requested.
+        claim: By what right, where nodes share it.
+    """
 
     due: float
     why: str = "due"
     delay_s: float = 0.0
+    claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Due times next to each other that are not run; *more* where they are too many to count."""
+    """
+    Due times next to each other that are not run; *more* where they are too many to count.
+
+    With a *node*, they are that one's.
+    """
 
     first: float
     last: float
@@ -39,6 +50,7 @@ class Row:
     reason: str
     more: bool = False
     why: str = "due"
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

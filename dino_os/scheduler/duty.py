@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import DinoError, InvalidInput, NotFound
 from dino_os.scheduler.ledger import Ended, Wanted
 from dino_os.scheduler.model import RECORDED, SUBMITTED
+from dino_os.scheduler.shared import Answers, Question, Time, Verdict
 from dino_os.work.calls import refuse_own_call
 from dino_os.work.duty import Duty
 
@@ -42,6 +43,7 @@ class SchedulerDuty(Duty):
     ) -> None:
         self._workspace = workspace
         self._jobs = workspace.jobs
+        self._others = workspace.occurrences
         self._clock = clock
         self._on_submit = on_submit
         self._seen: tuple[float, float] | None = None
@@ -60,14 +62,53 @@ class SchedulerDuty(Duty):
         jobs = self._jobs
         jobs.refresh()
         self._look_at_the_clock()
+        # Asked before the lock is taken, which nobody shall wait for as long as for an answer.
+        answers = self._ask()
+        settled = answers is not None and answers.settle_something
         ended = self._has_ended()
-        if ended or self._is_due(jobs.clock()) or jobs.open_tasks(RECORDED):
+        if ended or settled or self._is_due(jobs.clock()) or jobs.open_tasks(RECORDED):
             with jobs.deciding():
                 jobs.settle(self._end_of)
-                jobs.decide_due()
+                jobs.decide_due(answers)
             # COMMIT POINT: what was decided is recorded.  From here on any process submits it.
-            jobs.submit(self._submit)
-        return jobs.wake()
+            jobs.submit(self._submit, self._confirm(answers))
+        return self._wake()
+
+    def finish(self) -> bool:
+        """For a service that is about to leave: other nodes need not wait for it."""
+        if self._others is not None:
+            self._others.release()
+        return False
+
+    def _wake(self) -> float | None:
+        wake = self._jobs.wake()
+        if self._others is None or not self._jobs.shared():
+            return wake
+        pause_s = self._others.pause_s(waiting=self._jobs.held)
+        again = None if pause_s is None else self._jobs.clock() + pause_s
+        return min((moment for moment in (wake, again) if moment is not None), default=None)
+
+    # --- other nodes -------------------------------------------------------------------------
+
+    def _ask(self) -> Answers | None:
+        """What the other nodes leave to us of what has come; None where there are none."""
+        if self._others is None:
+            return None
+        self._jobs.align()
+        shared, question = self._jobs.shared(), Question()
+        verdicts: Mapping[Time, Verdict] | None = None
+        if shared and self._others.look(shared):
+            question = self._jobs.question(self._others.time)
+            verdicts = self._others.ask(question) if question else {}
+        return Answers(question, verdicts, self._others.time)
+
+    def _confirm(self, answers: Answers | None) -> Mapping[Time, Verdict] | None:
+        """Whose what was recorded is, as far as that is settled for good."""
+        if self._others is None or answers is None:
+            return None
+        ours = [time for time, verdict in (answers.verdicts or {}).items() if verdict.is_claim]
+        held, dropped = self._jobs.unconfirmed(), filter(self._jobs.is_skipped, ours)
+        return self._others.confirm(held, list(dropped))
 
     def is_worked_for(self) -> bool:
         """Whether a process that is alive, and stays, works off the skills that are submitted."""

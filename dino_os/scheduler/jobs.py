@@ -21,6 +21,7 @@ from dino_os.scheduler.due import just_after
 from dino_os.scheduler.ledger import Ledger
 from dino_os.scheduler.model import SUBMITTED, StoredJob
 from dino_os.scheduler.policies import NAMES, Policies
+from dino_os.scheduler.sharing import aligned
 from dino_os.scheduler.triggers import Trigger, next_time, read_moment, read_trigger, zone_of
 from dino_os.work.calls import refuse_own_call
 from engines import checks
@@ -56,6 +57,7 @@ class Jobs(Ledger):
         max_jobs: One more is refused.
         is_running: Whether that task runs at this moment; None takes each for running that was
             submitted and has not ended.
+        shares: Whether there are other nodes, with which due times are shared.
     """
 
     CALLS: ClassVar = frozenset(
@@ -73,7 +75,9 @@ class Jobs(Ledger):
         new_id: Callable[[], str] = lambda: uuid4().hex[:12],
         max_jobs: int = 1000,
         is_running: Callable[[str], bool] | None = None,
+        shares: bool = False,
     ) -> None:
+        self._shares = shares
         self._new_id = new_id
         self._max_jobs = max_jobs
         self._is_running = is_running or (lambda _: True)
@@ -196,7 +200,8 @@ class Jobs(Ledger):
                 hint="remove some, or raise the setting scheduler.max_jobs",
             )
         now = self.clock()
-        due = _next_or_refuse(said.trigger, now, now)
+        added = self._counted_from(said, now)
+        due = _next_or_refuse(said.trigger, now, added)
         job_id = self._new_id()
         if job_id in self._jobs:
             raise SchedulerError(f"the new id {job_id!r} is taken; try again")
@@ -208,7 +213,7 @@ class Jobs(Ledger):
             func=said.func,
             trigger=said.trigger,
             params=said.params,
-            added=now,
+            added=added,
             next_run=due,
             **more,
         )
@@ -223,7 +228,8 @@ class Jobs(Ledger):
         if said.trigger != job.trigger:
             # Times up to the one before its next are decided, whatever the clock says now.
             decided_to = now if due is None or due <= now else job.times.before(due, now)
-            added, due = now, _next_or_refuse(said.trigger, decided_to, now)
+            added = self._counted_from(said, now)
+            due = _next_or_refuse(said.trigger, decided_to, added)
             if job.next_run is not None and job.next_run <= now:
                 self._skip(job, job.times.row(job.next_run, just_after(now), "changed"), due)
         self.record(
@@ -236,6 +242,11 @@ class Jobs(Ledger):
             added=added,
             next_run=due,
         )
+
+    def _counted_from(self, said: _Said, now: float) -> float:
+        """From where its interval is counted, where it is told of *now*."""
+        is_shared = self._shares and said.policies.scope == "cluster"
+        return aligned(said.trigger, now) if is_shared else now
 
     def _running(self) -> set[str]:
         """The jobs of which a task runs."""

@@ -2,7 +2,8 @@
 What becomes of each due time: decided once, under the journal's lock, before anything is submitted.
 
     due ──▶ recorded ──▶ submitted ──▶ ended (outcome of the task)
-        └─▶ skipped (reason)
+        ├─▶ skipped (reason)
+        └─▶ elsewhere (node)                where nodes of a cluster share it
 
 A crash leaves what was recorded to the next turn, of whichever process: a task's id follows from
 the job and the due time, so that submitting it twice makes one task.
@@ -11,14 +12,15 @@ the job and the due time, so that submitting it twice makes one task.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dino_os.scheduler.due import Decision, Row, Run, decide, just_after
+from dino_os.scheduler.due import Decision, Row, Run, just_after
 from dino_os.scheduler.model import RECORDED, SUBMITTED, Occurrence, StoredJob
 from dino_os.scheduler.policies import Policies
-from dino_os.scheduler.table import JobTable
+from dino_os.scheduler.shared import Answers, Time, Verdict
+from dino_os.scheduler.sharing import SharedTimes, come
 from dino_os.scheduler.triggers import times_after
 
 _JUMP_S = 300.0
@@ -48,7 +50,7 @@ class Wanted:
     cancels: list[str]
 
 
-class Ledger(JobTable):
+class Ledger(SharedTimes):
     """The due times of the jobs, and the commands that decide them."""
 
     def settle(self, ended: Callable[[str], Ended | None]) -> None:
@@ -58,26 +60,47 @@ class Ledger(JobTable):
                 if how := ended(task_id):
                     self._record_end(task_id, how)
 
-    def decide_due(self) -> None:
-        """Decide all due times that have come, and record what becomes of them."""
+    def decide_due(self, answers: Answers | None = None) -> None:
+        """
+        Decide all due times that have come, and record what becomes of them.
+
+        Args:
+            answers: Which of those that nodes share are ours; what it does not say waits.  None:
+                there are no other nodes.
+        """
         with self.deciding():
             now = self.clock()
+            self._held.clear()
             for job in list(self._jobs.values()):
                 until = job.paused_until if job.paused else None
                 if until is not None and until <= now:
                     self._resume(job, until, skip_missed=None)
                 if (wake := job.wake) is not None and wake <= now:
-                    self._decide_job(job, now)
+                    self._decide_job(job, now, answers if job.is_shared else None)
 
-    def submit(self, submit: Callable[[list[Wanted]], dict[str, Ended | None]]) -> None:
+    def submit(
+        self,
+        submit: Callable[[list[Wanted]], dict[str, Ended | None]],
+        confirmed: Mapping[Time, Verdict] | None = None,
+    ) -> None:
         """
         Have *submit* make tasks of what was recorded, and record what it made.
 
         It answers for each task None, or why it cannot be made.  The lock is held meanwhile, so
         that nothing is removed between its being submitted and its being known to be.
+
+        Args:
+            confirmed: Who has what is held here; what it does not say is to be decided again.
+                None: there are no other nodes.
         """
         with self.deciding():
-            waiting = [self._wanted(task_id) for task_id in self.open_tasks(RECORDED)]
+            tasks = self.open_tasks(RECORDED)
+            if confirmed is not None:
+                tasks = [
+                    task_id for task_id in reversed(tasks) if self._is_ours(task_id, confirmed)
+                ]
+                tasks.reverse()
+            waiting = [self._wanted(task_id) for task_id in tasks]
             if not waiting:
                 return
             for task_id, failed in submit(waiting).items():
@@ -112,10 +135,11 @@ class Ledger(JobTable):
 
     # --- deciding ----------------------------------------------------------------------------
 
-    def _decide_job(self, job: StoredJob, now: float) -> None:
-        decision = Decision(job.next_run)
-        if job.next_run is not None and job.next_run <= now:
-            decision = decide(job.times, job.policies, job.id, job.next_run, now)
+    def _decide_job(self, job: StoredJob, now: float, answers: Answers | None) -> None:
+        if answers is None:
+            decision = come(job, job.policies, now)
+        else:
+            decision = self._shared_out(job, now, answers)
         fresh = [run for run in decision.runs if not job.has_run(run.due)]
         wanted, rows = self._overlapping(job, [*fresh, *self._requested(job, decision)])
         rows = sorted([*decision.rows, *rows], key=lambda row: row.first)
@@ -179,6 +203,7 @@ class Ledger(JobTable):
         if run.why == "requested":
             starts = now
         more: dict[str, Any] = {"cancels": cancels} if cancels else {}
+        more |= {"claim": run.claim} if run.claim else {}
         self.record(
             "occurrence_recorded",
             job_id=job.id,
@@ -193,16 +218,17 @@ class Ledger(JobTable):
     def _skip(self, job: StoredJob, rows: Iterable[Row], next_run: float | None) -> None:
         for row in (part for whole in rows for part in _without_runs(job, whole)):
             self.record(
-                "occurrences_skipped",
+                "occurrences_skipped" if row.node is None else "occurrences_elsewhere",
                 job_id=job.id,
                 first=row.first,
                 last=row.last,
                 count=row.count,
                 more=row.more,
-                reason=row.reason,
+                reason=row.reason or None,
                 why=row.why,
                 next_run=next_run,
                 now=self.clock(),
+                **({"node": row.node} if row.node else {}),
             )
 
     def _resume(self, job: StoredJob, moment: float, *, skip_missed: bool | None) -> None:
@@ -272,7 +298,7 @@ def _moved_back(job: StoredJob, now: float) -> float:
 def _without_runs(job: StoredJob, row: Row) -> Iterable[Row]:
     """*row* without the times that ran before the clock was set back."""
     ran = sorted(due for due in job.ran if row.first <= due <= row.last)
-    if not ran or row.why != "due":
+    if not ran or row.node or row.why != "due":
         yield row
         return
     low = row.first

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections import deque
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from dino_os.scheduler.due import Times
@@ -11,6 +14,8 @@ from dino_os.scheduler.policies import Policies
 from engines import checks
 
 RECORDED, SUBMITTED, ENDED, SKIPPED = "recorded", "submitted", "ended", "skipped"
+ELSEWHERE = "elsewhere"
+HELD, ALONE = "held", "alone"
 _REMEMBERED = 20
 _RUNS_KNOWN = 200
 
@@ -21,10 +26,14 @@ class Occurrence:
     A due time and what became of it, or a row of those that were skipped for one reason.
 
     Attributes:
-        state: recorded (it will run), submitted (as a task), ended or skipped.
+        state: recorded (it will run), submitted (as a task), ended, skipped, or elsewhere (another
+            node of the cluster had it).
         outcome: How the task ended, in the words of the resource engine.
         reason: Why it was skipped, or could not be submitted.
         cancels: Tasks that are cancelled before this one is submitted.
+        claim: By what right it runs here where nodes share it: held (against all others), or alone
+            (nobody could be asked).
+        node: Which node had it.
     """
 
     due: float
@@ -40,6 +49,8 @@ class Occurrence:
     cancels: list[str] = field(default_factory=list)
     started: float | None = None
     finished: float | None = None
+    claim: str | None = None
+    node: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -58,6 +69,8 @@ class Occurrence:
             "task_id": self.task_id,
             "started": checks.time_text(self.started),
             "finished": checks.time_text(self.finished),
+            "claim": self.claim,
+            "node": self.node,
         }
 
 
@@ -117,14 +130,31 @@ class StoredJob:
     def task_id(self, due: float) -> str:
         return f"job:{self.id}@{checks.time_text(due)}"
 
+    def definition(self) -> str:
+        """By what all nodes know it that have the same: its name, and what was said about it."""
+        said = [self.name, self.func, self.trigger, self.params, self.policies.as_dict()]
+        return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether nodes of a cluster share its due times."""
+        return self.policies.scope == "cluster"
+
     def has_run(self, due: float) -> bool:
         """Whether that due time is known to have become a task; the engine knows of older ones."""
         return due in self.ran
+
+    def has_not_run(self, due: float) -> None:
+        """Take back that it has."""
+        with contextlib.suppress(ValueError):  # so many ran since that it is not known any more
+            self.ran.remove(due)
 
     def remember(self, found: Occurrence) -> None:
         """Keep *found*, and forget the earliest of too many that are done."""
         if found.state == SKIPPED:
             self.count(f"skipped:{found.reason}", found.count)
+        elif found.state == ELSEWHERE:
+            self.count(ELSEWHERE, found.count)
         else:
             self.ran.append(found.due)
         self.occurrences.pop(found.due, None)

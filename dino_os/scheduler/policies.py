@@ -19,6 +19,7 @@ from engines import checks
 MISFIRES = ("fire_once", "skip", "fire_all")
 OVERLAPS = ("skip", "queue_one", "queue_all", "cancel_other", "allow")
 PRIORITIES = ("critical", "high", "normal", "low")
+SCOPES = ("cluster", "node")
 
 _LEAST_GRACE_S, _MOST_GRACE_S = 60.0, 7200.0
 _MOST_FIRED = 1000
@@ -44,6 +45,8 @@ class Policies:
         max_attempts: How often a run that fails is tried.
         timeout_s: How long each try may take; None: what the skill says.
         priority: critical, high, normal or low.
+        scope: Whether nodes of a cluster that have the same job share its due times (cluster), or
+            each has its own (node).
     """
 
     misfire: str = "fire_once"
@@ -57,6 +60,7 @@ class Policies:
     max_attempts: int = 1
     timeout_s: float | None = None
     priority: str = "normal"
+    scope: str = "cluster"
 
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> Self:
@@ -148,5 +152,6 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "max_attempts": _number(1, _MOST_ATTEMPTS),
     "timeout_s": _span,
     "priority": _word(*PRIORITIES),
+    "scope": _word(*SCOPES),
 }
 NAMES = tuple(field.name for field in fields(Policies) if field.default is not MISSING)

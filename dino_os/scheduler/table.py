@@ -14,6 +14,7 @@ from typing import Any
 
 from dino_os.errors import Denied, NotFound
 from dino_os.scheduler.model import (
+    ELSEWHERE,
     ENDED,
     RECORDED,
     SKIPPED,
@@ -37,10 +38,14 @@ class JobTable(Engine):
         self._stale = True
         self._wake: float | None = None
         self._asker: str | None = None
+        # Nor is this: shared jobs of which something came that is not settled among the nodes.
+        self._held: set[str] = set()
+        self._definitions: dict[str, str] = {}
         super().__init__(journal, clock=clock)
 
     def reset(self) -> None:
         self._stale = True
+        self._definitions.clear()
         self._jobs: dict[str, StoredJob] = {}
         # Removed, but a due time of theirs was decided and is still to be submitted.
         self._leaving: dict[str, StoredJob] = {}
@@ -81,10 +86,19 @@ class JobTable(Engine):
     def wake(self) -> float | None:
         """When something is to be decided; 0 where it is wanted now, None: not by itself."""
         if self._stale:
-            times = [job.wake for job in self._jobs.values()]
+            times = [job.wake for job in self._jobs.values() if not self._is_held(job)]
             self._wake = min((time for time in times if time is not None), default=None)
             self._stale = False
         return self._wake
+
+    def _definition(self, job: StoredJob) -> str:
+        """As the job has it; worked out once."""
+        if job.id not in self._definitions:
+            self._definitions[job.id] = job.definition()
+        return self._definitions[job.id]
+
+    def _is_held(self, job: StoredJob) -> bool:
+        return job.id in self._held and job.requested is None
 
     def open_tasks(self, state: str) -> list[str]:
         """The tasks of what is in *state* (recorded or submitted), in the order of decision."""
@@ -131,6 +145,7 @@ class JobTable(Engine):
 
     def apply_job_changed(self, event: Event) -> None:
         job = self._jobs[event["job_id"]]
+        self._definitions.pop(job.id, None)
         job.func, job.params = event["func"], event["params"]
         job.owner = event.get("entity")
         job.policies = Policies(**event["policies"])
@@ -182,6 +197,7 @@ class JobTable(Engine):
                 why=event["why"],
                 not_before=event.get("not_before"),
                 cancels=event.get("cancels", []),
+                claim=event.get("claim"),
             )
         )
         self._open[event["task_id"]] = job.id, event["due"]
@@ -189,16 +205,39 @@ class JobTable(Engine):
     def apply_occurrences_skipped(self, event: Event) -> None:
         job = self._decided(event)
         first, reason, count = event["first"], event["reason"], event["count"]
+        node = event.get("node")
+        state = SKIPPED if node is None else ELSEWHERE
         before = next(reversed(job.occurrences.values()), None)
-        if before and (before.state, before.reason, before.why) == (SKIPPED, reason, event["why"]):
+        if before and (before.state, before.reason, before.why, before.node) == (
+            *(state, reason, event["why"]),
+            node,
+        ):
             before.last, before.more = event["last"], before.more or event["more"]
             before.count += count
-            job.count(f"skipped:{reason}", count)
+            job.count(f"skipped:{reason}" if node is None else ELSEWHERE, count)
             return
-        row = Occurrence(first, SKIPPED, reason=reason, count=count, more=event["more"])
+        row = Occurrence(first, state, reason=reason, count=count, more=event["more"], node=node)
         row.why = event["why"]
         row.last = event["last"] if count > 1 or event["more"] else None
         job.remember(row)
+
+    def apply_occurrences_elsewhere(self, event: Event) -> None:
+        self.apply_occurrences_skipped(event)
+
+    def apply_occurrence_taken_over(self, event: Event) -> None:
+        task_id = event["task_id"]
+        job, found = self._job_of(task_id), self._occurrence(task_id)
+        found.state, found.node, found.reason = ELSEWHERE, event["node"], event.get("reason")
+        job.has_not_run(found.due)
+        job.count(ELSEWHERE)
+        if not self._leave(task_id):
+            del self._open[task_id]
+
+    def apply_occurrence_withdrawn(self, event: Event) -> None:
+        job = self._job_of(event["task_id"])
+        del self._open[event["task_id"]], job.occurrences[event["due"]]
+        job.has_not_run(event["due"])
+        job.next_run = event["next_run"]
 
     def apply_occurrence_submitted(self, event: Event) -> None:
         self._occurrence(event["task_id"]).state = SUBMITTED

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.known_secrets import KnownSecrets
 from dino_os.workspace.engines import Engines
+from dino_os.workspace.folder import who
 from engines.errors import DinoError, JournalError, NotFound
 
 if TYPE_CHECKING:
+    from dino_os.cluster import Cluster
+    from dino_os.cluster.carrying import Carrying
+    from dino_os.cluster.neighbours import Neighbours
+    from dino_os.cluster.occurrences import SharedOccurrences
     from dino_os.memory_layer.embedding import Embedder
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
+    from dino_os.message_bus.claims import Claims
     from dino_os.message_bus.deliveries import Deliveries
+    from dino_os.message_bus.stored import Stored
+    from dino_os.message_bus.terms import Terms
     from dino_os.offline.log import OfflineLog
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
@@ -97,14 +105,49 @@ class Parts(Engines):
         from dino_os.units import seconds  # noqa: PLC0415
 
         settings = self.config.settings.bus
-        return Bus(
+        bus = Bus(
             self.own_journal("bus"),
             deliveries=lambda: self.deliveries,
             duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
             limits=limits_of(settings.channels),
             max_backlog=settings.max_backlog,
             read_only=self.rehearsal,
+            carry=self.carry,
         )
+        if self.config.settings.cluster.url:
+            bus.arbiter = self._arbiter
+        return bus
+
+    def _arbiter(
+        self, terms: Terms, after: Callable[[], int], is_for_us: Callable[[Stored], bool]
+    ) -> Claims | None:
+        """A group is the whole cluster's, as far as its messages are; all else is this node's."""
+        cluster = self.cluster
+        if cluster is None or terms.group is None:
+            return None
+        from dino_os.cluster.groups import ClusterClaims  # noqa: PLC0415
+        from dino_os.message_bus.claims import LocalClaims  # noqa: PLC0415
+
+        def is_ours_alone(said: Stored) -> bool:
+            alone = said.node is None and not cluster.shares_channel(said.channel)
+            return alone and is_for_us(said)
+
+        rest = LocalClaims(self.deliveries, self.bus.messages, terms, after, is_ours_alone)
+        return ClusterClaims(
+            cluster,
+            self.own_journal("bus"),
+            self.own_journal("bus_deliveries"),
+            terms,
+            after=after,
+            is_for_us=is_for_us,
+            rest=None if cluster.shares_all else rest,
+            clean=self.deliveries.clean,
+        )
+
+    def carry(self) -> None:
+        """Have messages carried between this node and the others, where there are others."""
+        if self.carrying:
+            self.carrying.start()
 
     @cached_property
     def deliveries(self) -> Deliveries:
@@ -114,6 +157,25 @@ class Parts(Engines):
         return Deliveries(self.journal("bus_deliveries"), clean=known.blotted_out)
 
     @cached_property
+    def cluster(self) -> Cluster | None:
+        """This node among others; None where the settings name no servers."""
+        settings = self.config.settings.cluster
+        if not settings.url:
+            return None
+        from dino_os.cluster import Cluster  # noqa: PLC0415
+
+        return Cluster(settings, self.key, root=self.root, identity=self.identity)
+
+    @cached_property
+    def carrying(self) -> Carrying | None:
+        """What carries messages between this node and the others, once it is started."""
+        if self.cluster is None or self.rehearsal:
+            return None
+        from dino_os.cluster.carrying import Carrying  # noqa: PLC0415
+
+        return Carrying(self.cluster, lambda: self.own_journal("bus"), who())
+
+    @cached_property
     def jobs(self) -> Jobs:
         from dino_os.scheduler.jobs import Jobs  # noqa: PLC0415
 
@@ -121,7 +183,23 @@ class Parts(Engines):
             journal=self.journal("scheduler"),
             max_jobs=self.config.settings.scheduler.max_jobs,
             is_running=self._is_running,
+            shares=bool(self.config.settings.cluster.url),
         )
+
+    @cached_property
+    def occurrences(self) -> SharedOccurrences | None:
+        """Who runs which due time, among the nodes of the cluster; None where there is none."""
+        if self.cluster is None:
+            return None
+        from dino_os.cluster.occurrences import SharedOccurrences  # noqa: PLC0415
+
+        return SharedOccurrences(self.cluster)
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        from dino_os.cluster.neighbours import Neighbours  # noqa: PLC0415
+
+        return Neighbours(self.journal("neighbours"))
 
     def _is_running(self, task_id: str) -> bool:
         task = self.resources.task(task_id)
@@ -244,6 +322,7 @@ class Parts(Engines):
             "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
+            "neighbours": lambda: self.neighbours,
             "scheduler": lambda: self.jobs,
             "runs": lambda: self.run_ledger,
             "security_log": lambda: self.security_log,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from dino_os.cluster.neighbours import Keys
 from dino_os.outbox import Address, Draft
 from dino_os.scheduler.ledger import Ended
 from dino_os.workspace import Workspace
@@ -137,6 +138,25 @@ def witness() -> Iterator[Step]:
     yield lambda w: cosign(w, 1, 0)
     yield fork
     yield lambda w: cosign(w, 1, 1)
+
+
+def neighbours() -> Iterator[Step]:
+    keys, others = Keys("dino.local/a", "log", "witness"), Keys("dino.local/a", MARK, "witness")
+    for node in ("a", "b"):  # the second comes with the origin of the first
+        yield _meet(node, keys if node == "a" else others)
+    yield _meet("a", others)
+    yield lambda w: w.neighbours.trust("a")
+    for by_us in (True, False):
+        yield _refuse("a", "zones", MARK, by_us=by_us)
+    yield lambda w: w.neighbours.agree("a", "zones", by_us=False)
+
+
+def _meet(node: str, keys: Keys) -> Step:
+    return lambda w: w.neighbours.meet(node, keys)
+
+
+def _refuse(node: str, journal: str, why: str, *, by_us: bool) -> Step:
+    return lambda w: w.neighbours.refuse(node, journal, why, by_us=by_us)
 
 
 def scheduler() -> Iterator[Step]:
@@ -294,6 +314,7 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "outbox": outbox,
     "checkpoints": checkpoints,
     "witness": witness,
+    "neighbours": neighbours,
     "orders": lambda: order_driver.orders(MARK),
     "sandbox_payments": lambda: order_driver.sandbox_payments(MARK),
     "engine_state": lambda: queue_driver.steps(MARK),

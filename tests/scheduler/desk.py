@@ -12,6 +12,7 @@ from typing import Any
 
 from dino_os.scheduler.duty import SchedulerDuty
 from dino_os.scheduler.jobs import Jobs
+from dino_os.scheduler.shared import Occurrences
 from engines.journal import Journal, RecordedJournal
 from engines.resource_engine import FINISHED, Ended, ResourceEngine, Task
 
@@ -26,15 +27,23 @@ class Desk:
 
     Args:
         clock: The wall clock; the steady one goes along with `sleep` only.
+        occurrences: Who runs which due time, where there are other nodes.
     """
 
-    def __init__(self, folder: Path, clock: Any, new_id: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Any,
+        new_id: Callable[[], str] | None = None,
+        occurrences: Occurrences | None = None,
+    ) -> None:
         self.folder, self.clock = folder, clock
         more = {"new_id": new_id} if new_id else {}
         self.jobs = Jobs(journal=Journal(folder / "scheduler.jsonl"), clock=clock, **more)
         self.tasks = ResourceEngine(journal=Journal(folder / "engine_state.jsonl"), clock=clock)
         self.steady = 0.0
         workspace: Any = SimpleNamespace(memory=folder, jobs=self.jobs, resources=self.tasks)
+        workspace.occurrences = occurrences
         self.submitted: list[str] = []
         self.duty = SchedulerDuty(
             workspace, clock=lambda: self.steady, on_submit=self.submitted.extend
