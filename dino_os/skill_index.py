@@ -37,6 +37,7 @@ _OPTIONS = {
 }
 # What a subscriber is told of a message besides what it says, where it has such parameters.
 MESSAGE_FACTS = ("channel", "message_id", "headers")
+_LONGEST_SUBSCRIBER = 80
 _SIMPLE = {"str", "int", "float", "bool", "list", "dict", "Path"}
 _argument_line = re.compile(r"^\s{2,}(\*{0,2}\w+)(?:\s*\([^)]*\))?:\s*(.+)$")
 
@@ -237,10 +238,16 @@ def _read_skill(
 
 
 def _check_subscriber(skill: Skill) -> None:
+    if skill.on and len(skill.name) > _LONGEST_SUBSCRIBER:
+        raise UnreadableSkill(
+            f"a skill that hears messages has a name of at most {_LONGEST_SUBSCRIBER} characters"
+        )
     for subject in skill.on:
         check_subject(subject)
     given = {*MESSAGE_FACTS, skill.message_parameter and skill.message_parameter.name}
-    if skill.on and (missing := [p for p in skill.parameters if p.required and p.name not in given]):
+    if skill.on and (
+        missing := [p for p in skill.parameters if p.required and p.name not in given]
+    ):
         raise UnreadableSkill(
             f"no message of the bus brings its parameter {missing[0].name!r} along: "
             "it needs a default"

@@ -154,7 +154,7 @@ def channels(workspace: Workspace, as_json: bool) -> None:
         output.say("\n".join(found) or "nothing was ever said here")
 
 
-@bus.command(epilog=options.example("dino bus request prices.btc '{\"in\": \"EUR\"}' --timeout 2s"))
+@bus.command(epilog=options.example('dino bus request prices.btc \'{"in": "EUR"}\' --timeout 2s'))
 @_channel_argument
 @click.argument("message", metavar="JSON")
 @click.option(
