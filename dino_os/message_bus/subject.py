@@ -127,6 +127,17 @@ class Interest(Generic[T]):
         self._known.clear()
         return True
 
+    def at(self, subject: str) -> tuple[T, ...]:
+        """The values of exactly that subject."""
+        node: _Node[T] | None = self._root
+        for token in subject.split("."):
+            node = node and node.further.get(token)
+        return tuple(node.values) if node else ()
+
+    def values(self) -> tuple[T, ...]:
+        """The values of all subjects, in no order."""
+        return tuple({v: None for subject in self._subjects for v in self.at(subject)})
+
     def find(self, channel: str) -> tuple[T, ...]:
         """The values of every subject that has *channel*, in the order in which they were added."""
         known = self._known.get(channel)

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from dino_os.errors import DinoError
 from dino_os.upkeep import after_writing
+from dino_os.wake import LOOK_EVERY_S, Wake
 from dino_os.work.calls import own_calls
 from dino_os.work.duty import Duty
 from dino_os.work.turns import Complaints, Turns, told
-from dino_os.work.wake import LOOK_EVERY_S, Wake
 from engines.durable import make_folder
 from engines.errors import JournalBusy
 from engines.resource_engine import Crew, wait_readable
