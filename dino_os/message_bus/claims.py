@@ -113,9 +113,10 @@ class LocalClaims:
 
     def exchange(self, settled: Settled, most: int) -> list[Claimed]:
         self._deliveries.refresh()
-        found, upcoming = self._next(most) if most else ([], NOTHING)
-        # Whoever has nothing to say and nothing to get does not keep others waiting.
-        if not (settled or found or self._due_in() == 0):
+        found, upcoming = self._next(most, settled) if most else ([], NOTHING)
+        # Whoever has nothing to say and nothing to get does not keep others waiting; but what
+        # somebody has is looked after, who may have been killed.
+        if not (settled or found) and self._due_in() is None:
             return []
         claims = self._exchange(settled, upcoming, most)
         known = {stored.seq: stored for stored in found}
@@ -167,10 +168,11 @@ class LocalClaims:
             return error
         return MemberLost(error.message)
 
-    def _next(self, most: int) -> tuple[list[Stored], Upcoming]:
+    def _next(self, most: int, settled: Settled) -> tuple[list[Stored], Upcoming]:
         """Messages that nobody had yet, as far as is known; read before anybody has to wait."""
         place = self._deliveries.place(self._terms.name)
-        if place is None or not self._deliveries.has_room(self._terms.name):
+        makes_room = settled.acked or settled.refused
+        if place is None or not (makes_room or self._deliveries.has_room(self._terms.name)):
             return [], NOTHING
         with self._guard:
             after = max(place, self._looked_to)

@@ -56,11 +56,13 @@ class BusDuty(Duty):
         heard = [*skills_that_hear(self._workspace.plugins.skills())]
         try:
             with self._lock.held() if heard else nullcontext():
-                turns = [self._handed(name, on).turn(skill) for name, skill, on in heard]
+                again = [self._handed(name, on).turn(skill) for name, skill, on in heard]
         except Busy:
-            return time.time() + _AGAIN_S
-        self._heard_to, self._more = end, any(turns)
-        return time.time() + (0.0 if self._more else _LOOK_EVERY_S)
+            again = [_AGAIN_S]
+        else:
+            self._heard_to = end
+        self._more = not all(again)
+        return time.time() + min([_LOOK_EVERY_S, *again])
 
     def finish(self) -> bool:
         """Whether the last turn ended before all was submitted that could be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ _AT_ONCE = 256
 _MOST_OPEN = 1000
 """Tasks of one skill that wait or run; its other messages wait where they are, on record."""
 _FOR_EVER = 10**9
+_LOOK_AGAIN_S = 1.0
 _ACK_WAIT_S = 300.0  # that a member is gone its lock tells sooner
 
 
@@ -38,18 +40,24 @@ class HandOver:
         self._workspace = workspace
         self._name = name
         self._subject = subject
-        terms = Terms(subject, durable=name, retries=_FOR_EVER, ack_wait_s=_ACK_WAIT_S)
+        terms = Terms(
+            subject,
+            durable=name,
+            retries=_FOR_EVER,
+            ack_wait_s=_ACK_WAIT_S,
+            max_in_flight=_AT_ONCE,
+        )
         self._claims = LocalClaims(workspace.deliveries, workspace.bus.messages, terms, after)
         self._joined = False
         self._held: list[Claimed] = []  # not submitted, or not acknowledged, for all we know
         self._open: dict[str, None] = {}  # tasks that may not have ended yet
 
-    def turn(self, skill: Skill) -> bool:
+    def turn(self, skill: Skill) -> float:
         """
         Submit what waits, as far as there is room in the queue.
 
         Returns:
-            Whether there may be more that could be submitted now.
+            In how many seconds there may be more to do without anybody writing.
         """
         try:
             return self._turn(skill)
@@ -57,7 +65,7 @@ class HandOver:
             self._joined = False
             return self._turn(skill)
 
-    def _turn(self, skill: Skill) -> bool:
+    def _turn(self, skill: Skill) -> float:
         if not self._joined:
             self._join(skill)
         budget = _MOST_OPEN
@@ -68,7 +76,10 @@ class HandOver:
             budget -= len(claimed)
             claimed = self._claims.exchange(settled, self._room(budget))
             self._held = []
-        return budget <= 0 < self._room(_MOST_OPEN)
+        if budget <= 0 < self._room(_MOST_OPEN):
+            return 0.0
+        # What another process has it may not live to settle.
+        return _LOOK_AGAIN_S if self._workspace.deliveries.find(self._name).unsettled else math.inf
 
     def _join(self, skill: Skill) -> None:
         is_new = self._workspace.deliveries.place(self._name) is None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
+    from dino_os.message_bus.deliveries import Deliveries
     from dino_os.offline.log import OfflineLog
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
@@ -94,6 +95,12 @@ class Parts(Engines):
         from dino_os.message_bus.bus import Bus  # noqa: PLC0415
 
         return Bus(self.own_journal("bus"), read_only=self.rehearsal)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        from dino_os.message_bus.deliveries import Deliveries  # noqa: PLC0415
+
+        return Deliveries(self.journal("bus_deliveries"))
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -223,6 +230,7 @@ class Parts(Engines):
             "sandbox_payments": lambda: self.sandbox_payments,
             "cycle_runs": lambda: self.cycle_runs,
             "outbox": lambda: self.outbox,
+            "bus_deliveries": lambda: self.deliveries,
             "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
