@@ -10,15 +10,18 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from dino_os.errors import DinoError, MessageBusError
 from dino_os.message_bus import nesting
 from dino_os.message_bus.exchange import Exchange, exchange_of
 from dino_os.message_bus.handlers import Callback, check_type
-from dino_os.message_bus.messages import Messages, Stored, is_message, stored
+from dino_os.message_bus.limits import Limit, Limits
+from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft, Publisher
+from dino_os.message_bus.room import Room
+from dino_os.message_bus.stored import Stored, is_message, stored
 from dino_os.message_bus.subject import check_subject, matches
 from engines import checks
 from engines.journal import START, Event, Journal
@@ -33,9 +36,11 @@ class Bus:
 
     Attributes:
         messages: What was said, read from the record.
+        room: Whether there is room for more.
 
     Args:
         duplicate_window_s: For how long an id is known that was published before.
+        limits: How much of what is said counts.
         read_only: Refuse to publish.
     """
 
@@ -52,13 +57,22 @@ class Bus:
     )
 
     def __init__(
-        self, journal: Journal, *, duplicate_window_s: float = 120.0, read_only: bool = False
+        self,
+        journal: Journal,
+        *,
+        duplicate_window_s: float = 120.0,
+        limits: Sequence[Limit] = (),
+        read_only: bool = False,
     ) -> None:
         self._journal = journal
         self._path = journal.path.resolve()
         self._read_only = read_only
-        self._publisher = Publisher(journal, lambda: self.exchange, window_s=duplicate_window_s)
         self.messages = Messages(journal)
+        self._limits = Limits(journal, limits) if limits else None
+        self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
+        self._publisher = Publisher(
+            journal, lambda: self.exchange, window_s=duplicate_window_s, room=self.room
+        )
         self._channels: set[str] = set()
         self._seen_to = START
         self._guard = threading.Lock()
@@ -143,10 +157,24 @@ class Bus:
         most = min(checks.whole(limit, "limit"), sys.maxsize)
         # Mostly it is among the last; else all are read, and no more of them kept than asked for.
         tail = self._journal.tail(_AT_THE_END)
-        found = [e for e in tail if _is_in(channel, e)]
+        if self._limits:
+            self._limits.catch_up()
+        found = [e for e in tail if self._shows(channel, e)]
         if len(found) < most and len(tail) == _AT_THE_END:
-            found = [*deque((e for e in self._events() if _is_in(channel, e)), most)]
+            found = [*deque((e for e in self._events() if self._shows(channel, e)), most)]
         return [_as_message(stored(event)) for event in found[max(len(found) - most, 0) :]]
+
+    def first_seq(self, subject: str = ">") -> int:
+        """
+        Number of the first message there that is within its limits; where there is none, of the
+        line that will be next.
+        """
+        if self._limits:
+            self._limits.catch_up()
+        for event in self._events():
+            if self._shows(subject, event):
+                return int(event["seq"])
+        return self._journal.length()
 
     def ping(self) -> bool:
         """Whether the record can be read."""
@@ -156,13 +184,16 @@ class Bus:
             return False
         return True
 
+    def _shows(self, subject: str, event: Event) -> bool:
+        return (
+            is_message(event)
+            and matches(subject, event["channel"])
+            and (self._limits is None or self._limits.shows(event))
+        )
+
     def _events(self) -> Iterator[Event]:
         for events, _ in self._journal.read(self._journal.begin()):
             yield from events
-
-
-def _is_in(subject: str, event: Event) -> bool:
-    return is_message(event) and matches(subject, event["channel"])
 
 
 def _as_message(found: Stored) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from dino_os.errors import MessageBusError
-from dino_os.message_bus.messages import Stored
+from dino_os.message_bus.stored import Stored
 from engines.checks import from_epoch
 
 

@@ -20,7 +20,7 @@ from dino_os.errors import DinoError
 from dino_os.message_bus.following import Follower
 from dino_os.message_bus.handlers import Callback
 from dino_os.message_bus.listener import Listener
-from dino_os.message_bus.messages import Stored, is_message, stored
+from dino_os.message_bus.stored import Stored, is_message, stored
 from dino_os.message_bus.subscriptions import Receiver, Subscriptions
 from engines.journal import Event, Position, RecordedJournal
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dino_os.message_bus import nesting
-from dino_os.message_bus.messages import Stored
+from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.subject import check_channel
 from dino_os.message_bus.subscriptions import Subscriptions, check_message
 

@@ -17,8 +17,8 @@ from dino_os.errors import InvalidInput
 from dino_os.json_value import to_text
 from dino_os.message_bus import nesting
 from dino_os.message_bus.exchange import Exchange, Said
-from dino_os.message_bus.messages import PUBLISHED
 from dino_os.message_bus.recent_ids import RecentIds
+from dino_os.message_bus.stored import PUBLISHED
 from dino_os.message_bus.subject import check_channel
 from dino_os.message_bus.subscriptions import check_message
 from engines.errors import JournalWriteFailed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dino_os.message_bus.following import Follower
-from dino_os.message_bus.messages import is_message
+from dino_os.message_bus.stored import is_message
 from engines.journal import Event, RecordedJournal
 
 _AT_THE_END = 1000  # lines read at first to find where the window begins

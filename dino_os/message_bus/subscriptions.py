@@ -18,7 +18,7 @@ from dino_os.json_value import to_text
 from dino_os.message_bus import nesting
 from dino_os.message_bus.delivery import Delivery
 from dino_os.message_bus.handlers import Callback, Handler
-from dino_os.message_bus.messages import Stored
+from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.subject import Interest, check_channel, check_subject, is_pattern
 
 # Of JSON: with what is wrapped around it a message still fits into NATS's default of 1 MiB.

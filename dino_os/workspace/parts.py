@@ -93,8 +93,16 @@ class Parts(Engines):
     @cached_property
     def bus(self) -> Bus:
         from dino_os.message_bus.bus import Bus  # noqa: PLC0415
+        from dino_os.message_bus.limits import limits_of  # noqa: PLC0415
+        from dino_os.units import seconds  # noqa: PLC0415
 
-        return Bus(self.own_journal("bus"), read_only=self.rehearsal)
+        settings = self.config.settings.bus
+        return Bus(
+            self.own_journal("bus"),
+            duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
+            limits=limits_of(settings.channels),
+            read_only=self.rehearsal,
+        )
 
     @cached_property
     def deliveries(self) -> Deliveries:
