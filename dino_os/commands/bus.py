@@ -95,7 +95,7 @@ def publish(
     if not lines:
         text = sys.stdin.buffer.read() if message is None or message == "-" else message
         said = read_json(text, "the message")
-        workspace.bus.publish(channel, said, id=id_, headers=_headers(headers))
+        workspace.bus.publish(channel, said, message_id=id_, headers=_headers(headers))
         output.answer({"published": 1}, f"said on {channel}", as_json=as_json)
         return
     if message is not None or id_ is not None or headers:

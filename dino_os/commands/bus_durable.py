@@ -11,12 +11,12 @@ from dino_os.commands import options, output
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.errors import NotFound
 from dino_os.workspace import Workspace
-from engines.checks import did_you_mean, time_text
+from engines.checks import did_you_mean
 
 _name_argument = click.argument(
     "durable",
     metavar="NAME",
-    shell_complete=complete(lambda w: [own.name for own in w.deliveries.subscriptions()]),
+    shell_complete=complete(lambda w: [one["name"] for one in w.bus.subscriptions()]),
 )
 
 
@@ -46,7 +46,7 @@ def subscriptions(workspace: Workspace, as_json: bool) -> None:
     "durable",
     metavar="[NAME]",
     required=False,
-    shell_complete=complete(lambda w: [own.name for own in w.deliveries.subscriptions()]),
+    shell_complete=complete(lambda w: [one["name"] for one in w.bus.subscriptions()]),
 )
 @options.show
 @options.as_json
@@ -65,7 +65,9 @@ def dead(workspace: Workspace, durable: str | None, show: int, as_json: bool) ->
         (one["subscription"], one["seq"], one["channel"] or "", one["given_up"], one["error"])
         for one in shown
     ]
-    output.table(("subscription", "message", "channel", "given up", "why"), rows, numbers=["message"])
+    output.table(
+        ("subscription", "message", "channel", "given up", "why"), rows, numbers=["message"]
+    )
     output.more(left, "dead letter")
 
 
@@ -85,11 +87,7 @@ def redeliver(
         raise click.UsageError("name messages, or --all")
     letters = [(one["subscription"], one["seq"]) for one in _letters(workspace, durable)]
     wanted = {seq for _, seq in letters} if everything else set(seqs)
-    done = [
-        seq
-        for name, seq in letters
-        if seq in wanted and workspace.deliveries.redeliver(name, seq)
-    ]
+    done = [seq for name, seq in letters if seq in wanted and workspace.bus.redeliver(name, seq)]
     left = sorted(wanted.difference(done))
     if as_json:
         output.emit_json({"redelivered": done, "unknown": left})
@@ -111,18 +109,18 @@ def forget(workspace: Workspace, durable: str, as_json: bool) -> None:
     begins anew with a service's next turn.
     """
     names = _named(workspace, durable)
-    gone = [name for name in names if workspace.deliveries.forget(name)]
+    gone = [name for name in names if workspace.bus.forget(name)]
     output.answer({"forgotten": gone}, f"forgotten: {', '.join(gone)}", as_json=as_json)
 
 
 def subscription_table(found: Sequence[dict[str, Any]]) -> None:
     if not found:
         return
-    numbers = ("waiting", "under way", "dead")
+    numbers = ("waits", "under way", "dead")
     rows = [
         (
             *(one["name"], one["subject"], one["group"] or "", one["state"]),
-            *(one["waiting"], one["in_flight"], one["dead"]),
+            *(one["backlog"] - one["in_flight"], one["in_flight"], one["dead_letters"]),
         )
         for one in found
     ]
@@ -136,7 +134,7 @@ def _named(workspace: Workspace, durable: str) -> list[str]:
     Raises:
         NotFound: None is.
     """
-    known = [own.name for own in workspace.deliveries.subscriptions()]
+    known = [one["name"] for one in workspace.bus.subscriptions()]
     found = [name for name in known if name == durable or name.startswith(f"{durable}:")]
     if not found:
         raise NotFound(
@@ -148,24 +146,7 @@ def _named(workspace: Workspace, durable: str) -> list[str]:
 
 def _letters(workspace: Workspace, durable: str | None) -> list[dict[str, Any]]:
     names = [None] if durable is None else _named(workspace, durable)
-    return [
-        _letter(workspace, name, letter)
-        for wanted in names
-        for name, letter in workspace.deliveries.dead_letters(wanted)
-    ]
-
-
-def _letter(workspace: Workspace, name: str, letter: Any) -> dict[str, Any]:
-    stored = workspace.bus.messages.at(letter.seq)
-    return {
-        "subscription": name,
-        "seq": letter.seq,
-        "channel": stored.channel if stored else None,
-        "message": stored.message if stored else None,
-        "attempts": letter.attempts,
-        "error": letter.error,
-        "given_up": time_text(letter.at),
-    }
+    return [letter for name in names for letter in workspace.bus.dead_letters(name)]
 
 
 DURABLE_COMMANDS = (subscriptions, dead, redeliver, forget)

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--start",
     metavar="WHERE",
-    default="new",
-    show_default=True,
-    help="Where one that is new begins: new, all, a message's number, or a time.",
+    help="Where a new --durable or --group begins: new, all, a message's number, or a time.",
 )
 @options.as_json
 @pass_workspace
@@ -47,7 +45,7 @@ def listen(
     limit: int | None,
     durable: str | None,
     group: str | None,
-    start: str,
+    start: str | None,
     as_json: bool,
 ) -> None:
     """
@@ -57,10 +55,13 @@ def listen(
     counts as heard once it was printed.
     """
     shown = _Shown(limit, as_json=as_json)
-    explicit = {"ack": "explicit"} if durable or group else {}
-    workspace.bus.subscribe(
-        subject, shown.take, durable=durable, group=group, start=_start(start), **explicit
-    )
+    lasting = {"durable": durable, "group": group, "start": _start(start)}
+    if asked := {name: value for name, value in lasting.items() if value is not None}:
+        if not (durable or group):
+            raise click.UsageError("--start goes with --durable or --group")
+        workspace.bus.consume(subject, shown.take, ack="explicit", **asked)
+    else:
+        workspace.bus.subscribe(subject, shown.take)
     if not as_json and sys.stderr.isatty():
         click.echo(f"dino: listening to {subject}; Ctrl-C ends it", err=True)
     try:
@@ -117,9 +118,9 @@ class _Shown:
         sys.stdout.flush()
 
 
-def _start(text: str) -> Any:
+def _start(text: str | None) -> Any:
     """As `subscribe` takes it."""
-    if text in {"new", "all"}:
+    if text is None or text in {"new", "all"}:
         return text
     if text.isdecimal():
         return int(text)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dino_os.message_bus.delivery_state import Subscription
     from dino_os.skill_index import Skill
     from dino_os.workspace import Workspace
 
@@ -34,33 +33,26 @@ def hearers(workspace: Workspace) -> list[dict[str, Any]]:
     """
     All durable subscriptions and queue groups, and those of skills that no service has seen yet.
 
-    `state` is "live", "idle" (nobody takes part in it now), "orphaned" (its skill is gone, or
-    hears something else now) or "not begun".
+    As `Bus.subscriptions` has them, with `skill`, and `state`: "live", "idle" (nobody takes part in
+    it now), "orphaned" (its skill is gone, or hears something else now), or "not begun".
     """
     wanted = {name: on for name, _, on in skills_that_hear(workspace.plugins.skills())}
-    found = [_shown(workspace, own, wanted) for own in workspace.deliveries.subscriptions()]
+    found = [_with_state(one, wanted) for one in workspace.bus.subscriptions()]
     there = {one["name"] for one in found}
-    new = [_row(name, subject, "not begun") for name, subject in wanted.items()]
-    return found + [one for one in new if one["name"] not in there]
+    return found + [
+        _not_begun(name, subject) for name, subject in wanted.items() if name not in there
+    ]
 
 
-def _shown(workspace: Workspace, own: Subscription, wanted: Iterable[str]) -> dict[str, Any]:
-    live = sum(map(workspace.deliveries.is_alive, own.members.values()))
-    state = "live" if live else "idle"
-    if skill_of(own.name) and own.name not in wanted:
+def _with_state(one: dict[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+    skill = skill_of(one["name"])
+    state = "live" if one["members"] else "idle"
+    if skill and one["name"] not in wanted:
         state = "orphaned"
-    waiting = workspace.bus.messages.count_after(own.taken_to, own.subject)
-    return _row(own.name, own.subject, state) | {
-        "group": own.group,
-        "members": live,
-        "waiting": waiting,
-        "in_flight": len(own.unsettled),
-        "acknowledged": own.acked,
-        "dead": len(own.dead),
-    }
+    return one | {"skill": skill, "state": state}
 
 
-def _row(name: str, subject: str, state: str) -> dict[str, Any]:
-    numbers = dict.fromkeys(("members", "waiting", "in_flight", "acknowledged", "dead"), 0)
-    more = {"skill": skill_of(name), "group": None, "state": state}
-    return {"name": name, "subject": subject, **more, **numbers}
+def _not_begun(name: str, subject: str) -> dict[str, Any]:
+    numbers = dict.fromkeys(("members", "backlog", "in_flight", "acknowledged", "dead_letters"), 0)
+    kind = {"group": None, "durable": True, "skill": skill_of(name), "state": "not begun"}
+    return {"name": name, "subject": subject, **kind, **numbers}
