@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from engines import checks
 
 if TYPE_CHECKING:
     from dino_os.message_bus.bus import Bus
@@ -28,13 +29,6 @@ class SkillBus:
         self.channel_history = bus.channel_history
         self.ping = bus.ping
 
-    def request(
-        self,
-        channel: str,
-        message: Any,
-        *,
-        timeout: float = 5.0,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        left = max(self._until - time.monotonic(), 0.0)
-        return self._bus.request(channel, message, timeout=min(timeout, left))
+    def request(self, channel: str, message: Any, timeout: float = 5.0) -> Any:
+        left = self._until - time.monotonic()
+        return self._bus.request(channel, message, min(checks.finite(timeout, "timeout"), left))
