@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dino_os import inside
 from dino_os.errors import MessageBusError
-from dino_os.face import Face
+from dino_os.message_bus.lasting_face import (
+    DeadLetter,
+    LastingFace,
+    Options,
+    SubscriptionState,
+    refuse_inside,
+)
 
 if TYPE_CHECKING:
     from dino_os.message_bus.delivery import Delivery
     from dino_os.message_bus.own import OwnSubscriptions
 
-__all__ = ["Delivery", "Message", "MessageBus", "MessageBusError"]
+__all__ = [
+    "DeadLetter",
+    "Delivery",
+    "Message",
+    "MessageBus",
+    "MessageBusError",
+    "SubscriptionState",
+]
 
 Callback = Callable[..., object]
 
@@ -46,7 +59,7 @@ class Message:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class MessageBus(Face):
+class MessageBus(LastingFace):
     """
     The workspace's channels.
 
@@ -63,9 +76,7 @@ class MessageBus(Face):
     - One that raises is reported on standard error, once for each kind of error, and stops nobody.
     """
 
-    _part = "bus"
-
-    def subscribe(self, subject: str, callback: Callback) -> str:
+    def subscribe(self, subject: str, callback: Callback, **lasting: Unpack[Options]) -> str:
         """
         Have *callback* called with each message that is published from now on.
 
@@ -76,6 +87,8 @@ class MessageBus(Face):
         Args:
             subject: A channel, or several: in `orders.*.paid` the star is any one token, and
                 `sensors.>` is every channel that begins with `sensors.`.
+            lasting: With `durable` or `group` the messages are recorded as delivered: see
+                `Options`, which says what else there is to agree on.
 
         Returns:
             What to unsubscribe by.
@@ -84,9 +97,12 @@ class MessageBus(Face):
             InvalidInput: No name for channels, or no function (an async one is none).
         """
         if inside.connection():
+            refuse_inside(lasting)
             new = _own().subscription(subject, callback)
             _own().attach(new)
             return new.id
+        if any(value is not None for value in lasting.values()):
+            return self._consume(subject, callback, lasting)
         return str(self._local().subscribe(subject, callback))
 
     def unsubscribe(self, subject: str, callback_or_id: Callback | str) -> bool:

@@ -10,19 +10,22 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from dino_os.errors import DinoError, MessageBusError
 from dino_os.message_bus import nesting
-from dino_os.message_bus.exchange import Exchange, exchange_of
+from dino_os.message_bus.deliveries import Deliveries
+from dino_os.message_bus.exchange import Exchange, Said, exchange_of
 from dino_os.message_bus.handlers import Callback, check_type
+from dino_os.message_bus.lasting import Lasting
 from dino_os.message_bus.limits import Limit, Limits
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft, Publisher
+from dino_os.message_bus.requests import answer_to
 from dino_os.message_bus.room import Room
 from dino_os.message_bus.stored import Stored, is_message, stored
-from dino_os.message_bus.subject import check_subject, matches
+from dino_os.message_bus.subject import check_subject, is_reply, matches
 from engines import checks
 from engines.journal import START, Event, Journal
 
@@ -30,7 +33,7 @@ _AT_THE_END = 1000  # events read at once before all are
 _Messages: TypeAlias = list[dict[str, Any]]
 
 
-class Bus:
+class Bus(Lasting):
     """
     The bus over that journal.
 
@@ -39,6 +42,7 @@ class Bus:
         room: Whether there is room for more.
 
     Args:
+        deliveries: Who has which message of durable subscriptions and groups; None: there are none.
         duplicate_window_s: For how long an id is known that was published before.
         limits: How much of what is said counts.
         read_only: Refuse to publish.
@@ -53,6 +57,7 @@ class Bus:
             "list_channels",
             "channel_history",
             "ping",
+            "request",
         }
     )
 
@@ -60,11 +65,14 @@ class Bus:
         self,
         journal: Journal,
         *,
+        deliveries: Callable[[], Deliveries] | None = None,
         duplicate_window_s: float = 120.0,
         limits: Sequence[Limit] = (),
         read_only: bool = False,
     ) -> None:
         self._journal = journal
+        self._deliveries = deliveries
+        self.head = journal.head.path
         self._path = journal.path.resolve()
         self._read_only = read_only
         self.messages = Messages(journal)
@@ -80,7 +88,7 @@ class Bus:
     @property
     def exchange(self) -> Exchange:
         """Where messages come in for this process; all its bus objects share one."""
-        return exchange_of(self._path, self._answer)
+        return exchange_of(self._path, self.answer)
 
     # --- listening ---------------------------------------------------------------------------
 
@@ -88,7 +96,8 @@ class Bus:
         return self.exchange.subscribe(subject, callback)
 
     def unsubscribe(self, subject: str, callback_or_id: Callback | str) -> bool:
-        return self.exchange.subscriptions.remove(subject, callback_or_id)
+        plain = self.exchange.subscriptions.remove(subject, callback_or_id)
+        return self.consumers.remove(subject, callback_or_id) or plain
 
     def get_subscribers(self, channel: str) -> list[str]:
         return self.exchange.subscriptions.ids(channel)
@@ -100,7 +109,8 @@ class Bus:
         self.exchange.subscriptions.declare(subject, wanted)
 
     def close(self) -> None:
-        """End every subscription of this process."""
+        """End every subscription of this process; a durable one goes on where it was."""
+        self.consumers.close()
         self.exchange.close()
 
     # --- publishing --------------------------------------------------------------------------
@@ -124,21 +134,23 @@ class Bus:
         Returns:
             How many subscribers they reached in this process, each message counted for itself.
         """
+        return sum(receiver.counts for one in self.say(drafts) for receiver in one.receivers)
+
+    def say(self, drafts: list[Draft]) -> list[Said]:
+        """As `send`; those that had not been said before."""
         if self._read_only:
             raise MessageBusError("a rehearsal publishes nothing")
         for draft in drafts:
             nesting.check(draft.channel)
-        if not drafts:
-            return 0
-        said = self._publisher.record(drafts)
+        said = self._publisher.record(drafts) if drafts else []
         last = {receiver: one.seq for one in said for receiver in one.receivers}
         for receiver, seq in last.items():
             receiver.settle(seq)
-        return sum(receiver.counts for one in said for receiver in one.receivers)
+        return said
 
-    def _answer(self, asked: Stored, value: Any) -> None:
-        if asked.reply_to is not None:
-            self.send([Draft.of(asked.reply_to, value, correlation=asked.correlation)])
+    def answer(self, asked: Stored, value: Any) -> None:
+        """Send *value* to who waits for an answer to that message."""
+        self.say([answer_to(asked, value)])
 
     # --- what was said -----------------------------------------------------------------------
 
@@ -147,7 +159,9 @@ class Bus:
             begin = self._journal.begin()
             start = self._seen_to if self._seen_to.seq >= begin.seq else begin
             for events, behind in self._journal.read(start):
-                self._channels |= {e["channel"] for e in events if is_message(e)}
+                self._channels |= {
+                    e["channel"] for e in events if is_message(e) and not is_reply(e["channel"])
+                }
                 self._seen_to = behind
             return sorted(self._channels.union(self.exchange.subscriptions.channels()))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import threading
+import os
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from dino_os.errors import InvalidInput
 from dino_os.message_bus.claims import Claims, LocalClaims, anything
@@ -25,7 +25,7 @@ from engines import checks
 Start = str | int | datetime
 _ACKS = ("auto", "explicit")
 _READ_AT_ONCE = 1000
-_AT_EXIT_S = 5.0
+_TO_END_S = 5.0
 _BACKOFF_S = (1.0, 5.0, 30.0, 120.0, 600.0)
 
 Arbiter = Callable[[Terms, Callable[[], int], Callable[[Stored], bool]], Claims]
@@ -58,9 +58,9 @@ class Consumers:
 
     def __init__(
         self,
-        deliveries: Deliveries,
+        deliveries: Callable[[], Deliveries],
         messages: Messages,
-        exchange: Exchange,
+        exchange: Callable[[], Exchange],
         *,
         answer: Callable[[Stored, object], object] | None = None,
         arbiter: Arbiter | None = None,
@@ -71,8 +71,6 @@ class Consumers:
         self._answer = answer
         self._arbiter = arbiter or self._locally
         self._minder = Minder()
-        self._guard = threading.Lock()
-        self._own: dict[str, tuple[Consumer, Callback]] = {}
         _all.add(self)
 
     def subscribe(
@@ -95,7 +93,7 @@ class Consumers:
             InvalidInput: One of them is not what it must be, or there is a durable subscription of
                 that name for another subject.
         """
-        work = _Handling(callback, self._exchange.subscriptions.declared)
+        work = _Handling(callback, self._exchange().subscriptions.declared)
         if ack not in _ACKS:
             raise InvalidInput(f"ack must be one of {', '.join(_ACKS)}, found {ack!r}")
         agreed = Terms(check_subject(subject), **terms)
@@ -122,6 +120,7 @@ class Consumers:
         consumer = Consumer(
             terms.subject,
             self._arbiter(terms, after, is_for_us),
+            callback,
             work,
             self._minder,
             explicit=explicit,
@@ -129,41 +128,37 @@ class Consumers:
             ack_wait_s=terms.ack_wait_s,
             answer=self._answer,
         )
-        self._exchange.attach(consumer)
+        self._exchange().attach(consumer)
         try:
             consumer.start()
         except BaseException:
-            self._exchange.detach(consumer)
+            self._exchange().detach(consumer)
             raise
-        with self._guard:
-            self._own[consumer.id] = consumer, callback
         return consumer.id
 
     def remove(self, subject: str, callback_or_id: Callback | str) -> bool:
         """Whether there was one; what a durable subscription has not had waits for the next."""
-        with self._guard:
-            found = [
-                consumer
-                for consumer, callback in self._own.values()
-                if consumer.subject == subject and callback_or_id in (consumer.id, callback)
-            ]
+        found = [
+            one
+            for one in self._own()
+            if one.subject == subject and callback_or_id in (one.id, one.callback)
+        ]
         self._end(found)
         return bool(found)
 
-    def close(self, within_s: float = _AT_EXIT_S) -> None:
-        """End them all, in so many seconds together."""
-        with self._guard:
-            found = [consumer for consumer, _ in self._own.values()]
-        self._end(found, within_s)
+    def close(self) -> None:
+        """End them all, and wait some seconds for what is under way."""
+        self._end(self._own())
 
     # --- below the face ----------------------------------------------------------------------
 
-    def _end(self, consumers: Sequence[Consumer], within_s: float = _AT_EXIT_S) -> None:
-        until = time.monotonic() + within_s
+    def _own(self) -> list[Consumer]:
+        return [one for one in self._exchange().subscriptions.all() if isinstance(one, Consumer)]
+
+    def _end(self, consumers: Sequence[Consumer]) -> None:
+        until = time.monotonic() + _TO_END_S
         for consumer in consumers:
-            self._exchange.detach(consumer)
-            with self._guard:
-                self._own.pop(consumer.id, None)
+            self._exchange().detach(consumer)
             consumer.end()
         for consumer in consumers:
             consumer.wait(max(until - time.monotonic(), 0.0))
@@ -171,7 +166,7 @@ class Consumers:
     def _locally(
         self, terms: Terms, after: Callable[[], int], is_for_us: Callable[[Stored], bool]
     ) -> Claims:
-        return LocalClaims(self._deliveries, self._messages, terms, after, is_for_us)
+        return LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
 
     def _place(self, start: Start) -> Callable[[], int]:
         """Behind which line a subscription begins that starts there."""
@@ -199,6 +194,7 @@ class Consumers:
 
 
 _all: weakref.WeakSet[Consumers] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_all.clear)  # they are the parent's
 
 
 @atexit.register

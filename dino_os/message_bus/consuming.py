@@ -55,6 +55,9 @@ class Consumer:
     """
     One member of a subscription; it works until it is ended.
 
+    Attributes:
+        callback: What it was subscribed with.
+
     Args:
         subject: What it is subscribed to.
         explicit: Whether a message is settled by what the handler says, not by its return.
@@ -69,6 +72,7 @@ class Consumer:
         self,
         subject: str,
         claims: Claims,
+        callback: Callable[..., object],
         work: Work,
         minder: Minder,
         *,
@@ -82,7 +86,8 @@ class Consumer:
         self.subject = subject
         self.beat_s = ack_wait_s / _BEATS
         self._claims = claims
-        self._work = work
+        self.callback = callback
+        self.work = work
         self._minder = minder
         self._explicit = explicit
         self._backoff_s = backoff_s
@@ -190,12 +195,12 @@ class Consumer:
                 self._claims.join()
         except NotFound as error:
             self._ended = True
-            self._work.report(self.subject, error)
+            self.work.report(self.subject, error)
         except Exception as error:  # noqa: BLE001  nobody sees a thread end
             with self._guard:
                 self._settled.add(said)
             self._pause_s = min(max(2 * self._pause_s, 1.0), _LONGEST_PAUSE_S)
-            self._work.report(self.subject, error)
+            self.work.report(self.subject, error)
         else:
             self._pause_s = 0.0
             return batch
@@ -232,9 +237,9 @@ class Consumer:
         delivery = Delivery(stored, self._answer, claim.attempt, settling)
         try:
             with nesting.within(1):
-                self._work.handle(delivery)
+                self.work.handle(delivery)
         except (Exception, SystemExit) as error:  # noqa: BLE001  it is that message's alone
-            self._work.report(stored.channel, error)
+            self.work.report(stored.channel, error)
             settling.refuse(self._refusal(claim, error))
         else:
             if not self._explicit:
@@ -297,7 +302,7 @@ class Minder:
 
     def remove(self, consumer: Consumer) -> None:
         with self._guard:
-            self._consumers.remove(consumer)
+            self._consumers = [one for one in self._consumers if one is not consumer]
         self._poked.set()
 
     def look(self, consumer: Consumer) -> None:

@@ -21,6 +21,8 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 class DoesNotFit(MessageBusError):
     """A message is not of the type that its subscriber asks for."""
 
+    final = True
+
 
 class Handler:
     """
@@ -46,9 +48,9 @@ class Handler:
         self._by_name = self._takes_delivery and parameters[1].kind not in _POSITIONAL
         self._reported: set[type] = set()
 
-    def __call__(self, message: Any, delivery: Delivery, declared: Any = None) -> None:
+    def __call__(self, message: Any, delivery: Delivery, declared: Any = None) -> object:
         """
-        Call it with *message*, which is its own from now on.
+        Call it with *message*, which is its own from now on; what it returns.
 
         Args:
             declared: The type of the channel's messages, where the callback names none.
@@ -59,11 +61,10 @@ class Handler:
         wanted = declared if self.type is None else self.type
         value = message if wanted is None else converted(message, wanted)
         if self._by_name:
-            self.callback(value, delivery=delivery)
-        elif self._takes_delivery:
-            self.callback(value, delivery)
-        else:
-            self.callback(value)
+            return self.callback(value, delivery=delivery)
+        if self._takes_delivery:
+            return self.callback(value, delivery)
+        return self.callback(value)
 
     def report(self, channel: str, error: BaseException) -> None:
         """Say on standard error that it raised, once for each kind of error."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dino_os.message_bus.messages import Stored
+    from dino_os.message_bus.stored import Stored
     from dino_os.skill_index import Skill
 
 

@@ -15,6 +15,9 @@ from dino_os.errors import InvalidInput
 
 T = TypeVar("T")
 
+REPLIES = "_reply"
+"""First token of the channels on which answers are waited for; no wildcard stands for it."""
+
 _LONGEST = 255
 _ONE, _REST = "*", ">"
 _REMEMBERED = 4096  # channels whose values are known without walking the tree
@@ -60,11 +63,18 @@ def is_pattern(subject: str) -> bool:
     return _ONE in subject or _REST in subject
 
 
+def is_reply(channel: str) -> bool:
+    """Whether it is one on which an answer is waited for."""
+    return channel.startswith(f"{REPLIES}.")
+
+
 def matches(subject: str, channel: str) -> bool:
     """Whether who subscribed to *subject* hears *channel*.  Both are taken to be checked."""
     if not is_pattern(subject):
         return subject == channel
     wanted, there = subject.split("."), channel.split(".")
+    if there[0] == REPLIES != wanted[0]:
+        return False
     if wanted[-1] == _REST:
         wanted.pop()
         if len(there) <= len(wanted):
@@ -155,6 +165,9 @@ class Interest(Generic[T]):
     def _nodes(self, tokens: list[str]) -> list[_Node[T]]:
         found: list[_Node[T]] = []
         here = [self._root]
+        if tokens[0] == REPLIES:
+            here = [self._root.further[REPLIES]] if REPLIES in self._root.further else []
+            tokens = tokens[1:]
         for token in tokens:
             found += [node.further[_REST] for node in here if _REST in node.further]
             here = [node.further[t] for node in here for t in (token, _ONE) if t in node.further]

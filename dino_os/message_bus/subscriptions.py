@@ -172,7 +172,7 @@ class Subscriptions:
 
     def subscription(self, subject: str, callback: Callback) -> Subscription:
         """A new one, which hears nothing before it is attached."""
-        return Subscription(check_subject(subject), callback, self._declared, self._answer)
+        return Subscription(check_subject(subject), callback, self.declared, self._answer)
 
     def attach(self, receiver: Receiver) -> None:
         with self._lock:
@@ -229,7 +229,8 @@ class Subscriptions:
             if wanted is not None:
                 self._types.add(subject, wanted)
 
-    def _declared(self, channel: str) -> Any:
+    def declared(self, channel: str) -> Any:
+        """The type of that channel's messages; None where none was declared."""
         if not self._types:
             return None
         with self._lock:

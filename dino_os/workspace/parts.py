@@ -99,6 +99,7 @@ class Parts(Engines):
         settings = self.config.settings.bus
         return Bus(
             self.own_journal("bus"),
+            deliveries=lambda: self.deliveries,
             duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
             limits=limits_of(settings.channels),
             read_only=self.rehearsal,
@@ -238,7 +239,6 @@ class Parts(Engines):
             "sandbox_payments": lambda: self.sandbox_payments,
             "cycle_runs": lambda: self.cycle_runs,
             "outbox": lambda: self.outbox,
-            "bus_deliveries": lambda: self.deliveries,
             "engine_state": lambda: self.resources,
             "checkpoints": lambda: self.checkpoints,
             "witness": lambda: self.witness,
@@ -247,4 +247,5 @@ class Parts(Engines):
             "security_log": lambda: self.security_log,
             "offline_log": lambda: self.offline_log,
             "gate_log": lambda: self.nav,
+            "bus_deliveries": lambda: self.deliveries,
         }

@@ -129,7 +129,10 @@ def test_what_is_no_skill_is_not_listed(dino: Dino, workspace: Path, code: str) 
         ("@skill(memory=10**40)\ndef f(): ...\n", "must be a literal"),
         (f"@skill(memory={10**40})\ndef f(): ...\n", "expected a size"),
         ("\n@skill(on='a.*b')\ndef f(m): ...\n", "bad.py:4: f: the channel 'a.*b': a wildcard is"),
-        ("@skill(on=['a', 'b.>.c'])\ndef f(m): ...\n", "bad.py:3: f: the channel 'b.>.c': > stands"),
+        (
+            "@skill(on=['a', 'b.>.c'])\ndef f(m): ...\n",
+            "bad.py:3: f: the channel 'b.>.c': > stands",
+        ),
         ("@skill(on='')\ndef f(m): ...\n", "must be text, and not blank"),
         ("@skill(on=7)\ndef f(m): ...\n", "on=…) must be str or list or tuple, found 7"),
         ("@skill(on='a')\ndef f(m, b): ...\n", "no message of the bus brings its parameter 'b'"),
