@@ -12,6 +12,7 @@ from dino_os.commands import options, output
 from dino_os.commands.bus_words import message_line
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.workspace import Workspace
+from engines.checks import time_text
 
 if TYPE_CHECKING:
     from dino_os.message_bus import Delivery
@@ -108,7 +109,7 @@ class _Shown:
             "message": message,
             "id": delivery.id,
             "headers": delivery.headers,
-            "published": delivery.published,
+            "published": time_text(delivery.stored.published),
             "attempt": delivery.attempt,
         }
         if self._as_json:
