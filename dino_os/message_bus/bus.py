@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
@@ -46,6 +47,7 @@ class Bus(Lasting):
         duplicate_window_s: For how long an id is known that was published before.
         limits: How much of what is said counts.
         read_only: Refuse to publish.
+        clock: Seconds since the epoch.
     """
 
     # What a sandboxed skill may ask for; its own callbacks stay in its process.
@@ -69,6 +71,7 @@ class Bus(Lasting):
         duplicate_window_s: float = 120.0,
         limits: Sequence[Limit] = (),
         read_only: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._deliveries = deliveries
@@ -76,10 +79,14 @@ class Bus(Lasting):
         self._path = journal.path.resolve()
         self._read_only = read_only
         self.messages = Messages(journal)
-        self._limits = Limits(journal, limits) if limits else None
+        self._limits = Limits(journal, limits, clock=clock) if limits else None
         self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
         self._publisher = Publisher(
-            journal, lambda: self.exchange, window_s=duplicate_window_s, room=self.room
+            journal,
+            lambda: self.exchange,
+            window_s=duplicate_window_s,
+            room=self.room,
+            clock=clock,
         )
         self._channels: set[str] = set()
         self._seen_to = START
