@@ -17,6 +17,8 @@ from engines.checks import time_text
 if TYPE_CHECKING:
     from dino_os.message_bus import Delivery
 
+_PATIENCE_S = 1.0
+
 
 @click.command(
     epilog=options.example(
@@ -68,6 +70,7 @@ def listen(
     try:
         shown.wait()
     finally:
+        shown.end()
         workspace.bus.close()
 
 
@@ -101,6 +104,12 @@ class _Shown:
         self._ended.wait()
         if self._failed:
             raise self._failed
+
+    def end(self) -> None:
+        """Print nothing any more: Python cannot leave while a thread is at it."""
+        if self._guard.acquire(timeout=_PATIENCE_S):
+            self._ended.set()
+            self._guard.release()
 
     def _print(self, message: Any, delivery: Delivery) -> None:
         document = {

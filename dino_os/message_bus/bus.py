@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from dino_os.errors import DinoError, MessageBusError
 from dino_os.message_bus import nesting
+from dino_os.message_bus.backlog import Backlog
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.exchange import Exchange, Said, exchange_of
 from dino_os.message_bus.handlers import Callback, check_type
@@ -46,6 +47,7 @@ class Bus(Lasting):
         deliveries: Who has which message of durable subscriptions and groups; None: there are none.
         duplicate_window_s: For how long an id is known that was published before.
         limits: How much of what is said counts.
+        max_backlog: Where a durable subscription has more to do, nothing is published to it.
         read_only: Refuse to publish.
         clock: Seconds since the epoch.
     """
@@ -70,6 +72,7 @@ class Bus(Lasting):
         deliveries: Callable[[], Deliveries] | None = None,
         duplicate_window_s: float = 120.0,
         limits: Sequence[Limit] = (),
+        max_backlog: int = 100_000,
         read_only: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -81,6 +84,9 @@ class Bus(Lasting):
         self.messages = Messages(journal)
         self._limits = Limits(journal, limits, clock=clock) if limits else None
         self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
+        if deliveries:
+            backlog = Backlog(journal.path, deliveries, self.messages, max_backlog)
+            self.room.check_backlog, self.room.done_to = backlog.check, backlog.done_to
         self._publisher = Publisher(
             journal,
             lambda: self.exchange,

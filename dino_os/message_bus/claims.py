@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 from dino_os.errors import NotFound
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.members import LOOK_AROUND_S, MemberLost
-from dino_os.message_bus.messages import Messages, Stored
+from dino_os.message_bus.messages import Messages
+from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.terms import NOTHING, Claim, Refusal, Terms, Upcoming
 
 
@@ -113,10 +114,13 @@ class LocalClaims:
 
     def exchange(self, settled: Settled, most: int) -> list[Claimed]:
         self._deliveries.refresh()
-        found, upcoming = self._next(most, settled) if most else ([], NOTHING)
+        room = self._deliveries.room(self._terms.name)
+        room += len(settled.acked) + len(settled.refused)
+        found, upcoming = self._next(min(most, room)) if room > 0 else ([], NOTHING)
         # Whoever has nothing to say and nothing to get does not keep others waiting; but what
         # somebody has is looked after, who may have been killed.
-        if not (settled or found) and self._due_in() is None:
+        idle = not (settled or found) and self._due_in() is None
+        if idle and self._deliveries.is_member(self._terms.name, self._member):
             return []
         claims = self._exchange(settled, upcoming, most)
         known = {stored.seq: stored for stored in found}
@@ -168,11 +172,10 @@ class LocalClaims:
             return error
         return MemberLost(error.message)
 
-    def _next(self, most: int, settled: Settled) -> tuple[list[Stored], Upcoming]:
+    def _next(self, most: int) -> tuple[list[Stored], Upcoming]:
         """Messages that nobody had yet, as far as is known; read before anybody has to wait."""
         place = self._deliveries.place(self._terms.name)
-        makes_room = settled.acked or settled.refused
-        if place is None or not (makes_room or self._deliveries.has_room(self._terms.name)):
+        if place is None or most <= 0:
             return [], NOTHING
         with self._guard:
             after = max(place, self._looked_to)

@@ -17,7 +17,8 @@ from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.delivery import Delivery
 from dino_os.message_bus.exchange import Exchange
 from dino_os.message_bus.handlers import Callback, Handler
-from dino_os.message_bus.messages import Messages, Stored
+from dino_os.message_bus.messages import Messages
+from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.subject import check_subject
 from dino_os.message_bus.terms import Terms
 from engines import checks
@@ -52,6 +53,7 @@ class Consumers:
 
     Args:
         exchange: Where it is said that there are messages.
+        first_seq: Number of the first message of a subject that counts.
         answer: Sends what a handler replies.
         arbiter: Says who gets which message; None: the journal of deliveries.
     """
@@ -61,6 +63,7 @@ class Consumers:
         deliveries: Callable[[], Deliveries],
         messages: Messages,
         exchange: Callable[[], Exchange],
+        first_seq: Callable[[str], int],
         *,
         answer: Callable[[Stored, object], object] | None = None,
         arbiter: Arbiter | None = None,
@@ -68,6 +71,7 @@ class Consumers:
         self._deliveries = deliveries
         self._messages = messages
         self._exchange = exchange
+        self._first_seq = first_seq
         self._answer = answer
         self._arbiter = arbiter or self._locally
         self._minder = Minder()
@@ -101,7 +105,7 @@ class Consumers:
             agreed,
             callback,
             work,
-            after=self._place(start),
+            after=self._place(start, subject),
             explicit=ack == "explicit",
             backoff_s=_checked(backoff_s),
         )
@@ -168,12 +172,12 @@ class Consumers:
     ) -> Claims:
         return LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
 
-    def _place(self, start: Start) -> Callable[[], int]:
+    def _place(self, start: Start, subject: str) -> Callable[[], int]:
         """Behind which line a subscription begins that starts there."""
         if start == "new":
             return self._messages.end
         if start == "all":
-            return lambda: -1
+            return lambda: self._first_seq(check_subject(subject)) - 1
         if isinstance(start, datetime):
             moment = checks.utc(start).timestamp()
             return lambda: self._before(moment)

@@ -25,12 +25,12 @@ from dino_os.message_bus import nesting
 from dino_os.message_bus.claims import Claimed, Claims, Settled
 from dino_os.message_bus.delivery import Delivery
 from dino_os.message_bus.members import MemberLost
-from dino_os.message_bus.messages import Stored
+from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.terms import Claim, Refusal
 
 _MOST = 256  # that are claimed at once
 _QUICK_S, _LONG_S = 0.02, 0.1  # for a batch
-_PATIENCE_S = 1.0  # with a handler, before others get what waits behind it
+_PATIENCE_S = 1.0  # with a batch, before others get what waits in it
 _BEATS = 3  # signs of life within the time after which one is missed
 _LONGEST_PAUSE_S = 30.0
 
@@ -98,7 +98,7 @@ class Consumer:
         self._settled = Settled()
         self._waiting: deque[Claimed] = deque()
         self._current: Claim | None = None
-        self._since = self._told = 0.0  # when it was begun, and when a sign of life was given
+        self._since = self._told = 0.0  # when settled ones, and a sign of life, were told last
         self._most = 1
         self._pause_s = 0.0  # since the record could not be written
         self._ended = False
@@ -152,12 +152,13 @@ class Consumer:
     def mind(self) -> None:
         """Look after what is under way; called now and then by another thread."""
         now = time.monotonic()
-        slow = self.is_busy and now - self._since > _PATIENCE_S
+        slow = self.is_busy and now - self._since > min(_PATIENCE_S, self.beat_s)
         shared = slow and self._claims.is_shared()
         with self._guard:
             said = Settled()
             if slow:
                 said, self._settled = self._settled, said
+                self._since = now
             if shared:
                 said.returned += [claim for _, claim in self._waiting]
                 self._waiting.clear()
@@ -207,7 +208,7 @@ class Consumer:
         return []
 
     def _handle_all(self, batch: list[Claimed]) -> None:
-        began = self._told = time.monotonic()
+        began = self._since = self._told = time.monotonic()
         with self._guard:
             self._waiting.extend(batch)
         while one := self._begin():
@@ -228,7 +229,7 @@ class Consumer:
                 self._waiting.clear()
                 return None
             one = self._waiting.popleft()
-            self._current, self._since = one.claim, time.monotonic()
+            self._current = one.claim
         self._minder.look(self)
         return one
 

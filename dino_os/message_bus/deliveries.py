@@ -108,11 +108,17 @@ class Deliveries(Members):
             own = self._subscriptions.get(name)
             return own.taken_to if own else None
 
-    def has_room(self, name: str) -> bool:
-        """Whether another message may be in flight, as far as was read."""
+    def is_member(self, name: str, member: str) -> bool:
+        """Whether it was not given up, nor the subscription forgotten, as far as was read."""
         with self._guard:
             own = self._subscriptions.get(name)
-            return own is not None and len(own.unsettled) < own.max_in_flight
+            return own is not None and member in own.members
+
+    def room(self, name: str) -> int:
+        """How many more messages may be in flight, as far as was read."""
+        with self._guard:
+            own = self._subscriptions.get(name)
+            return own.max_in_flight - len(own.unsettled) if own else 0
 
     def is_shared(self, name: str) -> bool:
         """Whether it has several members, as far as was read."""
@@ -157,13 +163,6 @@ class Deliveries(Members):
         named = [self.find(name)] if name is not None else self.subscriptions()
         with self._guard:
             return [(own.name, letter) for own in named for letter in own.dead.values()]
-
-    def needed_from(self) -> int | None:
-        """The first line of the bus that a durable subscription still needs; None: none does."""
-        self.refresh()
-        with self._guard:
-            durable = [own for own in self._subscriptions.values() if own.durable]
-            return min((own.settled_to + 1 for own in durable), default=None)
 
 
 def lease(own: Subscription, now: Now) -> dict[str, Any]:

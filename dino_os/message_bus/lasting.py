@@ -14,9 +14,10 @@ from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.delivery_state import Subscription
 from dino_os.message_bus.exchange import Exchange, Said
 from dino_os.message_bus.handlers import Callback
-from dino_os.message_bus.messages import Messages, Stored
+from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft
 from dino_os.message_bus.requests import Requests, Responding, is_request
+from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.subject import check_subject
 from dino_os.message_bus.terms import Terms
 from engines import checks
@@ -51,6 +52,10 @@ class Lasting(ABC):
     def answer(self, asked: Stored, value: Any) -> None:
         """Send *value* to who waits for an answer to that message."""
 
+    @abstractmethod
+    def first_seq(self, subject: str = ">") -> int:
+        """Number of the first message of *subject* that counts."""
+
     @property
     def deliveries(self) -> Deliveries:
         """Who has which message."""
@@ -61,7 +66,11 @@ class Lasting(ABC):
     @cached_property
     def consumers(self) -> Consumers:
         return Consumers(
-            lambda: self.deliveries, self.messages, lambda: self.exchange, answer=self.answer
+            lambda: self.deliveries,
+            self.messages,
+            lambda: self.exchange,
+            self.first_seq,
+            answer=self.answer,
         )
 
     # --- subscriptions -----------------------------------------------------------------------

@@ -24,8 +24,9 @@ from dino_os.message_bus.consuming import Consumer
 from dino_os.message_bus.delivery import Delivery
 from dino_os.message_bus.exchange import Exchange, Said
 from dino_os.message_bus.handlers import Callback, Handler
-from dino_os.message_bus.messages import Messages, Stored, stored
+from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft
+from dino_os.message_bus.stored import Stored, stored
 from dino_os.message_bus.subject import REPLIES, check_channel
 from dino_os.wake import LOOK_EVERY_S, Wake
 from engines import checks

@@ -84,6 +84,17 @@ def matches(subject: str, channel: str) -> bool:
     return all(w in (_ONE, t) for w, t in zip(wanted, there, strict=False))
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether there may be a channel that both subjects have."""
+    tokens, others = one.split("."), other.split(".")
+    for token, against in zip(tokens, others, strict=False):
+        if _REST in (token, against):
+            return True
+        if _ONE not in (token, against) and token != against:
+            return False
+    return len(tokens) == len(others)
+
+
 @dataclass(slots=True)
 class _Node(Generic[T]):
     """What is subscribed with the tokens that lead here."""

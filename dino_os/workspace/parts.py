@@ -102,6 +102,7 @@ class Parts(Engines):
             deliveries=lambda: self.deliveries,
             duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
             limits=limits_of(settings.channels),
+            max_backlog=settings.max_backlog,
             read_only=self.rehearsal,
         )
 

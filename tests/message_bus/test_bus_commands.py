@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import select
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -210,3 +212,35 @@ def test_names_are_completed(dino: Dino, write: Write, home: Path) -> None:
 
     assert "skill:f:" in completed("dino bus forget sk")
     assert "orders.7" in completed("dino bus publish or")
+
+
+def test_whoever_reads_may_go(workspace: Path, started: Start) -> None:
+    """A pipe that is closed ends the listener; what it could not print was not heard."""
+    process = started("bus", "listen", "a", "--durable", "d", "--json")
+    listening(workspace, "a")
+    bus = Workspace(workspace).bus
+    bus.publish("a", 1)
+    assert lines(process, 1)[0]["message"] == 1
+    assert process.stdout
+    process.stdout.close()
+    bus.publish_many([("a", 2), ("a", 3)])
+    process.wait(30)
+    (left,) = bus.subscriptions()
+    assert (left["acknowledged"], left["backlog"]) == (1, 2)
+
+
+def test_a_listener_can_be_interrupted_at_any_time(workspace: Path, started: Start) -> None:
+    process = started("bus", "listen", "a")
+    bus = Workspace(workspace).bus
+
+    def heard() -> bool:
+        bus.publish("a", 1)
+        assert process.stdout
+        return bool(select.select([process.stdout], [], [], 0)[0])
+
+    until(heard, "a line")
+    process.send_signal(signal.SIGINT)
+    for _ in range(20):
+        bus.publish("a", 2)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.count("\n")) == (130, 1)

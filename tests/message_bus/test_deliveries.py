@@ -47,7 +47,6 @@ def test_each_message_is_handed_out_once_and_settled(engine: Deliveries) -> None
     hand.ack(*claims)
     assert (own.settled_to, own.unsettled, own.acked) == (9, {}, 5)
     assert hand.claim(9) == []
-    assert engine.needed_from() == 10
 
 
 def test_a_batch_costs_one_line_and_its_acks_the_next(engine: Deliveries) -> None:
@@ -87,7 +86,7 @@ def test_no_more_are_in_flight_than_agreed(engine: Deliveries) -> None:
     claims = hand.claim(9)
     assert seqs(claims) == [0, 1, 2]
     assert hand.claim(9) == []
-    assert not engine.has_room("billing")
+    assert engine.room("billing") == 0
     hand.refuse(claims[0], 60.0)
     assert hand.claim(9) == []  # it is still to come
     assert seqs(hand.say(upcoming=9, most=9, acked=claims[1:])) == [3, 4]
@@ -309,9 +308,9 @@ def test_what_was_agreed_is_changed_but_not_the_subject(engine: Deliveries) -> N
     Hand.of(engine)
     Hand.of(engine, retries=9)
     assert engine.find("billing").retries == 9
-    for other in ({"subject": "b"}, {"group": "g"}):
+    for other in (Terms("b", durable="billing"), Terms("a", durable="billing", group="g")):
         with pytest.raises(InvalidInput, match=r"is to 'a'") as found:
-            Hand.of(engine, **other)
+            engine.join(other, lambda: -1)
         assert "forget('billing')" in str(found.value.hint)
     assert len(engine.find("billing").members) == 2
     assert verify(engine.journal.path).ok  # type: ignore[union-attr]
