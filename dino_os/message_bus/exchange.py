@@ -8,6 +8,7 @@ what other processes publish.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -190,4 +191,12 @@ def forget() -> None:
         _exchanges.pop(path).close()
 
 
-os.register_at_fork(after_in_child=_exchanges.clear)  # they are the parent's
+def _forked() -> None:
+    """They are the parent's, and so may be who holds the lock."""
+    global _making  # noqa: PLW0603
+    _exchanges.clear()
+    _making = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forked)
+atexit.register(forget)  # no callback is to run while the interpreter is taken apart

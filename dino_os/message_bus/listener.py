@@ -15,6 +15,7 @@ from dino_os.wake import LOOK_EVERY_S, Wake
 _LONGEST_S = 1.0  # where nothing tells of changes, or what tells is lost
 # Behind something that this process wrote itself: what it writes next comes without being woken.
 _PAUSE_S = 0.002
+_PATIENCE_S = 2.0
 
 
 class Listener:
@@ -35,6 +36,7 @@ class Listener:
         self._look = look
         self._lock = threading.Lock()
         self._bell: int | None = None  # of the thread that runs
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Have it run, and look now."""
@@ -43,16 +45,20 @@ class Listener:
                 heard, self._bell = os.pipe()
                 os.set_blocking(heard, False)
                 os.set_blocking(self._bell, False)
-                threading.Thread(
+                self._thread = threading.Thread(
                     target=self._run, args=(heard, self._bell), name="dino-bus", daemon=True
-                ).start()
+                )
+                self._thread.start()
             else:
                 self._ring()
 
     def close(self) -> None:
+        """Have it end; it has, unless a callback that runs in it takes long."""
         with self._lock:
             self._ring()
-            self._bell = None  # which the thread closes
+            self._bell, thread = None, self._thread  # its own end of the pipe the thread closes
+        if thread and thread is not threading.current_thread():
+            thread.join(_PATIENCE_S)
 
     def _ring(self) -> None:
         if self._bell is not None:
