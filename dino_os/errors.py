@@ -17,6 +17,8 @@ DinoError
 │   ├── EmbedderMissing    what embeds is not installed           exit 2   (memory_layer.embedding)
 │   └── EmbedderUnavailable  nor does it answer                   exit 4   (as above)
 ├── MessageBusError        the message bus                        exit 1
+│   ├── RequestFailed      whoever got a request could not        exit 1
+│   └── RequestTimedOut    nobody answered in time                exit 124
 ├── SchedulerError         the scheduler                          exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4
@@ -38,6 +40,8 @@ __all__ = [
     "MessageBusError",
     "NotConfined",
     "NotFound",
+    "RequestFailed",
+    "RequestTimedOut",
     "ResourcesTaken",
     "SandboxError",
     "SchedulerError",
@@ -87,6 +91,16 @@ class MemoryLayerError(DinoError):
 
 class MessageBusError(DinoError):
     """The message bus."""
+
+
+class RequestFailed(MessageBusError):
+    """Whoever got the request could not answer it."""
+
+
+class RequestTimedOut(MessageBusError):
+    """Nobody answered in time."""
+
+    exit_code = 124
 
 
 class SchedulerError(DinoError):

@@ -117,10 +117,8 @@ class LocalClaims:
         room = self._deliveries.room(self._terms.name)
         room += len(settled.acked) + len(settled.refused)
         found, upcoming = self._next(min(most, room)) if room > 0 else ([], NOTHING)
-        # Whoever has nothing to say and nothing to get does not keep others waiting; but what
-        # somebody has is looked after, who may have been killed.
-        idle = not (settled or found) and self._due_in() is None
-        if idle and self._deliveries.is_member(self._terms.name, self._member):
+        # Whoever has nothing to say and nothing to get does not keep others waiting.
+        if not (settled or found or self._must_look()):
             return []
         claims = self._exchange(settled, upcoming, most)
         known = {stored.seq: stored for stored in found}
@@ -148,6 +146,15 @@ class LocalClaims:
         return self._deliveries.is_shared(self._terms.name)
 
     # --- below the face ----------------------------------------------------------------------
+
+    def _must_look(self) -> bool:
+        """Whether something falls due without anybody having said anything."""
+        mine = self._terms.name, self._member
+        return (
+            self._due_in() == 0
+            or not self._deliveries.is_member(*mine)
+            or self._deliveries.somebody_lost(*mine)
+        )
 
     def _due_in(self) -> float | None:
         return self._deliveries.due_in(self._terms.name, self._member)

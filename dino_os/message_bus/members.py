@@ -118,6 +118,14 @@ class Members(DeliveryState):
     def is_alive(self, member: Member) -> bool:
         return not self._is_lost(member, self._now())
 
+    def somebody_lost(self, name: str, member: str) -> bool:
+        """Whether a member, other than *member*, has messages and lives no more."""
+        with self._guard:
+            own = self._subscriptions.get(name)
+            held = {one.member for one in own.unsettled.values()} if own else set()
+            others = [m for m in own.members.values() if m.name in held] if own else []
+        return not all(self.is_alive(other) for other in others if other.name != member)
+
     # --- below the face ----------------------------------------------------------------------
 
     def _now(self) -> Now:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from dino_os.errors import InvalidInput, MessageBusError
+from dino_os.errors import InvalidInput, RequestFailed, RequestTimedOut
 from dino_os.message_bus import nesting
 from dino_os.message_bus.consuming import Consumer
 from dino_os.message_bus.delivery import Delivery
@@ -38,16 +38,6 @@ ERROR, ERROR_BY = "Dino-Error", "Dino-Error-By"
 
 _LONGEST_S = 86_400.0
 _LOOK_AROUND_S = 1.0  # should what wakes be lost
-
-
-class RequestTimedOut(MessageBusError):
-    """Nobody answered in time."""
-
-    exit_code = 124
-
-
-class RequestFailed(MessageBusError):
-    """Whoever got the request could not answer it."""
 
 
 class Sender(Protocol):
@@ -183,7 +173,7 @@ class Requests:
         asked = stored(said.event)
         with nesting.within(said.depth):
             answer = responding.answer(Delivery(asked))
-            self._sender.say([answer])
+        self._sender.say([answer])
         return _value(asked.channel, json.loads(answer.text), answer.more.get("headers") or {})
 
     def _ask(self, draft: Draft, timeout: float) -> Any:

@@ -17,7 +17,7 @@ from tests.skills.conftest import Write, write
 __all__ = ["write"]
 
 SKILLS = """
-from dino_os.message_bus import MessageBus
+from dino_os.message_bus import MessageBus, RequestTimedOut
 
 @skill
 def says():
@@ -31,7 +31,10 @@ def says():
 
 @skill
 def asks(timeout: float = 30.0):
-    return MessageBus().request("double", 21, timeout=timeout)
+    try:
+        return MessageBus().request("double", 21, timeout=timeout)
+    except RequestTimedOut as error:
+        return str(error)
 
 @skill
 def stays():
