@@ -273,5 +273,5 @@ def test_importing_and_making_a_face_costs_nothing() -> None:
     assert {name for name in loaded if name.startswith(("engines.", "dino_os."))} == {
         *("dino_os.errors", "dino_os.face", "dino_os.inside", "dino_os.skill"),
         *("dino_os.memory_layer", "dino_os.memory_layer.result", "dino_os.message_bus"),
-        *("dino_os.scheduler", "engines.errors"),
+        *("dino_os.message_bus.lasting_face", "dino_os.scheduler", "engines.errors"),
     }
