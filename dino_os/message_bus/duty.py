@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,10 @@ from dino_os.message_bus.hand_over import HandOver
 from dino_os.message_bus.hearers import skills_that_hear
 from dino_os.process_lock import Busy, ProcessLock
 from dino_os.work.duty import Duty
+from engines.journal import RecordedJournal
 
 if TYPE_CHECKING:
+    from dino_os.skill_index import Skill
     from dino_os.workspace import Workspace
 
 _LOOK_EVERY_S = 15.0  # for skills that are new
@@ -37,9 +38,13 @@ class BusDuty(Duty):
             by=workspace.operator,
             what="handing messages to skills",
         )
+        self._deliveries = RecordedJournal(workspace.memory / "bus_deliveries.jsonl")
         self._heard_to: int | None = None  # the record's end when the skills were last looked at
         self._handing: dict[str, HandOver] = {}
         self._more = False
+        self._quiet: tuple[int, int, list[str]] | None = (
+            None  # as it was when nothing was left to do
+        )
         self.watches: Sequence[Path] = (
             workspace.memory / "bus.jsonl",
             workspace.memory / "bus_deliveries.jsonl",
@@ -54,19 +59,25 @@ class BusDuty(Duty):
         """Submit what was said since; say when to look for new skills, since the epoch."""
         end = self._workspace.bus.messages.end()
         heard = [*skills_that_hear(self._workspace.plugins.skills())]
+        seen = end, self._deliveries.length(), [name for name, *_ in heard]
+        again = [_LOOK_EVERY_S]
         try:
-            with self._lock.held() if heard else nullcontext():
-                again = [self._handed(name, on).turn(skill) for name, skill, on in heard]
-        except Busy:
-            again = [_AGAIN_S]
-        else:
+            if heard and seen != self._quiet:
+                again += self._hand_over(heard)
+                self._quiet = seen if min(again) == _LOOK_EVERY_S else None
             self._heard_to = end
+        except Busy:
+            again.append(_AGAIN_S)
         self._more = not all(again)
-        return time.time() + min([_LOOK_EVERY_S, *again])
+        return time.time() + min(again)
 
     def finish(self) -> bool:
         """Whether the last turn ended before all was submitted that could be."""
         return self._more
+
+    def _hand_over(self, heard: Sequence[tuple[str, Skill, str]]) -> list[float]:
+        with self._lock.held():
+            return [self._handed(name, on).turn(skill) for name, skill, on in heard]
 
     def _handed(self, name: str, subject: str) -> HandOver:
         if name not in self._handing:

@@ -76,10 +76,12 @@ class HandOver:
             budget -= len(claimed)
             claimed = self._claims.exchange(settled, self._room(budget))
             self._held = []
-        if budget <= 0 < self._room(_MOST_OPEN):
+        room = self._room(_MOST_OPEN)
+        if budget <= 0 < room:
             return 0.0
         # What another process has it may not live to settle.
-        return _LOOK_AGAIN_S if self._workspace.deliveries.find(self._name).unsettled else math.inf
+        waits = not room or self._workspace.deliveries.find(self._name).unsettled
+        return _LOOK_AGAIN_S if waits else math.inf
 
     def _join(self, skill: Skill) -> None:
         is_new = self._workspace.deliveries.place(self._name) is None
