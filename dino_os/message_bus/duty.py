@@ -9,6 +9,7 @@ submitted once, in the order of the record.  One process at a time does this.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,9 +43,10 @@ class BusDuty(Duty):
         self._heard_to: int | None = None  # the record's end when the skills were last looked at
         self._handing: dict[str, HandOver] = {}
         self._more = False
-        self._quiet: tuple[int, int, list[str]] | None = (
-            None  # as it was when nothing was left to do
-        )
+        self._quiet: object = None  # what it was like when nothing was left to do
+        self._skills: list[tuple[str, Skill, str]] = []
+        self._recorded: tuple[int, int] | None = None
+        self._looked_at = -math.inf
         self.watches: Sequence[Path] = (
             workspace.memory / "bus.jsonl",
             workspace.memory / "bus_deliveries.jsonl",
@@ -58,8 +60,9 @@ class BusDuty(Duty):
     def turn(self) -> float | None:
         """Submit what was said since; say when to look for new skills, since the epoch."""
         end = self._workspace.bus.messages.end()
-        heard = [*skills_that_hear(self._workspace.plugins.skills())]
-        seen = end, self._deliveries.length(), [name for name, *_ in heard]
+        recorded = end, self._deliveries.length()
+        heard = self._skills_now(recorded)
+        seen = recorded, [name for name, *_ in heard]
         again = [_LOOK_EVERY_S]
         try:
             if heard and seen != self._quiet:
@@ -74,6 +77,14 @@ class BusDuty(Duty):
     def finish(self) -> bool:
         """Whether the last turn ended before all was submitted that could be."""
         return self._more
+
+    def _skills_now(self, recorded: tuple[int, int]) -> list[tuple[str, Skill, str]]:
+        """Those that hear something; read anew where there is news, else once a second at most."""
+        now = time.monotonic()
+        if recorded != self._recorded or now - self._looked_at >= _AGAIN_S:
+            self._skills = [*skills_that_hear(self._workspace.plugins.skills())]
+            self._recorded, self._looked_at = recorded, now
+        return self._skills
 
     def _hand_over(self, heard: Sequence[tuple[str, Skill, str]]) -> list[float]:
         with self._lock.held():
