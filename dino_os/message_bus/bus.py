@@ -156,9 +156,7 @@ class Bus(Lasting):
         for draft in drafts:
             nesting.check(draft.channel)
         said = self._publisher.record(drafts) if drafts else []
-        last = {receiver: one.seq for one in said for receiver in one.receivers}
-        for receiver, seq in last.items():
-            receiver.settle(seq)
+        self.exchange.settle(said)
         return said
 
     def answer(self, asked: Stored, value: Any) -> None:
