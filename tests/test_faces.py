@@ -74,10 +74,10 @@ CALLS: list[tuple[type[Face], str, tuple[Any, ...], dict[str, Any], Any]] = [
     (MessageBus, "list_channels", (), {}, ["a"]),
     (MessageBus, "channel_history", ("a", 9), {"channel": "a", "limit": 9}, [SAID]),
     (MessageBus, "ping", (), {}, True),
-    (MessageBus, "request", ("a", 1), {"channel": "a", "message": 1, "timeout": 5.0}, [2]),
+    (MessageBus, "request", ("a", 1), {"channel": "a", "message": 1, "timeout": 5.0}, [1]),
     (MessageBus, "subscriptions", (), {}, []),
     (MessageBus, "dead_letters", ("d",), {"durable": "d"}, []),
-    (MessageBus, "redeliver", ("d", 7), {"durable": "d", "seq": 7}, True),
+    (MessageBus, "redeliver", ("d", 1), {"durable": "d", "seq": 1}, True),
     (MessageBus, "forget", ("d",), {"durable": "d"}, True),
     (
         Scheduler,
@@ -96,8 +96,8 @@ CALLS: list[tuple[type[Face], str, tuple[Any, ...], dict[str, Any], Any]] = [
     (Scheduler, "history", ("7", 3), {"job_id": "7", "limit": 3}, [{"due": WHEN}]),
     (Scheduler, "next_runs", ("7", 1), {"job_id": "7", "count": 1}, [WHEN]),
 ]
-STAY_INSIDE = {"subscribe", "unsubscribe", "declare", "respond", "close", "start", "stop"}
-# They name files, erase, take long, or are others' business: an operator's, and not a skill's.
+STAY_INSIDE = {"subscribe", "unsubscribe", "respond", "declare", "close", "start", "stop"}
+# They name files, erase, or take long: an operator's, and not a skill's.
 OPERATORS = {
     *("backup", "restore", "export", "import_", "forget", "check", "stats", "reindex"),
     *("subscriptions", "dead_letters", "redeliver"),
