@@ -25,7 +25,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nats
+import redis
 from side_by_side import timed, verdict
+
+from dino_os.message_bus import MessageBus
 
 SINGLE, MANY, BATCH = 2_000, 50_000, 1_000
 SENT, SENT_IN_BATCHES, SENT_BATCH = 1_500, 20_000, 100
@@ -58,8 +62,6 @@ def within(where: Path) -> None:
 
 
 def _rates_within() -> Iterator[tuple[str, float]]:
-    from dino_os.message_bus import MessageBus
-
     bus, heard = MessageBus(), [0]
 
     def hear(_: Any) -> None:
@@ -96,12 +98,12 @@ def between(where: Path) -> None:
     """From one process to another: how many a second, and how long each takes."""
     rates: dict[str, list[tuple[float, float]]] = {peer: [] for peer in PEERS}
     waits: dict[str, list[float]] = {peer: [] for peer in PEERS}
-    promises = {"dino": "synced before it is heard", "redis": "synced before it is heard"}
+    promises: dict[str, str] = {}
     for _ in range(ROUNDS):
         for peer in PEERS:
             with tempfile.TemporaryDirectory(dir=where) as folder, SERVERS[peer](folder) as server:
                 address, promise = server
-                promises.setdefault(peer, promise)
+                promises[peer] = promise
                 one = SENT / _carried(peer, address, SENT, 1, 0)[1]
                 many = SENT_IN_BATCHES / _carried(peer, address, SENT_IN_BATCHES, SENT_BATCH, 0)[1]
                 rates[peer].append((one, many))
@@ -168,7 +170,7 @@ class Heard:
         self._waits: list[float] = []
         self.all = threading.Event()
 
-    def __call__(self, text: str | bytes) -> None:
+    def text(self, text: str) -> None:
         now = time.monotonic()
         self._waits.append(now - json.loads(text)["said"])
         self._left -= 1
@@ -192,8 +194,6 @@ def dino_server(folder: str) -> Iterator[tuple[str, str]]:
 
 def dino_say(address: str, count: int, batch: int, pace_s: float) -> float:
     os.environ["DINO_HOME"] = address
-    from dino_os.message_bus import MessageBus
-
     bus = MessageBus()
 
     def publish(texts: list[str]) -> None:
@@ -207,9 +207,7 @@ def dino_say(address: str, count: int, batch: int, pace_s: float) -> float:
 
 def dino_hear(address: str, heard: Heard) -> None:
     os.environ["DINO_HOME"] = address
-    from dino_os.message_bus import MessageBus
-
-    MessageBus().subscribe(CHANNEL, lambda message: heard(message))
+    MessageBus().subscribe(CHANNEL, heard.text)
     print("ready", flush=True)
     heard.all.wait(300)
 
@@ -227,8 +225,6 @@ def redis_server(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def redis_say(address: str, count: int, batch: int, pace_s: float) -> float:
-    import redis
-
     client = redis.Redis(port=int(address))
 
     def publish(texts: list[str]) -> None:
@@ -244,16 +240,15 @@ def redis_say(address: str, count: int, batch: int, pace_s: float) -> float:
 
 
 def redis_hear(address: str, heard: Heard) -> None:
-    import redis
-
     client = redis.Redis(port=int(address))
     last = client.xrevrange(CHANNEL, count=1)
     place = last[0][0] if last else "0"
     print("ready", flush=True)
     while not heard.all.is_set():
         for _, entries in client.xread({CHANNEL: place}, block=10_000, count=1000):
-            for place, fields in entries:  # noqa: B007
-                heard(fields[b"m"])
+            for number, fields in entries:
+                place = number
+                heard.text(fields[b"m"].decode())
 
 
 # --- NATS JetStream ------------------------------------------------------------------------------
@@ -264,23 +259,22 @@ def nats_server(folder: str) -> Iterator[tuple[str, str]]:
     """With every write synced where its version can, else as it comes."""
     port = _free_port()
     config = Path(folder, "nats.conf")
-    store = f'store_dir: "{folder}/js"'
-    for sync, promise in (
-        ("sync_interval: always", "synced before it is acknowledged"),
-        ("", "not synced on each write: this server refuses sync_interval: always"),
-    ):
+
+    def takes(sync: str) -> bool:
+        store = f'store_dir: "{folder}/js"'
         config.write_text(f"listen: 127.0.0.1:{port}\njetstream {{ {store}\n{sync}\n }}\n")
-        checked = subprocess.run(["nats-server", "-t", "-c", config], capture_output=True)
-        if checked.returncode == 0:
-            break
+        tried = ["nats-server", "-t", "-c", str(config)]
+        return subprocess.run(tried, check=False, capture_output=True).returncode == 0
+
+    promise = "synced before it is acknowledged"
+    if not takes("sync_interval: always") and takes(""):
+        promise = "not synced on each write: this server refuses sync_interval: always"
     with _running(["nats-server", "-c", str(config)], port):
         yield port, promise
 
 
 def nats_say(address: str, count: int, batch: int, pace_s: float) -> float:
     async def run() -> float:
-        import nats
-
         client = await nats.connect(f"nats://127.0.0.1:{address}")
         stream = client.jetstream()
         began = time.monotonic()
@@ -297,14 +291,12 @@ def nats_say(address: str, count: int, batch: int, pace_s: float) -> float:
 
 def nats_hear(address: str, heard: Heard) -> None:
     async def run() -> None:
-        import nats
-
         client = await nats.connect(f"nats://127.0.0.1:{address}")
         stream = client.jetstream()
         await stream.add_stream(name="BENCH", subjects=["bench.>"])
 
         async def hear(message: Any) -> None:
-            heard(message.data)
+            heard.text(message.data.decode())
 
         await stream.subscribe(CHANNEL, cb=hear, ordered_consumer=True, deliver_policy="new")
         print("ready", flush=True)
@@ -342,11 +334,12 @@ def _running(command: list[str], port: str) -> Iterator[None]:
         server.wait()
 
 
-def child(what: str, peer: str, address: str, count: str, batch: str, pace_s: str) -> None:
+def child(what: str, peer: str, address: str, *numbers: str) -> None:
+    count, batch, pace_s = int(numbers[0]), int(numbers[1]), float(numbers[2])
     if what == "say":
-        print(SAY[peer](address, int(count), int(batch), float(pace_s)))
+        print(SAY[peer](address, count, batch, pace_s))
     else:
-        heard = Heard(int(count))
+        heard = Heard(count)
         HEAR[peer](address, heard)
         heard.print()
 

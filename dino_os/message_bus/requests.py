@@ -9,7 +9,6 @@ the request then names it, and no other responder heeds it.
 
 from __future__ import annotations
 
-import json
 import select
 import threading
 import time
@@ -174,7 +173,7 @@ class Requests:
         with nesting.within(said.depth):
             answer = responding.answer(Delivery(asked))
         self._sender.say([answer])
-        return _value(asked.channel, json.loads(answer.text), answer.more.get("headers") or {})
+        return _value(asked.channel, answer.message, answer.more.get("headers") or {})
 
     def _ask(self, draft: Draft, timeout: float) -> Any:
         until = time.monotonic() + timeout

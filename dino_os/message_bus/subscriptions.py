@@ -145,13 +145,14 @@ class Subscription:
             return found
 
     def _handle(self, stored: Stored, depth: int) -> None:
+        outside = nesting.enter(depth)
         try:
-            with nesting.within(depth):
-                own = _copy(stored.message)
-                self.handler(own, Delivery(stored, self._answer), self._declared(stored.channel))
+            delivery = Delivery(stored, self._answer) if self.handler.takes_delivery else None
+            self.handler(_copy(stored.message), delivery, self._declared(stored.channel))
         except (Exception, SystemExit) as error:  # noqa: BLE001  it is that subscriber's alone
             self.handler.report(stored.channel, error)
         finally:
+            nesting.leave(outside)
             with self._changed:
                 self._under_way.pop()
                 if self._queued:
