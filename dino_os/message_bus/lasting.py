@@ -132,7 +132,13 @@ class Lasting(ABC):
 
     def respond(self, subject: str, callback: Callback, group: str | None = None) -> str:
         self._check_writes()
-        work = Responding(callback, self, self.messages, self.exchange.subscriptions.declared)
+        work = Responding(
+            callback,
+            self,
+            self.messages,
+            self.exchange.subscriptions.declared,
+            clean=self.deliveries.clean,
+        )
         return self.consumers.add(
             Terms(check_subject(subject), group=group or _RESPONDERS),
             callback,

@@ -110,7 +110,8 @@ class Parts(Engines):
     def deliveries(self) -> Deliveries:
         from dino_os.message_bus.deliveries import Deliveries  # noqa: PLC0415
 
-        return Deliveries(self.journal("bus_deliveries"))
+        known = KnownSecrets(self.memory / "vault" / "vault.json", lambda: self.security)
+        return Deliveries(self.journal("bus_deliveries"), clean=known.blotted_out)
 
     @cached_property
     def jobs(self) -> Jobs:

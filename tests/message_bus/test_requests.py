@@ -16,6 +16,7 @@ from dino_os.errors import InvalidInput, MessageBusError
 from dino_os.message_bus import Delivery, MessageBus
 from dino_os.message_bus.requests import DEADLINE, RequestFailed, RequestTimedOut
 from dino_os.message_bus.subject import REPLIES
+from dino_os.workspace import Workspace
 from tests.conftest import REPOSITORY, ended_at_last, environment
 from tests.message_bus.waiting import until
 
@@ -229,3 +230,29 @@ def test_nobody_begins_with_what_nobody_waits_for_any_more(bus: MessageBus) -> N
     until(lambda: handled, "a request")
     until(lambda: bus.subscriptions()[0].backlog == 0, "an end")
     assert handled == ["late"]  # the one whose deadline is none
+
+
+def test_a_secret_in_an_error_is_not_kept(bus: MessageBus, home: Path) -> None:
+    """Neither in an answer nor in a dead letter."""
+    secret = "sk-canary-4711-not-to-be-kept"
+
+    def clumsy(_: Any) -> None:
+        raise ValueError(f"refused: {secret}")
+
+    def clean(text: str) -> str:
+        return text.replace(secret, "***")
+
+    Workspace.shared().deliveries.clean = clean
+    bus.respond("a", clumsy)
+    with pytest.raises(RequestFailed, match=r"refused: \*\*\*"):
+        bus.request("a", 1)
+    bus.subscribe("b", clumsy, durable="d", retries=0)
+    bus.publish("b", 1)
+    until(bus.dead_letters, "a dead letter")
+    bus.close()
+    for file in (home / "memory").glob("*.jsonl"):
+        assert secret not in file.read_text()
+
+
+def test_known_secrets_are_what_is_not_kept(home: Path) -> None:
+    assert Workspace(home).deliveries.clean("text") == "text"
