@@ -126,7 +126,6 @@ class Consumer:
         """Begin nothing more, and leave once what is under way has ended."""
         self._ended = True
         self._poked.set()
-        self._minder.remove(self)
 
     def wait(self, within_s: float) -> None:
         """Until it has left, or for so long; within its own handler not at all."""
@@ -186,6 +185,7 @@ class Consumer:
             self._claims.exchange(self._settled, 0)
         with contextlib.suppress(DinoError, OSError):
             self._claims.leave()
+        self._minder.remove(self)
 
     def _say(self, said: Settled, most: int) -> list[Claimed]:
         """Record what became of messages and get the next; what fails is said again later."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dino_os.errors import MessageBusError
-from dino_os.message_bus.consumers import Consumers
+from dino_os.message_bus.consumers import Arbiter, Consumers
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.delivery_state import Subscription
 from dino_os.message_bus.exchange import Exchange, Said
@@ -22,7 +22,7 @@ from dino_os.message_bus.subject import check_subject
 from dino_os.message_bus.terms import Terms
 from engines import checks
 
-_RESPONDERS = "responders"
+_RESPONDERS = "_responders"
 
 
 class Lasting(ABC):
@@ -36,6 +36,9 @@ class Lasting(ABC):
 
     messages: Messages
     head: Path
+    arbiter: Arbiter | None = None
+    """Who says who gets which message, where it is not the journal of deliveries; to be set before
+    anybody subscribes."""
     _deliveries: Callable[[], Deliveries] | None
     _read_only: bool
 
@@ -71,6 +74,7 @@ class Lasting(ABC):
             lambda: self.exchange,
             self.first_seq,
             answer=self.answer,
+            arbiter=self.arbiter,
         )
 
     # --- subscriptions -----------------------------------------------------------------------
@@ -140,7 +144,7 @@ class Lasting(ABC):
             clean=self.deliveries.clean,
         )
         return self.consumers.add(
-            Terms(check_subject(subject), group=group or _RESPONDERS),
+            Terms(check_subject(subject), group=f"{_RESPONDERS}-{group}" if group else _RESPONDERS),
             callback,
             work,
             after=self.messages.end,

@@ -345,6 +345,8 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
     "wrong",
     [
         {"durable": "a b"},
+        {"durable": "_d"},
+        {"group": "_responders"},
         {"durable": "d", "ack": "maybe"},
         {"durable": "d", "start": "soon"},
         {"durable": "d", "start": -1},
