@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dino_os.errors import InvalidInput, NotFound
-from dino_os.message_bus.claims import Claimed, LocalClaims, Settled
+from dino_os.message_bus.claims import Claimed, Settled
 from dino_os.message_bus.hearing import heard_by
 from dino_os.message_bus.terms import Refusal, Terms
 
@@ -47,7 +48,7 @@ class HandOver:
             ack_wait_s=_ACK_WAIT_S,
             max_in_flight=_AT_ONCE,
         )
-        self._claims = LocalClaims(workspace.deliveries, workspace.bus.messages, terms, after)
+        self._claims = workspace.bus.consumers.claims(terms, after)
         self._joined = False
         self._held: list[Claimed] = []  # not submitted, or not acknowledged, for all we know
         self._open: dict[str, None] = {}  # tasks that may not have ended yet
@@ -79,9 +80,7 @@ class HandOver:
         room = self._room(_MOST_OPEN)
         if budget <= 0 < room:
             return 0.0
-        # What another process has it may not live to settle.
-        waits = not room or self._workspace.deliveries.find(self._name).unsettled
-        return _LOOK_AGAIN_S if waits else math.inf
+        return math.inf if room and self._is_settled() else _LOOK_AGAIN_S
 
     def _join(self, skill: Skill) -> None:
         is_new = self._workspace.deliveries.place(self._name) is None
@@ -91,6 +90,12 @@ class HandOver:
         self._open = {task.task_id: None for task in self._workspace.resources.tasks(source=source)}
         if is_new:
             _say(f"skill {skill.name!r} hears {self._subject!r} from now on")
+
+    def _is_settled(self) -> bool:
+        """Whether nobody has a message: another process may not live to settle what it has."""
+        with contextlib.suppress(NotFound):
+            return not self._workspace.deliveries.find(self._name).unsettled
+        return True
 
     def _room(self, budget: int) -> int:
         """How many messages to claim."""
@@ -145,11 +150,12 @@ class HandOver:
         return task_of(self._workspace, skill, params, task_id=name, key=name, source=source)
 
     def _tell(self, skill: Skill, refused: Sequence[Refusal]) -> None:
-        first = refused[0]
+        first = refused[0].claim.seq
         more = f", nor {len(refused) - 1} more" if refused[1:] else ""
+        # Why quotes the message, which may say anything; the record of it has been cleaned.
         _say(
-            f"skill {skill.name!r} cannot take message {first.claim.seq} of {self._subject!r}"
-            f"{more}: {first.error}; `dino bus dead {self._name}` shows what was given up"
+            f"skill {skill.name!r} cannot take message {first} of {self._subject!r}{more}; "
+            f"`dino bus dead {self._name}` says why"
         )
 
 

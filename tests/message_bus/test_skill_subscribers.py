@@ -136,7 +136,9 @@ def test_a_message_that_does_not_fit_is_a_dead_letter_and_told(
     tick(home)
     assert [p["order"] for p in params(home)] == [{"n": 1}, {"n": 2}]
     told = capsys.readouterr().err
-    assert "skill 'ship' cannot take message 2 of 'orders.*.paid', nor 1 more: --order" in told
+    assert (
+        "skill 'ship' cannot take message 2 of 'orders.*.paid', nor 1 more; `dino bus dead" in told
+    )
     dead = Workspace(home).deliveries.dead_letters()
     assert [letter.seq for _, letter in dead] == [2, 4]
     write(SHIP.replace("order: dict", "order"))
