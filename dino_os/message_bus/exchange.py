@@ -9,6 +9,7 @@ what other processes publish.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -164,7 +165,7 @@ class Exchange:
                 self._intake.take(begin, [one.event for one in said], end)
                 self._wrote = True
             except DinoError as error:  # what was published is on record all the same
-                self._report(error)
+                self._fall_out(self._intake, error)
         self.withdraw(said)
 
     def settle(self, said: Sequence[Said]) -> None:
@@ -201,7 +202,7 @@ class Exchange:
             try:
                 self._catch_up(self._intake)
             except DinoError as error:
-                self._report(error)
+                self._fall_out(self._intake, error)
             now = self._intake.place.seq
             free = [r for r in self.subscriptions.all() if not self._intake.is_awaited(r)]
         for receiver in free:
@@ -218,7 +219,11 @@ class Exchange:
                 intake.place = end
         intake.catch_up()
 
-    def _report(self, error: DinoError) -> None:
+    def _fall_out(self, intake: _Intake, error: DinoError) -> None:
+        """Say that nothing can be read; behind another past than was read, begin at its end."""
+        with contextlib.suppress(DinoError):
+            if not self._journal.holds(intake.place):
+                intake.place = self._journal.acknowledged()
         if str(error) != self._reported:
             self._reported = str(error)
             print(f"dino: nothing is heard of the bus: {error}", file=sys.stderr)  # noqa: T201
