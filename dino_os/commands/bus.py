@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
-from typing import Any
 
 import click
 
@@ -19,7 +18,7 @@ from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
-_LINES_AT_ONCE = 1000
+_READ_AT_ONCE = 1 << 16
 
 _channel_argument = click.argument(
     "channel", shell_complete=complete(lambda w: w.bus.list_channels())
@@ -100,11 +99,7 @@ def publish(
         return
     if message is not None or id_ is not None or headers:
         raise click.UsageError("--lines takes its messages from standard input, and nothing else")
-    count = 0
-    messages = _messages()
-    while some := list(islice(messages, _LINES_AT_ONCE)):
-        workspace.bus.publish_many([(channel, said) for said in some])
-        count += len(some)
+    count = _publish_lines(workspace, channel)
     output.answer(
         {"published": count},
         f"{output.counted(count, 'message')} said on {channel}",
@@ -191,8 +186,34 @@ def _headers(given: tuple[str, ...]) -> dict[str, str] | None:
     return found or None
 
 
-def _messages() -> Iterator[Any]:
-    """What each line of standard input says; blank ones say nothing."""
-    for number, line in enumerate(sys.stdin.buffer, 1):
-        if line.strip():
-            yield read_json(line, f"line {number}")
+def _publish_lines(workspace: Workspace, channel: str) -> int:
+    """
+    Say what each line of standard input says, as it comes; how many there were.
+
+    Raises:
+        InvalidInput: One is not JSON; those before it were said.
+    """
+    count = 0
+    for lines in _lines():
+        said = []
+        try:
+            for number, line in lines:
+                said.append((channel, read_json(line, f"line {number}")))
+        except InvalidInput as error:
+            workspace.bus.publish_many(said)
+            before = output.counted(count + len(said), "message")
+            raise InvalidInput(f"{error.message}; {before} said", hint=error.hint) from None
+        workspace.bus.publish_many(said)
+        count += len(said)
+    return count
+
+
+def _lines() -> Iterator[list[tuple[int, bytes]]]:
+    """The numbered lines that are there by now, again and again; blank ones say nothing."""
+    number, rest = 0, b""
+    while data := os.read(sys.stdin.fileno(), _READ_AT_ONCE):
+        *whole, rest = (rest + data).split(b"\n")
+        yield [(number + n, line) for n, line in enumerate(whole, 1) if line.strip()]
+        number += len(whole)
+    if rest.strip():
+        yield [(number + 1, rest)]

@@ -74,8 +74,30 @@ def test_standard_input_is_a_message_or_many(workspace: Path, dino: Dino) -> Non
     bad = say('1\n{"a"\n', "--lines")
     assert (bad.returncode, bad.stdout) == (2, "")
     assert "line 2 is not JSON" in bad.stderr
+    assert "; 1 message said" in bad.stderr
     found = dino("bus", "history", "a", "--limit", "2000", "--json").json["messages"]
-    assert [m["message"] for m in found] == [{"from": "stdin"}, *range(1500)]
+    assert [m["message"] for m in found] == [{"from": "stdin"}, *range(1500), 1]
+
+
+def test_lines_are_said_as_they_come(workspace: Path) -> None:
+    """Nobody waits for more of them, or for the end."""
+    process = subprocess.Popen(
+        command("bus", "publish", "a", "--lines"),
+        cwd=workspace,
+        env=environment(PYTHONPATH=str(REPOSITORY)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin
+    bus = Workspace(workspace).bus
+    try:
+        for number in range(3):
+            process.stdin.write(b"%d\n" % number)
+            process.stdin.flush()
+            until(lambda: len(bus.channel_history("a")) == number + 1, "a message")  # noqa: B023
+    finally:
+        out, _ = process.communicate()
+    assert out == b"3 messages said on a\n"
 
 
 @pytest.mark.parametrize(
