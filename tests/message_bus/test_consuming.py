@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import pytest
 
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.message_bus import Delivery, MessageBus
-from dino_os.message_bus.terms import Terms
+from dino_os.message_bus.claims import Claimed, Settled
+from dino_os.message_bus.stored import Stored
+from dino_os.message_bus.terms import Claim, Terms
 from dino_os.workspace import Workspace
 from engines.again import Fatal, RetryLater
 from engines.journal import verify
@@ -390,3 +392,79 @@ def test_a_rehearsal_subscribes_to_nothing(bus: MessageBus, home: Path) -> None:
     ):
         with pytest.raises(MessageBusError, match="rehearsal"):
             call()
+
+
+# --- another judge, and being given up ----------------------------------------------------------
+
+
+class Elsewhere:
+    """Claims that somebody else decides upon: a list, as one process has it."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.waiting: list[Claimed] = []
+        self.said = Settled()
+        self.members = 0
+
+    def join(self) -> None:
+        self.members += 1
+
+    def leave(self) -> None:
+        self.members -= 1
+
+    def exchange(self, settled: Settled, most: int) -> list[Claimed]:
+        self.said.add(settled)
+        found, self.waiting = self.waiting[:most], self.waiting[most:]
+        return found
+
+    def renew(self, claims: Sequence[Claim]) -> None: ...
+
+    def pause_s(self) -> float:
+        return 0.01
+
+    def is_shared(self) -> bool:
+        return False
+
+
+def test_a_cluster_may_say_who_gets_which_message(home: Path) -> None:
+    judges: list[Elsewhere] = []
+
+    def arbiter(terms: Terms, *_: Any) -> Elsewhere | None:
+        if terms.group is None:
+            return None
+        judges.append(Elsewhere(terms))
+        return judges[-1]
+
+    workspace = Workspace.shared()
+    workspace.bus.arbiter = arbiter
+    heard: list[Any] = []
+    bus = MessageBus()
+    bus.subscribe("a", heard.append, durable="here")
+    bus.subscribe("a", heard.append, durable="crew", group="crew")
+    (judge,) = judges
+    assert (judge.members, [one.name for one in bus.subscriptions()]) == (1, ["here"])
+    stored = Stored(7, "a", "from afar", None, {}, None, None, 0.0, "other-node")
+    judge.waiting.append(Claimed(stored, Claim(7, 1, 0, 99)))
+    until(lambda: judge.said.acked, "an acknowledgement")
+    assert (heard, judge.said.acked) == (["from afar"], [Claim(7, 1, 0, 99)])
+    bus.publish("a", "near")
+    until(lambda: len(heard) == 2, "the other one")
+    bus.close()
+    assert judge.members == 0
+
+
+def test_a_member_that_was_given_up_joins_again(
+    bus: MessageBus, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+    bus.subscribe("a", heard.append, durable="d")
+    bus.subscribe("b", heard.append, group="g")
+    other = Workspace(home).deliveries
+    monkeypatch.setattr(other, "_is_lost", lambda *_: True)
+    other.leave("e", other.join(Terms("c", durable="e"), lambda: -1))
+    bus.publish("a", 1)
+    until(settled(bus, "d", 1), "an acknowledgement")
+    until(lambda: len(bus.subscriptions()) == 3, "the group")
+    bus.publish("b", 2)
+    until(settled(bus, "g.b", 1), "an acknowledgement")
+    assert heard == [1, 2]
