@@ -16,6 +16,7 @@ import pytest
 from dino_os.message_bus import MessageBus
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.duty import BusDuty
+from dino_os.message_bus.hearers import hearers
 from dino_os.workspace import Workspace
 from engines.resource_engine import ResourceEngine
 from tests.conftest import Dino
@@ -191,6 +192,40 @@ def test_a_subscription_outlives_its_skill(dino: Dino, write: Write, home: Path)
     file.with_suffix(".away").rename(file)
     tick(home)
     assert [p["order"] for p in params(home)] == [{"n": 1}]
+
+
+def test_another_subject_is_another_subscription(write: Write, home: Path) -> None:
+    """It begins anew; what waits for the old one is not lost, and is nobody's until it is back."""
+    write("@skill(on='a')\ndef f(m): ...\n")
+    tick(home)
+    MessageBus().publish("a", 1)
+    write("@skill(on='b.*')\ndef f(m): ...\n")
+    MessageBus().publish("b.c", 2)
+    tick(home)
+    MessageBus().publish("b.c", 3)
+    tick(home)
+    assert [p["m"] for p in params(home, "f")] == [3]
+    found = {one["subject"]: one for one in hearers(Workspace(home))}
+    assert [one["state"] == "orphaned" for one in found.values()] == [True, False]
+    assert [one["backlog"] for one in found.values()] == [1, 0]
+    write("@skill(on=['a', 'b.*'])\ndef f(m): ...\n")
+    tick(home)
+    assert [p["m"] for p in params(home, "f")] == [3, 1]
+
+
+def test_one_that_is_forgotten_while_it_is_served_begins_anew(write: Write, home: Path) -> None:
+    write("@skill(on='a')\ndef f(m): ...\n")
+    duty = BusDuty(Workspace(home))
+    duty.turn()
+    MessageBus().publish("a", 1)
+    duty.turn()
+    bus = Workspace(home).bus
+    assert bus.forget(bus.subscriptions()[0]["name"])
+    MessageBus().publish("a", 2)
+    duty.turn()
+    MessageBus().publish("a", 3)
+    duty.turn()
+    assert [p["m"] for p in params(home, "f")] == [1, 2, 3]
 
 
 # --- what is killed ------------------------------------------------------------------------------
