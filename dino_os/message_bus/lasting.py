@@ -23,6 +23,7 @@ from dino_os.message_bus.terms import Terms
 from engines import checks
 
 _RESPONDERS = "_responders"
+_MOST_COUNTED = 10_000  # requests
 
 
 class Lasting(ABC):
@@ -114,14 +115,13 @@ class Lasting(ABC):
     def _shown(self, own: Subscription) -> dict[str, Any]:
         alive = sum(self.deliveries.is_alive(member) for member in own.members.values())
         in_flight = sum(one.member is not None for one in own.unsettled.values())
-        ahead = self.messages.count_after(own.taken_to, own.subject)
         return {
             "name": own.name,
             "subject": own.subject,
             "group": own.group,
             "durable": own.durable,
             "members": alive,
-            "backlog": ahead + len(own.unsettled),
+            "backlog": self._ahead(own) + len(own.unsettled),
             "in_flight": in_flight,
             "dead_letters": len(own.dead),
             "acknowledged": own.acked,
@@ -131,6 +131,13 @@ class Lasting(ABC):
             "max_in_flight": own.max_in_flight,
             "opened": checks.time_text(own.opened),
         }
+
+    def _ahead(self, own: Subscription) -> int:
+        """How many messages nobody had yet."""
+        if (own.group or "").startswith(_RESPONDERS):
+            found = self.messages.after(own.taken_to, own.subject, _MOST_COUNTED)
+            return sum(map(is_request, found))
+        return self.messages.count_after(own.taken_to, own.subject)
 
     # --- requests ----------------------------------------------------------------------------
 

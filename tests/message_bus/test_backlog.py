@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,42 @@ def test_it_is_counted_seldom(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(counted) <= 8
     with pytest.raises(MessageBusError):
         later.publish("a", 1)
+
+
+def test_what_was_counted_is_known_to_the_next_process(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is that lies there."""
+    monkeypatch.setattr("dino_os.message_bus.backlog._WORTH_KEEPING", 10)
+    (home / "config.yaml").write_text("bus: {max_backlog: 40}\n")
+    bus = MessageBus()
+    bus.unsubscribe("a", bus.subscribe("a", print, durable="slow"))
+    bus.publish_many([("b", n) for n in range(60)])
+    for _ in range(39):
+        Workspace(home).bus.publish("a", 1)
+    index = home / "memory" / "bus_deliveries.backlog"
+    kept = json.loads(index.read_text())["slow"]
+    counted: list[int] = []
+    count = Messages.count_after
+
+    def noted(messages: Messages, seq: int, subject: str) -> int:
+        counted.append(seq)
+        return count(messages, seq, subject)
+
+    monkeypatch.setattr(Messages, "count_after", noted)
+    Workspace(home).bus.publish("a", 1)
+    assert counted in ([], [kept["to"]])
+    for content in ("", "[]", "{}", '{"slow": 5}', '{"slow": {"to": 1}}', json.dumps({"x": kept})):
+        index.write_text(content)
+        with pytest.raises(MessageBusError, match="more than 40"):
+            Workspace(home).bus.publish("a", 1)
+    heard: list[Any] = []
+    bus.subscribe("a", heard.append, durable="slow")
+    until(lambda: len(heard) == 40, "all")
+    until(lambda: bus.subscriptions()[0].backlog == 0, "an end")
+    done = Workspace(home).bus
+    assert done.room.done_to("a") == done.messages.end()
+    done.publish("a", 1)
 
 
 def test_up_to_where_all_are_done(home: Path) -> None:

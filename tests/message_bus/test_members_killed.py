@@ -29,7 +29,8 @@ notes = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def handle(message):
     time.sleep(float(sys.argv[2]))
     os.write(notes, b"%d\\n" % message)
-MessageBus().subscribe("work.>", handle, durable="crew", retries=50, backoff_s=[0.01])
+name = {sys.argv[3]: "crew"}
+MessageBus().subscribe("work.>", handle, retries=50, backoff_s=[0.01], **name)
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -37,9 +38,9 @@ sys.stdin.read()
 
 @pytest.fixture
 def member(home: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    def start(pause_s: float = 0.0) -> subprocess.Popen[str]:
+    def start(pause_s: float = 0.0, kind: str = "durable") -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", MEMBER, str(home / "handled"), str(pause_s)],
+            [sys.executable, "-c", MEMBER, str(home / "handled"), str(pause_s), kind],
             env=environment(PYTHONPATH=str(REPOSITORY), DINO_HOME=str(home)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -123,6 +124,24 @@ def test_one_member_that_is_stopped_and_killed_again_and_again_resumes(
     until(lambda: Workspace(home).deliveries.find("crew").acked == 120, "an end")
     assert acked(home) == Counter(published(home).keys())
     assert set(handled(home)) == set(range(120))
+
+
+def test_a_group_without_a_name_is_shared_by_processes_too(
+    home: Path, member: Callable[..., subprocess.Popen[str]]
+) -> None:
+    crew = [member(0.001, "group") for _ in range(2)]
+    for one in crew:
+        assert one.stdout
+        assert one.stdout.readline() == "ready\n"
+    bus = MessageBus()
+    for number in range(60):
+        bus.publish("work.a", number)
+    until(lambda: sum(handled(home).values()) == 60, "all of them")
+    (own,) = bus.subscriptions()
+    assert (own.name, own.members) == ("crew.work.>", 2)
+    for one in crew:
+        one.communicate("")
+    assert (bus.subscriptions(), handled(home)) == ([], Counter(range(60)))
 
 
 def test_a_program_that_ends_leaves_in_order(

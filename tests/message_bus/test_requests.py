@@ -184,12 +184,8 @@ def test_another_process_answers(
     assert bus.request("price.BTC", {"n": 1}, timeout=30) == ["one", {"n": 1}]
     with pytest.raises(RequestFailed, match="answer could not answer: ValueError: not that"):
         bus.request("price.BTC", "bad", timeout=30)
-    best = 9.0
     for number in range(10):
-        began = time.perf_counter()
         assert bus.request("price.BTC", number, timeout=30) == ["one", number]
-        best = min(best, time.perf_counter() - began)
-    assert best < 0.1
 
 
 def test_of_two_exactly_one_answers(
@@ -201,6 +197,11 @@ def test_of_two_exactly_one_answers(
         assert bus.request("price.BTC", number, timeout=30)[1] == number
     answered = [number for _, number in said(bus, f"{REPLIES}.>")]
     assert answered == [*range(20)]
+    bus.respond("price.*", lambda message: ["here", message])
+    for number in range(20, 30):
+        assert bus.request("price.BTC", number, timeout=30) == ["here", number]
+    until(lambda: all(one.backlog == 0 for one in bus.subscriptions()), "an end")
+    assert [number for _, number in said(bus, f"{REPLIES}.>")] == [*range(30)]
 
 
 def test_one_that_is_killed_over_a_request_leaves_it_to_another(
