@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dino_os.errors import MessageBusError
-from dino_os.message_bus.deliveries import Deliveries
-from dino_os.message_bus.delivery_state import Subscription
-from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.subject import matches, overlap
 from engines.durable import replace_file
+
+if TYPE_CHECKING:
+    from dino_os.message_bus.deliveries import Deliveries
+    from dino_os.message_bus.delivery_state import Subscription
+    from dino_os.message_bus.messages import Messages
 
 _LOOK_EVERY_S = 0.1  # what is settled meanwhile is known a little later
 _WORTH_KEEPING = 10_000  # lines that were read
@@ -58,6 +61,13 @@ class Backlog:
         self._durable: list[Subscription] = []
         self._counted: dict[str, _Counted] = {}
 
+    def look(self) -> None:
+        """Read how far they are; before anybody has to wait for who publishes."""
+        now = self._monotonic()
+        if now - self._looked >= _LOOK_EVERY_S:
+            self._looked = now
+            self._durable = [*self._those_there()]
+
     def check(self, channel: str) -> None:
         """
         Refuse what is published to a subscription that is too far behind.
@@ -65,10 +75,7 @@ class Backlog:
         Raises:
             MessageBusError: It is, and the message names it.
         """
-        now = self._monotonic()
-        if now - self._looked >= _LOOK_EVERY_S:
-            self._looked = now
-            self._durable = [*self._those_there()]
+        self.look()
         for own in self._durable:
             if matches(own.subject, channel) and self._is_overfull(own):
                 raise MessageBusError(

@@ -12,24 +12,25 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from dino_os.errors import DinoError, MessageBusError
 from dino_os.message_bus import nesting
 from dino_os.message_bus.backlog import Backlog
-from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.exchange import Exchange, Said, exchange_of
 from dino_os.message_bus.handlers import Callback, check_type
 from dino_os.message_bus.lasting import Lasting
 from dino_os.message_bus.limits import Limit, Limits
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft, Publisher
-from dino_os.message_bus.requests import answer_to
 from dino_os.message_bus.room import Room
 from dino_os.message_bus.stored import Stored, is_message, stored
 from dino_os.message_bus.subject import check_subject, is_reply, matches
 from engines import checks
 from engines.journal import START, Event, Journal
+
+if TYPE_CHECKING:
+    from dino_os.message_bus.deliveries import Deliveries
 
 _AT_THE_END = 1000  # events read at once before all are
 _Messages: TypeAlias = list[dict[str, Any]]
@@ -84,9 +85,12 @@ class Bus(Lasting):
         self.messages = Messages(journal)
         self._limits = Limits(journal, limits, clock=clock) if limits else None
         self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
-        if deliveries:
-            backlog = Backlog(journal.path, deliveries, self.messages, max_backlog)
-            self.room.check_backlog, self.room.done_to = backlog.check, backlog.done_to
+        self._backlog = (
+            Backlog(journal.path, deliveries, self.messages, max_backlog) if deliveries else None
+        )
+        if self._backlog:
+            self.room.check_backlog = self._backlog.check
+            self.room.done_to = self._backlog.done_to
         self._publisher = Publisher(
             journal,
             lambda: self.exchange,
@@ -155,12 +159,16 @@ class Bus(Lasting):
             raise MessageBusError("a rehearsal publishes nothing")
         for draft in drafts:
             nesting.check(draft.channel)
+        if self._backlog:
+            self._backlog.look()
         said = self._publisher.record(drafts) if drafts else []
         self.exchange.settle(said)
         return said
 
     def answer(self, asked: Stored, value: Any) -> None:
         """Send *value* to who waits for an answer to that message."""
+        from dino_os.message_bus.requests import answer_to  # noqa: PLC0415  seldom
+
         self.say([answer_to(asked, value)])
 
     # --- what was said -----------------------------------------------------------------------

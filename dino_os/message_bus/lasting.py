@@ -6,21 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import MessageBusError
-from dino_os.message_bus.consumers import Arbiter, Consumers
-from dino_os.message_bus.deliveries import Deliveries
-from dino_os.message_bus.delivery_state import Subscription
-from dino_os.message_bus.exchange import Exchange, Said
-from dino_os.message_bus.handlers import Callback
-from dino_os.message_bus.messages import Messages
-from dino_os.message_bus.publishing import Draft
-from dino_os.message_bus.requests import Requests, Responding, is_request
-from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.subject import check_subject
-from dino_os.message_bus.terms import Terms
 from engines import checks
+
+if TYPE_CHECKING:  # who only publishes needs none of it
+    from dino_os.message_bus.consumers import Arbiter, Consumers
+    from dino_os.message_bus.deliveries import Deliveries
+    from dino_os.message_bus.delivery_state import Subscription
+    from dino_os.message_bus.exchange import Exchange, Said
+    from dino_os.message_bus.handlers import Callback
+    from dino_os.message_bus.messages import Messages
+    from dino_os.message_bus.publishing import Draft
+    from dino_os.message_bus.stored import Stored
 
 _RESPONDERS = "_responders"
 _MOST_COUNTED = 10_000  # requests
@@ -69,6 +69,8 @@ class Lasting(ABC):
 
     @cached_property
     def consumers(self) -> Consumers:
+        from dino_os.message_bus.consumers import Consumers  # noqa: PLC0415
+
         return Consumers(
             lambda: self.deliveries,
             self.messages,
@@ -134,6 +136,8 @@ class Lasting(ABC):
 
     def _ahead(self, own: Subscription) -> int:
         """How many messages nobody had yet."""
+        from dino_os.message_bus.requests import is_request  # noqa: PLC0415
+
         if (own.group or "").startswith(_RESPONDERS):
             found = self.messages.after(own.taken_to, own.subject, _MOST_COUNTED)
             return sum(map(is_request, found))
@@ -142,6 +146,9 @@ class Lasting(ABC):
     # --- requests ----------------------------------------------------------------------------
 
     def respond(self, subject: str, callback: Callback, group: str | None = None) -> str:
+        from dino_os.message_bus.requests import Responding, is_request  # noqa: PLC0415
+        from dino_os.message_bus.terms import Terms  # noqa: PLC0415
+
         self._check_writes()
         work = Responding(
             callback,
@@ -159,6 +166,8 @@ class Lasting(ABC):
         )
 
     def request(self, channel: str, message: Any, timeout: float = 5.0) -> Any:
+        from dino_os.message_bus.requests import Requests  # noqa: PLC0415
+
         self._check_writes()
         asking = Requests(self, self.messages, self.exchange, self.head)
         return asking.request(channel, message, timeout)
