@@ -17,8 +17,8 @@ DinoError
 │   ├── EmbedderMissing    what embeds is not installed           exit 2   (memory_layer.embedding)
 │   └── EmbedderUnavailable  nor does it answer                   exit 4   (as above)
 ├── MessageBusError        the message bus                        exit 1
-│   ├── RequestFailed      whoever got it could not answer        exit 1   (message_bus.requests)
-│   └── RequestTimedOut    nobody answered in time                exit 124 (as above)
+│   ├── RequestFailed      whoever got a request could not        exit 1
+│   └── RequestTimedOut    nobody answered in time                exit 124
 ├── ClusterError           what joins this node to others         exit 1
 │   ├── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.link)
 │   └── NodeRefused        another one has this node's name       exit 1   (cluster.nodes)
@@ -44,6 +44,8 @@ __all__ = [
     "MessageBusError",
     "NotConfined",
     "NotFound",
+    "RequestFailed",
+    "RequestTimedOut",
     "ResourcesTaken",
     "SandboxError",
     "SchedulerError",
@@ -93,6 +95,16 @@ class MemoryLayerError(DinoError):
 
 class MessageBusError(DinoError):
     """The message bus."""
+
+
+class RequestFailed(MessageBusError):
+    """Whoever got the request could not answer it."""
+
+
+class RequestTimedOut(MessageBusError):
+    """Nobody answered in time."""
+
+    exit_code = 124
 
 
 class ClusterError(DinoError):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         needs: dict[str, int] | None = None,
         retries: int = 0,
         idempotent: bool = False,
+        on: str | Sequence[str] = (),
     ) -> Callable[[F], F]: ...
 
 
@@ -51,6 +52,7 @@ def skill(
     needs: dict[str, int] | None = None,
     retries: int = 0,
     idempotent: bool = False,
+    on: str | Sequence[str] = (),
 ) -> F | Callable[[F], F]:
     """
     Mark a function as a skill and return it unchanged.
@@ -69,6 +71,8 @@ def skill(
         needs: Resource pool → amount.
         retries: How often a failed run may be tried again.
         idempotent: Whether running it twice does no harm.
+        on: Subjects of the message bus; it runs for each message on one, which it gets as its first
+            argument.
     """
     asked = {
         "reads": tuple(reads),
@@ -81,6 +85,7 @@ def skill(
         "needs": dict(needs or {}),
         "retries": retries,
         "idempotent": idempotent,
+        "on": (on,) if isinstance(on, str) else tuple(on),
     }
 
     def mark(marked: F) -> F:

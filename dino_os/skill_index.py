@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dino_os.message_bus.subject import check_subject
 from dino_os.units import seconds, size_bytes
 from engines.errors import InvalidInput
 
@@ -32,7 +33,11 @@ _OPTIONS = {
     "needs": (dict,),
     "retries": (int,),
     "idempotent": (bool,),
+    "on": (str, list, tuple),
 }
+# What a subscriber is told of a message besides what it says, where it has such parameters.
+MESSAGE_FACTS = ("channel", "message_id", "headers")
+_LONGEST_SUBSCRIBER = 80
 _SIMPLE = {"str", "int", "float", "bool", "list", "dict", "Path"}
 _argument_line = re.compile(r"^\s{2,}(\*{0,2}\w+)(?:\s*\([^)]*\))?:\s*(.+)$")
 
@@ -111,6 +116,17 @@ class Skill:
         return {name: self.options[name] for name in names if self.options.get(name)}
 
     @property
+    def on(self) -> tuple[str, ...]:
+        """The subjects of the message bus that it hears, each once."""
+        named = self.options.get("on", ())
+        return tuple(dict.fromkeys((named,) if isinstance(named, str) else named))
+
+    @property
+    def message_parameter(self) -> Parameter | None:
+        """The one that a message of the bus is handed to; None where it has none to take it."""
+        return next((p for p in self.parameters if p.name not in MESSAGE_FACTS), None)
+
+    @property
     def timeout_s(self) -> float | None:
         timeout = self.options.get("timeout")
         return None if timeout is None else seconds(timeout, "timeout")
@@ -129,6 +145,7 @@ class Skill:
             "line": self.line,
             "parameters": [parameter.as_dict() for parameter in self.parameters],
             "permissions": self.permissions,
+            "on": list(self.on),
             "timeout_s": self.timeout_s,
             "memory_bytes": self.memory_bytes,
         }
@@ -214,9 +231,27 @@ def _read_skill(
             takes_any=node.args.kwarg is not None,
         )
         _ = skill.timeout_s, skill.memory_bytes  # read now, so that a bad one shows in the list
+        _check_subscriber(skill)
     except (InvalidInput, UnreadableSkill) as error:
         raise UnreadableSkill(f"{file.name}:{node.lineno}: {node.name}: {error}") from None
     return skill
+
+
+def _check_subscriber(skill: Skill) -> None:
+    if skill.on and len(skill.name) > _LONGEST_SUBSCRIBER:
+        raise UnreadableSkill(
+            f"a skill that hears messages has a name of at most {_LONGEST_SUBSCRIBER} characters"
+        )
+    for subject in skill.on:
+        check_subject(subject)
+    given = {*MESSAGE_FACTS, skill.message_parameter and skill.message_parameter.name}
+    if skill.on and (
+        missing := [p for p in skill.parameters if p.required and p.name not in given]
+    ):
+        raise UnreadableSkill(
+            f"no message of the bus brings its parameter {missing[0].name!r} along: "
+            "it needs a default"
+        )
 
 
 def _read_options(mark: ast.expr) -> dict[str, Any]:

@@ -36,6 +36,7 @@ dino = Front(
         "offline": ("offline:offline", "Documents and requests that do without the network."),
         "cluster": ("cluster:cluster", "This node among others: who is there, what waits."),
         "memory": ("memory:memory", "What is remembered, found by words and meaning."),
+        "bus": ("bus:bus", "Messages: say, hear, ask; what was said and who heard it."),
         "scheduler": ("scheduler:scheduler", "What shall run when, and what became of it."),
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
         "audit": ("__init__:audit", "Checkpoints, proofs, witnesses: all that `audit` does."),

@@ -20,8 +20,8 @@ def tick(workspace: Workspace, submit_only: bool, as_json: bool) -> None:
     """
     Take one turn: submit what is due, and run it unless somebody else does.
 
-    It also looks after entities, orders and deliveries, as the service does.  Meant for cron;
-    `dino scheduler crontab` prints the line.
+    It also looks after entities, orders, deliveries and messages, as the service does.  Meant for
+    cron; `dino scheduler crontab` prints the line.
     """
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
     from dino_os.work.duties import duties_of  # noqa: PLC0415
@@ -55,7 +55,7 @@ def start(workspace: Workspace, no_work: bool, workers: int | None, as_json: boo
     """
     Serve the workspace in the foreground until stopped (Ctrl-C, SIGTERM, `dino scheduler stop`).
 
-    Jobs when they are due, entities, orders, deliveries, and the tasks that come of them all.
+    Jobs when they are due, entities, orders, deliveries, messages, and the tasks that come of them.
 
     `dino scheduler unit` prints what systemd needs to run it.
     """

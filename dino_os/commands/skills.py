@@ -52,8 +52,13 @@ def list_skills(workspace: Workspace, as_json: bool) -> None:
         return
     skills = list(table)
     if skills:
-        rows = [(s.name, _signature(s), s.summary, s.source, _permissions(s)) for s in skills]
-        output.table(("skill", "parameters", "what it does", "source", "asks for"), rows)
+        rows = [
+            (s.name, _signature(s), s.summary, s.source, _permissions(s), ", ".join(s.on))
+            for s in skills
+        ]
+        columns = ("skill", "parameters", "what it does", "source", "asks for", "hears")
+        shown = len(columns) if any(s.on for s in skills) else len(columns) - 1
+        output.table(columns[:shown], [row[:shown] for row in rows])
     else:
         output.say(
             f"no skills in {workspace.skills_folder}; see docs/skills.md for how to write one"

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
 from dino_os import inside
-from dino_os.errors import MessageBusError
+from dino_os.errors import MessageBusError, RequestFailed, RequestTimedOut
 from dino_os.message_bus.lasting_face import (
     DeadLetter,
     LastingFace,
@@ -27,6 +27,8 @@ __all__ = [
     "Message",
     "MessageBus",
     "MessageBusError",
+    "RequestFailed",
+    "RequestTimedOut",
     "SubscriptionState",
 ]
 

@@ -115,7 +115,8 @@ class LocalClaims:
 
     def exchange(self, settled: Settled, most: int) -> list[Claimed]:
         self._deliveries.refresh()
-        room = self._deliveries.room(self._terms.name) + len(settled.acked)
+        room = self._deliveries.room(self._terms.name)
+        room += len(settled.acked) + len(settled.refused)
         found, upcoming = self._next(min(most, room)) if room > 0 else ([], NOTHING)
         # Whoever has nothing to say and nothing to get does not keep others waiting.
         if not (settled or found or self._must_look()):

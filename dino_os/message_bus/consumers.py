@@ -127,7 +127,7 @@ class Consumers:
     ) -> str:
         consumer = Consumer(
             terms.subject,
-            self._claims(terms, after, is_for_us),
+            self.claims(terms, after, is_for_us),
             callback,
             work,
             self._minder,
@@ -143,6 +143,16 @@ class Consumers:
             self._exchange().detach(consumer)
             raise
         return consumer.id
+
+    def claims(
+        self,
+        terms: Terms,
+        after: Callable[[], int],
+        is_for_us: Callable[[Stored], bool] = anything,
+    ) -> Claims:
+        """The messages of that subscription, for whoever joins."""
+        elsewhere = self._arbiter and self._arbiter(terms, after, is_for_us)
+        return elsewhere or LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
 
     def remove(self, subject: str, callback_or_id: Callback | str) -> bool:
         """Whether there was one; what a durable subscription has not had waits for the next."""
@@ -170,12 +180,6 @@ class Consumers:
             consumer.end()
         for consumer in consumers:
             consumer.wait(max(until - time.monotonic(), 0.0))
-
-    def _claims(
-        self, terms: Terms, after: Callable[[], int], is_for_us: Callable[[Stored], bool]
-    ) -> Claims:
-        elsewhere = self._arbiter and self._arbiter(terms, after, is_for_us)
-        return elsewhere or LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
 
     def _place(self, start: Start, subject: str) -> Callable[[], int]:
         """Behind which line a subscription begins that starts there."""

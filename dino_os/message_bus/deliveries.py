@@ -64,7 +64,8 @@ class Deliveries(Members):
                 **self._judged(own, member, refused, now),
             }
             lost = self._give_up_lost(own, member, now)
-            self._expire(own, now, but={*_settled(said), *said["returned"]})
+            answered = {*_settled(said), *said["returned"], *(one[0] for one in said["refused"])}
+            self._expire(own, now, but=answered)
             free = own.max_in_flight - len(own.unsettled) + len(_settled(said))
             claimed, taken_to = _next(own, upcoming, most, free, now.clock)
             if claimed:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from dino_os.errors import InvalidInput, MessageBusError
+from dino_os.errors import InvalidInput, RequestFailed, RequestTimedOut
 from dino_os.message_bus import nesting
 from dino_os.message_bus.consuming import Consumer
 from dino_os.message_bus.delivery import Delivery
@@ -39,16 +39,6 @@ ERROR, ERROR_BY = "Dino-Error", "Dino-Error-By"
 _LONGEST_S = 86_400.0
 _OF_AN_ERROR = 300
 _LOOK_AROUND_S = 1.0  # should what wakes be lost
-
-
-class RequestTimedOut(MessageBusError):
-    """Nobody answered in time."""
-
-    exit_code = 124
-
-
-class RequestFailed(MessageBusError):
-    """Whoever got the request could not answer it."""
 
 
 class Sender(Protocol):

@@ -31,7 +31,7 @@ _GRACE_S = 5.0
 _ENDING_S = 0.1
 _FRAME_LIMIT = 1 << 20
 _MOST_REFUSALS = 10_000
-_SLOW = "tools"  # they run jobs of their own: this loop does not wait for them
+_SLOW = {"tools.execute", "bus.request"}  # they wait for others; this loop does not for them
 
 OnOutput = Callable[[bytes], None]
 OnCall = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -230,10 +230,11 @@ class _Watched:
         if "done" in frame and isinstance(frame["done"], dict):
             self.done = frame["done"]
         elif self.on_call and isinstance(frame.get("call"), dict) and not self._is_busy():
-            if frame["call"].get("part") == _SLOW:
-                self._start_answering(frame["call"])
+            call = frame["call"]
+            if f"{call.get('part')}.{call.get('method')}" in _SLOW:
+                self._start_answering(call)
             else:
-                self._answer(frame["call"])
+                self._answer(call)
         else:
             raise wire.Malformed("neither a result nor a call, one at a time")
 

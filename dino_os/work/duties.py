@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> list[Duty]:
     """
     Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, what waits
-    for the network, the documents, the memory, and the cluster.
+    for the network, the documents, the memory, skills that hear messages, and the cluster.
     """
     from dino_os.cluster.countersign_duty import CountersignDuty  # noqa: PLC0415
     from dino_os.cluster.duty import ClusterDuty  # noqa: PLC0415
     from dino_os.entities import EntityDuty  # noqa: PLC0415
     from dino_os.memory_layer.duty import EmbedDuty  # noqa: PLC0415
+    from dino_os.message_bus.duty import BusDuty  # noqa: PLC0415
     from dino_os.nav.duty import ReplayDuty  # noqa: PLC0415
     from dino_os.nav.health import HealthDuty  # noqa: PLC0415
     from dino_os.offline.duty import SyncDuty  # noqa: PLC0415
@@ -37,6 +38,7 @@ def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> l
         SyncDuty(workspace),
         UpkeepDuty(workspace),
         EmbedDuty(workspace),
+        BusDuty(workspace),
         ClusterDuty(workspace),
         CountersignDuty(workspace),
     ]

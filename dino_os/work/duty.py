@@ -18,6 +18,10 @@ class Duty(ABC):
 
     watches: Sequence[Path] = ()
 
+    def has_begun(self) -> bool:
+        """Whether there may be something to do."""
+        return not self.watches or self.watches[0].exists()
+
     @abstractmethod
     def turn(self) -> float | None:
         """

@@ -35,6 +35,18 @@ def skill_task(
         InvalidInput: The parameters do not fit it, or it needs a pool that there is not.
     """
     skill = workspace.plugins.skills().find(name)
+    return task_of(workspace, skill, params, task_id=task_id, **options)
+
+
+def task_of(
+    workspace: Workspace,
+    skill: Skill,
+    params: Mapping[str, Any],
+    *,
+    task_id: str | None = None,
+    **options: Any,
+) -> Task:
+    """As `skill_task`, of a skill that was found already."""
     arguments = bind(skill, params)
     asked: dict[str, Any] = {
         "needs": _needs(skill),
@@ -42,9 +54,9 @@ def skill_task(
         "timeout_s": skill.timeout_s,
     }
     limits = dict(options.pop("limits", {}))
-    if most := workspace.config.settings.resources.skill_limits.get(name):
-        limits[f"skill:{name}"] = most
-    payload = {"skill": name, "params": arguments}
+    if most := workspace.config.settings.resources.skill_limits.get(skill.name):
+        limits[f"skill:{skill.name}"] = most
+    payload = {"skill": skill.name, "params": arguments}
     made_up = uuid4().hex if task_id is None else task_id
     return Task(made_up, payload=payload, limits=limits, **{**asked, **options})
 

@@ -69,7 +69,7 @@ class Turns:
         return bool(not self.paused_s and self.has_begun() and self._try(self._duty.finish))
 
     def has_begun(self) -> bool:
-        return not self._duty.watches or self._duty.watches[0].exists()
+        return self._duty.has_begun()
 
     def _turn(self) -> None:
         self.at = self._duty.turn() if self.has_begun() else None

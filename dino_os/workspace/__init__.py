@@ -125,6 +125,7 @@ class Workspace(Parts):
     def broker(self, request: Request, until: float = math.inf) -> Broker:
         """The other end of the inherited socket of a run that ends by *until*, monotonic."""
         from dino_os.broker import Broker  # noqa: PLC0415
+        from dino_os.message_bus.skill_bus import SkillBus  # noqa: PLC0415
 
         entity = f"skill:{request.name}"
         keys = [f"key:{name}" for name in request.permissions.keys]
@@ -133,6 +134,7 @@ class Workspace(Parts):
         parts = {
             **self.parts,
             "tools": lambda: tools,
+            "bus": lambda: SkillBus(self.bus, until),
             "scheduler": lambda: self.jobs.for_skill(request.name, entity),
         }
         # Whoever may get a key may print it, publish it, or name a host after it.

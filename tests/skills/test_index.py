@@ -128,6 +128,14 @@ def test_what_is_no_skill_is_not_listed(dino: Dino, workspace: Path, code: str) 
         ("@skill(needs={[]: 1})\ndef f(): ...\n", "must be a literal"),
         ("@skill(memory=10**40)\ndef f(): ...\n", "must be a literal"),
         (f"@skill(memory={10**40})\ndef f(): ...\n", "expected a size"),
+        ("\n@skill(on='a.*b')\ndef f(m): ...\n", "bad.py:4: f: the channel 'a.*b': a wildcard is"),
+        (
+            "@skill(on=['a', 'b.>.c'])\ndef f(m): ...\n",
+            "bad.py:3: f: the channel 'b.>.c': > stands",
+        ),
+        ("@skill(on='')\ndef f(m): ...\n", "must be text, and not blank"),
+        ("@skill(on=7)\ndef f(m): ...\n", "on=…) must be str or list or tuple, found 7"),
+        ("@skill(on='a')\ndef f(m, b): ...\n", "no message of the bus brings its parameter 'b'"),
         ("@skill\ndef f(): return " + "-" * 20_000 + "1\n", "nested too deeply"),
     ],
 )
@@ -186,6 +194,26 @@ def test_two_skills_of_one_name_are_an_error_that_names_both(dino: Dino, write: 
 def test_a_name_that_is_nearly_right_is_guessed(dino: Dino, write: Write) -> None:
     write("@skill\ndef forecast(): ...\n")
     assert "did you mean 'forecast'" in dino("run", "forcast", code=2).err
+
+
+def test_what_a_skill_hears_is_listed(dino: Dino, write: Write) -> None:
+    """Also with what it is told of a message, in whatever order."""
+    write(
+        """
+        @skill(on="orders.*.paid")
+        def ship(channel, order: dict, headers, message_id, copies=1): ...
+        @skill(on=["a", "b.>", "a"])
+        def both(**anything): ...
+        @skill(on=("c",))
+        def bell(): ...
+        @skill
+        def deaf(a, b): ...
+        """
+    )
+    found = listed(dino)
+    heard = {name: found[name]["on"] for name in found}
+    assert heard == {"ship": ["orders.*.paid"], "both": ["a", "b.>"], "bell": ["c"], "deaf": []}
+    assert "a, b.>" in dino("list").out
 
 
 def test_a_marked_function_stays_what_it_was() -> None:
