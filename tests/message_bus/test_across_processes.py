@@ -278,10 +278,11 @@ def test_a_journal_that_was_put_back_is_followed_from_its_end(home: Path) -> Non
     kept = {file: file.read_bytes() for file in (home / "memory").glob("bus.*")}
     bus.subscribe("say.a", heard.append)
     bus.publish("say.a", 1)
-    for file, content in kept.items():
-        file.unlink()
-        file.write_bytes(content)
     (exchange,) = _exchanges.values()
+    with exchange._lock:  # nobody looks before all of it is there
+        for file, content in kept.items():
+            file.unlink()
+            file.write_bytes(content)
     until(lambda: exchange._intake and exchange._intake.place.seq == 2)
     subprocess.run(
         [sys.executable, "-c", PUBLISHER, "a", "1", "1"],
