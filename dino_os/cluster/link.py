@@ -19,11 +19,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dino_os.cluster.trust import Refused, Trust, sign_in, urls_of
-from dino_os.errors import ClusterError, Denied
+from dino_os.errors import ClusterError, Denied, InvalidInput
 from engines.errors import DinoError
 
 if TYPE_CHECKING:
@@ -195,6 +196,11 @@ class Link:
         with self._guard:
             if self._running is None:
                 settings = self.settings
+                if find_spec("nats") is None or find_spec("nkeys") is None:
+                    raise InvalidInput(
+                        "what speaks with the cluster's servers is not installed",
+                        hint="`pip install 'dino-os[cluster]'`",
+                    )
                 options = self._sign_in()
                 trust = Trust(settings, self._root)
                 self._running = _Running(
