@@ -287,6 +287,29 @@ def test_one_that_overtook_another_waits_for_it(make_nodes: MakeNodes, server: S
     assert not south.lines("messages_missed")
 
 
+def test_a_journal_that_does_not_take_it_for_a_moment_loses_nothing(
+    make_nodes: MakeNodes, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engines.errors import JournalWriteFailed
+    from engines.journal import Journal
+
+    north, south = make_nodes(server.url, "north", "south")
+    until(lambda: south.lines("stream_began"), "it does not join")
+    commit, failures = Journal.commit, [1, 2, 3]
+
+    def fail_at_first(self: Journal) -> None:
+        if failures and any(b'"message_received"' in line for line in self._staged):
+            failures.pop()
+            raise JournalWriteFailed("no room")
+        commit(self)
+
+    monkeypatch.setattr(Journal, "commit", fail_at_first)
+    north.say("x", *range(10))
+    south.await_heard([*range(10)])
+    assert not failures
+    assert not south.lines("messages_missed") + south.lines("messages_fetched")
+
+
 def test_a_full_stream_holds_messages_back_and_says_so(
     make_nodes: MakeNodes, server: Server
 ) -> None:
