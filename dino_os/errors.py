@@ -20,7 +20,7 @@ DinoError
 │   ├── RequestFailed      whoever got a request could not        exit 1
 │   └── RequestTimedOut    nobody answered in time                exit 124
 ├── ClusterError           what joins this node to others         exit 1
-│   ├── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.link)
+│   ├── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.connection)
 │   └── NodeRefused        another one has this node's name       exit 1   (cluster.nodes)
 ├── SchedulerError         the scheduler                          exit 1
 ├── EntityError            an entity is in no state for it        exit 1

@@ -90,9 +90,9 @@ class Carrying:
         thread.join()
 
     def flush(self, within_s: float) -> bool:
-        """Wait until all that was said is sent, for so long; whether it is."""
+        """Wait until all that was said is sent, for so long or until it cannot; whether it is."""
         until, end = time.monotonic() + within_s, self._open_journal().length()
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self.error:
             note = Note.read(self._cluster.folder / SENT)
             if note and note.seq >= end:
                 return True

@@ -49,6 +49,7 @@ _FORGOTTEN_S = 60.0
 _SOON_S = 0.05
 _AT_ONCE_S = 1.0
 _OF_AN_ERROR = 300
+_REMEMBERED = 200_000
 _Key = tuple[str, int]
 
 
@@ -62,6 +63,7 @@ class _Places(Follower):
     def line(self, event: Event) -> None:
         if event["event_type"] == RECEIVED:
             self.seq[event["workspace"], event["node_seq"]] = event["seq"]
+            _forget_oldest(self.seq)
 
 
 class _Done(Follower):
@@ -70,12 +72,13 @@ class _Done(Follower):
     def __init__(self, journal: Journal, group: str) -> None:
         super().__init__(journal, journal.begin())
         self._group = group
-        self.keys: set[_Key] = set()
+        self.keys: dict[_Key, None] = {}
 
     def line(self, event: Event) -> None:
         if event["event_type"] == SETTLED and event["group"] == self._group:
-            self.keys |= {(workspace, seq) for workspace, seq in event["acked"]}
-            self.keys |= {(workspace, seq) for workspace, seq, _ in event["dead"]}
+            for workspace, seq, *_ in (*event["acked"], *event["dead"]):
+                self.keys[workspace, seq] = None
+            _forget_oldest(self.keys)
 
 
 class ClusterClaims:
@@ -336,6 +339,11 @@ class ClusterClaims:
     def _consumer(self) -> str:
         name = f"{self._terms.name} {self._terms.subject}"
         return f"G{sha256(name.encode()).hexdigest()[:24]}"
+
+
+def _forget_oldest(remembered: dict[_Key, Any]) -> None:
+    while len(remembered) > _REMEMBERED:
+        del remembered[next(iter(remembered))]
 
 
 async def _finish(message: Msg) -> None:

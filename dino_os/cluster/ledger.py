@@ -107,10 +107,11 @@ class Ledger:
     def record(self, drafts: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Append those lines, all or none, and take them in."""
         with self._journal.locked():
-            for event in [self._journal.stage(*draft) for draft in drafts]:
+            events = [self._journal.stage(*draft) for draft in drafts]
+            self._journal.commit()
+            for event in events:  # now that it is so
                 if fold := _FOLDS.get(event["event_type"]):
                     fold(self.state, event)
-            self._journal.commit()
 
     def last_of(self, workspace: str, stream_seq: int | None) -> int | None:
         """

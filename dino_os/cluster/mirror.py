@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from dino_os.cluster.bus_stream import Source, bus_stream
 from dino_os.cluster.history import ask_for
 from dino_os.cluster.ledger import FETCHED, MISSED, RECEIVED, STREAM, Ledger
-from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.wire import Carried
 from dino_os.message_bus.requests import DEADLINE
 
@@ -94,16 +93,19 @@ class Mirror:
             DinoError: The journal did not take it.
         """
         try:
-            if self._source is None:
-                self._open()
-            source = self._source
-            assert source is not None  # noqa: S101  for the type checker
-            came = self._cluster.link.call(
-                lambda _client: source.next(wait_s), wait_s + _OPEN_S, wait=False
-            )
-        except (ClusterUnavailable, OSError):
-            self.close()
+            return self._turn(wait_s)
+        except BaseException:
+            self.close()  # what was read and is not recorded is to be read again
             raise
+
+    def _turn(self, wait_s: float) -> int:
+        if self._source is None:
+            self._open()
+        source = self._source
+        assert source is not None  # noqa: S101  for the type checker
+        came = self._cluster.link.call(
+            lambda _client: source.next(wait_s), wait_s + _OPEN_S, wait=False
+        )
         recorded = self._take([self._arrived(message) for message in came])
         if self._early and self._clock() - self._early_since > _PATIENCE_S:
             recorded += self._ask_what_is_missing()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _ALONE = 10074
 """What a server says that is to keep three copies, and is in no cluster of servers."""
 _TOO_FEW = 10005
+_NO_ROOM = 10047
 _THREE = 3
 
 
@@ -39,7 +40,11 @@ async def ensure_stream(client: Client, settings: Cluster, config: StreamConfig)
         return await client.js.add_stream(replace(config, num_replicas=settings.replicas or _THREE))
     except APIError as error:
         _check_alone(error, settings)
-    return await client.js.add_stream(replace(config, num_replicas=1))
+    try:
+        return await client.js.add_stream(replace(config, num_replicas=1))
+    except APIError as error:
+        _check_room(error, settings)
+        raise
 
 
 async def ensure_bucket(client: Client, settings: Cluster, config: KeyValueConfig) -> KeyValue:
@@ -67,5 +72,14 @@ def _check_alone(error: APIError, settings: Cluster) -> None:
             f"fewer than {copies} of the cluster's servers are there, on which streams are kept",
             hint="`cluster.replicas` says on how many, where there never are so many",
         ) from None
+    _check_room(error, settings)
     if settings.replicas or error.err_code != _ALONE:
         raise error
+
+
+def _check_room(error: APIError, settings: Cluster) -> None:
+    if error.err_code == _NO_ROOM:
+        raise ClusterUnavailable(
+            f"the cluster's servers cannot set aside {settings.keep_bytes:,} bytes for messages",
+            hint="lower `cluster.keep_bytes`, or raise `max_file_store` of their JetStream",
+        ) from None

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tests.cluster.nodes import make_nodes
-from tests.cluster.servers import leaf, server, three
+from tests.cluster.servers import leaf, make_server, server, three
 
-__all__ = ["leaf", "make_nodes", "server", "three"]
+__all__ = ["leaf", "make_nodes", "make_server", "server", "three"]

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -214,6 +214,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     found = one_server(tmp_path_factory.mktemp("nats"))
     yield found
     found.kill()
+
+
+MakeServer = Callable[..., Server]
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[MakeServer]:
+    """Servers of a test's own, not started; to be asked for before nodes, to outlive them."""
+    made: list[Server] = []
+
+    def make(name: str, **more: Any) -> Server:
+        made.append(Server(tmp_path / name, name, more=more))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ from dino_os.cluster.link import Client
 from dino_os.cluster.wire import Carried
 from tests.cluster.nodes import MakeNodes, Node
 from tests.cluster.proxy import Proxy
-from tests.cluster.servers import HubAndLeaf, Server, Three, needs_server, until
+from tests.cluster.servers import HubAndLeaf, MakeServer, Server, Three, needs_server, until
 from tests.conftest import REPOSITORY, environment
 
 pytestmark = needs_server
@@ -98,35 +97,31 @@ def test_a_late_node_gets_what_the_servers_keep(make_nodes: MakeNodes, server: S
     south.up().await_heard([*range(300)])
 
 
-def test_what_is_said_without_servers_follows(make_nodes: MakeNodes, tmp_path: Path) -> None:
-    late = Server(tmp_path / "late")
+def test_what_is_said_without_servers_follows(
+    make_server: MakeServer, make_nodes: MakeNodes
+) -> None:
+    late = make_server("late")
     north, south = make_nodes(late.url, "north", "south")
     until(lambda: "cannot reach the cluster" in north.error, "it does not say so")
     north.say("x", 1, 2, 3)
     late.start()
-    try:
-        south.await_heard([1, 2, 3])
-        assert not north.error
-        late.restart()
-        north.say("x", 4)
-        south.await_heard([1, 2, 3, 4])
-    finally:
-        late.kill()
+    south.await_heard([1, 2, 3])
+    assert not north.error
+    late.restart()
+    north.say("x", 4)
+    south.await_heard([1, 2, 3, 4])
 
 
 def test_a_server_killed_in_the_middle_loses_and_doubles_nothing(
-    make_nodes: MakeNodes, tmp_path: Path
+    make_server: MakeServer, make_nodes: MakeNodes
 ) -> None:
-    mortal = Server(tmp_path / "mortal").start()
-    try:
-        north, south = make_nodes(mortal.url, "north", "south")
-        until(lambda: north.lines("node_joined"), "it does not join")
-        for burst in range(4):
-            north.say("x", *range(100 * burst, 100 * burst + 100))
-            mortal.restart()
-        south.await_heard([*range(400)])
-    finally:
-        mortal.kill()
+    mortal = make_server("mortal").start()
+    north, south = make_nodes(mortal.url, "north", "south")
+    until(lambda: north.lines("node_joined"), "it does not join")
+    for burst in range(4):
+        north.say("x", *range(100 * burst, 100 * burst + 100))
+        mortal.restart()
+    south.await_heard([*range(400)])
 
 
 def test_a_server_that_lost_its_disk(make_nodes: MakeNodes, server: Server) -> None:
@@ -287,6 +282,29 @@ def test_one_that_overtook_another_waits_for_it(make_nodes: MakeNodes, server: S
     assert not south.lines("messages_missed")
 
 
+def test_a_journal_that_does_not_take_it_for_a_moment_loses_nothing(
+    make_nodes: MakeNodes, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engines.errors import JournalWriteFailed
+    from engines.journal import Journal
+
+    north, south = make_nodes(server.url, "north", "south")
+    until(lambda: south.lines("stream_began"), "it does not join")
+    commit, failures = Journal.commit, [1, 2, 3]
+
+    def fail_at_first(self: Journal) -> None:
+        if failures and any(b'"message_received"' in line for line in self._staged):
+            failures.pop()
+            raise JournalWriteFailed("no room")
+        commit(self)
+
+    monkeypatch.setattr(Journal, "commit", fail_at_first)
+    north.say("x", *range(10))
+    south.await_heard([*range(10)])
+    assert not failures
+    assert not south.lines("messages_missed") + south.lines("messages_fetched")
+
+
 def test_a_full_stream_holds_messages_back_and_says_so(
     make_nodes: MakeNodes, server: Server
 ) -> None:
@@ -344,18 +362,15 @@ def test_a_link_that_is_cut_without_a_word(make_nodes: MakeNodes, server: Server
         proxy.close()
 
 
-def test_a_message_no_server_takes_is_told(make_nodes: MakeNodes, tmp_path: Path) -> None:
-    small = Server(tmp_path / "small", more={"max_payload": 8192}).start()
-    try:
-        north, south = make_nodes(small.url, "north", "south")
-        until(lambda: south.lines("stream_began"), "it does not join")
-        north.say("x", 1, "." * 20_000, 2)
-        south.await_heard([1, 2])
-        told = north.lines("message_not_carried")[0]
-        assert told["message_seq"] == north.lines("message_published")[1]["seq"]
-        assert told["bytes"] > told["limit"]
-    finally:
-        small.kill()
+def test_a_message_no_server_takes_is_told(make_server: MakeServer, make_nodes: MakeNodes) -> None:
+    small = make_server("small", max_payload=8192).start()
+    north, south = make_nodes(small.url, "north", "south")
+    until(lambda: south.lines("stream_began"), "it does not join")
+    north.say("x", 1, "." * 20_000, 2)
+    south.await_heard([1, 2])
+    told = north.lines("message_not_carried")[0]
+    assert told["message_seq"] == north.lines("message_published")[1]["seq"]
+    assert told["bytes"] > told["limit"]
 
 
 def test_a_clock_an_hour_ahead_changes_nothing(
