@@ -250,6 +250,7 @@ class ResourceEngine(Running, Claims):
                 "slots": session.slots,
                 "leases": len(self._holds(session.name)),
                 "skills": session.skills,
+                "remote": session.remote,
                 "leaving": session.joined_seq < self._drained,
                 "lost": self._why_lost(session.name, now),
             }

@@ -81,6 +81,9 @@ class Task:
         start_by: Later it does not start at all.
         limits: Group → how many tasks of that group may run at once.
         needs: Pool → amount, instead of the one.
+        local: It does not leave this machine, whoever else could run it.
+        origin: Where it is run for another queue: that one's `node`, `task`, `attempt`, `key` and
+            `lease`, and what `sha256` the text of its skill must have.
 
     Attributes:
         attempts: How often it was tried.
@@ -110,6 +113,8 @@ class Task:
     start_by: float | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     needs: Mapping[ResourceType, int] = field(default_factory=dict)
+    local: bool = False
+    origin: Mapping[str, Any] | None = None
     state: TaskState = TaskState.QUEUED
     attempts: int = 0
     next_retry: float | None = None
@@ -145,8 +150,9 @@ class Task:
         if not isinstance(self.after, Iterable):
             raise InvalidInput(f"after must be a list of ids, found {self.after!r}")
         self.after = tuple(dict.fromkeys(checks.name(one, "an id in after") for one in self.after))
-        if not isinstance(self.at_most_once, bool):
-            raise InvalidInput(f"at_most_once must be true or false, found {self.at_most_once!r}")
+        for name in ("at_most_once", "local"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidInput(f"{name} must be true or false, found {getattr(self, name)!r}")
         for name in ("key", "batch", "source"):
             if getattr(self, name) is not None:
                 checks.name(getattr(self, name), name)
@@ -166,6 +172,11 @@ class Task:
         """What it runs: "skill:NAME", "call:NAME", or "" for nothing."""
         kind = kind_of(self.payload)
         return f"{kind}:{self.payload[kind]}" if kind else ""
+
+    @property
+    def travels(self) -> bool:
+        """Whether a session elsewhere may have it: what is lost on the way is run once more."""
+        return not (self.local or self.at_most_once or self.origin)
 
     def should_retry(self) -> bool:
         """Whether it may be tried once more."""
@@ -204,6 +215,7 @@ class Ended(NamedTuple):
         retry_after_s: What the work itself asks for, instead of the backoff.
         final: Whether trying again is pointless.
         lost: Whether it was the worker that ended, and not the task.
+        node: Which other node ran it.
     """
 
     task_id: str
@@ -215,6 +227,7 @@ class Ended(NamedTuple):
     retry_after_s: float | None = None
     final: bool = False
     lost: bool = False
+    node: str | None = None
 
 
 class Lease(NamedTuple):

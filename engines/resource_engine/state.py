@@ -30,6 +30,7 @@ class Session:
         until_mono: The same by the monotonic clock of *boot*.
         slots: How many worker processes it was told to have; None follows the pool.
         skills: Whether it runs skills; a program may run its own functions only.
+        remote: Whether what it claims runs elsewhere, and is admitted to the pools there.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Session:
     until_mono: float
     slots: int | None = None
     skills: bool = True
+    remote: bool = False
 
 
 @dataclass(slots=True)
@@ -143,6 +145,8 @@ class ResourceState(Engine):
         tasks = [self._table.tasks[task_id] for task_id in event["tasks"]]
         first = tasks[0]
         needs = {pool.value: amount for pool, amount in first.needs.items()}
+        if event.get("remote"):  # it is admitted to the pools where it runs
+            needs = {}
         held = Held(event["session"], dict.fromkeys(event["tasks"]), needs, tuple(first.limits))
         self._leases[number] = held
         self._take(needs)
@@ -211,6 +215,7 @@ class ResourceState(Engine):
             event["until_mono"],
             event["slots"],
             event["skills"],
+            event.get("remote", False),
         )
         self._sessions[session.name] = session
         self._size(self.pools[ResourceType.COMPUTE])

@@ -128,11 +128,12 @@ class Kind(NamedTuple):
     does: str
     needs: tuple[tuple[str, int], ...]
     limits: tuple[tuple[str, int], ...]
+    travels: bool
 
     @classmethod
     def of(cls, task: Task) -> Kind:
         needs = tuple((pool.value, amount) for pool, amount in task.needs.items())
-        return cls(task.does, needs, tuple(task.limits.items()))
+        return cls(task.does, needs, tuple(task.limits.items()), task.travels)
 
 
 class _Entry(NamedTuple):
