@@ -17,6 +17,8 @@ DinoError
 │   ├── EmbedderMissing    what embeds is not installed           exit 2   (memory_layer.embedding)
 │   └── EmbedderUnavailable  nor does it answer                   exit 4   (as above)
 ├── MessageBusError        the message bus                        exit 1
+├── ClusterError           what joins this node to others         exit 1
+│   └── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.link)
 ├── SchedulerError         the scheduler                          exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4
@@ -29,6 +31,7 @@ from __future__ import annotations
 from engines.errors import DinoError, InvalidInput, NotFound
 
 __all__ = [
+    "ClusterError",
     "ConfigError",
     "Denied",
     "DinoError",
@@ -87,6 +90,10 @@ class MemoryLayerError(DinoError):
 
 class MessageBusError(DinoError):
     """The message bus."""
+
+
+class ClusterError(DinoError):
+    """What joins this node to the others of its cluster."""
 
 
 class SchedulerError(DinoError):

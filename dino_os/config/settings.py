@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from dino_os.config.cluster import Cluster
 from dino_os.config.network import Cache, Nav
 from dino_os.config.planning import Orders, Planning
 from dino_os.config.work import Entities, Resources, Scheduler
@@ -24,3 +25,4 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     entities: Entities = Entities()
     nav: Nav = Nav()
     cache: Cache = Cache()
+    cluster: Cluster = Cluster()

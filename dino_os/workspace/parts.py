@@ -13,6 +13,7 @@ from dino_os.workspace.engines import Engines
 from engines.errors import DinoError, JournalError, NotFound
 
 if TYPE_CHECKING:
+    from dino_os.cluster import Cluster
     from dino_os.memory_layer.embedding import Embedder
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
@@ -94,6 +95,16 @@ class Parts(Engines):
         from dino_os.message_bus.bus import Bus  # noqa: PLC0415
 
         return Bus(self.own_journal("bus"), read_only=self.rehearsal)
+
+    @cached_property
+    def cluster(self) -> Cluster | None:
+        """This node among others; None where the settings name no servers."""
+        settings = self.config.settings.cluster
+        if not settings.url:
+            return None
+        from dino_os.cluster import Cluster  # noqa: PLC0415
+
+        return Cluster(settings, self.key, root=self.root, identity=self.identity)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -1,0 +1,7 @@
+"""The servers that the tests of the cluster run against."""
+
+from __future__ import annotations
+
+from tests.cluster.servers import leaf, server, three
+
+__all__ = ["leaf", "server", "three"]
