@@ -26,6 +26,7 @@ class Cluster:
     Attributes:
         node: What this node is called.
         link: Its connection; shared by all that is of the cluster in this process.
+        draining: Whether this node takes no more tasks of others.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Cluster:
         self.root = root
         self.node = settings.node or _host()
         self.identity = identity
+        self.draining = False
         self.link = Link(settings, secret, root=root, name=f"dino {self.node}")
 
 

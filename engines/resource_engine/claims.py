@@ -86,9 +86,7 @@ class Claims(ResourceState):
 
     # --- commands ----------------------------------------------------------------------------
 
-    def join(
-        self, *, slots: int | None = None, skills: bool = True, remote: bool = False
-    ) -> str:
+    def join(self, *, slots: int | None = None, skills: bool = True, remote: bool = False) -> str:
         """
         Begin a session: this process will claim tasks.
 
@@ -201,7 +199,10 @@ class Claims(ResourceState):
             self.record(
                 "task_failed",
                 outcome=ended.outcome,
-                error={**(ended.error or {"message": "it does not say why"}), **_asked(task, ended)},
+                error={
+                    **(ended.error or {"message": "it does not say why"}),
+                    **_asked(task, ended),
+                },
                 retry_at=self._next_try(task, ended) if retry else None,
                 **took,
             )

@@ -89,6 +89,7 @@ class Task:
         attempts: How often it was tried.
         next_retry: When it is tried again, while it is delayed.
         outcome: Of the last attempt: one of OUTCOMES.
+        duration_s: Of the last attempt, as it was measured where it ran.
         result: What it returned; None where that lies in a file, unless it was asked for by id.
         result_sha256: The name of that file below `results/`, and `result_bytes` its size.
         error: message and type of what went wrong last.
@@ -122,6 +123,7 @@ class Task:
     started_at: float | None = None
     finished_at: float | None = None
     outcome: str | None = None
+    duration_s: float | None = None
     result: Any = field(default=None, repr=False)
     result_sha256: str | None = None
     result_bytes: int | None = None
@@ -150,9 +152,7 @@ class Task:
         if not isinstance(self.after, Iterable):
             raise InvalidInput(f"after must be a list of ids, found {self.after!r}")
         self.after = tuple(dict.fromkeys(checks.name(one, "an id in after") for one in self.after))
-        for name in ("at_most_once", "local"):
-            if not isinstance(getattr(self, name), bool):
-                raise InvalidInput(f"{name} must be true or false, found {getattr(self, name)!r}")
+        _check_flags(at_most_once=self.at_most_once, local=self.local)
         for name in ("key", "batch", "source"):
             if getattr(self, name) is not None:
                 checks.name(getattr(self, name), name)
@@ -266,6 +266,12 @@ def check_payload(payload: Any) -> None:
 
 def _is_map(value: object) -> bool:
     return isinstance(value, Mapping)
+
+
+def _check_flags(**given: Any) -> None:
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise InvalidInput(f"{name} must be true or false, found {value!r}")
 
 
 def _check_time(value: Any, what: str) -> None:

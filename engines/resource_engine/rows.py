@@ -82,7 +82,7 @@ def anew(task: Task) -> Task:
     """The same to be done: what it came to elsewhere is nothing to another queue."""
     fresh = from_row(to_row(task))
     fresh.attempts, fresh.outcome, fresh.error, fresh.result = 0, None, None, None
-    fresh.result_sha256, fresh.result_bytes = None, None
+    fresh.result_sha256, fresh.result_bytes, fresh.duration_s = None, None, None
     fresh.started_at, fresh.finished_at, fresh.lease, fresh.cancelling = None, None, None, False
     return fresh
 

@@ -170,6 +170,7 @@ class ResourceState(Engine):
     def apply_task_succeeded(self, event: Event) -> None:
         task = self._table.tasks[event["task_id"]]
         task.outcome, task.result, task.error = event["outcome"], event.get("result"), None
+        task.duration_s = event["duration_s"]
         task.result_sha256, task.result_bytes = (
             event.get("result_sha256"),
             event.get("result_bytes"),
@@ -180,6 +181,7 @@ class ResourceState(Engine):
     def apply_task_failed(self, event: Event) -> None:
         task = self._table.tasks[event["task_id"]]
         task.outcome, task.error = event["outcome"], event["error"]
+        task.duration_s = event["duration_s"]
         self._counts["errors"] += 1
         self._recent.append(False)
         if (retry_at := event["retry_at"]) is None:

@@ -211,6 +211,10 @@ class ReadyQueue:
             heapq.heappop(self._delayed)
         return self._delayed[0].rank if self._delayed else None
 
+    def __len__(self) -> int:
+        """About how many could start; those that were taken since by others are counted too."""
+        return sum(map(len, self._ready.values()))
+
     def count(self, kind: Kind) -> int:
         return len(self._ready.get(kind, ()))
 
