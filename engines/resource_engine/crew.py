@@ -198,4 +198,4 @@ class Crew:
         if took is None or task.at_most_once or task.timeout_s is not None:
             return 1
         share = math.ceil(count / max(self._slots or self.busy, 1))
-        return min(int(_HANDFUL_S / max(took, 1e-6)), _LARGEST_HANDFUL, share)
+        return max(min(int(_HANDFUL_S / max(took, 1e-6)), _LARGEST_HANDFUL, share), 1)
