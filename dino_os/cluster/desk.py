@@ -37,7 +37,6 @@ _FORGET_CONSUMER_S = 3600.0
 _REMEMBER_S = 120.0  # message ids
 _MOST_AT_ONCE = 16
 _MOST_RESULTS = 64
-_JOBS_BYTES, _RESULTS_BYTES = 2**26, 2**28
 _MANY = 20_000
 _UNSEEN = 5  # pulls without an answer; then it is asked whether there is still a consumer
 
@@ -104,8 +103,6 @@ class Desk:
 
     Attributes:
         bell: Can be read once there is news.
-        kinds: Tokens of the kinds of jobs that this node takes.
-        places: How many tasks it runs at once; 0: none for others.
         wanted: Leases of which the jobs are to be out there; others are not published any more.
     """
 
@@ -116,8 +113,8 @@ class Desk:
         self.bell, self._rings = socket.socketpair()
         for end in (self.bell, self._rings):
             end.setblocking(False)  # noqa: FBT003  its signature
-        self.kinds: frozenset[str] = frozenset()
-        self.places = 0
+        self._kinds: frozenset[str] = frozenset()
+        self._places = 0
         self.wanted: set[int] = set()
         self._room = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -152,6 +149,14 @@ class Desk:
         while self._inbox:
             found.append(self._inbox.popleft())
         return found
+
+    def can(self, kinds: Iterable[str], places: int) -> None:
+        """Which kinds of jobs this node takes, and how many tasks it runs at once."""
+        before, now = (self._kinds, self._places), (frozenset(kinds), places)
+        self._kinds, self._places = now
+        if now != before and self._loop:
+            self._do(self._say_able)
+            self._loop.call_soon_threadsafe(self._offered.set)
 
     def give_room(self, jobs: int) -> None:
         """How many jobs to pull from now on."""
@@ -292,7 +297,7 @@ class Desk:
             await asyncio.sleep(_SAY_S)
 
     async def _say_able(self, client: Client) -> None:
-        able = Able(self._node, sorted(self.kinds), self.places)
+        able = Able(self._node, sorted(self._kinds), self._places)
         await client.nc.publish(self._subject("able"), encode(able))
 
     async def _find_kinds(self, client: Client) -> None:
@@ -304,16 +309,16 @@ class Desk:
                 info = await client.js.stream_info(self._jobs, subjects_filter=pattern)
                 there = {name.split(".")[-2] for name in info.state.subjects or ()}
                 now = asyncio.get_running_loop().time()
-                seen |= dict.fromkeys(there & self.kinds, now)
+                seen |= dict.fromkeys(there & self._kinds, now)
                 self._pull(client, {kind for kind, at in seen.items() if now - at < _IDLE_KIND_S})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._offered.wait(), _LOOK_S)
             self._offered.clear()
 
     def _pull(self, client: Client, kinds: set[str]) -> None:
-        for kind in [kind for kind in self._pulling if kind not in kinds & self.kinds]:
+        for kind in [kind for kind in self._pulling if kind not in kinds & self._kinds]:
             self._pulling.pop(kind).cancel()
-        for kind in (kinds & self.kinds) - self._pulling.keys():
+        for kind in (kinds & self._kinds) - self._pulling.keys():
             self._pulling[kind] = asyncio.ensure_future(self._take_jobs(client, kind))
 
     async def _take_jobs(self, client: Client, kind: str) -> None:
@@ -474,14 +479,14 @@ def _consumer(name: str, subject: str, ack_wait_s: float) -> ConsumerConfig:
 
 
 def _jobs_stream(link: Link) -> StreamConfig:
-    return _stream(link, "TASKS", "job", _JOBS_BYTES)
+    return _stream(link, "TASKS", "job")
 
 
 def _results_stream(link: Link) -> StreamConfig:
-    return _stream(link, "RESULTS", "result", _RESULTS_BYTES)
+    return _stream(link, "RESULTS", "result")
 
 
-def _stream(link: Link, name: str, subjects: str, most_bytes: int) -> StreamConfig:
+def _stream(link: Link, name: str, subjects: str) -> StreamConfig:
     from nats.js.api import (  # noqa: PLC0415
         DiscardPolicy,
         RetentionPolicy,
@@ -495,7 +500,7 @@ def _stream(link: Link, name: str, subjects: str, most_bytes: int) -> StreamConf
         retention=RetentionPolicy.WORK_QUEUE,
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,  # a full one refuses: nothing is dropped that was taken
-        max_bytes=most_bytes,
+        # Without a limit of bytes, which a server would set aside: owners have only so much out.
         max_age=link.settings.keep_s,
         duplicate_window=_REMEMBER_S,
     )

@@ -86,12 +86,12 @@ class Traffic:
         if self._desk is None and (time.monotonic() < self._next_try or not self._open()):
             return 0
         desk, takes = self._now(), claim and not self._cluster.draining
-        desk.places = self._places() if takes else 0
-        desk.kinds = frozenset(self._own.tokens())
+        places = self._places() if takes else 0
+        desk.can(self._own.tokens(), places)
         for news in desk.news():
             self._hear(news)
         moved = self._offering.turn(claim=claim)
-        return moved + self._working.turn(desk.places)
+        return moved + self._working.turn(places)
 
     def close(self) -> None:
         """Leave: what this node has of others goes back, and what others have of it is void."""

@@ -38,6 +38,7 @@ _JOBS_EACH = 2  # for each place: one runs, the next is there
 _BEAT_S = ACK_WAIT_S / 3
 _LONGEST_ID = 200
 _GIVEN_BACK = "given back to its owner"
+_STOPS_KEPT = 10_000
 _NOT_MINE_S = 1.0
 _LEAVE_S = 2.0
 _ENVELOPE = 2000  # bytes of a report around its outcomes, generously
@@ -46,10 +47,16 @@ _Key = tuple[str, str, int]
 
 
 class _Home(NamedTuple):
-    """Where a task of this queue comes from."""
+    """Where a task of this queue comes from: its owner, and the session and lease there."""
 
-    key: _Key
+    owner: str
+    session: str
+    lease: int
     task: str
+
+    @property
+    def key(self) -> _Key:
+        return self.owner, self.session, self.lease
 
 
 @dataclass(slots=True)
@@ -75,7 +82,8 @@ class Working:
         self._own = own
         self._came: list[ArrivedJob] = []
         self._to_submit: list[Task] = []
-        self._to_stop: list[Stop] = []
+        self._stopped: dict[tuple[str, str, str], None] = {}
+        self._must_stop = False
         self._held: dict[_Key, _Held] = {}
         self._waiting: dict[str, _Home] = {}
         self._ended: dict[str, list[bytes]] = {}  # owner → outcomes, as they will be sent
@@ -97,8 +105,11 @@ class Working:
         self._came.append(arrived)
 
     def stop(self, what: Stop) -> None:
-        """An owner wants tasks stopped."""
-        self._to_stop.append(what)
+        """An owner wants tasks stopped; their jobs may be still on their way."""
+        self._stopped |= {(what.owner, what.session, task): None for task in what.tasks}
+        while len(self._stopped) > _STOPS_KEPT:
+            del self._stopped[next(iter(self._stopped))]
+        self._must_stop = True
 
     def reported(self, number: int) -> None:
         """A report is durable, and what it completed acknowledged."""
@@ -152,9 +163,8 @@ class Working:
         for task in self._engine.tasks():
             if task.origin and task.state not in FINISHED:
                 of = task.origin
-                self._waiting[task.task_id] = _Home(
-                    (of["node"], of["session"], of["lease"]), of["task"]
-                )
+                home = _Home(of["node"], of["session"], of["lease"], of["task"])
+                self._waiting[task.task_id] = home
 
     def _admit(self) -> int:
         for arrived in self._came:
@@ -163,16 +173,16 @@ class Working:
         if count := len(self._to_submit):
             self._engine.submit_tasks(self._to_submit)  # those that are known stay as they are
             self._to_submit, self._seen = [], None
+            self._must_stop = bool(self._stopped)
         return count
 
     def _cancel(self) -> None:
-        while self._to_stop:
-            what = self._to_stop[-1]
-            wanted = set(what.tasks)
-            for name, home in self._waiting.items():
-                if home.key[:2] == (what.owner, what.session) and home.task in wanted:
-                    self._engine.cancel(name, f"{what.owner} stopped it")
-            self._to_stop.pop()
+        if not self._must_stop:
+            return
+        for name, home in self._waiting.items():
+            if (home.owner, home.session, home.task) in self._stopped:
+                self._engine.cancel(name, f"{home.owner} stopped it")
+        self._must_stop = False
 
     def _tasks_of(self, arrived: ArrivedJob) -> list[Task]:
         try:
@@ -191,7 +201,7 @@ class Working:
         held = self._held[key] = _Held(arrived.handle)
         for task, one in zip(found, job.tasks, strict=True):
             held.waiting.add(task.task_id)
-            self._waiting[task.task_id] = _Home(key, one.task)
+            self._waiting[task.task_id] = _Home(*key, one.task)
         return found
 
     def _task(self, job: Job, one: JobTask) -> Task:
@@ -263,7 +273,7 @@ class Working:
 
     def _end(self, name: str, task: Task | None) -> None:
         home = self._waiting[name]
-        key, owner = home.key, home.key[0]
+        key, owner = home.key, home.owner
         outcome = _outcome(home, task, self._engine, self._desk.most_bytes)
         del self._waiting[name]
         self._ended.setdefault(owner, []).append(outcome)
@@ -325,16 +335,14 @@ def _outcome(home: _Home, task: Task | None, engine: ResourceEngine, most: int) 
 
 
 def _encoded(home: _Home, task: Task, **about: Any) -> bytes:
-    _, session, lease = home.key
     word: Any = task.outcome
     took = task.duration_s or 0.0
-    return encode(Outcome(session, lease, home.task, word, duration_s=took, **about))
+    return encode(Outcome(home.session, home.lease, home.task, word, duration_s=took, **about))
 
 
 def _failed(home: _Home, message: str, kind: str, *, final: bool = True) -> bytes:
-    _, session, lease = home.key
     error = {"message": message, "type": kind}
-    return encode(Outcome(session, lease, home.task, "error", error=error, final=final))
+    return encode(Outcome(home.session, home.lease, home.task, "error", error=error, final=final))
 
 
 def _parts(outcomes: list[bytes], most: int) -> list[list[bytes]]:

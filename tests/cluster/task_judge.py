@@ -56,7 +56,8 @@ def judge(owner: Path, workers: Sequence[Path], count: int) -> Found:
 def lines(home: Path) -> Iterator[dict[str, Any]]:
     """The events of a node's queue; each must follow from the one before."""
     parent = None
-    for number, line in enumerate((home / "memory" / "engine_state.jsonl").open("rb")):
+    content = (home / "memory" / "engine_state.jsonl").read_bytes()
+    for number, line in enumerate(content.splitlines(keepends=True)):
         assert line.endswith(b"}\n"), f"line {number} is torn"
         body = line.rstrip(b"\n")
         event: dict[str, Any] = json.loads(body)

@@ -29,7 +29,7 @@ from tests.cluster.task_judge import Found, judge
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CHUNK = 5000
-FUNCTIONS = '''
+FUNCTIONS = """
 import os, time
 _runs = os.open("runs.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
@@ -37,7 +37,7 @@ def square(n, takes_s):
     os.write(_runs, b"%d\\n" % n)
     time.sleep(takes_s)
     return n * n
-'''
+"""
 CONFIG = """
 memory: {rotate_bytes: 0}
 resources:
@@ -196,13 +196,11 @@ def main() -> None:
     with site(folder, given.workers) as found:
         began = time.monotonic()
         chance = random.Random(given.seed)
-        hammer(
-            found, given.tasks, given.kills, chance, every_s=given.every, takes_s=given.takes
-        )
+        hammer(found, given.tasks, given.kills, chance, every_s=given.every, takes_s=given.takes)
         took = time.monotonic() - began
     verdict = found.judged(given.tasks)
-    print(f"{given.tasks:,} tasks over {given.workers} nodes in {took:.0f} s; killed: {found.killed}")
-    print(verdict)
+    told = f"{given.tasks:,} tasks over {given.workers} nodes in {took:.0f} s"
+    sys.stdout.write(f"{told}; killed: {dict(found.killed)}\n{verdict}\n")
 
 
 if __name__ == "__main__":
