@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dino_os.cluster.wire import Able, kind_token
+from dino_os.cluster.jobs import Able, kind_token
 from dino_os.errors import DinoError
 
 if TYPE_CHECKING:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dino_os.cluster.link import Link
+from dino_os.cluster.wire import Carried
+from dino_os.message_bus.subject import matches
 
 if TYPE_CHECKING:
     from dino_os.config import Cluster as Settings
+    from engines.journal import Event
 
 
 class Cluster:
@@ -26,7 +31,6 @@ class Cluster:
     Attributes:
         node: What this node is called.
         link: Its connection; shared by all that is of the cluster in this process.
-        draining: Whether this node takes no more tasks of others.
     """
 
     def __init__(
@@ -40,9 +44,36 @@ class Cluster:
         self.settings = settings
         self.root = root
         self.node = settings.node or _host()
-        self.identity = identity
-        self.draining = False
+        self._identity = identity
         self.link = Link(settings, secret, root=root, name=f"dino {self.node}")
+
+    @cached_property
+    def workspace(self) -> str:
+        """What tells this node from every other, also from one that had its name before."""
+        return self._identity()
+
+    @property
+    def folder(self) -> Path:
+        """Where what can be found again is kept: notes of how far this node is."""
+        return self.root / "memory" / "cluster"
+
+    @property
+    def place(self) -> str:
+        """What tells this workspace from a copy of it on another machine, or in another folder."""
+        return sha256(f"{socket.gethostname()}:{self.root}".encode()).hexdigest()[:16]
+
+    @property
+    def draining(self) -> bool:
+        """Whether this node takes no more of the cluster's work."""
+        return (self.folder / "draining").exists()
+
+    def shares(self, event: Event) -> bool:
+        """Whether that message of the own journal goes to other nodes."""
+        return any(matches(subject, event["channel"]) for subject in self.settings.share)
+
+    def carried(self, event: Event, prev: int | None) -> Carried:
+        """That message of the own journal as others get it; see `Carried`."""
+        return Carried.of(event, node=self.node, workspace=self.workspace, prev=prev)
 
 
 def _host() -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from dino_os.cluster.streams import ensure_stream
-from dino_os.cluster.wire import Able, Stop, decode, encode
+from dino_os.cluster.jobs import Able, Stop, decode, encode
 from dino_os.errors import ClusterError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from dino_os.cluster.desk import (
     Taken,
 )
 from dino_os.cluster.offering import Offering
-from dino_os.cluster.wire import Able, Stop
+from dino_os.cluster.jobs import Able, Stop
 from dino_os.cluster.working import Working
 from dino_os.errors import DinoError
 from dino_os.process_lock import Busy, ProcessLock

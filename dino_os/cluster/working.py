@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from dino_os.cluster.desk import ACK_WAIT_S, ArrivedJob, Desk
-from dino_os.cluster.wire import Job, JobTask, Outcome, Stop, decode, encode, kind_token
+from dino_os.cluster.jobs import Job, JobTask, Outcome, Stop, decode, encode, kind_token
 from dino_os.errors import ClusterError, DinoError, InvalidInput
 from engines.resource_engine import (
     FINISHED,

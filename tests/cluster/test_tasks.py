@@ -10,7 +10,7 @@ import pytest
 from nats.js.api import StreamConfig
 
 from dino_os.cluster import desk, offering
-from dino_os.cluster.wire import Job, JobTask, encode, kind_token
+from dino_os.cluster.jobs import Job, JobTask, encode, kind_token
 from tests.cluster.servers import Server, needs_server, one_server
 from tests.cluster.task_nodes import Node, Nodes, call, nodes
 
