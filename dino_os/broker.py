@@ -39,6 +39,8 @@ _CALLS: Mapping[str, Mapping[str, str]] = {
     },
     "bus": {
         "publish": "bus_publish",
+        "publish_many": "bus_publish",
+        "request": "bus_publish",
         "channel_history": "bus_read",
         "get_subscribers": "bus_read",
         "list_channels": "bus_read",

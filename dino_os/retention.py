@@ -10,8 +10,9 @@ from pathlib import Path
 from dino_os.auditing import Auditing
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
-from engines.audit import Pruned, prune, tree_of
+from engines.audit import CannotPrune, Pruned, prune, tree_of
 from engines.durable import replace_file
+from engines.entity_manager import EntityState
 from engines.journal import Journal, RecordedJournal
 
 _HOW_TO = """\
@@ -67,6 +68,45 @@ def prune_journal(workspace: Workspace, name: str, before: int) -> Pruned:
         tree,
         folded=engine is not None,
     )
+
+
+def prune_bus(workspace: Workspace) -> Pruned | None:
+    """
+    Remove the sealed files of the bus in which no message is within its limits any more.
+
+    What a durable subscription or an entity that is not hibernating has to deal with is kept; so
+    are files that no checkpoint covers, and everything where there are no limits.
+
+    Returns:
+        What was removed; None where nothing was.
+    """
+    if not workspace.config.settings.bus.channels:
+        return None
+    journal = RecordedJournal(workspace.memory / "bus.jsonl")
+    sealed = journal.sealed()
+    if not sealed:
+        return None
+    before = min([workspace.bus.first_seq(), *_still_needed(workspace)])
+    first_ends = sealed[1].begin() if len(sealed) > 1 else journal.live_begin()
+    if first_ends.seq > before:
+        return None
+    try:
+        return prune_journal(workspace, "bus", before)
+    except CannotPrune:
+        return None
+
+
+def _still_needed(workspace: Workspace) -> Iterator[int]:
+    """The first line of the bus that each has to read who reads on where it was."""
+    done = workspace.bus.room.done_to(">")
+    if done is not None:
+        yield done + 1
+    if (workspace.memory / "entities.jsonl").exists():
+        manager = workspace.entities
+        manager.refresh()
+        for entity in manager.list_entities():
+            if entity.work and entity.work.channel and entity.state != EntityState.HIBERNATING:
+                yield entity.position + 1
 
 
 def first_line_since(workspace: Workspace, name: str, moment: float) -> int:

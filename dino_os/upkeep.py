@@ -1,4 +1,4 @@
-"""What is done behind a command that wrote: packing sealed segments, signing what is due."""
+"""What is done behind commands and now and then: packing, signing what is due, pruning."""
 
 from __future__ import annotations
 
@@ -26,6 +26,15 @@ def after_writing(workspace: Workspace) -> None:
 
             own = {"checkpoints", "witness"}  # each signature adds to them
             checkpoint_if_due(workspace, [j.path for j in written if j.name not in own])
+
+
+def now_and_then(workspace: Workspace) -> None:
+    """What a service does besides, about once a minute: remove what no limit keeps."""
+    with _no_more_than_said("the bus was not pruned"):
+        if workspace.config.settings.bus.channels:
+            from dino_os.retention import prune_bus  # noqa: PLC0415  only where there are limits
+
+            prune_bus(workspace)
 
 
 @contextlib.contextmanager

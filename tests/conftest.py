@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dino_os import workspace as workspace_module
+from dino_os.message_bus import exchange as exchange_module
 from tests.doors import can_run, doors
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -95,6 +96,7 @@ def home(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The workspace as the one that `MemoryLayer()` and the other faces find."""
     monkeypatch.setenv("DINO_HOME", str(workspace))
     yield workspace
+    exchange_module.forget()
     workspace_module._shared.clear()
     workspace_module._memories.clear()
 

@@ -24,7 +24,7 @@ HEAVY = {"sqlite3", "orjson", "msgspec", "yaml", "cronsim", "zoneinfo", "json"}
 TRIGGER = {"kind": "cron", "expr": "0 9 * * *"}
 WHEN = "2027-01-15T10:00:00Z"
 FOUND = {"key": "k", "value": 1, "score": 0.5, "created": WHEN}
-SAID = {"seq": 3, "channel": "a", "message": 1, "published": WHEN}
+SAID = {"seq": 3, "channel": "a", "message": 1, "published": WHEN, "id": None, "headers": {}}
 JOB = {
     "id": "7",
     "name": "n",
@@ -69,6 +69,7 @@ CALLS: list[tuple[type[Face], str, tuple[Any, ...], dict[str, Any], Any]] = [
     (MemoryLayer, "backup", ("b.db",), {"path": "b.db"}, None),
     (MemoryLayer, "restore", (Path("b.db"),), {"path": "b.db"}, 2),
     (MessageBus, "publish", ("a", [1]), {"channel": "a", "message": [1]}, 2),
+    (MessageBus, "publish_many", ([("a", 1)],), {"messages": [["a", 1]]}, 2),
     (MessageBus, "get_subscribers", ("a",), {"channel": "a"}, ["id"]),
     (MessageBus, "list_channels", (), {}, ["a"]),
     (MessageBus, "channel_history", ("a", 9), {"channel": "a", "limit": 9}, [SAID]),
@@ -90,7 +91,7 @@ CALLS: list[tuple[type[Face], str, tuple[Any, ...], dict[str, Any], Any]] = [
     (Scheduler, "history", ("7", 3), {"job_id": "7", "limit": 3}, [{"due": WHEN}]),
     (Scheduler, "next_runs", ("7", 1), {"job_id": "7", "count": 1}, [WHEN]),
 ]
-STAY_INSIDE = {"subscribe", "unsubscribe", "start", "stop"}
+STAY_INSIDE = {"subscribe", "unsubscribe", "declare", "close", "start", "stop"}
 # They name files, erase, or take long: an operator's, and not a skill's.
 OPERATORS = {"backup", "restore", "export", "import_", "forget", "check", "stats", "reindex"}
 FACES: list[type[Face]] = [MemoryLayer, MessageBus, Scheduler]

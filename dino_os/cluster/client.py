@@ -7,6 +7,8 @@ from typing import Any
 
 from nats import errors
 from nats.aio.client import Client as NatsClient
+from nats.js import JetStreamContext
+from nats.js.api import PubAck
 
 from dino_os.cluster.trust import Refused
 
@@ -43,6 +45,20 @@ def careful_client(judge: Judge) -> NatsClient:
             descriptor; raises `Refused`.
     """
     return _Careful(judge)
+
+
+class _InDomain(JetStreamContext):
+    """JetStream of another domain: nats-py would write to buckets of this one."""
+
+    async def publish(self, subject: str, *args: Any, **kwargs: Any) -> PubAck:
+        if subject.startswith("$KV."):
+            subject = f"{self._prefix}.{subject}"
+        return await super().publish(subject, *args, **kwargs)
+
+
+def jetstream(nc: NatsClient, domain: str) -> JetStreamContext:
+    """JetStream over *nc*, of that domain or of the server's own."""
+    return _InDomain(nc, domain=domain) if domain else nc.jetstream()
 
 
 def _other_end(client: Any) -> tuple[str, int]:

@@ -101,6 +101,12 @@ class Link:
         """`DINO_<NAMESPACE>_<NAME>`: of a stream, or of a bucket of keys and values."""
         return f"DINO_{self.settings.namespace.upper()}_{name}"
 
+    @property
+    def api(self) -> str:
+        """What subjects of JetStream's own interface begin with."""
+        domain = self.settings.domain
+        return f"$JS.{domain}.API" if domain else "$JS.API"
+
     # --- the connection ----------------------------------------------------------------------
 
     @property
@@ -184,7 +190,9 @@ class Link:
                 settings = self.settings
                 options = sign_in(settings, self._secret)
                 trust = Trust(settings, self._root)
-                self._running = _Running(urls_of(settings), trust, options, self._name)
+                self._running = _Running(
+                    urls_of(settings), trust, options, self._name, settings.domain
+                )
             return self._running
 
     def _forked(self) -> None:
@@ -221,8 +229,11 @@ def is_unreachable(error: BaseException) -> bool:
 class _Running:
     """The thread, its loop, and the connection in it."""
 
-    def __init__(self, urls: list[str], trust: Trust, options: dict[str, Any], name: str) -> None:
+    def __init__(
+        self, urls: list[str], trust: Trust, options: dict[str, Any], name: str, domain: str
+    ) -> None:
         self._urls, self._trust, self._options, self._name = urls, trust, options, name
+        self._domain = domain
         self.client: Client | None = None
         self.failure: DinoError | None = None
         self._was_connected = False
@@ -327,7 +338,7 @@ class _Running:
             await asyncio.sleep(_AGAIN_S)
 
     async def _connect(self, closed: asyncio.Event) -> None:
-        from dino_os.cluster.client import careful_client  # noqa: PLC0415  brings nats-py
+        from dino_os.cluster.client import careful_client, jetstream  # noqa: PLC0415  brings nats-py
 
         nc = careful_client(self._judge)
 
@@ -338,7 +349,7 @@ class _Running:
             self._tell()
 
         async def back() -> None:
-            self._arrived(Client(nc, nc.jetstream()))
+            self._arrived(Client(nc, jetstream(nc, self._domain)))
 
         async def ended() -> None:
             closed.set()
@@ -358,7 +369,7 @@ class _Running:
             tls=self._trust.context(),
             **self._options,
         )
-        self._arrived(Client(nc, nc.jetstream()))
+        self._arrived(Client(nc, jetstream(nc, self._domain)))
 
     def _judge(self, info: dict[str, Any], peer: str, fd: int) -> None:
         self._sockets = [fd]

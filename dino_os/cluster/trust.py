@@ -8,6 +8,7 @@ anew: a reconnect may lead to another server, and names may stand for other addr
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -150,3 +151,11 @@ def sign_in(settings: Cluster, secret: Callable[[str], str]) -> dict[str, Any]:
         return {"nkeys_seed_str": text}
     user, colon, password = text.partition(":")
     return {"user": user, "password": password} if colon else {"token": text}
+
+
+def new_key() -> tuple[str, str]:
+    """A new nkey of a user: its seed, which is secret, and its public half."""
+    import nkeys  # type: ignore[import-untyped]  # noqa: PLC0415  heavy
+
+    seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+    return bytes(seed).decode(), nkeys.from_seed(bytearray(seed)).public_key.decode()

@@ -34,6 +34,7 @@ dino = Front(
         "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
         "cycle": ("cycle:cycle", "Planning cycles: run what is configured; past decisions."),
         "offline": ("offline:offline", "Documents and requests that do without the network."),
+        "cluster": ("cluster:cluster", "This node among others: who is there, what waits."),
         "memory": ("memory:memory", "What is remembered, found by words and meaning."),
         "scheduler": ("scheduler:scheduler", "What shall run when, and what became of it."),
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),

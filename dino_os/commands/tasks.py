@@ -198,7 +198,7 @@ def as_dict(task: Task) -> dict[str, Any]:
 
 def wait_for(workspace: Workspace, ids: Sequence[str], *, as_json: bool) -> None:
     """Wait until these tasks have ended, show them, and exit as the worst of them did."""
-    from dino_os.work.wake import LOOK_EVERY_S, Wake  # noqa: PLC0415
+    from dino_os.wake import LOOK_EVERY_S, Wake  # noqa: PLC0415
 
     resources = workspace.resources
     waiting = dict.fromkeys(ids)

@@ -15,6 +15,7 @@ class Cluster(Struct, forbid_unknown_fields=True, frozen=True):
     url: str = ""
     namespace: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,30}\Z")] = "dino"
     node: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,63}\Z")] = ""
+    domain: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{0,63}\Z")] = ""
     credentials: str = ""
     ca: str = ""
     insecure: bool = False

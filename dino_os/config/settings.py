@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from dino_os.config.bus import Bus
 from dino_os.config.cluster import Cluster
 from dino_os.config.network import Cache, Nav
 from dino_os.config.planning import Orders, Planning
@@ -26,3 +27,4 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     nav: Nav = Nav()
     cache: Cache = Cache()
     cluster: Cluster = Cluster()
+    bus: Bus = Bus()

@@ -152,7 +152,7 @@ def _check_skill(skill: Skill, params: dict[str, Any], channel: str | None) -> N
     if channel is None:
         bind(skill, params)
         return
-    from dino_os.message_bus.subscriptions import check_channel  # noqa: PLC0415
+    from dino_os.message_bus.subject import check_channel  # noqa: PLC0415
 
     check_channel(channel)
     # What else it needs comes with the message.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dino_os.errors import InvalidInput
-from dino_os.message_bus.subscriptions import check_channel
+from dino_os.message_bus.subject import check_channel
 from dino_os.web_calls import checked_url
 from engines.checks import did_you_mean
 

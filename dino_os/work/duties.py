@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> list[Duty]:
     """
     Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, what waits
-    for the network, the documents, and the memory.
+    for the network, the documents, the memory, and the cluster.
     """
+    from dino_os.cluster.duty import ClusterDuty  # noqa: PLC0415
     from dino_os.entities import EntityDuty  # noqa: PLC0415
     from dino_os.memory_layer.duty import EmbedDuty  # noqa: PLC0415
     from dino_os.nav.duty import ReplayDuty  # noqa: PLC0415
@@ -35,4 +36,5 @@ def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> l
         SyncDuty(workspace),
         UpkeepDuty(workspace),
         EmbedDuty(workspace),
+        ClusterDuty(workspace),
     ]

@@ -21,11 +21,11 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from dino_os.errors import DinoError
-from dino_os.upkeep import after_writing
+from dino_os.upkeep import after_writing, now_and_then
+from dino_os.wake import LOOK_EVERY_S, Wake
 from dino_os.work.calls import own_calls
 from dino_os.work.duty import Duty
 from dino_os.work.turns import Complaints, Turns, told
-from dino_os.work.wake import LOOK_EVERY_S, Wake
 from engines.durable import make_folder
 from engines.errors import JournalBusy
 from engines.resource_engine import Crew, ResourceType, wait_readable
@@ -251,6 +251,7 @@ class Service:
         if time.monotonic() - self._kept > _UPKEEP_S:
             self._kept = time.monotonic()
             after_writing(self._workspace)
+            now_and_then(self._workspace)
 
     # --- waiting -----------------------------------------------------------------------------
 

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.known_secrets import KnownSecrets
 from dino_os.workspace.engines import Engines
+from dino_os.workspace.folder import who
 from engines.errors import DinoError, JournalError, NotFound
 
 if TYPE_CHECKING:
     from dino_os.cluster import Cluster
+    from dino_os.cluster.carrying import Carrying
     from dino_os.memory_layer.embedding import Embedder
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
+    from dino_os.message_bus.deliveries import Deliveries
     from dino_os.offline.log import OfflineLog
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
@@ -93,8 +96,30 @@ class Parts(Engines):
     @cached_property
     def bus(self) -> Bus:
         from dino_os.message_bus.bus import Bus  # noqa: PLC0415
+        from dino_os.message_bus.limits import limits_of  # noqa: PLC0415
+        from dino_os.units import seconds  # noqa: PLC0415
 
-        return Bus(self.own_journal("bus"), read_only=self.rehearsal)
+        settings = self.config.settings.bus
+        return Bus(
+            self.own_journal("bus"),
+            deliveries=lambda: self.deliveries,
+            duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
+            limits=limits_of(settings.channels),
+            max_backlog=settings.max_backlog,
+            read_only=self.rehearsal,
+            carry=self.carry,
+        )
+
+    def carry(self) -> None:
+        """Have messages carried between this node and the others, where there are others."""
+        if self.carrying:
+            self.carrying.start()
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        from dino_os.message_bus.deliveries import Deliveries  # noqa: PLC0415
+
+        return Deliveries(self.journal("bus_deliveries"))
 
     @cached_property
     def cluster(self) -> Cluster | None:
@@ -105,6 +130,15 @@ class Parts(Engines):
         from dino_os.cluster import Cluster  # noqa: PLC0415
 
         return Cluster(settings, self.key, root=self.root, identity=self.identity)
+
+    @cached_property
+    def carrying(self) -> Carrying | None:
+        """What carries messages between this node and the others, once it is started."""
+        if self.cluster is None or self.rehearsal:
+            return None
+        from dino_os.cluster.carrying import Carrying  # noqa: PLC0415
+
+        return Carrying(self.cluster, lambda: self.own_journal("bus"), who())
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -242,4 +276,5 @@ class Parts(Engines):
             "security_log": lambda: self.security_log,
             "offline_log": lambda: self.offline_log,
             "gate_log": lambda: self.nav,
+            "bus_deliveries": lambda: self.deliveries,
         }

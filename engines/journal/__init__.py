@@ -1,7 +1,7 @@
 """Tamper-evident journals: hash-chained JSON lines that many processes append to."""
 
 from engines.journal.checked import OnProgress
-from engines.journal.group import Draft
+from engines.journal.group import Draft, Queue
 from engines.journal.head import boot_id
 from engines.journal.journal import Journal
 from engines.journal.line import RESERVED, Event
@@ -25,6 +25,7 @@ __all__ = [
     "Journal",
     "OnProgress",
     "Position",
+    "Queue",
     "RecordedJournal",
     "RehearsalJournal",
     "Report",

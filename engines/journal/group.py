@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from engines.journal.line import Event
 
@@ -26,15 +26,24 @@ class Ticket:
         self.done = False
 
 
-class Queue:
+class Waits(Protocol):
+    """What a thread brings."""
+
+    done: bool
+
+
+W = TypeVar("W", bound=Waits)
+
+
+class Queue(Generic[W]):
     """Threads that wait to append, at most one of which leads."""
 
     def __init__(self) -> None:
-        self.waiting: list[Ticket] = []
+        self.waiting: list[W] = []
         self._led = False
         self._changed = threading.Condition()
 
-    def falls_to(self, ticket: Ticket) -> bool:
+    def falls_to(self, ticket: W) -> bool:
         """Wait until *ticket* is done (False), or its thread has to lead (True)."""
         with self._changed:
             self.waiting.append(ticket)
@@ -43,13 +52,13 @@ class Queue:
             self._led = self._led or not ticket.done
             return not ticket.done
 
-    def take(self) -> list[Ticket]:
+    def take(self) -> list[W]:
         """All who wait, the one who leads among them."""
         with self._changed:
             taken, self.waiting = self.waiting, []
             return taken
 
-    def step_down(self, done: Iterable[Ticket]) -> None:
+    def step_down(self, done: Iterable[W]) -> None:
         """Lead no more: *done* may go, and another leads."""
         with self._changed:
             for ticket in done:

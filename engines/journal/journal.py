@@ -88,7 +88,7 @@ class Journal(RecordedJournal):
         self._mutex = threading.RLock()
         self._depth = 0
         self._holder = 0  # the thread that holds the lock
-        self._queue = Queue()
+        self._queue: Queue[Ticket] = Queue()
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):

@@ -85,15 +85,25 @@ class RecordedJournal:
         Raises:
             IndexError: There is no such line.
         """
-        for block in self.blocks(self._segment_with(seq)):
+        for block in self.blocks(self.file_with(seq)):
             if seq < block.behind.seq:
                 return block.lines[seq - block.behind.seq + len(block.lines)]
         raise IndexError(f"{self.path}: no line {seq}")
 
+    def file_with(self, seq: int) -> Position:
+        """Where the file begins that has line *seq*, or would have it."""
+        live = self._peek()
+        begins = [*(s.begin() for s in sealed_before(live)), live.begin] if live else []
+        return max((begin for begin in begins if begin.seq <= seq), key=_by_seq, default=START)
+
+    def acknowledged(self) -> Position:
+        """Behind the last line that was acknowledged; reads only the end."""
+        with self._reading() as (_, end):
+            return end
+
     def length(self) -> int:
         """How many lines were acknowledged; reads only the end."""
-        with self._reading() as (_, end):
-            return end.seq
+        return self.acknowledged().seq
 
     def holds(self, place: Position) -> bool:
         """Whether the line before *place* is the one that *place* names, byte for byte."""
@@ -176,12 +186,6 @@ class RecordedJournal:
                 yield live, find_ending(live, head).position
         finally:
             live.close()
-
-    def _segment_with(self, seq: int) -> Position:
-        """Where the segment begins that has line *seq*."""
-        live = self._peek()
-        begins = [*(s.begin() for s in sealed_before(live)), live.begin] if live else []
-        return max((begin for begin in begins if begin.seq <= seq), key=_by_seq, default=START)
 
     def _sealed_blocks(self, start: Position, live: Segment) -> Iterator[Block]:
         """What lies from *start* on in the segments before the live one."""

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from engines.errors import InvalidInput, NotFound
+from engines.liveness import LockFiles, Now, this_boot
 from engines.resource_engine.model import (
     OK_OUTCOMES,
     OUTCOMES,
@@ -27,7 +28,7 @@ from engines.resource_engine.model import (
     Task,
 )
 from engines.resource_engine.results import Results
-from engines.resource_engine.sessions import BEAT_S, LEASE_S, LockFiles, Now, this_boot, why_lost
+from engines.resource_engine.sessions import BEAT_S, LEASE_S, why_lost
 from engines.resource_engine.state import ResourceState, Session
 from engines.resource_engine.table import Kind
 

@@ -15,6 +15,7 @@ from engines import checks
 from engines.errors import InvalidInput, NotFound
 from engines.home import own_journal
 from engines.journal import Journal
+from engines.liveness import Now
 from engines.resource_engine import health
 from engines.resource_engine.claims import Claims
 from engines.resource_engine.model import FINISHED, ResourceType, Task, TaskState
@@ -23,7 +24,7 @@ from engines.resource_engine.results import FiledTask
 from engines.resource_engine.rows import anew, check_size, to_row
 from engines.resource_engine.running import Running
 from engines.resource_engine.scaling import Autoscaler, ScalingRule
-from engines.resource_engine.sessions import Now, why_lost
+from engines.resource_engine.sessions import why_lost
 
 _GOOD = TaskState.SUCCEEDED
 _Needs = Mapping[ResourceType, int] | Mapping[str, int]

@@ -1,112 +1,18 @@
 """
 Whether the processes that claimed tasks still live.
 
-On one machine the kernel says so: a session holds a lock on a file of its own, which it shares with
-its worker processes and which is free when the last of them has ended.  Elsewhere, and for one that
-hangs, there is the time until which it gave a sign of life; it is counted by the clock that nobody
-sets, as long as the machine has not been started anew.
+Their lock files say so.  Elsewhere, and for one that hangs, there is the time until which it gave a
+sign of life; it is counted by the clock that nobody sets, as long as the machine has not been
+started anew.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import functools
-import os
-import time
-from pathlib import Path
-from typing import NamedTuple
-
-from engines.durable import make_folder
-from engines.journal import boot_id
+from engines.liveness import LockFiles, Now
 from engines.resource_engine.state import Session
 
 LEASE_S = 60.0
 BEAT_S = 15.0
-_ABANDONED_S = 7 * 86_400.0  # long after whatever it stood for has been given up
-
-
-this_boot = functools.cache(boot_id)
-
-
-class Now(NamedTuple):
-    """The clocks, read at once."""
-
-    clock: float
-    mono: float
-    boot: str
-
-
-class LockFiles:
-    """The sessions' lock files in *folder*; None where there is no folder."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-        self._held: dict[str, int] = {}
-
-    def __del__(self) -> None:
-        """Whoever drops the engine works no more."""
-        for fd in self._held.values():
-            with contextlib.suppress(OSError):
-                os.close(fd)
-
-    def hold(self, name: str) -> None:
-        """Show that session *name* lives, until this process and its children end."""
-        if self._folder is None:
-            return
-        make_folder(self._folder)
-        fd = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._held[name] = fd
-
-    def sweep(self) -> None:
-        """Remove what those left behind who ended before anybody knew them."""
-        if self._folder is None:
-            return
-        with contextlib.suppress(OSError):
-            for file in [*self._folder.iterdir()]:
-                if time.time() - file.stat().st_mtime > _ABANDONED_S and self.is_free(file.name):
-                    file.unlink()
-
-    def fd(self, name: str) -> int | None:
-        """What a worker process is to inherit."""
-        return self._held.get(name)
-
-    def drop(self, name: str) -> None:
-        if self._folder is None:
-            return
-        with contextlib.suppress(OSError):
-            (self._folder / name).unlink()
-        with contextlib.suppress(KeyError, OSError):
-            os.close(self._held.pop(name))
-
-    def is_gone(self, session: Session) -> bool:
-        """Whether neither its file is there any more nor its process."""
-        if self._folder is None or (self._folder / session.name).exists():
-            return False
-        try:
-            os.kill(session.pid, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:  # another's, but it lives
-            return False
-        return False
-
-    def is_free(self, name: str) -> bool:
-        """Whether nobody holds it any more; False where that cannot be told."""
-        if self._folder is None or name in self._held:
-            return False
-        try:
-            fd = os.open(self._folder / name, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        finally:
-            os.close(fd)
-        return True
 
 
 def why_lost(session: Session, now: Now, files: LockFiles, *, holds: bool) -> str | None:
@@ -117,7 +23,7 @@ def why_lost(session: Session, now: Now, files: LockFiles, *, holds: bool) -> st
         holds: Whether it has tasks: one that has none gives no sign of life.
     """
     same_boot = session.boot == now.boot
-    if files.is_free(session.name) or (same_boot and files.is_gone(session)):
+    if files.is_free(session.name) or (same_boot and files.is_gone(session.name, session.pid)):
         return "its processes have ended"
     over = now.mono > session.until_mono if same_boot else now.clock > session.until
     if over and (holds or not same_boot):

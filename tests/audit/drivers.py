@@ -16,7 +16,7 @@ from engines.entity_manager import RestartLimits
 from engines.journal import RecordedJournal
 from engines.merkle import leaf_hash
 from engines.personas import PersonaSignal
-from tests.audit import gate_driver, order_driver, queue_driver
+from tests.audit import delivery_driver, gate_driver, order_driver, queue_driver
 from tests.desk import ZONES
 
 Step = Callable[[Workspace], Any]
@@ -302,4 +302,5 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "security_log": security_log,
     "offline_log": offline_log,
     "gate_log": lambda: gate_driver.steps(MARK),
+    "bus_deliveries": lambda: delivery_driver.steps(MARK),
 }

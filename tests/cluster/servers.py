@@ -18,7 +18,7 @@ import pytest
 
 BINARY = shutil.which("nats-server")
 needs_server = pytest.mark.skipif(BINARY is None, reason="no nats-server here")
-PATIENCE_S = 60.0
+PATIENCE_S = float(__import__("os").environ.get("PAT", "60"))
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Server:
     name: str = "one"
     jetstream: bool = True
     host: str = "127.0.0.1"
+    domain: str = ""
     more: dict[str, Any] = field(default_factory=dict)
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
@@ -60,6 +61,7 @@ class Server:
                 "store_dir": str(self.folder / "js"),
                 "max_file": 2**30,
                 "max_mem": 2**26,
+                **({"domain": self.domain} if self.domain else {}),
             }
         path = self.folder / "server.conf"
         path.write_text(json.dumps({**settings, **self.more}, indent=1))
@@ -93,6 +95,8 @@ class Server:
         """It is there and does not answer; `resume()` lets it go on."""
         assert self.process
         self.process.send_signal(signal.SIGSTOP)
+        state = Path(f"/proc/{self.process.pid}/stat")
+        until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "it does not stop")
 
     def resume(self) -> None:
         assert self.process
@@ -171,13 +175,14 @@ def three_servers(folder: Path) -> Three:
 
 def hub_and_leaf(folder: Path) -> HubAndLeaf:
     port = free_port()
-    hub = Server(folder / "hub", "hub", more={"leafnodes": {"listen": f"127.0.0.1:{port}"}})
+    listen = {"leafnodes": {"listen": f"127.0.0.1:{port}"}}
+    hub = Server(folder / "hub", "hub", domain="hub", more=listen)
     leaf = Server(
         folder / "leaf",
         "leaf",
         jetstream=False,
         more={
-            "leafnodes": {"remotes": [{"url": f"nats://127.0.0.1:{port}"}], "reconnect": "1s"},
+            "leafnodes": {"remotes": [{"url": f"nats://127.0.0.1:{port}"}], "reconnect": 1},
         },
     )
     return HubAndLeaf(hub.start(), leaf.start())
@@ -223,7 +228,9 @@ def until(true: Any, told: str, *servers: Server, patience_s: float = PATIENCE_S
 
 def settings_for(workspace: Path, url: str, node: str, namespace: str, **more: Any) -> None:
     """Write a `config.yaml` that makes *workspace* a node."""
-    cluster = {"url": url, "node": node, "namespace": namespace, **more}
+    # What a stream may keep is reserved: many share one server here.
+    few = {"keep_bytes": 2**24}
+    cluster = {"url": url, "node": node, "namespace": namespace, **few, **more}
     lines = [f"  {name}: {json.dumps(value)}" for name, value in cluster.items()]
     (workspace / "config.yaml").write_text(
         "\n".join([f"system:\n  name: {node}\ncluster:", *lines, ""])

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dino_os import workspace as workspace_module
 from dino_os.errors import InvalidInput, MessageBusError
 from dino_os.message_bus import Message, MessageBus
-from dino_os.message_bus import bus as bus_module
+from dino_os.message_bus import exchange as exchange_module
 from dino_os.message_bus.subscriptions import MESSAGE_LIMIT
 from dino_os.workspace import Workspace
 from engines.errors import JournalWriteFailed
@@ -40,7 +40,7 @@ def journal(home: Path) -> Path:
 def anew() -> MessageBus:
     """The bus as the next process opens it."""
     workspace_module._shared.clear()
-    bus_module._subscriptions.clear()
+    exchange_module.forget()
     return MessageBus()
 
 
@@ -164,7 +164,7 @@ def test_where_it_cannot_be_recorded_nobody_is_called(
     def full(*_: Any) -> None:
         raise JournalWriteFailed("the disk is full")
 
-    monkeypatch.setattr(Journal, "append", full)
+    monkeypatch.setattr(Journal, "commit", full)
     with pytest.raises(JournalWriteFailed):
         bus.publish("a", 1)
     assert heard == []
@@ -320,14 +320,25 @@ def test_a_fork_has_no_subscribers_of_its_parents(bus: MessageBus) -> None:
 def test_what_is_no_channel_is_refused(bus: MessageBus, channel: Any) -> None:
     for call in (
         lambda: bus.publish(channel, 1),
-        lambda: bus.subscribe(channel, print),
-        lambda: bus.unsubscribe(channel, print),
+        lambda: bus.publish_many([("a", 1), (channel, 1)]),
         lambda: bus.get_subscribers(channel),
-        lambda: bus.channel_history(channel),
     ):
         with pytest.raises(InvalidInput, match="channel"):
             call()
     assert bus.list_channels() == []
+
+
+@pytest.mark.parametrize(
+    "subject", ["", None, "a\n", "x" * 256, "a*", "a.b*", ">.a", "a.>.b", "a.>>"], ids=ascii
+)
+def test_what_is_no_subject_is_refused(bus: MessageBus, subject: Any) -> None:
+    for call in (
+        lambda: bus.subscribe(subject, print),
+        lambda: bus.unsubscribe(subject, print),
+        lambda: bus.channel_history(subject),
+    ):
+        with pytest.raises(InvalidInput, match="channel"):
+            call()
 
 
 @pytest.mark.parametrize(

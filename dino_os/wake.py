@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import struct
 import sys
 import time
 from pathlib import Path
-
-from engines.resource_engine import wait_readable
 
 _MODIFIED, _MOVED_TO, _CREATED = 0x2, 0x80, 0x100
 _HEADER = struct.Struct("iIII")
@@ -23,17 +22,17 @@ LOOK_EVERY_S = 0.05  # where nothing wakes
 
 class Wake:
     """
-    Watches the files of *folder*.
+    Watches the files of a folder, or one file.
 
     Attributes:
         fd: Can be read once something changed; None where nothing tells.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.fd = _watch(folder)
+    def __init__(self, path: Path) -> None:
+        self.fd = _watch(path)
 
     def changed(self) -> set[str]:
-        """Names of the files that changed since."""
+        """Names of the files that changed since; that of the one file is empty."""
         names: set[str] = set()
         if self.fd is None:
             return names
@@ -53,7 +52,9 @@ class Wake:
         if self.fd is None:
             time.sleep(otherwise_s)
             return
-        wait_readable([self.fd], 1.0)
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        poll.poll(1000)
         self.changed()
 
     def close(self) -> None:
@@ -62,7 +63,7 @@ class Wake:
             self.fd = None
 
 
-def _watch(folder: Path) -> int | None:
+def _watch(path: Path) -> int | None:
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None, use_errno=True)
@@ -70,7 +71,7 @@ def _watch(folder: Path) -> int | None:
     if fd < 0:
         return None
     mask = ctypes.c_uint32(_MODIFIED | _MOVED_TO | _CREATED)
-    if library.inotify_add_watch(fd, os.fsencode(folder), mask) < 0:
+    if library.inotify_add_watch(fd, os.fsencode(path), mask) < 0:
         os.close(fd)
         return None
     return int(fd)

@@ -1,0 +1,254 @@
+"""
+What is said on other nodes, into this one's journal.
+
+Order is that of each origin: every message names the one that its node sent before it.  One that
+comes too early is held until what it follows is there; where that does not come it is asked for
+at its origin, whose journal has it; and where the origin is away, it is recorded as missed, and
+asked for again when the origin is back.
+
+A message is recorded once, however often it comes: what is there is known by the journal itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dino_os.cluster.bus_stream import Source, bus_stream
+from dino_os.cluster.history import ask_for
+from dino_os.cluster.ledger import FETCHED, MISSED, RECEIVED, STREAM, Ledger
+from dino_os.cluster.link import ClusterUnavailable
+from dino_os.cluster.wire import Carried
+from dino_os.message_bus.requests import DEADLINE
+
+if TYPE_CHECKING:
+    from nats.aio.msg import Msg
+
+    from dino_os.cluster.cluster import Cluster
+    from dino_os.cluster.link import Client
+    from dino_os.cluster.nodes import Node
+
+_OPEN_S = 10.0
+_SAVE_S = 10.0
+_PATIENCE_S = 1.0
+"""How long one that came too early is held before its origin is asked for what it follows."""
+
+Draft = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """A message, and its place in the stream."""
+
+    message: Carried
+    stream_seq: int
+
+
+class Mirror:
+    """
+    Brings the stream of *cluster* into the journal of *ledger*.
+
+    Args:
+        sent_before: Workspace → line of the last message it has sent, of those known now; asked
+            when a stream is begun with.
+        clock: Monotonic, seconds.
+        now: Seconds since the epoch, by this node's clock.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        ledger: Ledger,
+        sent_before: Callable[[], dict[str, int]],
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._cluster, self._ledger = cluster, ledger
+        self._sent_before = sent_before
+        self._clock, self._now = clock, now
+        self._source: Source | None = None
+        self._read_to = 0  # in the stream
+        self._early: list[_Arrived] = []
+        self._early_since = 0.0
+        self._saved_at = clock()
+        self._suspected: dict[str, int] = {}
+        self.others: Sequence[Node] | None = None
+        """The nodes as they were last seen; whoever looks sets it."""
+
+    @property
+    def settled(self) -> int:
+        """Up to where in the stream nothing is left to be recorded."""
+        return self._early[0].stream_seq - 1 if self._early else self._read_to
+
+    def turn(self, wait_s: float) -> int:
+        """
+        Record what has come; waits for at most *wait_s* where there is nothing.
+
+        Returns:
+            How many messages were recorded.
+
+        Raises:
+            ClusterUnavailable: The servers do not answer; the next turn begins anew.
+            DinoError: The journal did not take it.
+        """
+        try:
+            if self._source is None:
+                self._open()
+            source = self._source
+            assert source is not None  # noqa: S101  for the type checker
+            came = self._cluster.link.call(lambda _client: source.next(wait_s), wait_s + _OPEN_S)
+        except (ClusterUnavailable, OSError):
+            self.close()
+            raise
+        recorded = self._take([self._arrived(message) for message in came])
+        if self._early and self._clock() - self._early_since > _PATIENCE_S:
+            recorded += self._ask_what_is_missing()
+        if not came and self.others is not None:
+            others, self.others = self.others, None
+            recorded += self._look_around(others)
+        state = self._ledger.state
+        state.settled = max(state.settled, self.settled)
+        if self._clock() - self._saved_at > _SAVE_S:
+            self._saved_at = self._clock()
+            self._ledger.save()
+        return recorded
+
+    def close(self) -> None:
+        """Begin anew with the next turn, from what is recorded."""
+        source, self._source = self._source, None
+        self._early.clear()
+        if source and self._cluster.link.connected:
+            self._cluster.link.spawn(lambda _client: source.close())
+
+    def _look_around(self, others: Sequence[Node]) -> int:
+        """
+        Ask the nodes that are there for what the stream has no more: what was missed of them
+        before, and what they sent last, where that has not come between two looks.
+        """
+        recorded, suspected = 0, self._suspected
+        self._suspected = {}
+        for node in others:
+            if not node.alive or node.workspace == self._cluster.workspace:
+                continue
+            for after, upto in self._missed_of(node.workspace):
+                recorded += self._fetch(node.workspace, node.name, after, upto)
+            last = self._ledger.last_of(node.workspace, self._read_to)
+            if last is not None and last < node.sent:
+                if suspected.get(node.workspace) == node.sent:
+                    recorded += self._fetch(node.workspace, node.name, last, node.sent)
+                else:
+                    self._suspected[node.workspace] = node.sent
+        return recorded
+
+    # --- the stream --------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        link, state = self._cluster.link, self._ledger.state
+        info = link.call(lambda client: bus_stream(client, link), _OPEN_S)
+        made = str(info.created)
+        if made != state.stream:
+            began = {"created": made, "reaches": info.state.last_seq, "sent": self._sent_before()}
+            self._ledger.record([(STREAM, began)])
+        self._read_to = state.settled
+
+        async def open_it(client: Client) -> Source:
+            source = Source(client, link, state.settled + 1)
+            await source.open()
+            return source
+
+        self._source = link.call(open_it, _OPEN_S)
+
+    def _arrived(self, message: Msg) -> _Arrived | None:
+        self._read_to = message.metadata.sequence.stream
+        try:
+            found = Carried.decode(message.data)
+        except ValueError:
+            return None  # whatever it is, no node said it
+        own = found.workspace == self._cluster.workspace
+        return None if own else _Arrived(_by_our_clock(found, self._now()), self._read_to)
+
+    # --- recording ---------------------------------------------------------------------------
+
+    def _take(self, came: Sequence[_Arrived | None]) -> int:
+        """Record what follows on what is there; keep what is early."""
+        if not self._early:
+            self._early_since = self._clock()
+        waiting = [*self._early, *(one for one in came if one)]
+        ready: list[_Arrived] = []
+        last: dict[str, int | None] = {}
+        while True:
+            held = []
+            before = len(ready)
+            for one in waiting:
+                origin = one.message.workspace
+                if origin not in last:
+                    last[origin] = self._ledger.last_of(origin, one.stream_seq)
+                at, prev = last[origin], one.message.prev
+                if at is not None and one.message.seq <= at:
+                    continue  # it is there
+                if at is not None and prev is not None and prev > at:
+                    held.append(one)
+                    continue
+                ready.append(one)
+                last[origin] = one.message.seq
+            if len(ready) == before or not held:
+                break
+            waiting = held
+        self._early = held
+        if ready:
+            settled = self.settled
+            self._ledger.record(
+                (
+                    RECEIVED,
+                    one.message.received(
+                        one.stream_seq, settled if settled < one.stream_seq else None
+                    ),
+                )
+                for one in ready
+            )
+        return len(ready)
+
+    def _ask_what_is_missing(self) -> int:
+        """For those that were held for long enough: fetch what they follow, or give it up."""
+        recorded = 0
+        early = self._early[0].message
+        last = self._ledger.last_of(early.workspace, self._early[0].stream_seq)
+        if last is not None and early.prev is not None:
+            recorded = self._fetch(early.workspace, early.node, last, early.prev)
+        return recorded + self._take([])
+
+    def _fetch(self, workspace: str, node: str, after: int, upto: int) -> int:
+        """Record the messages of that origin in (after, upto], or that they are missed."""
+        recorded = 0
+        while after < upto:
+            span = {"workspace": workspace, "node": node, "after": after, "upto": upto}
+            page = ask_for(self._cluster, workspace, after, upto)
+            if page is None:
+                if (after, upto) not in self._missed_of(workspace):
+                    self._ledger.record([(MISSED, span)])
+                break
+            drafts: list[Draft] = [(RECEIVED, m.received(None)) for m in page.messages]
+            drafts.append((FETCHED, {**span, "gone": True} if page.gone else span))
+            after = page.messages[-1].seq if page.more else upto
+            if after < upto:  # should this end here, the rest is known to be missing
+                drafts.append((MISSED, {**span, "after": after}))
+            self._ledger.record(drafts)
+            recorded += len(page.messages)
+        return recorded
+
+    def _missed_of(self, workspace: str) -> list[tuple[int, int]]:
+        origin = self._ledger.state.origins.get(workspace)
+        return [*origin.missed] if origin else []
+
+
+def _by_our_clock(message: Carried, now: float) -> Carried:
+    """A question says until when it waits by the clock of who asks, which may be a wrong one."""
+    headers = message.said.get("headers") or {}
+    try:
+        waits_s = float(headers[DEADLINE]) - message.at
+    except (KeyError, ValueError):
+        return message
+    said = {**message.said, "headers": {**headers, DEADLINE: f"{now + waits_s:.6f}"}}
+    return replace(message, said=said)

@@ -1,0 +1,214 @@
+"""The durable subscriptions and queue groups in which this process takes part."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from dino_os.errors import InvalidInput
+from dino_os.message_bus.claims import Claims, LocalClaims, anything
+from dino_os.message_bus.consuming import Consumer, Minder, Work
+from dino_os.message_bus.deliveries import Deliveries
+from dino_os.message_bus.delivery import Delivery
+from dino_os.message_bus.exchange import Exchange
+from dino_os.message_bus.handlers import Callback, Handler
+from dino_os.message_bus.messages import Messages
+from dino_os.message_bus.stored import Stored
+from dino_os.message_bus.subject import check_subject
+from dino_os.message_bus.terms import Terms
+from engines import checks
+
+Start = str | int | datetime
+_ACKS = ("auto", "explicit")
+_READ_AT_ONCE = 1000
+_TO_END_S = 5.0
+_BACKOFF_S = (1.0, 5.0, 30.0, 120.0, 600.0)
+
+Arbiter = Callable[[Terms, Callable[[], int], Callable[[Stored], bool]], Claims]
+"""Makes what says who gets which message; its arguments are those of `LocalClaims`."""
+
+
+class _Handling:
+    """Calls a callback with each message."""
+
+    def __init__(self, callback: Callback, declared: Callable[[str], Any]) -> None:
+        self.handler = Handler(callback)
+        self._declared = declared
+
+    def handle(self, delivery: Delivery) -> None:
+        self.handler(delivery.stored.message, delivery, self._declared(delivery.channel))
+
+    def report(self, channel: str, error: BaseException) -> None:
+        self.handler.report(channel, error)
+
+
+class Consumers:
+    """
+    The consumers of one process.
+
+    Args:
+        exchange: Where it is said that there are messages.
+        first_seq: Number of the first message of a subject that counts.
+        answer: Sends what a handler replies.
+        arbiter: Says who gets which message; None: the journal of deliveries.
+    """
+
+    def __init__(
+        self,
+        deliveries: Callable[[], Deliveries],
+        messages: Messages,
+        exchange: Callable[[], Exchange],
+        first_seq: Callable[[str], int],
+        *,
+        answer: Callable[[Stored, object], object] | None = None,
+        arbiter: Arbiter | None = None,
+    ) -> None:
+        self._deliveries = deliveries
+        self._messages = messages
+        self._exchange = exchange
+        self._first_seq = first_seq
+        self._answer = answer
+        self._arbiter = arbiter or self._locally
+        self._minder = Minder()
+        _all.add(self)
+
+    def subscribe(
+        self,
+        subject: str,
+        callback: Callback,
+        *,
+        start: Start = "new",
+        ack: str = "auto",
+        backoff_s: Sequence[float] = _BACKOFF_S,
+        **terms: Any,
+    ) -> str:
+        """
+        Take part in a subscription; what to unsubscribe by.
+
+        Args:
+            terms: As `Terms` has them.
+
+        Raises:
+            InvalidInput: One of them is not what it must be, or there is a durable subscription of
+                that name for another subject.
+        """
+        work = _Handling(callback, self._exchange().subscriptions.declared)
+        if ack not in _ACKS:
+            raise InvalidInput(f"ack must be one of {', '.join(_ACKS)}, found {ack!r}")
+        agreed = Terms(check_subject(subject), **terms)
+        return self.add(
+            agreed,
+            callback,
+            work,
+            after=self._place(start, subject),
+            explicit=ack == "explicit",
+            backoff_s=_checked(backoff_s),
+        )
+
+    def add(
+        self,
+        terms: Terms,
+        callback: Callback,
+        work: Work,
+        *,
+        after: Callable[[], int],
+        is_for_us: Callable[[Stored], bool] = anything,
+        explicit: bool = False,
+        backoff_s: Sequence[float] = _BACKOFF_S,
+    ) -> str:
+        consumer = Consumer(
+            terms.subject,
+            self._arbiter(terms, after, is_for_us),
+            callback,
+            work,
+            self._minder,
+            explicit=explicit,
+            backoff_s=backoff_s,
+            ack_wait_s=terms.ack_wait_s,
+            answer=self._answer,
+        )
+        self._exchange().attach(consumer)
+        try:
+            consumer.start()
+        except BaseException:
+            self._exchange().detach(consumer)
+            raise
+        return consumer.id
+
+    def remove(self, subject: str, callback_or_id: Callback | str) -> bool:
+        """Whether there was one; what a durable subscription has not had waits for the next."""
+        found = [
+            one
+            for one in self._own()
+            if one.subject == subject and callback_or_id in (one.id, one.callback)
+        ]
+        self._end(found)
+        return bool(found)
+
+    def close(self) -> None:
+        """End them all, and wait some seconds for what is under way."""
+        self._end(self._own())
+
+    # --- below the face ----------------------------------------------------------------------
+
+    def _own(self) -> list[Consumer]:
+        return [one for one in self._exchange().subscriptions.all() if isinstance(one, Consumer)]
+
+    def _end(self, consumers: Sequence[Consumer]) -> None:
+        until = time.monotonic() + _TO_END_S
+        for consumer in consumers:
+            self._exchange().detach(consumer)
+            consumer.end()
+        for consumer in consumers:
+            consumer.wait(max(until - time.monotonic(), 0.0))
+
+    def _locally(
+        self, terms: Terms, after: Callable[[], int], is_for_us: Callable[[Stored], bool]
+    ) -> Claims:
+        return LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
+
+    def _place(self, start: Start, subject: str) -> Callable[[], int]:
+        """Behind which line a subscription begins that starts there."""
+        if start == "new":
+            return self._messages.end
+        if start == "all":
+            return lambda: self._first_seq(check_subject(subject)) - 1
+        if isinstance(start, datetime):
+            moment = checks.utc(start).timestamp()
+            return lambda: self._before(moment)
+        if isinstance(start, str):
+            raise InvalidInput(f'start must be "new", "all", a seq or a time, found {start!r}')
+        seq = checks.whole(checks.at_least(start, 0, "start"), "start")
+        return lambda: seq - 1
+
+    def _before(self, moment: float) -> int:
+        """The line before the first message that was said at *moment* or later."""
+        seq = -1
+        while found := self._messages.after(seq, ">", _READ_AT_ONCE):
+            for stored in found:
+                if stored.published >= moment:
+                    return stored.seq - 1
+            seq = found[-1].seq
+        return self._messages.end()
+
+
+_all: weakref.WeakSet[Consumers] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_all.clear)  # they are the parent's
+
+
+@atexit.register
+def _end_all() -> None:
+    """What is under way is ended in order; else it would count as lost."""
+    for consumers in [*_all]:
+        consumers.close()
+
+
+def _checked(backoff_s: Sequence[float]) -> tuple[float, ...]:
+    if isinstance(backoff_s, str) or not isinstance(backoff_s, Sequence) or not backoff_s:
+        raise InvalidInput(f"backoff_s must be a list of seconds, found {backoff_s!r}")
+    return tuple(checks.at_least(pause, 0, "backoff_s") for pause in backoff_s)

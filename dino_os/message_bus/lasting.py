@@ -1,0 +1,162 @@
+"""What of the workspace's bus lasts longer than a call: durable subscriptions, groups, requests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dino_os.errors import MessageBusError
+from dino_os.message_bus.consumers import Arbiter, Consumers
+from dino_os.message_bus.deliveries import Deliveries
+from dino_os.message_bus.delivery_state import Subscription
+from dino_os.message_bus.exchange import Exchange, Said
+from dino_os.message_bus.handlers import Callback
+from dino_os.message_bus.messages import Messages
+from dino_os.message_bus.publishing import Draft
+from dino_os.message_bus.requests import Requests, Responding, is_request
+from dino_os.message_bus.stored import Stored
+from dino_os.message_bus.subject import check_subject
+from dino_os.message_bus.terms import Terms
+from engines import checks
+
+_RESPONDERS = "responders"
+
+
+class Lasting(ABC):
+    """
+    A part of the bus.
+
+    Attributes:
+        messages: What was said.
+        head: The file that is written again behind whatever is recorded.
+    """
+
+    messages: Messages
+    head: Path
+    _deliveries: Callable[[], Deliveries] | None
+    _carry: Callable[[], None] | None
+    _arbiter: Arbiter | None
+    _read_only: bool
+
+    @property
+    @abstractmethod
+    def exchange(self) -> Exchange:
+        """Where messages come in for this process."""
+
+    @abstractmethod
+    def say(self, drafts: list[Draft]) -> list[Said]:
+        """Record them and have those handled who listen here; those that are new."""
+
+    @abstractmethod
+    def answer(self, asked: Stored, value: Any) -> None:
+        """Send *value* to who waits for an answer to that message."""
+
+    @abstractmethod
+    def first_seq(self, subject: str = ">") -> int:
+        """Number of the first message of *subject* that counts."""
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Who has which message."""
+        if self._deliveries is None:
+            raise MessageBusError("this bus has no journal of deliveries")
+        return self._deliveries()
+
+    @cached_property
+    def consumers(self) -> Consumers:
+        return Consumers(
+            lambda: self.deliveries,
+            self.messages,
+            lambda: self.exchange,
+            self.first_seq,
+            answer=self.answer,
+            arbiter=self._arbiter,
+        )
+
+    def listen(self) -> None:
+        """What other nodes say is to come in."""
+        if self._carry:
+            self._carry()
+
+    # --- subscriptions -----------------------------------------------------------------------
+
+    def consume(self, subject: str, callback: Callback, **options: Any) -> str:
+        self._check_writes()
+        self.listen()
+        return self.consumers.subscribe(subject, callback, **options)
+
+    def forget(self, durable: str) -> bool:
+        self._check_writes()
+        return self.deliveries.forget(durable)
+
+    def subscriptions(self) -> list[dict[str, Any]]:
+        return [self._shown(own) for own in self.deliveries.subscriptions()]
+
+    def dead_letters(self, durable: str | None = None) -> list[dict[str, Any]]:
+        found = []
+        for name, letter in self.deliveries.dead_letters(durable):
+            said = self.messages.at(letter.seq)
+            found.append(
+                {
+                    "subscription": name,
+                    "seq": letter.seq,
+                    "channel": said.channel if said else None,
+                    "message": said.message if said else None,
+                    "attempts": letter.attempts,
+                    "error": letter.error,
+                    "given_up": checks.time_text(letter.at),
+                }
+            )
+        return found
+
+    def redeliver(self, durable: str, seq: int) -> bool:
+        self._check_writes()
+        return self.deliveries.redeliver(durable, seq)
+
+    def _shown(self, own: Subscription) -> dict[str, Any]:
+        alive = sum(self.deliveries.is_alive(member) for member in own.members.values())
+        in_flight = sum(one.member is not None for one in own.unsettled.values())
+        ahead = self.messages.count_after(own.taken_to, own.subject)
+        return {
+            "name": own.name,
+            "subject": own.subject,
+            "group": own.group,
+            "durable": own.durable,
+            "members": alive,
+            "backlog": ahead + len(own.unsettled),
+            "in_flight": in_flight,
+            "dead_letters": len(own.dead),
+            "acknowledged": own.acked,
+            "settled_to": own.settled_to,
+            "retries": own.retries,
+            "ack_wait_s": own.ack_wait_s,
+            "max_in_flight": own.max_in_flight,
+            "opened": checks.time_text(own.opened),
+        }
+
+    # --- requests ----------------------------------------------------------------------------
+
+    def respond(self, subject: str, callback: Callback, group: str | None = None) -> str:
+        self._check_writes()
+        self.listen()
+        work = Responding(callback, self, self.messages, self.exchange.subscriptions.declared)
+        return self.consumers.add(
+            Terms(check_subject(subject), group=group or _RESPONDERS),
+            callback,
+            work,
+            after=self.messages.end,
+            is_for_us=is_request,
+        )
+
+    def request(self, channel: str, message: Any, timeout: float = 5.0) -> Any:
+        self._check_writes()
+        self.listen()
+        asking = Requests(self, self.messages, self.exchange, self.head)
+        return asking.request(channel, message, timeout)
+
+    def _check_writes(self) -> None:
+        if self._read_only:
+            raise MessageBusError("a rehearsal publishes nothing, and handles nothing")

@@ -1,0 +1,283 @@
+"""What a callback is given: the message, of the type it asks for, and what there is to say of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import msgspec
+import pytest
+
+from dino_os.errors import InvalidInput, MessageBusError
+from dino_os.message_bus import Delivery, MessageBus
+from dino_os.message_bus.publishing import Draft
+from dino_os.workspace import Workspace
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+@dataclass
+class Reading:
+    sensor: str
+    value: float
+    tags: list[str]
+
+
+class Order(TypedDict):
+    number: int
+
+
+class Shot(msgspec.Struct):
+    at: datetime
+
+
+@pytest.fixture
+def bus(home: Path) -> MessageBus:
+    return MessageBus()
+
+
+# --- types ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message", "given"),
+    [
+        (Reading, {"sensor": "s", "value": 1, "tags": []}, Reading("s", 1.0, [])),
+        (Order, {"number": 1}, {"number": 1}),
+        (Shot, {"at": "2026-01-02T03:04:05Z"}, Shot(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))),
+        (list[int], [1, 2], [1, 2]),
+        (int | None, None, None),
+    ],
+    ids=str,
+)
+def test_a_message_becomes_what_the_annotation_says(
+    bus: MessageBus, wanted: Any, message: Any, given: Any
+) -> None:
+    heard: list[Any] = []
+
+    def callback(message: Any) -> None:
+        heard.append(message)
+
+    callback.__annotations__["message"] = wanted
+    bus.subscribe("a", callback)
+    assert bus.publish("a", message) == 1
+    assert heard == [given]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ({"sensor": "s", "value": "1", "tags": []}, "$.value"),
+        ({"sensor": "s", "value": 1}, "tags"),
+        ({"sensor": "s", "value": 1, "tags": [1]}, "$.tags[0]"),
+        ([], "array"),
+    ],
+    ids=range(4),
+)
+def test_a_message_that_does_not_fit_is_reported_and_not_handed_over(
+    bus: MessageBus, message: Any, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[Any] = []
+
+    def strict(reading: Reading) -> None:
+        heard.append(reading)
+
+    bus.subscribe("a", strict)
+    bus.subscribe("a", heard.append)
+    assert bus.publish("a", message) == 2
+    assert heard == [message]
+    err = capsys.readouterr().err
+    assert "strict, subscribed to 'a'" in err
+    assert told in err
+
+
+def test_a_declared_type_goes_for_callbacks_that_name_none(
+    bus: MessageBus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[Any] = []
+
+    def own(order: dict[str, int]) -> None:
+        heard.append(order)
+
+    bus.declare("orders.*", Order)
+    bus.subscribe("orders.new", heard.append)
+    bus.subscribe("orders.new", own)
+    bus.publish("orders.new", {"number": 1})
+    bus.publish("orders.new", {"number": "x"})
+    assert heard == [{"number": 1}] * 2
+    assert capsys.readouterr().err.count("does not fit") == 2
+    bus.declare("orders.*", Reading)
+    bus.declare("orders.*", None)
+    bus.publish("orders.new", {})
+    assert heard[2:] == [{}] * 2
+
+
+def test_callables_of_every_kind_are_understood(bus: MessageBus) -> None:
+    heard: list[Any] = []
+
+    class Listener:
+        def method(self, order: Order) -> None:
+            heard.append(("method", order))
+
+        def __call__(self, order: Order, delivery: Delivery) -> None:
+            heard.append(("called", delivery.seq))
+
+        @staticmethod
+        def plain(order: Order, *, delivery: Delivery) -> None:
+            heard.append(("static", delivery.seq))
+
+    def partly(what: str, order: Order) -> None:
+        heard.append((what, order))
+
+    for callback in (
+        Listener().method,
+        Listener(),
+        Listener.plain,
+        functools.partial(partly, "partial"),
+        lambda message, more=None: heard.append((message, more)),
+    ):
+        bus.subscribe("a", callback)
+    assert bus.publish("a", {"number": 1}) == 5
+    said = {"number": 1}
+    expected = [("method", said), ("called", 1), ("static", 1), ("partial", said), (said, None)]
+    assert heard == expected
+
+
+def test_an_annotation_that_cannot_be_looked_up_is_refused(bus: MessageBus) -> None:
+    def callback(price: Decimal) -> None: ...
+
+    with pytest.raises(InvalidInput, match="Decimal"):
+        bus.subscribe("a", callback)
+    assert bus.get_subscribers("a") == []
+
+
+def test_what_is_no_type_is_refused(bus: MessageBus) -> None:
+    with pytest.raises(InvalidInput, match="type"):
+        bus.declare("a", 3)
+    with pytest.raises(InvalidInput, match="channel"):
+        bus.declare("a.>.b", int)
+
+
+# --- deliveries ----------------------------------------------------------------------------------
+
+
+def test_a_delivery_tells_what_there_is_to_know(bus: MessageBus) -> None:
+    heard: list[Delivery] = []
+
+    def callback(_: Any, delivery: Delivery) -> None:
+        heard.append(delivery)
+
+    bus.subscribe(">", callback)
+    bus.publish("a", 1, id="one", headers={"trace": "t"})
+    bus.publish("b", 2)
+    first, second = heard
+    assert (first.channel, first.id, first.headers, first.attempt) == (
+        "a",
+        "one",
+        {"trace": "t"},
+        1,
+    )
+    assert (second.seq, second.id, second.headers) == (first.seq + 1, None, {})
+    assert first.published <= second.published <= datetime.now(UTC)
+    (said,) = bus.channel_history("a")
+    assert (said.seq, said.id, said.headers) == (first.seq, "one", {"trace": "t"})
+    assert (said.published, said.message) == (first.published, 1)
+
+
+def test_there_is_nothing_to_acknowledge_or_to_have_again(bus: MessageBus) -> None:
+    def callback(_: Any, delivery: Delivery) -> None:
+        delivery.ack()
+        delivery.in_progress()
+        with pytest.raises(MessageBusError, match="not durable"):
+            delivery.nak()
+        with pytest.raises(MessageBusError, match="answer"):
+            delivery.reply(1)
+        heard.append(delivery)
+
+    heard: list[Delivery] = []
+    bus.subscribe("a", callback)
+    bus.publish("a", 1)
+    assert len(heard) == 1
+
+
+def test_an_answer_goes_to_who_asked(bus: MessageBus, home: Path) -> None:
+    heard: list[Any] = []
+
+    def answer(message: int, delivery: Delivery) -> None:
+        delivery.reply(message + 1)
+
+    def hear(message: int, delivery: Delivery) -> None:
+        heard.append((message, delivery.stored.correlation))
+
+    bus.subscribe("ask", answer)
+    bus.subscribe("inbox.7", hear)
+    inner = Workspace.shared().bus
+    assert inner.send([Draft.of("ask", 1, reply_to="inbox.7", correlation="c")]) == 1
+    assert heard == [(2, "c")]
+
+
+@pytest.mark.parametrize("message_id", ["", " ", 3, "a\n", "x" * 256], ids=ascii)
+def test_what_is_no_id_is_refused(bus: MessageBus, message_id: Any) -> None:
+    with pytest.raises(InvalidInput, match="id"):
+        bus.publish("a", 1, id=message_id)
+
+
+@pytest.mark.parametrize("headers", [[], {"a": 1}, {1: "a"}, {"a": "x" * 20_000}], ids=range(4))
+def test_what_are_no_headers_is_refused(bus: MessageBus, headers: Mapping[str, str]) -> None:
+    with pytest.raises(InvalidInput, match="headers"):
+        bus.publish("a", 1, headers=headers)
+    assert bus.channel_history("a") == []
+
+
+# --- ids -----------------------------------------------------------------------------------------
+
+
+def test_an_id_is_known_as_long_as_the_window_lasts(workspace: Path) -> None:
+    """Also to the next process, which reads it from the record's end."""
+    now = [1000.0]
+
+    def bus() -> Any:
+        from dino_os.message_bus.bus import Bus
+        from engines.journal import Journal
+
+        journal = Journal(workspace / "memory" / "bus.jsonl", clock=lambda: now[0])
+        return Bus(journal, duplicate_window_s=60, clock=lambda: now[0])
+
+    first = bus()
+    first.publish("a", 1, "x")
+    now[0] += 59
+    first.publish("a", 2, "x")
+    first.publish_many([("b", n) for n in range(3000)])
+    bus().publish("a", 3, "x")
+    bus().publish("a", 4, "y")
+    assert [m["message"] for m in first.channel_history("a")] == [1, 4]
+    now[0] += 1
+    bus().publish("a", 5, "x")
+    first.publish("a", 6, "x")
+    assert [m["message"] for m in first.channel_history("a")] == [1, 4, 5]
+
+
+def test_what_failed_was_not_published_under_its_id(
+    bus: MessageBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engines.errors import JournalWriteFailed
+    from engines.journal import Journal
+
+    def full(*_: Any) -> None:
+        raise JournalWriteFailed("the disk is full")
+
+    bus.publish("a", 0, id="w")
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "commit", full)
+        with pytest.raises(JournalWriteFailed):
+            bus.publish("a", 1, id="x")
+    heard: list[Any] = []
+    bus.subscribe("a", heard.append)
+    assert bus.publish("a", 2, id="x") == 1
+    assert bus.publish("a", 3, id="w") == 0
+    assert heard == [2]

@@ -1,0 +1,230 @@
+"""Asking and answering, in one process and between several."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dino_os.errors import InvalidInput, MessageBusError
+from dino_os.message_bus import Delivery, MessageBus
+from dino_os.message_bus.requests import DEADLINE, RequestFailed, RequestTimedOut
+from dino_os.message_bus.subject import REPLIES
+from tests.conftest import REPOSITORY, ended_at_last, environment
+from tests.message_bus.waiting import until
+
+RESPONDER = """
+import sys, time
+from dino_os.message_bus import MessageBus
+name = sys.argv[1]
+def answer(message):
+    if message == "slow":
+        time.sleep(60)
+    if message == "bad":
+        raise ValueError("not that")
+    return [name, message]
+MessageBus().respond("price.*", answer)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def bus(home: Path) -> MessageBus:
+    return MessageBus()
+
+
+@pytest.fixture
+def responder(home: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """Starts a program that responds to `price.*`; it ends with the test."""
+
+    def start(name: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", RESPONDER, name],
+            env=environment(PYTHONPATH=str(REPOSITORY), DINO_HOME=str(home)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    with ended_at_last() as processes:
+        yield start
+
+
+def said(bus: MessageBus, subject: str) -> list[Any]:
+    return [found.message for found in bus.channel_history(subject)]
+
+
+# --- in one process -----------------------------------------------------------------------------
+
+
+def test_a_responder_of_this_process_answers_in_the_thread_that_asks(bus: MessageBus) -> None:
+    threads: list[str] = []
+
+    def price(symbol: str) -> dict[str, Any]:
+        threads.append(threading.current_thread().name)
+        return {"symbol": symbol, "price": (7, None)}
+
+    own = bus.respond("price.*", price)
+    assert bus.request("price.BTC", "BTC") == {"symbol": "BTC", "price": [7, None]}
+    assert threads == [threading.current_thread().name]
+    assert said(bus, "price.*") == ["BTC"]
+    assert bus.unsubscribe("price.*", own)
+    with pytest.raises(RequestTimedOut):
+        bus.request("price.BTC", "BTC", timeout=0.05)
+
+
+def test_what_is_asked_and_answered_is_on_record_and_not_in_the_way(bus: MessageBus) -> None:
+    heard: list[Any] = []
+    bus.subscribe(">", heard.append)
+    bus.subscribe("price.BTC", heard.append)
+    bus.respond("price.BTC", lambda message: message + 1)
+    assert bus.request("price.BTC", 1) == 2
+    assert (heard, bus.list_channels()) == ([1, 1], ["price.BTC"])
+    assert (said(bus, ">"), said(bus, f"{REPLIES}.>")) == ([1], [2])
+
+
+def test_an_error_comes_back_and_names_who_raised_it(bus: MessageBus) -> None:
+    def clumsy(_: Any) -> None:
+        raise KeyError("no\nuse")
+
+    bus.respond("a", clumsy)
+    bus.respond("b", lambda _: object())
+    with pytest.raises(RequestFailed, match=r"clumsy could not answer: KeyError: 'no\\\\nuse'"):
+        bus.request("a", 1)
+    with pytest.raises(MessageBusError, match="not a JSON value"):
+        bus.request("b", 1)
+    assert bus.dead_letters() == []
+
+
+def test_a_responder_may_ask_others_and_itself(
+    bus: MessageBus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def count(n: int) -> int:
+        return n and 1 + bus.request("count", n - 1)  # type: ignore[no-any-return]
+
+    bus.respond("count", count)
+    assert bus.request("count", 5) == 5
+    with pytest.raises(RequestFailed):
+        bus.request("count", 50)
+    assert "nested 32 deep" in capsys.readouterr().err
+
+
+def test_one_that_is_busy_is_asked_when_it_is_free(bus: MessageBus) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    answers: list[Any] = []
+
+    def slow(message: Any) -> Any:
+        if message == "first":
+            begun.set()
+            assert go_on.wait(20)
+        return message
+
+    bus.respond("a", slow)
+    first = threading.Thread(target=lambda: answers.append(bus.request("a", "first", timeout=30)))
+    first.start()
+    assert begun.wait(20)
+    with pytest.raises(RequestTimedOut, match=r"nobody answered within 0\.1 s") as found:
+        bus.request("a", "too soon", timeout=0.1)
+    assert found.value.exit_code == 124
+    then = threading.Thread(target=lambda: answers.append(bus.request("a", "then", timeout=30)))
+    then.start()
+    until(lambda: said(bus, "a") == ["first", "too soon", "then"], "a request")
+    go_on.set()
+    first.join()
+    then.join()
+    assert sorted(answers) == ["first", "then"]
+    until(lambda: bus.subscriptions()[0].backlog == 0, "an end")
+
+
+def test_any_subscriber_may_reply_and_what_is_no_request_is_none(bus: MessageBus) -> None:
+    def durable(message: Any, delivery: Delivery) -> None:
+        delivery.reply([message, delivery.attempt])
+
+    bus.subscribe("a", durable, durable="d")
+    assert bus.request("a", 1) == [1, 1]
+    handled: list[Any] = []
+    bus.respond("b", handled.append)
+    bus.publish("b", "by the way")
+    assert bus.request("b", "asked") is None
+    assert handled == ["asked"]
+    bus.subscribe("c", durable)
+    assert bus.request("c", 2) == [2, 1]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "5", True, 1e9, None])
+def test_what_is_no_timeout_is_refused(bus: MessageBus, timeout: Any) -> None:
+    with pytest.raises(InvalidInput, match="timeout"):
+        bus.request("a", 1, timeout=timeout)
+    for channel in ("a.*", "", 5):
+        with pytest.raises(InvalidInput, match="channel"):
+            bus.request(channel, 1)
+    assert bus.list_channels() == []
+
+
+# --- between processes --------------------------------------------------------------------------
+
+
+def test_another_process_answers(
+    bus: MessageBus, responder: Callable[[str], subprocess.Popen[str]]
+) -> None:
+    responder("one")
+    assert bus.request("price.BTC", {"n": 1}, timeout=30) == ["one", {"n": 1}]
+    with pytest.raises(RequestFailed, match="answer could not answer: ValueError: not that"):
+        bus.request("price.BTC", "bad", timeout=30)
+    best = 9.0
+    for number in range(10):
+        began = time.perf_counter()
+        assert bus.request("price.BTC", number, timeout=30) == ["one", number]
+        best = min(best, time.perf_counter() - began)
+    assert best < 0.1
+
+
+def test_of_two_exactly_one_answers(
+    bus: MessageBus, responder: Callable[[str], subprocess.Popen[str]]
+) -> None:
+    for name in ("one", "two"):
+        responder(name)
+    for number in range(20):
+        assert bus.request("price.BTC", number, timeout=30)[1] == number
+    answered = [number for _, number in said(bus, f"{REPLIES}.>")]
+    assert answered == [*range(20)]
+
+
+def test_one_that_is_killed_over_a_request_leaves_it_to_another(
+    bus: MessageBus, responder: Callable[[str], subprocess.Popen[str]]
+) -> None:
+    victim = responder("victim")
+    answers: list[Any] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(bus.request("price.BTC", "slow", timeout=60))
+    )
+    asking.start()
+    until(lambda: any(one.in_flight for one in bus.subscriptions()), "a claim")
+    bus.respond("price.*", lambda message: ["here", message])
+    victim.kill()
+    asking.join()
+    assert answers == [["here", "slow"]]
+
+
+def test_nobody_begins_with_what_nobody_waits_for_any_more(bus: MessageBus) -> None:
+    """Also where it lay there when the responder came back to life."""
+    handled: list[Any] = []
+    draft = {"channel": "a", "message": "late", "reply_to": f"{REPLIES}.x", "correlation": "c"}
+    bus.respond("a", handled.append)
+    local = bus._local()
+    for deadline in (f"{time.time() - 1:.6f}", "soon"):
+        local._journal.append("message_published", {**draft, "headers": {DEADLINE: deadline}})
+    until(lambda: handled, "a request")
+    until(lambda: bus.subscriptions()[0].backlog == 0, "an end")
+    assert handled == ["late"]  # the one whose deadline is none
