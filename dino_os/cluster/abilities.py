@@ -6,6 +6,7 @@ A skill is known by its name and the hash of its text: who has another text has 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ class Abilities:
         self._workspace = workspace
         self._monotonic = monotonic
         self._looked_at = -_LOOK_AGAIN_S
+        self._as_of: list[object] = []
         self._hashes: dict[str, str] = {}
 
     def hashes(self) -> Mapping[str, str]:
@@ -41,8 +43,10 @@ class Abilities:
         now = self._monotonic()
         if now - self._looked_at >= _LOOK_AGAIN_S:
             self._looked_at = now
-            functions = self._workspace.config.settings.resources.functions
-            self._hashes = {f"call:{name}": "" for name in functions} | dict(self._skills())
+            if (as_of := self._state()) != self._as_of:
+                functions = self._workspace.config.settings.resources.functions
+                self._hashes = {f"call:{name}": "" for name in functions} | dict(self._skills())
+                self._as_of = as_of
         return self._hashes
 
     def token(self, does: str) -> str | None:
@@ -52,6 +56,17 @@ class Abilities:
 
     def tokens(self) -> list[str]:
         return [kind_token(does, sha256) for does, sha256 in self.hashes().items()]
+
+    def _state(self) -> list[object]:
+        """What skills and grants come from: as long as it is the same, so are they."""
+        folder, grants = self._workspace.skills_folder, self._workspace.memory / "security_log.head"
+        files = [*sorted(folder.glob("*.py")), *([grants] if grants.exists() else [])]
+        found: list[object] = []
+        for file in files:
+            with contextlib.suppress(OSError):  # it has just been removed
+                about = file.stat()
+                found.append((file.name, about.st_mtime_ns, about.st_size, about.st_ino))
+        return found or [None]
 
     def _skills(self) -> Iterator[tuple[str, str]]:
         admission = self._workspace.admission

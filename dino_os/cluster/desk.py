@@ -12,12 +12,12 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-from dino_os.cluster.streams import ensure_stream
 from dino_os.cluster.jobs import Able, Stop, decode, encode
+from dino_os.cluster.streams import ensure_stream
 from dino_os.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -208,8 +208,10 @@ class Desk:
 
     def flush(self, timeout_s: float) -> None:
         """Wait until what was asked for is done, or for that long."""
-        with contextlib.suppress(Exception):
-            self._link.call(lambda client: client.nc.flush(), timeout_s)
+        if self.connected:
+            wait([*self._calls], timeout_s)
+            with contextlib.suppress(Exception):
+                self._link.call(lambda client: client.nc.flush(), timeout_s)
 
     def close(self) -> None:
         for call in [*self._calls, *([self._living] if self._living else [])]:

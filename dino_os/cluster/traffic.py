@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from dino_os.cluster.abilities import Abilities, Others
+from dino_os.cluster.carrying import HAD
 from dino_os.cluster.desk import (
     ArrivedJob,
     ArrivedReport,
@@ -19,10 +20,11 @@ from dino_os.cluster.desk import (
     Reported,
     Taken,
 )
-from dino_os.cluster.offering import Offering
 from dino_os.cluster.jobs import Able, Stop
+from dino_os.cluster.ledger import Ledger
+from dino_os.cluster.offering import Offering
 from dino_os.cluster.working import Working
-from dino_os.errors import DinoError
+from dino_os.errors import ClusterError, DinoError
 from dino_os.process_lock import Busy, ProcessLock
 
 if TYPE_CHECKING:
@@ -120,6 +122,8 @@ class Traffic:
                 stack.enter_context(lock.held())
             except Busy:
                 return False
+            if self._has_left():
+                return False
             desk = Desk(self._cluster.link, node)
             stack.callback(desk.close)
             if not self._lives(desk):
@@ -130,6 +134,14 @@ class Traffic:
             self._offering = Offering(resources, desk, node, self._own, self._others)
             self._desk, self._closing = desk, stack.pop_all()
         return True
+
+    def _has_left(self) -> bool:
+        cluster = self._cluster
+        ledger = Ledger(self._workspace.own_journal("bus"), cluster.folder / HAD)
+        left = ledger.load().left
+        hint = "`dino cluster join`"
+        self._refused = ClusterError("this node left the cluster", hint=hint) if left else None
+        return left
 
     def _now(self) -> Desk:
         desk = self._desk

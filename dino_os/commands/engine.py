@@ -274,7 +274,9 @@ def _render_status(found: dict[str, Any]) -> None:
     ]
     output.table(columns, rows, numbers=columns[1:])
     for one in alive:
-        output.say(f"at work: pid {one['pid']} with {output.counted(one['leases'], 'lease')}")
+        leases = output.counted(one["leases"], "lease")
+        where = "out in the cluster" if one["remote"] else "at work"
+        output.say(f"{where}: pid {one['pid']} with {leases}")
     if not alive:
         output.say("nobody works; `dino engine work` does")
     for name, check in found["health_checks"].items():

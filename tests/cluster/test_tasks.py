@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nats.js.api import StreamConfig
 
-from dino_os.cluster import desk, offering
+from dino_os.cluster import desk, membership, offering
 from dino_os.cluster.jobs import Job, JobTask, encode, kind_token
 from tests.cluster.servers import Server, needs_server, one_server
 from tests.cluster.task_nodes import Node, Nodes, call, nodes
@@ -154,11 +154,11 @@ def test_a_node_that_leaves_gives_back_what_it_has(tmp_path: Path, server: Serve
 def test_a_node_that_drains_takes_no_more(tmp_path: Path, server: Server) -> None:
     with nodes(tmp_path, server, (0, 1, 1)) as found:
         owner, drained = found.owner, found.worker
-        assert drained.workspace.cluster
-        drained.workspace.cluster.draining = True
+        membership.drain(drained.workspace)
         owner.resources.submit_tasks([call(f"t-{n}", n=n) for n in range(10)])
         found.until(found.ended(10))
         assert drained.resources.tasks() == []
+        assert membership.tasks_left(drained.workspace) == 0
 
 
 def test_two_owners_share_a_worker(tmp_path: Path, server: Server) -> None:

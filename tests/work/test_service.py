@@ -11,10 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from dino_os import wake
 from dino_os.nav.health import HealthDuty
 from dino_os.offline.duty import SyncDuty
 from dino_os.offline.upkeep import UpkeepDuty
-from dino_os.work import service, turns, wake
+from dino_os.work import service, turns
 from dino_os.work.duties import duties_of
 from dino_os.work.duty import Duty
 from dino_os.work.service import Service
