@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _JOBS_EACH = 4  # leases under way for each place elsewhere: one runs, the others are on their way
 _HANDFUL_S = 0.05  # tasks travel together that take no longer than this
-_LARGEST_HANDFUL = 256
+_LARGEST_HANDFUL = 1000
 _NEWEST = 0.2  # weight of the last duration
 BEAT_S = 5.0  # it is heard so often what is to be stopped, and told that this session lives
 _OWN_FIRST_S = 0.03  # for so long a new task is left to the workers of this machine

@@ -9,6 +9,7 @@ other.  A job that comes twice is known by those names: what ran is answered fro
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import time
 from dataclasses import dataclass, field
@@ -187,7 +188,7 @@ class Working:
     def _tasks_of(self, arrived: ArrivedJob) -> list[Task]:
         try:
             job = decode(arrived.data, Job)
-            found = [self._task(job, one) for one in job.tasks]
+            found = self._as_tasks(job)
         except (ClusterError, InvalidInput):
             self._desk.refuse(arrived.handle)
             return []
@@ -204,26 +205,41 @@ class Working:
             self._waiting[task.task_id] = _Home(*key, one.task)
         return found
 
-    def _task(self, job: Job, one: JobTask) -> Task:
+    def _as_tasks(self, job: Job) -> list[Task]:
+        """
+        The tasks of *job* as this queue has them.
+
+        Raises:
+            InvalidInput: One cannot be.
+        """
+        checked: dict[Any, Task] = {}  # what the tasks of a job have in common is checked once
+        return [self._as_task(job, one, checked) for one in job.tasks]
+
+    def _as_task(self, job: Job, one: JobTask, checked: dict[Any, Task]) -> Task:
+        alike = one.priority, one.timeout_s, tuple(one.needs.items())
+        if alike not in checked:
+            checked[alike] = Task(
+                "any",
+                TaskPriority(one.priority),
+                max_attempts=1,  # whether it is tried again is its owner's affair
+                timeout_s=one.timeout_s,
+                needs=self._needs(one),
+                source=f"peer:{job.owner}",
+            )
+        task = copy.copy(checked[alike])
         kind, _, name = job.does.partition(":")
-        return Task(
-            self._name(job, one),
-            TaskPriority(one.priority),
-            payload={kind: name, "params": one.params},
-            max_attempts=1,  # whether it is tried again is its owner's affair
-            timeout_s=one.timeout_s,
-            needs=self._needs(one),
-            source=f"peer:{job.owner}",
-            origin={
-                "node": job.owner,
-                "session": job.session,
-                "lease": job.lease,
-                "task": one.task,
-                "attempt": one.attempt,
-                "key": one.key,
-                "sha256": job.sha256,
-            },
-        )
+        task.task_id = self._name(job, one)
+        task.payload = {kind: name, "params": one.params}
+        task.origin = {
+            "node": job.owner,
+            "session": job.session,
+            "lease": job.lease,
+            "task": one.task,
+            "attempt": one.attempt,
+            "key": one.key,
+            "sha256": job.sha256,
+        }
+        return task
 
     def _needs(self, one: JobTask) -> dict[ResourceType, int]:
         """What the pools of this node can give at most: they are not its owner's."""
@@ -237,7 +253,7 @@ class Working:
     def _name(self, job: Job, one: JobTask) -> str:
         """What the task is called here: no other lease of no other session has it."""
         name = f"{one.task}@{job.owner}.{job.session[:16]}.{job.lease}"
-        if len(name) > _LONGEST_ID:
+        if len(name) > _LONGEST_ID or not name.isprintable():
             digest = hashlib.sha256(name.encode()).hexdigest()
             name = f"{digest}@{job.owner}"
         again, tried = name, 0

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from enum import Enum, IntEnum, StrEnum
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from engines import checks
@@ -167,6 +168,13 @@ class Task:
             raise InvalidInput(f"timeout_s must be more than 0, found {self.timeout_s!r}")
         check_payload(self.payload)
 
+    def __copy__(self) -> Task:
+        """Several times as fast as by default, and thousands are copied at once."""
+        found = object.__new__(Task)
+        for put, value in zip(_PUT, _VALUES(self), strict=True):
+            put(found, value)
+        return found
+
     @property
     def does(self) -> str:
         """What it runs: "skill:NAME", "call:NAME", or "" for nothing."""
@@ -203,6 +211,11 @@ class Task:
             "needs": {pool.value: amount for pool, amount in self.needs.items()},
             "error": dict(self.error) if self.error else None,
         }
+
+
+_SLOTS = [one.name for one in fields(Task)]
+_PUT = [getattr(Task, name).__set__ for name in _SLOTS]
+_VALUES = attrgetter(*_SLOTS)
 
 
 class Ended(NamedTuple):
