@@ -69,7 +69,14 @@ class Cluster:
 
     def shares(self, event: Event) -> bool:
         """Whether that message of the own journal goes to other nodes."""
-        return any(matches(subject, event["channel"]) for subject in self.settings.share)
+        return self.shares_channel(event["channel"])
+
+    def shares_channel(self, channel: str) -> bool:
+        return any(matches(subject, channel) for subject in self.settings.share)
+
+    @property
+    def shares_all(self) -> bool:
+        return ">" in self.settings.share
 
     def carried(self, event: Event, prev: int | None) -> Carried:
         """That message of the own journal as others get it; see `Carried`."""

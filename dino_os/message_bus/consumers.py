@@ -29,8 +29,12 @@ _READ_AT_ONCE = 1000
 _TO_END_S = 5.0
 _BACKOFF_S = (1.0, 5.0, 30.0, 120.0, 600.0)
 
-Arbiter = Callable[[Terms, Callable[[], int], Callable[[Stored], bool]], Claims]
-"""Makes what says who gets which message; its arguments are those of `LocalClaims`."""
+IsForUs = Callable[[Stored], bool]
+Arbiter = Callable[[Terms, Callable[[], int], IsForUs, Callable[[IsForUs], Claims]], Claims]
+"""
+Makes what says who gets which message.  Its arguments are those of `LocalClaims`, and what makes
+one of these, for those messages that this process's own machine may decide about.
+"""
 
 
 class _Handling:
@@ -73,7 +77,7 @@ class Consumers:
         self._exchange = exchange
         self._first_seq = first_seq
         self._answer = answer
-        self._arbiter = arbiter or self._locally
+        self._arbiter = arbiter
         self._minder = Minder()
         _all.add(self)
 
@@ -123,7 +127,7 @@ class Consumers:
     ) -> str:
         consumer = Consumer(
             terms.subject,
-            self._arbiter(terms, after, is_for_us),
+            self._claims(terms, after, is_for_us),
             callback,
             work,
             self._minder,
@@ -167,10 +171,12 @@ class Consumers:
         for consumer in consumers:
             consumer.wait(max(until - time.monotonic(), 0.0))
 
-    def _locally(
-        self, terms: Terms, after: Callable[[], int], is_for_us: Callable[[Stored], bool]
-    ) -> Claims:
-        return LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
+    def _claims(self, terms: Terms, after: Callable[[], int], is_for_us: IsForUs) -> Claims:
+        def local(is_for_us: IsForUs) -> Claims:
+            return LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
+
+        arbiter = self._arbiter
+        return arbiter(terms, after, is_for_us, local) if arbiter else local(is_for_us)
 
     def _place(self, start: Start, subject: str) -> Callable[[], int]:
         """Behind which line a subscription begins that starts there."""

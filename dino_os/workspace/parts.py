@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from dino_os.memory_layer.encrypted import FindKey
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
+    from dino_os.message_bus.claims import Claims
+    from dino_os.message_bus.consumers import IsForUs
     from dino_os.message_bus.deliveries import Deliveries
+    from dino_os.message_bus.stored import Stored
+    from dino_os.message_bus.terms import Terms
     from dino_os.offline.log import OfflineLog
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
@@ -99,7 +103,7 @@ class Parts(Engines):
         from dino_os.message_bus.limits import limits_of  # noqa: PLC0415
         from dino_os.units import seconds  # noqa: PLC0415
 
-        settings = self.config.settings.bus
+        settings, settings_of_cluster = self.config.settings.bus, self.config.settings.cluster
         return Bus(
             self.own_journal("bus"),
             deliveries=lambda: self.deliveries,
@@ -108,6 +112,34 @@ class Parts(Engines):
             max_backlog=settings.max_backlog,
             read_only=self.rehearsal,
             carry=self.carry,
+            arbiter=self._arbiter if settings_of_cluster.url else None,
+        )
+
+    def _arbiter(
+        self,
+        terms: Terms,
+        after: Callable[[], int],
+        is_for_us: IsForUs,
+        local: Callable[[IsForUs], Claims],
+    ) -> Claims:
+        """A group is the whole cluster's, as far as its messages are; all else is this node's."""
+        cluster = self.cluster
+        if cluster is None or terms.group is None:
+            return local(is_for_us)
+        from dino_os.cluster.groups import ClusterClaims  # noqa: PLC0415
+
+        def is_ours_alone(said: Stored) -> bool:
+            alone = said.node is None and not cluster.shares_channel(said.channel)
+            return alone and is_for_us(said)
+
+        return ClusterClaims(
+            cluster,
+            self.own_journal("bus"),
+            self.own_journal("bus_deliveries"),
+            terms,
+            after=after,
+            is_for_us=is_for_us,
+            rest=None if cluster.shares_all else local(is_ours_alone),
         )
 
     def carry(self) -> None:

@@ -1,0 +1,198 @@
+"""Queue groups over nodes: each message to one member of all nodes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.nodes import MakeNodes, Node
+from tests.cluster.servers import Server, needs_server, until
+from tests.conftest import REPOSITORY, environment
+
+pytestmark = needs_server
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from dino_os.workspace import Workspace
+home = Path(sys.argv[1])
+def work(message):
+    with (home / "handled").open("a") as file:
+        file.write(f"{message}\\n")
+    time.sleep(0.01)
+Workspace(home).bus.consume("jobs.>", work, durable="workers", group="workers", ack_wait_s=3.0)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def group(make_nodes: MakeNodes, server: Server) -> Iterator[tuple[Node, Node]]:
+    north, south = make_nodes(server.url, "north", "south")
+    for node in (north, south):
+        until(lambda node=node: node.lines("stream_began"), f"it does not join: {node.error}")
+    yield north, south
+    for node in (north, south):
+        node.workspace.bus.close()
+        if node.workspace.carrying:
+            node.workspace.carrying.stop()
+        assert node.workspace.cluster
+        node.workspace.cluster.link.close()
+
+
+def joined(node: Node, callback: Callable[[object], object], **more: object) -> None:
+    node.workspace.bus.consume("jobs.>", callback, group="workers", **more)
+
+
+def has_consumer(node: Node) -> bool:
+    from nats.js.errors import NotFoundError
+
+    cluster = node.workspace.cluster
+    assert cluster
+    name = cluster.link.stream("BUS")
+    try:
+        info = cluster.link.call(lambda client: client.js.consumers_info(name), 30)
+    except NotFoundError:
+        return False
+    return any((one.name or "").startswith("G") for one in info)
+
+
+def test_each_message_goes_to_one_member_of_all_nodes(group: tuple[Node, Node]) -> None:
+    north, south = group
+    heard: dict[str, list[object]] = {"north": [], "south": []}
+    for node in group:
+        # As slow as work is: else one may have had all before the other looks.
+        joined(node, lambda message, own=heard[node.name]: (time.sleep(0.005), own.append(message)))
+    until(lambda: has_consumer(north), "there is no consumer")
+    for n in range(60):
+        (north if n % 2 else south).say(f"jobs.{n}", n)
+    until(lambda: len(heard["north"]) + len(heard["south"]) >= 60, f"not all are handled: {heard}")
+    assert sorted(heard["north"] + heard["south"], key=int) == [*range(60)]
+    assert heard["north"]
+    assert heard["south"]
+
+
+def test_what_fails_is_tried_again_and_then_given_up(group: tuple[Node, Node]) -> None:
+    north, south = group
+    tried: list[object] = []
+
+    def fail(message: object) -> None:
+        tried.append(message)
+        if message == "bad" or tried.count(message) < 2:
+            raise ValueError("not now")
+
+    joined(north, fail, retries=2, backoff_s=[0.01])
+    until(lambda: has_consumer(north), "there is no consumer")
+    south.say("jobs.1", "good", "bad")
+
+    def settled() -> list[dict[str, object]]:
+        record = north.home / "memory" / "bus_deliveries.jsonl"
+        lines = record.read_text().splitlines() if record.exists() else []
+        return [e for e in map(json.loads, lines) if e["event_type"] == "group_settled"]
+
+    until(lambda: any(e["dead"] for e in settled()), f"it is not given up: {tried}")
+    until(lambda: any(e["acked"] for e in settled()), "it is not acknowledged")
+    assert tried.count("good") == 2
+    assert tried.count("bad") == 3
+
+
+def test_one_that_is_killed_gives_back_what_it_had(make_nodes: MakeNodes, server: Server) -> None:
+    nodes = make_nodes(server.url, "north", "south", carry=False)
+    workers = []
+    for node in nodes:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(node.home)],
+            env=environment(PYTHONPATH=str(REPOSITORY)),
+            stdout=subprocess.PIPE,
+        )
+        assert worker.stdout
+        assert worker.stdout.readline() == b"ready\n"
+        workers.append(worker)
+    try:
+        north, south = nodes
+        until(
+            lambda: north.lines("stream_began") and south.lines("stream_began"), "they do not join"
+        )
+        north.say("jobs.x", *range(200))
+        until(lambda: len(handled(south.home)) > 5, "it does not begin")
+        workers[1].kill()
+        until(
+            lambda: set(handled(north.home)) | set(handled(south.home)) == {*range(200)},
+            "what the killed one had is not handled",
+        )
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    twice = len(handled(north.home)) + len(handled(south.home)) - 200
+    assert 0 <= twice <= 256  # what it had, at most
+
+
+def handled(home: Path) -> list[int]:
+    file = home / "handled"
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+
+def test_acknowledgements_that_a_server_forgot(make_nodes: MakeNodes, tmp_path: Path) -> None:
+    """What comes again after a crash of the servers is known, and not handled again."""
+    mortal = Server(tmp_path / "mortal").start()
+    (north,) = make_nodes(mortal.url, "north", carry=False)
+    heard: list[object] = []
+    bus = north.workspace.bus
+    try:
+        bus.consume("jobs.>", heard.append, durable="workers", group="workers", ack_wait_s=2.0)
+        until(lambda: has_consumer(north), "there is no consumer")
+        north.say("jobs.x", *range(100))
+        until(lambda: len(heard) == 100, "they are not handled")
+        mortal.restart()
+        north.say("jobs.x", "behind it")
+        until(lambda: "behind it" in heard, "it does not go on")
+        time.sleep(2.5)  # as long as a forgotten one takes to come again
+        assert heard == [*range(100), "behind it"]
+    finally:
+        bus.close()
+        assert north.workspace.carrying
+        north.workspace.carrying.stop()
+        assert north.workspace.cluster
+        north.workspace.cluster.link.close()
+        mortal.kill()
+
+
+def test_one_of_the_responders_of_all_nodes_answers(group: tuple[Node, Node]) -> None:
+    north, _ = group
+    asked: list[str] = []
+    for node in group:
+        node.workspace.bus.respond(
+            "price", lambda message, name=node.name: asked.append(name) or name
+        )
+    until(lambda: has_consumer(north), "there is no consumer")
+    third = [north.workspace.bus.request("price", n, 30.0) for n in range(5)]
+    assert len(asked) == 5
+    assert set(third) <= {"north", "south"}
+
+
+def test_what_is_not_shared_is_the_nodes_own(make_nodes: MakeNodes, server: Server) -> None:
+    north, south = make_nodes(server.url, "north", "south", share=["jobs.shared"])
+    heard: list[tuple[str, object]] = []
+    try:
+        for node in (north, south):
+            joined(node, lambda message, name=node.name: heard.append((name, message)))
+        until(lambda: has_consumer(north), "there is no consumer")
+        north.say("jobs.own", 1)
+        until(lambda: ("north", 1) in heard, f"it is not handled: {heard}")
+        south.say("jobs.shared", 2)
+        until(lambda: any(m == 2 for _, m in heard), f"it is not handled: {heard}")
+        assert len(heard) == 2
+    finally:
+        for node in (north, south):
+            node.workspace.bus.close()
+            if node.workspace.carrying:
+                node.workspace.carrying.stop()
+            assert node.workspace.cluster
+            node.workspace.cluster.link.close()
