@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from dino_os.cluster.link import Client, Link
 
-ACK_WAIT_S = 15.0  # a job of which nothing was heard for so long is another's
+ACK_WAIT_S = 10.0  # a job of which nothing was heard for so long is another's
 _RESULT_WAIT_S = 60.0
 _SAY_S = 2.0
 _LOOK_S = 2.0

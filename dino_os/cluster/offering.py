@@ -114,8 +114,9 @@ class Offering:
         """It is not: the tasks are this machine's for a while."""
         if lease in self._out:
             self._bring_back(lease)
-            self._pause_s = min(max(2 * self._pause_s, _PAUSE_S), _PAUSE_MOST_S)
-            self._claims_from = time.monotonic() + self._pause_s
+            if (now := time.monotonic()) >= self._claims_from:  # else one of those before it
+                self._pause_s = min(max(2 * self._pause_s, _PAUSE_S), _PAUSE_MOST_S)
+                self._claims_from = now + self._pause_s
 
     def gone(self, lease: int) -> None:
         """The stream lost it, or the report."""

@@ -24,8 +24,8 @@ def square(n: int) -> int:
     return n * n
 
 
-def slowly(n: int) -> int:
-    time.sleep(0.5)
+def slowly(n: int, s: float = 0.5) -> int:
+    time.sleep(s)
     return n * n
 
 
@@ -156,7 +156,7 @@ class Nodes:
 
 
 @contextlib.contextmanager
-def nodes(folder: Path, server: Server, places: Sequence[int] = (0, 1)) -> Iterator[Nodes]:
+def nodes(folder: Path, server: Server | Three, places: Sequence[int] = (0, 1)) -> Iterator[Nodes]:
     """An owner and workers with so many places each; 0: it has no workers."""
     names = ["owner", *(f"worker-{n}" for n in range(1, len(places)))]
     homes = node_folders(folder, server.url, names, f"t{uuid4().hex[:12]}")
