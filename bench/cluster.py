@@ -35,7 +35,7 @@ from side_by_side import verdict
 from dino_os.workspace import Workspace
 from engines.resource_engine import Task
 
-TASKS = {"empty": 20_000, "short": 2_000}
+TASKS = {"empty": 10_000, "short": 1_000}
 NODES = (1, 2, 4)
 ROUNDS = 3
 RAMP = 0.05  # of them; from then on time is taken

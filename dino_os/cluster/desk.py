@@ -13,16 +13,28 @@ import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dino_os.cluster.jobs import Able, Stop, decode, encode
 from dino_os.cluster.streams import ensure_stream
+from dino_os.cluster.task_news import (
+    ArrivedJob,
+    ArrivedReport,
+    Gone,
+    News,
+    Offer,
+    Refused,
+    Reported,
+    Taken,
+)
+from dino_os.cluster.task_pulling import pull_for_ever
+from dino_os.cluster.task_streams import consumer, jobs_stream, message_id, results_stream
 from dino_os.errors import ClusterError
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
-    from nats.js.api import ConsumerConfig, StreamConfig
+    from nats.js.api import ConsumerConfig
 
     from dino_os.cluster.link import Client, Link
 
@@ -30,68 +42,11 @@ ACK_WAIT_S = 10.0  # a job of which nothing was heard for so long is another's
 _RESULT_WAIT_S = 60.0
 _SAY_S = 2.0
 _LOOK_S = 2.0
-_PULL_S = 2.0
 _AGAIN_S, _AGAIN_MOST_S = 0.25, 10.0
 _IDLE_KIND_S = 60.0
-_FORGET_CONSUMER_S = 3600.0
-_REMEMBER_S = 120.0  # message ids
-_MOST_AT_ONCE = 16
+_MOST_JOBS = 16
 _MOST_RESULTS = 64
-_MANY = 20_000
-_UNSEEN = 5  # pulls without an answer; then it is asked whether there is still a consumer
-
-
-class Taken(NamedTuple):
-    """The job of that lease is in the stream, as that message."""
-
-    lease: int
-    seq: int
-
-
-class Refused(NamedTuple):
-    """It is not."""
-
-    lease: int
-    why: str
-
-
-class Gone(NamedTuple):
-    """The job of that lease is in the stream no more, and no report of it on its way."""
-
-    lease: int
-
-
-class Arrived(NamedTuple):
-    """A job or a report; `handle` is what to acknowledge."""
-
-    handle: Msg
-    data: bytes
-
-
-class ArrivedJob(Arrived):
-    """A job."""
-
-
-class ArrivedReport(Arrived):
-    """A report for this node."""
-
-
-class Reported(NamedTuple):
-    """A report is in its stream, and the jobs that it completed are acknowledged."""
-
-    number: int
-
-
-News = Taken | Refused | Gone | ArrivedJob | ArrivedReport | Reported | Able | Stop
-
-
-class Offer(NamedTuple):
-    """A job to be published."""
-
-    lease: int
-    token: str
-    session: str
-    body: bytes
+_MOST_BYTES = 900_000  # of a server's 1 MiB by default; the headers have some
 
 
 class Desk:
@@ -324,59 +279,35 @@ class Desk:
             self._pulling[kind] = asyncio.ensure_future(self._take_jobs(client, kind))
 
     async def _take_jobs(self, client: Client, kind: str) -> None:
-        async def take(pull: Any) -> None:
+        async def room() -> int:
             while self._room <= 0:
                 self._has_room.clear()
                 await self._has_room.wait()
-            share = max(self._room // max(len(self._pulling), 1), 1)
-            for msg in await pull.fetch(min(share, _MOST_AT_ONCE), timeout=_PULL_S):
-                self._room -= 1
-                self._put(ArrivedJob(msg, msg.data))
+            return min(max(self._room // max(len(self._pulling), 1), 1), _MOST_JOBS)
 
-        await self._pull_for_ever(client, _jobs_stream(self._link), self._consumer(kind), take)
+        def take(msg: Msg) -> None:
+            self._room -= 1
+            self._put(ArrivedJob(msg, msg.data))
+
+        stream, config = jobs_stream(self._link), self._consumer(kind)
+        await pull_for_ever(client, self._link, stream, config, room=room, take=take)
 
     async def _take_results(self, client: Client) -> None:
-        async def take(pull: Any) -> None:
-            for msg in await pull.fetch(_MOST_RESULTS, timeout=_PULL_S):
-                self._put(ArrivedReport(msg, msg.data))
+        async def room() -> int:
+            return _MOST_RESULTS
 
-        config = _consumer(
+        def take(msg: Msg) -> None:
+            self._put(ArrivedReport(msg, msg.data))
+
+        config = consumer(
             f"results-{self._node}", self._link.subject("result", self._node), _RESULT_WAIT_S
         )
         config.inactive_threshold = None  # what is there for it stays, however long it is away
-        await self._pull_for_ever(client, _results_stream(self._link), config, take)
-
-    async def _pull_for_ever(
-        self,
-        client: Client,
-        stream: StreamConfig,
-        config: ConsumerConfig,
-        take: Callable[[Any], Coroutine[Any, Any, None]],
-    ) -> None:
-        name, consumer = stream.name or "", config.durable_name or ""
-        pull, unseen = None, 0
-        while True:
-            try:
-                if pull is None:
-                    await ensure_stream(client, self._link.settings, stream)
-                    await client.js.add_consumer(name, config)
-                    pull = await client.js.pull_subscribe_bind(consumer=consumer, stream=name)
-                elif unseen >= _UNSEEN:
-                    await client.js.consumer_info(name, consumer)
-                    unseen = 0
-                await take(pull)
-                unseen = 0
-            except TimeoutError:  # there was nothing, or nobody who could say so
-                unseen += 1
-            except Exception:  # noqa: BLE001  the server is away, or lost it: made anew when it is back
-                if pull:
-                    with contextlib.suppress(Exception):
-                        await pull.unsubscribe()
-                pull = None
-                await asyncio.sleep(_AGAIN_S)
+        stream = results_stream(self._link)
+        await pull_for_ever(client, self._link, stream, config, room=room, take=take)
 
     def _consumer(self, kind: str) -> ConsumerConfig:
-        return _consumer(f"job-{kind}", self._job_subject(kind, "*"), ACK_WAIT_S)
+        return consumer(f"job-{kind}", self._job_subject(kind, "*"), ACK_WAIT_S)
 
     # --- in the loop: what is asked for ----------------------------------------------------------
 
@@ -392,7 +323,7 @@ class Desk:
             await client.nc.publish(self._subject("offered"))
 
     async def _prepare(self, client: Client, kinds: set[str]) -> None:
-        stream = _jobs_stream(self._link)
+        stream = jobs_stream(self._link)
         if not kinds <= self._known or not self._swept:
             await ensure_stream(client, self._link.settings, stream)
         if not self._swept:
@@ -452,60 +383,11 @@ class Desk:
                 break
             except Exception:  # noqa: BLE001  away or full: it is kept until it can be told
                 with contextlib.suppress(Exception):
-                    await ensure_stream(client, self._link.settings, _results_stream(self._link))
+                    await ensure_stream(client, self._link.settings, results_stream(self._link))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _AGAIN_MOST_S)
         await _each(done, lambda one: one.ack())
         self._put(Reported(number))
-
-
-_MOST_BYTES = 900_000  # of a server's 1 MiB by default; the headers have some
-
-
-def message_id(node: str, session: str, lease: int) -> str:
-    """By which JetStream knows the same job when it is published twice."""
-    return f"{node}.{session}.{lease}"
-
-
-def _consumer(name: str, subject: str, ack_wait_s: float) -> ConsumerConfig:
-    from nats.js.api import AckPolicy, ConsumerConfig  # noqa: PLC0415  heavy, as wherever nats is
-
-    return ConsumerConfig(
-        durable_name=name,
-        filter_subject=subject,
-        ack_policy=AckPolicy.EXPLICIT,
-        ack_wait=ack_wait_s,
-        max_ack_pending=_MANY,
-        inactive_threshold=_FORGET_CONSUMER_S,
-    )
-
-
-def _jobs_stream(link: Link) -> StreamConfig:
-    return _stream(link, "TASKS", "job")
-
-
-def _results_stream(link: Link) -> StreamConfig:
-    return _stream(link, "RESULTS", "result")
-
-
-def _stream(link: Link, name: str, subjects: str) -> StreamConfig:
-    from nats.js.api import (  # noqa: PLC0415
-        DiscardPolicy,
-        RetentionPolicy,
-        StorageType,
-        StreamConfig,
-    )
-
-    return StreamConfig(
-        name=link.stream(name),
-        subjects=[link.subject(subjects, ">")],
-        retention=RetentionPolicy.WORK_QUEUE,
-        storage=StorageType.FILE,
-        discard=DiscardPolicy.NEW,  # a full one refuses: nothing is dropped that was taken
-        # Without a limit of bytes, which a server would set aside: owners have only so much out.
-        max_age=link.settings.keep_s,
-        duplicate_window=_REMEMBER_S,
-    )
 
 
 async def _each(handles: Sequence[Msg], do: Callable[[Msg], Coroutine[Any, Any, Any]]) -> None:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from dino_os.cluster.desk import Desk, Offer
+from dino_os.cluster.desk import Desk
 from dino_os.cluster.jobs import Job, JobTask, Outcome, Report, Stop, decode, encode, kind_token
+from dino_os.cluster.task_news import Offer
 from dino_os.errors import ClusterError, NotFound
 from engines.resource_engine import Ended, Lease, ResourceEngine, Task
 

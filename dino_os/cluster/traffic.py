@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from dino_os.cluster.abilities import Abilities, Others
 from dino_os.cluster.carrying import HAD
-from dino_os.cluster.desk import (
+from dino_os.cluster.desk import Desk
+from dino_os.cluster.jobs import Able, Stop
+from dino_os.cluster.ledger import Ledger
+from dino_os.cluster.offering import Offering
+from dino_os.cluster.task_news import (
     ArrivedJob,
     ArrivedReport,
-    Desk,
     Gone,
     News,
     Refused,
     Reported,
     Taken,
 )
-from dino_os.cluster.jobs import Able, Stop
-from dino_os.cluster.ledger import Ledger
-from dino_os.cluster.offering import Offering
 from dino_os.cluster.working import Working
 from dino_os.errors import ClusterError, DinoError
 from dino_os.process_lock import Busy, ProcessLock

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from dino_os.cluster.desk import ACK_WAIT_S, ArrivedJob, Desk
+from dino_os.cluster.desk import ACK_WAIT_S, Desk
 from dino_os.cluster.jobs import Job, JobTask, Outcome, Stop, decode, encode, kind_token
+from dino_os.cluster.task_news import ArrivedJob
 from dino_os.errors import ClusterError, DinoError, InvalidInput
 from engines.resource_engine import (
     FINISHED,
@@ -42,6 +43,7 @@ _GIVEN_BACK = "given back to its owner"
 _STOPS_KEPT = 10_000
 _NOT_MINE_S = 1.0
 _LEAVE_S = 2.0
+_REPORT_S = 0.2  # an end is told by then, together with others
 _ENVELOPE = 2000  # bytes of a report around its outcomes, generously
 
 _Key = tuple[str, str, int]
@@ -92,6 +94,7 @@ class Working:
         self._under_way: dict[int, list[_Key]] = {}
         self._reports = 0
         self._next_beat = 0.0
+        self._report_at = 0.0
         self._seen: Any = None
         self._remember()
 
@@ -142,12 +145,12 @@ class Working:
 
     def wake_at(self) -> float:
         """Monotonic."""
-        return self._next_beat
+        return min(self._next_beat, self._report_at) if self._ended else self._next_beat
 
     def close(self) -> None:
         """Report what ended and give the rest back: others go on with it at once."""
         self._look()
-        self._report()
+        self._report(at_once=True)
         for name in [*self._waiting]:
             if self._engine.known(name):
                 self._engine.cancel(name, _GIVEN_BACK)
@@ -292,15 +295,24 @@ class Working:
         key, owner = home.key, home.owner
         outcome = _outcome(home, task, self._engine, self._desk.most_bytes)
         del self._waiting[name]
+        if not self._ended:
+            self._report_at = time.monotonic() + _REPORT_S
         self._ended.setdefault(owner, []).append(outcome)
         if held := self._held.get(key):
             held.waiting.discard(name)
             if not held.waiting:
                 self._done.setdefault(owner, []).append(key)
 
-    def _report(self) -> None:
-        """Say how they ended; a job is acknowledged behind the last of its tasks."""
-        for owner, outcomes in self._ended.items():
+    def _report(self, *, at_once: bool = False) -> None:
+        """
+        Say how they ended: where that ends a job, which is then acknowledged, and otherwise with
+        others that end soon.
+        """
+        now = time.monotonic()
+        for owner in [*self._ended]:
+            if owner not in self._done and not at_once and now < self._report_at:
+                continue
+            outcomes = self._ended.pop(owner)
             parts = [*_parts(outcomes, self._desk.most_bytes)]
             for number, part in enumerate(parts, 1):
                 last = number == len(parts)
@@ -313,7 +325,6 @@ class Working:
                     b",".join(part),
                 )
                 self._desk.report(self._reports, owner, body, handles)
-        self._ended.clear()
 
     def _beat(self) -> None:
         """Keep what this node has from being given to others."""

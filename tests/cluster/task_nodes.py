@@ -17,7 +17,7 @@ from dino_os.workspace import Workspace
 from engines.again import Fatal
 from engines.journal import Journal
 from engines.resource_engine import Crew, ResourceEngine, Task, calling, forking, wait_readable
-from tests.cluster.servers import PATIENCE_S, Server, node_folders
+from tests.cluster.servers import PATIENCE_S, Server, Three, node_folders
 
 
 def square(n: int) -> int:
