@@ -11,6 +11,7 @@ import re
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+import orjson
 from msgspec import Meta, Struct
 
 from dino_os.errors import ClusterError
@@ -115,12 +116,14 @@ def decode(data: bytes, kind: type[T]) -> T:
     The message in *data*.
 
     Raises:
-        ClusterError: It is none of that kind.
+        ClusterError: It is none of that kind, or has what no journal takes.
     """
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+        found = msgspec.json.decode(data, type=kind)
+        orjson.dumps(msgspec.to_builtins(found))  # no number beyond 64 bits, for example
+    except (msgspec.DecodeError, TypeError, RecursionError) as error:
         raise ClusterError(f"not a message about tasks: {error}") from None
+    return found
 
 
 def kind_token(does: str, sha256: str) -> str:

@@ -80,7 +80,8 @@ class Offering:
         self._next_check = 0.0
         self._claims_from = 0.0
         self._pause_s = 0.0
-        self._seen_link = time.monotonic()
+        self._seen_link = self._linked_at = time.monotonic()
+        self._able_at: dict[str, float] = {}
         self._stopped_at = 0.0
         self.leaving = False
         self.recorded = 0
@@ -292,25 +293,29 @@ class Offering:
             return
         self._next_check = now + _CHECK_S
         if self._desk.connected:
+            if now - self._seen_link > 2 * _CHECK_S:
+                self._linked_at = now  # others are to be heard first
             self._seen_link = now
+            self._ask_after_old(now)
         elif now - self._seen_link > _AWAY_S:
             for lease in [*self._out]:
                 self._bring_back(lease)
             self._desk.sweep()
-            return
-        able = self._others.tokens()
-        for lease in [lease for lease, out in self._out.items() if out.kind not in able]:
-            if now - self._out[lease].at > _AWAY_S:
+
+    def _ask_after_old(self, now: float) -> None:
+        self._able_at |= dict.fromkeys(self._others.tokens(), now)
+        for lease, out in [*self._out.items()]:
+            if now - max(self._able_at.get(out.kind, out.at), self._linked_at) > _AWAY_S:
                 self._bring_back(lease)
         old = [
-            (lease, out)
+            (lease, out.seq, out)
             for lease, out in self._out.items()
             if out.seq is not None and now - max(out.at, out.looked) > _OLD_S
         ][:_MOST_LOOKS]
-        for _, out in old:
+        for _, _, out in old:
             out.looked = now
-        if old and self._desk.connected:
-            self._desk.look([(lease, out.seq or 0, self.name) for lease, out in old])
+        if old:
+            self._desk.look([(lease, seq, self.name) for lease, seq, _ in old])
 
 
 def _told(task: Task) -> JobTask:

@@ -190,7 +190,8 @@ class Working:
 
     def _tasks_of(self, arrived: ArrivedJob) -> list[Task]:
         try:
-            job = decode(arrived.data, Job)
+            # Whatever is larger is no node's, and more than the queue takes.
+            job = decode(arrived.data[: self._desk.most_bytes], Job)
             found = self._as_tasks(job)
         except (ClusterError, InvalidInput):
             self._desk.refuse(arrived.handle)

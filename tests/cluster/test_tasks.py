@@ -244,6 +244,9 @@ def test_a_node_runs_only_what_it_has_itself(two: Nodes) -> None:
     for body in (
         encode(Job("owner", "0" * 32, 1, "call:os:system", "", tasks)),
         encode(Job("owner", "0" * 32, 2, "skill:square", "0" * 64, tasks)),
+        encode(Job("owner", "0" * 32, 3, "call:here:square", "", tasks)).replace(
+            b'"n":1', b'"n":123456789012345678901234567890'
+        ),
         b"not a job",
         b'{"owner":"a.b","session":"","lease":-1,"does":"","sha256":"","tasks":[]}',
     ):
