@@ -87,7 +87,14 @@ class Traffic:
         """
         if self._desk is None and (time.monotonic() < self._next_try or not self._open()):
             return 0
-        desk, takes = self._now(), claim and not self._cluster.draining
+        try:
+            return self._deal(self._now(), claim=claim)
+        except ClusterError as error:  # the connection was closed, for example
+            self._refused = error
+            return 0
+
+    def _deal(self, desk: Desk, *, claim: bool) -> int:
+        takes = claim and not self._cluster.draining
         places = self._places() if takes else 0
         desk.can(self._own.tokens(), places)
         for news in desk.news():
