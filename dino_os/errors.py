@@ -17,8 +17,11 @@ DinoError
 │   ├── EmbedderMissing    what embeds is not installed           exit 2   (memory_layer.embedding)
 │   └── EmbedderUnavailable  nor does it answer                   exit 4   (as above)
 ├── MessageBusError        the message bus                        exit 1
+│   ├── RequestFailed      whoever got it could not answer        exit 1   (message_bus.requests)
+│   └── RequestTimedOut    nobody answered in time                exit 124 (as above)
 ├── ClusterError           what joins this node to others         exit 1
-│   └── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.link)
+│   ├── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.link)
+│   └── NodeRefused        another one has this node's name       exit 1   (cluster.nodes)
 ├── SchedulerError         the scheduler                          exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4

@@ -18,6 +18,8 @@ from engines.errors import InvalidInput
 # Within what journals (254) and every common reader accept, whatever the value is wrapped in.
 DEEPEST = 200
 MOST_PARTS = 4 * 2**20
+_PLAIN = frozenset({str, int, bool, type(None)})
+_NAMES = frozenset({str})
 _NOTHING: Iterator[Any] = iter(())
 _END: Any = (None, object())
 
@@ -34,7 +36,8 @@ def to_text(value: object, what: str, limit: int) -> str:
         InvalidInput: It is not JSON, nested more than `DEEPEST` deep, of more than `MOST_PARTS`
             parts, or larger than *limit*.
     """
-    _check(value, what, limit)
+    if not is_flat(value):
+        _check(value, what, limit)
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size = len(text.encode())
@@ -45,6 +48,13 @@ def to_text(value: object, what: str, limit: int) -> str:
     if size > limit:
         raise _too_large(what, limit)
     return text
+
+
+def is_flat(value: object) -> bool:
+    """Whether it is text, a whole number, a truth value, null, or a mapping of names to these."""
+    if type(value) is not dict:
+        return type(value) in _PLAIN
+    return _NAMES.issuperset(map(type, value)) and _PLAIN.issuperset(map(type, value.values()))
 
 
 def _check(value: object, what: str, limit: int) -> None:

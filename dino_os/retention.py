@@ -74,8 +74,9 @@ def prune_bus(workspace: Workspace) -> Pruned | None:
     """
     Remove the sealed files of the bus in which no message is within its limits any more.
 
-    What a durable subscription or an entity that is not hibernating has to deal with is kept; so
-    are files that no checkpoint covers, and everything where there are no limits.
+    What a durable subscription or an entity that is not hibernating has to deal with is kept, and
+    what the servers of a cluster do not have yet; so are files that no checkpoint covers, and
+    everything where there are no limits.
 
     Returns:
         What was removed; None where nothing was.
@@ -107,6 +108,10 @@ def _still_needed(workspace: Workspace) -> Iterator[int]:
         for entity in manager.list_entities():
             if entity.work and entity.work.channel and entity.state != EntityState.HIBERNATING:
                 yield entity.position + 1
+    if workspace.cluster:
+        from dino_os.cluster.membership import first_needed  # noqa: PLC0415  where there is one
+
+        yield first_needed(workspace.cluster)
 
 
 def first_line_since(workspace: Workspace, name: str, moment: float) -> int:

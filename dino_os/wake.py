@@ -5,7 +5,6 @@ where it cannot.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import struct
@@ -66,6 +65,8 @@ class Wake:
 def _watch(path: Path) -> int | None:
     if sys.platform != "linux":
         return None
+    import ctypes  # noqa: PLC0415  whoever waits has the time
+
     library = ctypes.CDLL(None, use_errno=True)
     fd = library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     if fd < 0:

@@ -74,6 +74,11 @@ CALLS: list[tuple[type[Face], str, tuple[Any, ...], dict[str, Any], Any]] = [
     (MessageBus, "list_channels", (), {}, ["a"]),
     (MessageBus, "channel_history", ("a", 9), {"channel": "a", "limit": 9}, [SAID]),
     (MessageBus, "ping", (), {}, True),
+    (MessageBus, "request", ("a", 1), {"channel": "a", "message": 1, "timeout": 5.0}, [1]),
+    (MessageBus, "subscriptions", (), {}, []),
+    (MessageBus, "dead_letters", ("d",), {"durable": "d"}, []),
+    (MessageBus, "redeliver", ("d", 1), {"durable": "d", "seq": 1}, True),
+    (MessageBus, "forget", ("d",), {"durable": "d"}, True),
     (
         Scheduler,
         "add_job",
@@ -91,9 +96,12 @@ CALLS: list[tuple[type[Face], str, tuple[Any, ...], dict[str, Any], Any]] = [
     (Scheduler, "history", ("7", 3), {"job_id": "7", "limit": 3}, [{"due": WHEN}]),
     (Scheduler, "next_runs", ("7", 1), {"job_id": "7", "count": 1}, [WHEN]),
 ]
-STAY_INSIDE = {"subscribe", "unsubscribe", "declare", "close", "start", "stop"}
+STAY_INSIDE = {"subscribe", "unsubscribe", "respond", "declare", "close", "start", "stop"}
 # They name files, erase, or take long: an operator's, and not a skill's.
-OPERATORS = {"backup", "restore", "export", "import_", "forget", "check", "stats", "reindex"}
+OPERATORS = {
+    *("backup", "restore", "export", "import_", "forget", "check", "stats", "reindex"),
+    *("subscriptions", "dead_letters", "redeliver"),
+}
 FACES: list[type[Face]] = [MemoryLayer, MessageBus, Scheduler]
 
 
@@ -265,5 +273,5 @@ def test_importing_and_making_a_face_costs_nothing() -> None:
     assert {name for name in loaded if name.startswith(("engines.", "dino_os."))} == {
         *("dino_os.errors", "dino_os.face", "dino_os.inside", "dino_os.skill"),
         *("dino_os.memory_layer", "dino_os.memory_layer.result", "dino_os.message_bus"),
-        *("dino_os.scheduler", "engines.errors"),
+        *("dino_os.message_bus.lasting_face", "dino_os.scheduler", "engines.errors"),
     }

@@ -99,6 +99,23 @@ async def publish(
     return len(messages), None
 
 
+async def make_room(client: Client, link: Link, settled: int) -> None:
+    """
+    Take out of the stream what nobody waits for any more, once it is half full.
+
+    Args:
+        settled: Up to where every node has it.
+    """
+    name = link.stream("BUS")
+    info = await client.js.stream_info(name)
+    if info.state.bytes < link.settings.keep_bytes / 2:
+        return
+    groups = [one for one in await client.js.consumers_info(name) if one.config.durable_name]
+    floors = [one.ack_floor.stream_seq if one.ack_floor else 0 for one in groups]
+    if (upto := min([settled, *floors])) >= info.state.first_seq:
+        await client.js.purge_stream(name, seq=upto + 1)
+
+
 class Source:
     """
     The messages of the stream from line *start* on, in their order.
@@ -159,6 +176,10 @@ class Source:
         self._news.clear()
         await self._request()
         return found
+
+    async def poke(self) -> None:
+        """Have `next` return at once."""
+        self._news.set()
 
     async def close(self) -> None:
         if self._heard and self._client.nc.is_connected:

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from dino_os.cluster.bus_stream import make_room
 from dino_os.cluster.history import answer_others
 from dino_os.cluster.ledger import JOINED, Ledger
-from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.mirror import Mirror
-from dino_os.cluster.nodes import BEAT_S, Nodes
+from dino_os.cluster.nodes import BEAT_S, NodeRefused, Nodes
 from dino_os.cluster.relay import Note, Relay
 from dino_os.errors import ClusterError, DinoError
 from dino_os.process_lock import Busy, ProcessLock
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from dino_os.cluster.cluster import Cluster
+    from dino_os.cluster.link import Client
     from engines.journal import Journal
 
 _LOOK_S = 1.0
@@ -68,10 +70,12 @@ class Carrying:
 
     def start(self) -> None:
         """Begin, where this process has not yet; does not wait for a server."""
-        _ = self._cluster.workspace  # made, where there is none yet, before there are two threads
         with self._guard:
             if self._thread and self._pid == os.getpid():
                 return
+            _ = self._cluster.workspace  # made, where there is none, before there are two threads
+            with self._noting("journal"):
+                self._cluster.link.prepare()
             self._stop, self._pid = threading.Event(), os.getpid()
             self._thread = threading.Thread(target=self._live, name="dino-carry", daemon=True)
             self._thread.start()
@@ -86,9 +90,9 @@ class Carrying:
         thread.join()
 
     def flush(self, within_s: float) -> bool:
-        """Wait until all that was said is sent, for so long; whether it is."""
+        """Wait until all that was said is sent, for so long or until it cannot; whether it is."""
         until, end = time.monotonic() + within_s, self._open_journal().length()
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self.error:
             note = Note.read(self._cluster.folder / SENT)
             if note and note.seq >= end:
                 return True
@@ -103,6 +107,7 @@ class Carrying:
 
     def _carry(self) -> None:
         stop = threading.Event()  # for the threads below, which end before this does
+        bell, rings = socket.socketpair()
         journal = self._open_journal()
         ledger = Ledger(journal, self._cluster.folder / HAD)
         state = ledger.load()
@@ -126,10 +131,10 @@ class Carrying:
                 lambda client: answer_others(client, self._cluster, self._open_journal())
             )
             threads = [
-                threading.Thread(target=turn, args=(what, stop), name=f"dino-{name}", daemon=True)
-                for name, turn, what in (
-                    ("relay", self._relay, relay),
-                    ("mirror", self._mirror, mirror),
+                threading.Thread(target=turn, name=f"dino-{name}", daemon=True)
+                for name, turn in (
+                    ("relay", lambda: self._relay(relay, rings, stop)),
+                    ("mirror", lambda: self._mirror(mirror, stop)),
                 )
             ]
             for thread in threads:
@@ -138,8 +143,12 @@ class Carrying:
         finally:
             self.carries = False
             stop.set()
+            bell.send(b"x")
+            mirror.poke()
             for thread in threads:
                 thread.join()
+            bell.close()
+            rings.close()
             if answering:
                 answering.cancel()
             with contextlib.suppress(DinoError):
@@ -150,7 +159,7 @@ class Carrying:
 
     # --- the threads -------------------------------------------------------------------------
 
-    def _relay(self, relay: Relay, stop: threading.Event) -> None:
+    def _relay(self, relay: Relay, rings: socket.socket, stop: threading.Event) -> None:
         wake = Wake(self._cluster.root / "memory")
         try:
             while not stop.is_set():
@@ -159,9 +168,9 @@ class Carrying:
                 if wake.fd is None:
                     stop.wait(_LOOK_S / 10)
                     continue
-                # Until somebody writes to the journal; now and then to see whether to end.
+                # Until somebody writes to the journal, or this is to end.
                 while not stop.is_set():
-                    wait_readable([wake.fd], _LOOK_S)
+                    wait_readable([wake.fd, rings], _LOOK_S)
                     if _NEWS in wake.changed():
                         break
         finally:
@@ -177,17 +186,20 @@ class Carrying:
         link = self._cluster.link
         while not self._stop.is_set():
             with self._noting("nodes"):
-                sent = -1 if relay.note.prev is None else relay.note.prev
-                link.call(lambda client: nodes.beat(client, sent, mirror.settled))  # noqa: B023  called here
-                mirror.others = link.call(nodes.all)
+                link.call(lambda client: self._beat_once(client, nodes, relay, mirror), wait=False)
             if self._is_out():
                 return
             self._stop.wait(BEAT_S)
 
+    async def _beat_once(self, client: Client, nodes: Nodes, relay: Relay, mirror: Mirror) -> None:
+        sent = -1 if relay.note.prev is None else relay.note.prev
+        await nodes.beat(client, sent, mirror.settled)
+        others = mirror.others = await nodes.all(client)
+        await make_room(client, self._cluster.link, min(node.settled for node in others))
+
     def _is_out(self) -> bool:
         """Whether this node is not to go on: its name is another's, or it was taken out."""
-        error = self._errors.get("nodes")
-        return error is not None and not isinstance(error, ClusterUnavailable)
+        return isinstance(self._errors.get("nodes"), NodeRefused)
 
     def _join(self, nodes: Nodes) -> None:
         self._cluster.link.call(nodes.join)

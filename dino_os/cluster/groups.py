@@ -48,6 +48,8 @@ _ANSWER_S = 2.0
 _FORGOTTEN_S = 60.0
 _SOON_S = 0.05
 _AT_ONCE_S = 1.0
+_OF_AN_ERROR = 300
+_REMEMBERED = 200_000
 _Key = tuple[str, int]
 
 
@@ -61,6 +63,7 @@ class _Places(Follower):
     def line(self, event: Event) -> None:
         if event["event_type"] == RECEIVED:
             self.seq[event["workspace"], event["node_seq"]] = event["seq"]
+            _forget_oldest(self.seq)
 
 
 class _Done(Follower):
@@ -69,12 +72,13 @@ class _Done(Follower):
     def __init__(self, journal: Journal, group: str) -> None:
         super().__init__(journal, journal.begin())
         self._group = group
-        self.keys: set[_Key] = set()
+        self.keys: dict[_Key, None] = {}
 
     def line(self, event: Event) -> None:
         if event["event_type"] == SETTLED and event["group"] == self._group:
-            self.keys |= {(workspace, seq) for workspace, seq in event["acked"]}
-            self.keys |= {(workspace, seq) for workspace, seq, _ in event["dead"]}
+            for workspace, seq, *_ in (*event["acked"], *event["dead"]):
+                self.keys[workspace, seq] = None
+            _forget_oldest(self.keys)
 
 
 class ClusterClaims:
@@ -86,8 +90,9 @@ class ClusterClaims:
     Args:
         bus: The journal of the bus.
         record: The journal in which it is recorded what this node settled.
-        now: Seconds since the epoch.
         rest: Decides about what is not shared with other nodes; None where all is.
+        clean: What may be kept of an error's text.
+        now: Seconds since the epoch.
         after: Behind which line of the own journal the group begins if it is a new one.
         is_for_us: Whether a message is for the group at all.
     """
@@ -102,6 +107,7 @@ class ClusterClaims:
         after: Callable[[], int],
         is_for_us: Callable[[Stored], bool],
         rest: Claims | None = None,
+        clean: Callable[[str], str] = str,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._cluster, self._terms, self._after = cluster, terms, after
@@ -115,6 +121,7 @@ class ClusterClaims:
         self._unseen: dict[_Key, int] = {}
         self._began: int | None = None
         self._now, self._since = now, 0.0
+        self._clean = clean
         self._puller: Puller | None = None
         self._is_there = False
 
@@ -204,7 +211,9 @@ class ClusterClaims:
                 {
                     "group": self._terms.name,
                     "acked": [[*key] for _, key in acked],
-                    "dead": [[*key, error] for (_, key), error in given_up],
+                    "dead": [
+                        [*key, self._clean(error)[:_OF_AN_ERROR]] for (_, key), error in given_up
+                    ],
                 },
             )
         with self._guard:
@@ -222,6 +231,9 @@ class ClusterClaims:
             await asyncio.gather(*(message.ack_sync(timeout=_ANSWER_S) for message in finished))
 
         self._cluster.link.call(tell, _CALL_S)
+
+    def _told(self, error: str) -> str:
+        return self._clean(error)[:_OF_AN_ERROR]
 
     def _tell(self, messages: list[Msg], what: Callable[[Msg], Any]) -> None:
         async def tell(_client: Client) -> None:
@@ -327,6 +339,11 @@ class ClusterClaims:
     def _consumer(self) -> str:
         name = f"{self._terms.name} {self._terms.subject}"
         return f"G{sha256(name.encode()).hexdigest()[:24]}"
+
+
+def _forget_oldest(remembered: dict[_Key, Any]) -> None:
+    while len(remembered) > _REMEMBERED:
+        del remembered[next(iter(remembered))]
 
 
 async def _finish(message: Msg) -> None:

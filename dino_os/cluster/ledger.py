@@ -57,6 +57,13 @@ class State(Struct):
     settled: int = 0
     origins: dict[str, Origin] = field(default_factory=dict)
 
+    @classmethod
+    def read(cls, file: Path) -> State | None:
+        """What was kept in *file*; None where there is nothing that can be read."""
+        with contextlib.suppress(OSError, DecodeError):
+            return json.decode(file.read_bytes(), type=cls)
+        return None
+
 
 class Ledger:
     """
@@ -73,11 +80,10 @@ class Ledger:
 
     def load(self) -> State:
         """Catch up with the journal."""
-        with contextlib.suppress(OSError, DecodeError):  # a ValueError too: msgspec's own
-            found = json.decode(self._file.read_bytes(), type=State)
-            if found.seq >= self.state.seq:
-                place = Position(found.seq, found.hash, found.offset)
-                self.state = found if self._journal.holds(place) else State()
+        found = State.read(self._file)
+        if found and found.seq >= self.state.seq:
+            place = Position(found.seq, found.hash, found.offset)
+            self.state = found if self._journal.holds(place) else State()
         self._catch_up()
         return self.state
 
@@ -101,10 +107,11 @@ class Ledger:
     def record(self, drafts: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Append those lines, all or none, and take them in."""
         with self._journal.locked():
-            for event in [self._journal.stage(*draft) for draft in drafts]:
+            events = [self._journal.stage(*draft) for draft in drafts]
+            self._journal.commit()
+            for event in events:  # now that it is so
                 if fold := _FOLDS.get(event["event_type"]):
                     fold(self.state, event)
-            self._journal.commit()
 
     def last_of(self, workspace: str, stream_seq: int | None) -> int | None:
         """

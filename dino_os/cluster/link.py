@@ -9,21 +9,22 @@ whenever it is lost, and is never inherited by a fork: a child that calls makes 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import os
 import ssl
 import threading
+import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dino_os.cluster.trust import Refused, Trust, sign_in, urls_of
-from dino_os.errors import ClusterError, Denied
+from dino_os.errors import ClusterError, Denied, InvalidInput
 from engines.errors import DinoError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _CONNECT_S = 2
 _AGAIN_S = 1
 _PING_S = 5  # two unanswered: a link that is dead without a word is noticed within 15 s
 _LEAVE_S = 2.0
+_LOCKED_S = 60.0
 
 _all: weakref.WeakSet[Link] = weakref.WeakSet()
 _inherited: list[Any] = []
@@ -89,6 +91,7 @@ class Link:
         self._name = name
         self._guard = threading.Lock()
         self._running: _Running | None = None
+        self._locked: tuple[float, DinoError] | None = None
         _all.add(self)
 
     # --- names -------------------------------------------------------------------------------
@@ -131,7 +134,9 @@ class Link:
         found = client.nc.connected_server_version
         return f"{found.major}.{found.minor}.{found.patch}"
 
-    def call(self, make: Callable[[Client], Awaitable[T]], timeout_s: float = 5.0) -> T:
+    def call(
+        self, make: Callable[[Client], Awaitable[T]], timeout_s: float = 5.0, *, wait: bool = True
+    ) -> T:
         """
         Run the coroutine that *make* gives in the link's loop, and return its result.
 
@@ -140,6 +145,7 @@ class Link:
 
         Args:
             timeout_s: For all of it, the wait for a connection included.
+            wait: Whether a connection that is lost is waited for.
 
         Raises:
             ClusterUnavailable: There is no connection, or no answer in time.
@@ -149,6 +155,8 @@ class Link:
         running = self._start()
         if running.is_own_thread:
             raise RuntimeError("call() waits for the very thread it was called in")
+        if not wait and running.is_lost:
+            raise ClusterUnavailable("the connection to the cluster is lost")
         future = running.run(running.with_client(make, timeout_s))
         try:
             return future.result(timeout_s + _LEAVE_S)
@@ -188,12 +196,36 @@ class Link:
         with self._guard:
             if self._running is None:
                 settings = self.settings
-                options = sign_in(settings, self._secret)
+                if find_spec("nats") is None or find_spec("nkeys") is None:
+                    raise InvalidInput(
+                        "what speaks with the cluster's servers is not installed",
+                        hint="`pip install 'dino-os[cluster]'`",
+                    )
+                options = self._sign_in()
                 trust = Trust(settings, self._root)
                 self._running = _Running(
                     urls_of(settings), trust, options, self._name, settings.domain
                 )
             return self._running
+
+    def _sign_in(self) -> dict[str, Any]:
+        """As the vault has it; where it did not open, nobody is asked again for a while."""
+        if self._locked and time.monotonic() < self._locked[0]:
+            raise self._locked[1]
+        try:
+            return sign_in(self.settings, self._secret)
+        except DinoError as error:
+            self._locked = time.monotonic() + _LOCKED_S, error
+            raise
+
+    def prepare(self) -> None:
+        """
+        Begin to connect, in a thread in which somebody may be asked for the vault's passphrase.
+
+        Raises:
+            DinoError: The settings or the vault do not have what it takes.
+        """
+        self._start()
 
     def _forked(self) -> None:
         """In a fork's child: let go of the parent's socket without a word to the server."""
@@ -251,6 +283,11 @@ class _Running:
     @property
     def connected(self) -> bool:
         return self.client is not None and self.client.nc.is_connected
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there was a connection, and is none."""
+        return self._was_connected and not self.connected
 
     @property
     def is_own_thread(self) -> bool:
@@ -425,10 +462,4 @@ def _after_fork() -> None:
         link._forked()  # noqa: SLF001  this module's own
 
 
-def _close_all() -> None:
-    for link in list(_all):
-        link.close()
-
-
 os.register_at_fork(after_in_child=_after_fork)
-atexit.register(_close_all)

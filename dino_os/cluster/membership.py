@@ -38,6 +38,12 @@ def messages_left(workspace: Workspace) -> int:
     )
 
 
+def first_needed(cluster: Cluster) -> int:
+    """The line of the bus from which on it is still to be sent, or to be taken account of."""
+    note, had = Note.read(cluster.folder / SENT), State.read(cluster.folder / HAD)
+    return min(note.seq if note else 0, had.seq if had else 0)
+
+
 def tasks_left(workspace: Workspace) -> int:
     """How many tasks of other nodes this one has taken and not finished."""
     if not (workspace.memory / "engine_state.jsonl").exists():
@@ -74,11 +80,12 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
     """How this node does; asks the servers, and goes without them."""
     cluster = cluster_of(workspace)
     state, note = _ledger(workspace).load(), Note.read(cluster.folder / SENT) or Note()
-    error, nodes = "", []
+    failure: DinoError | None = None
+    nodes: list[Node] = []
     try:
         nodes = nodes_of(workspace)
-    except DinoError as failure:
-        error = failure.message
+    except DinoError as error:
+        failure = error
     holder = lock_of(cluster, workspace.operator).holder()
     return {
         "node": cluster.node,
@@ -86,7 +93,8 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
         "url": cluster.settings.url,
         "connected": cluster.link.connected,
         "server_version": cluster.link.server_version or None,
-        "error": error or None,
+        "error": failure.message if failure else None,
+        "exit_code": failure.exit_code if failure else 0,
         "joined": state.joined is not None,
         "draining": cluster.draining,
         "nodes": len(nodes),

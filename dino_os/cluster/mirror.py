@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from dino_os.cluster.bus_stream import Source, bus_stream
 from dino_os.cluster.history import ask_for
 from dino_os.cluster.ledger import FETCHED, MISSED, RECEIVED, STREAM, Ledger
-from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.wire import Carried
 from dino_os.message_bus.requests import DEADLINE
 
@@ -94,14 +93,19 @@ class Mirror:
             DinoError: The journal did not take it.
         """
         try:
-            if self._source is None:
-                self._open()
-            source = self._source
-            assert source is not None  # noqa: S101  for the type checker
-            came = self._cluster.link.call(lambda _client: source.next(wait_s), wait_s + _OPEN_S)
-        except (ClusterUnavailable, OSError):
-            self.close()
+            return self._turn(wait_s)
+        except BaseException:
+            self.close()  # what was read and is not recorded is to be read again
             raise
+
+    def _turn(self, wait_s: float) -> int:
+        if self._source is None:
+            self._open()
+        source = self._source
+        assert source is not None  # noqa: S101  for the type checker
+        came = self._cluster.link.call(
+            lambda _client: source.next(wait_s), wait_s + _OPEN_S, wait=False
+        )
         recorded = self._take([self._arrived(message) for message in came])
         if self._early and self._clock() - self._early_since > _PATIENCE_S:
             recorded += self._ask_what_is_missing()
@@ -114,6 +118,11 @@ class Mirror:
             self._saved_at = self._clock()
             self._ledger.save()
         return recorded
+
+    def poke(self) -> None:
+        """Have the turn that is under way come to its end; from any thread."""
+        if (source := self._source) and self._cluster.link.connected:
+            self._cluster.link.spawn(lambda _client: source.poke())
 
     def close(self) -> None:
         """Begin anew with the next turn, from what is recorded."""
@@ -146,7 +155,7 @@ class Mirror:
 
     def _open(self) -> None:
         link, state = self._cluster.link, self._ledger.state
-        info = link.call(lambda client: bus_stream(client, link), _OPEN_S)
+        info = link.call(lambda client: bus_stream(client, link), _OPEN_S, wait=False)
         made = str(info.created)
         if made != state.stream:
             began = {"created": made, "reaches": info.state.last_seq, "sent": self._sent_before()}
@@ -158,7 +167,7 @@ class Mirror:
             await source.open()
             return source
 
-        self._source = link.call(open_it, _OPEN_S)
+        self._source = link.call(open_it, _OPEN_S, wait=False)
 
     def _arrived(self, message: Msg) -> _Arrived | None:
         self._read_to = message.metadata.sequence.stream

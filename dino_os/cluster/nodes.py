@@ -28,6 +28,10 @@ BEAT_S = 3.0
 _ALIVE_S = 15.0
 
 
+class NodeRefused(ClusterError):
+    """This node may not go on under its name."""
+
+
 class Registered(Struct):
     """
     What is kept of a node for as long as it belongs to the cluster.
@@ -75,7 +79,7 @@ class Nodes:
         Register this node, or find that it is.
 
         Raises:
-            ClusterError: The name is another workspace's, or this one is at work elsewhere.
+            NodeRefused: The name is another workspace's, or this one is at work elsewhere.
         """
         from nats.js.errors import KeyWrongLastSequenceError  # noqa: PLC0415  heavy
 
@@ -86,7 +90,7 @@ class Nodes:
         except KeyWrongLastSequenceError:
             there = await self._registered(registry, cluster.node)
             if there and there.workspace != cluster.workspace:
-                raise ClusterError(
+                raise NodeRefused(
                     f"another workspace is the node {cluster.node!r} of this cluster",
                     hint="`cluster.node` names this one; or, where the other is gone for good, "
                     f"`dino cluster leave {cluster.node}`",
@@ -98,13 +102,13 @@ class Nodes:
         Give a sign of life.
 
         Raises:
-            ClusterError: This node is not registered any more, or at work elsewhere too.
+            NodeRefused: This node is not registered any more, or at work elsewhere too.
         """
         cluster, (registry, alive) = self._cluster, await self._buckets(client)
         await self._check_place(alive)
         there = await self._registered(registry, cluster.node)
         if there is None or there.workspace != cluster.workspace:
-            raise ClusterError(
+            raise NodeRefused(
                 f"this node, {cluster.node!r}, was taken out of the cluster",
                 hint="`dino cluster join` brings it back",
             )
@@ -155,7 +159,7 @@ class Nodes:
     async def _check_place(self, alive: KeyValue) -> None:
         sign = await self._sign(alive, self._cluster.node)
         if sign and sign.place != self._cluster.place:
-            raise ClusterError(
+            raise NodeRefused(
                 f"the node {self._cluster.node!r} is at work elsewhere: two copies of one "
                 "workspace would speak with one voice",
                 hint="end the other one, or give this one an identity of its own (`dino init`)",

@@ -95,7 +95,7 @@ class Relay:
         if self._journal.length() <= self.note.seq:
             return 0
         link = self._cluster.link
-        limit = link.call(lambda client: _limit(client.nc.max_payload))
+        limit = link.call(lambda client: _limit(client.nc.max_payload), wait=False)
         total = 0
         for events, behind in self._journal.read(self.note.place):
             window, too_large = self._window(events, limit)
@@ -141,7 +141,7 @@ class Relay:
         if not window:
             return
         link = self._cluster.link
-        sent, failure = link.call(lambda client: publish(client, link, window), _SEND_S)
+        sent, failure = link.call(lambda client: publish(client, link, window), _SEND_S, wait=False)
         if failure is None:
             return
         waiting = f"{len(window) - sent} messages or more wait"

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dino_os.cluster.link import ClusterUnavailable
+
 if TYPE_CHECKING:
     from nats.js.api import KeyValueConfig, StreamConfig, StreamInfo
+    from nats.js.errors import APIError
     from nats.js.kv import KeyValue
 
     from dino_os.cluster.link import Client
     from dino_os.config import Cluster
 
-# What a server says that cannot keep three: it is alone, or there are not three of them.
-_NOT_SO_MANY = frozenset({10074, 10005, 10023})
+_ALONE = 10074
+"""What a server says that is to keep three copies, and is in no cluster of servers."""
+_TOO_FEW = 10005
+_NO_ROOM = 10047
 _THREE = 3
 
 
@@ -22,6 +27,7 @@ async def ensure_stream(client: Client, settings: Cluster, config: StreamConfig)
     The stream of *config*, made where there is none; one that is there stays as it is.
 
     Raises:
+        ClusterUnavailable: Too few of the servers are there for so many copies.
         nats.js.errors.APIError: The server will not have it.
     """
     from nats.js.errors import APIError, NotFoundError  # noqa: PLC0415  heavy, as wherever nats is
@@ -33,9 +39,12 @@ async def ensure_stream(client: Client, settings: Cluster, config: StreamConfig)
     try:
         return await client.js.add_stream(replace(config, num_replicas=settings.replicas or _THREE))
     except APIError as error:
-        if settings.replicas or error.err_code not in _NOT_SO_MANY:
-            raise
-    return await client.js.add_stream(replace(config, num_replicas=1))
+        _check_alone(error, settings)
+    try:
+        return await client.js.add_stream(replace(config, num_replicas=1))
+    except APIError as error:
+        _check_room(error, settings)
+        raise
 
 
 async def ensure_bucket(client: Client, settings: Cluster, config: KeyValueConfig) -> KeyValue:
@@ -51,6 +60,26 @@ async def ensure_bucket(client: Client, settings: Cluster, config: KeyValueConfi
             replace(config, replicas=settings.replicas or _THREE)
         )
     except APIError as error:
-        if settings.replicas or error.err_code not in _NOT_SO_MANY:
-            raise
+        _check_alone(error, settings)
     return await client.js.create_key_value(replace(config, replicas=1))
+
+
+def _check_alone(error: APIError, settings: Cluster) -> None:
+    """One copy will do where there is one server; not where others are only away just now."""
+    if error.err_code == _TOO_FEW:
+        copies = settings.replicas or _THREE
+        raise ClusterUnavailable(
+            f"fewer than {copies} of the cluster's servers are there, on which streams are kept",
+            hint="`cluster.replicas` says on how many, where there never are so many",
+        ) from None
+    _check_room(error, settings)
+    if settings.replicas or error.err_code != _ALONE:
+        raise error
+
+
+def _check_room(error: APIError, settings: Cluster) -> None:
+    if error.err_code == _NO_ROOM:
+        raise ClusterUnavailable(
+            f"the cluster's servers cannot set aside {settings.keep_bytes:,} bytes for messages",
+            hint="lower `cluster.keep_bytes`, or raise `max_file_store` of their JetStream",
+        ) from None

@@ -36,7 +36,7 @@ def show_status(workspace: Workspace, as_json: bool) -> None:
     """
     Whether this node reaches the cluster, who carries its messages, what waits, what is missing.
 
-    Exits 4 where no server can be reached.
+    Exits 4 where no server can be reached, 3 where one is not trusted, or does not trust us.
     """
     from dino_os.cluster.membership import status_of  # noqa: PLC0415
 
@@ -45,8 +45,8 @@ def show_status(workspace: Workspace, as_json: bool) -> None:
         output.emit_json(found)
     else:
         _show(found)
-    if not found["connected"]:
-        sys.exit(4)
+    if found["exit_code"]:
+        sys.exit(found["exit_code"])
 
 
 def _show(found: dict[str, Any]) -> None:

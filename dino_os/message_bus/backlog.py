@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dino_os.errors import MessageBusError
@@ -12,8 +14,10 @@ from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.delivery_state import Subscription
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.subject import matches, overlap
+from engines.durable import replace_file
 
 _LOOK_EVERY_S = 0.1  # what is settled meanwhile is known a little later
+_WORTH_KEEPING = 10_000  # lines that were read
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ class Backlog:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._file = path.with_name("bus_deliveries.jsonl")
+        self._index = path.with_name("bus_deliveries.backlog")
         self._deliveries = deliveries
         self._messages = messages
         self._most = most
@@ -85,23 +90,55 @@ class Backlog:
             yield from (own for own in self._deliveries().subscriptions() if own.durable)
 
     def _done_to(self, own: Subscription) -> int:
-        end = self._messages.end()
         if own.unsettled:
             return own.settled_to
+        end = self._messages.end()
+        if not self._count(own, end):
+            return end
         ahead = self._messages.after(own.taken_to, own.subject, 1)
         return ahead[0].seq - 1 if ahead else end
 
     def _is_overfull(self, own: Subscription) -> bool:
+        known, end, unsettled = self._known(own), self._messages.end(), len(own.unsettled)
+        # As if every line since were a message for it; only where that is too many they are read.
+        if known.waiting + (end - known.to) + unsettled < self._most:
+            return False
+        return self._count(own, end) + unsettled >= self._most
+
+    def _count(self, own: Subscription, end: int) -> int:
+        """How many messages wait that nobody had yet."""
+        known = self._known(own)
+        read = end - known.to
+        if read > 0:
+            known.waiting += self._messages.count_after(known.to, own.subject)
+            known.to = end
+        if read > _WORTH_KEEPING:
+            self._keep()
+        return known.waiting
+
+    def _known(self, own: Subscription) -> _Counted:
+        """What was counted before, less what was handed out since."""
+        if not self._counted:
+            self._counted = self._kept()
         known = self._counted.get(own.name)
-        if known is None or known.opened != own.opened:
+        if known is None or known.opened != own.opened or known.taken > own.taken:
             known = _Counted(own.opened, own.taken_to, own.taken, 0)
             self._counted[own.name] = known
         known.waiting -= own.taken - known.taken
         known.taken = own.taken
-        end, unsettled = self._messages.end(), len(own.unsettled)
-        # As if every line since were a message for it; only where that is too many they are read.
-        if known.waiting + (end - known.to) + unsettled < self._most:
-            return False
-        known.waiting += self._messages.count_after(known.to, own.subject)
-        known.to = end
-        return known.waiting + unsettled >= self._most
+        if known.to < own.taken_to:  # all of those were handed out, or for others
+            known.to, known.waiting = own.taken_to, 0
+        return known
+
+    # What takes long to count is kept for the next process: an index that can be deleted.
+
+    def _keep(self) -> None:
+        form = {name: asdict(known) for name, known in self._counted.items()}
+        with contextlib.suppress(OSError):
+            replace_file(self._index, json.dumps(form).encode())
+
+    def _kept(self) -> dict[str, _Counted]:
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+            form = json.loads(self._index.read_bytes())
+            return {name: _Counted(**known) for name, known in form.items()}
+        return {}

@@ -17,7 +17,6 @@ from typing import Any, ClassVar, TypeAlias
 from dino_os.errors import DinoError, MessageBusError
 from dino_os.message_bus import nesting
 from dino_os.message_bus.backlog import Backlog
-from dino_os.message_bus.consumers import Arbiter
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.exchange import Exchange, Said, exchange_of
 from dino_os.message_bus.handlers import Callback, check_type
@@ -51,7 +50,6 @@ class Bus(Lasting):
         max_backlog: Where a durable subscription has more to do, nothing is published to it.
         read_only: Refuse to publish.
         carry: Has messages brought from and to other nodes; called by whoever listens or asks.
-        arbiter: Says who gets which message of a group; None: the journal of deliveries.
         clock: Seconds since the epoch.
     """
 
@@ -78,12 +76,10 @@ class Bus(Lasting):
         max_backlog: int = 100_000,
         read_only: bool = False,
         carry: Callable[[], None] | None = None,
-        arbiter: Arbiter | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._carry = carry
-        self._arbiter = arbiter
         self._deliveries = deliveries
         self.head = journal.head.path
         self._path = journal.path.resolve()
@@ -164,9 +160,7 @@ class Bus(Lasting):
         for draft in drafts:
             nesting.check(draft.channel)
         said = self._publisher.record(drafts) if drafts else []
-        last = {receiver: one.seq for one in said for receiver in one.receivers}
-        for receiver, seq in last.items():
-            receiver.settle(seq)
+        self.exchange.settle(said)
         return said
 
     def answer(self, asked: Stored, value: Any) -> None:

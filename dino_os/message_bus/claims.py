@@ -108,6 +108,7 @@ class LocalClaims:
 
     def join(self) -> None:
         self._member = self._deliveries.join(self._terms, self._after)
+        self._looked_to = -1  # it may be another subscription of that name
 
     def leave(self) -> None:
         self._deliveries.leave(self._terms.name, self._member)

@@ -25,16 +25,14 @@ from engines import checks
 
 Start = str | int | datetime
 _ACKS = ("auto", "explicit")
+_OURS = "_"  # begins the names of groups that the bus makes for itself
 _READ_AT_ONCE = 1000
 _TO_END_S = 5.0
 _BACKOFF_S = (1.0, 5.0, 30.0, 120.0, 600.0)
 
-IsForUs = Callable[[Stored], bool]
-Arbiter = Callable[[Terms, Callable[[], int], IsForUs, Callable[[IsForUs], Claims]], Claims]
-"""
-Makes what says who gets which message.  Its arguments are those of `LocalClaims`, and what makes
-one of these, for those messages that this process's own machine may decide about.
-"""
+Arbiter = Callable[[Terms, Callable[[], int], Callable[[Stored], bool]], Claims | None]
+"""Makes what says who gets which message; its arguments are those of `LocalClaims`.  None: the
+journal of deliveries does."""
 
 
 class _Handling:
@@ -59,7 +57,7 @@ class Consumers:
         exchange: Where it is said that there are messages.
         first_seq: Number of the first message of a subject that counts.
         answer: Sends what a handler replies.
-        arbiter: Says who gets which message; None: the journal of deliveries.
+        arbiter: Asked for each subscription; None leaves all to the journal of deliveries.
     """
 
     def __init__(
@@ -105,11 +103,13 @@ class Consumers:
         if ack not in _ACKS:
             raise InvalidInput(f"ack must be one of {', '.join(_ACKS)}, found {ack!r}")
         agreed = Terms(check_subject(subject), **terms)
+        if agreed.name.startswith(_OURS):
+            raise InvalidInput(f"durable and group must not begin with {_OURS!r}")
         return self.add(
             agreed,
             callback,
             work,
-            after=self._place(start, subject),
+            after=self._place(start, agreed.subject),
             explicit=ack == "explicit",
             backoff_s=_checked(backoff_s),
         )
@@ -171,33 +171,32 @@ class Consumers:
         for consumer in consumers:
             consumer.wait(max(until - time.monotonic(), 0.0))
 
-    def _claims(self, terms: Terms, after: Callable[[], int], is_for_us: IsForUs) -> Claims:
-        def local(is_for_us: IsForUs) -> Claims:
-            return LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
-
-        arbiter = self._arbiter
-        return arbiter(terms, after, is_for_us, local) if arbiter else local(is_for_us)
+    def _claims(
+        self, terms: Terms, after: Callable[[], int], is_for_us: Callable[[Stored], bool]
+    ) -> Claims:
+        elsewhere = self._arbiter and self._arbiter(terms, after, is_for_us)
+        return elsewhere or LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
 
     def _place(self, start: Start, subject: str) -> Callable[[], int]:
         """Behind which line a subscription begins that starts there."""
         if start == "new":
             return self._messages.end
         if start == "all":
-            return lambda: self._first_seq(check_subject(subject)) - 1
-        if isinstance(start, datetime):
-            moment = checks.utc(start).timestamp()
-            return lambda: self._before(moment)
-        if isinstance(start, str):
+            before = self._first_seq(subject) - 1
+        elif isinstance(start, datetime):
+            before = self._before(checks.utc(start))
+        elif isinstance(start, str):
             raise InvalidInput(f'start must be "new", "all", a seq or a time, found {start!r}')
-        seq = checks.whole(checks.at_least(start, 0, "start"), "start")
-        return lambda: seq - 1
+        else:
+            before = checks.whole(checks.at_least(start, 0, "start"), "start") - 1
+        return lambda: before
 
-    def _before(self, moment: float) -> int:
+    def _before(self, moment: datetime) -> int:
         """The line before the first message that was said at *moment* or later."""
         seq = -1
         while found := self._messages.after(seq, ">", _READ_AT_ONCE):
             for stored in found:
-                if stored.published >= moment:
+                if checks.from_epoch(stored.published) >= moment:  # to the microsecond, as shown
                     return stored.seq - 1
             seq = found[-1].seq
         return self._messages.end()

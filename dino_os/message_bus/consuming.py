@@ -126,7 +126,6 @@ class Consumer:
         """Begin nothing more, and leave once what is under way has ended."""
         self._ended = True
         self._poked.set()
-        self._minder.remove(self)
 
     def wait(self, within_s: float) -> None:
         """Until it has left, or for so long; within its own handler not at all."""
@@ -166,26 +165,42 @@ class Consumer:
             if self._current:
                 held.append(self._current)
         if said:
-            self._say(said, 0)
+            self._tell(said)
         if held and now - self._told >= self.beat_s:
             self.renew(held)
+
+    def _tell(self, said: Settled) -> None:
+        """Record what became of messages while a handler runs; what fails is said again later."""
+        try:
+            self._claims.exchange(said, 0)
+        except NotFound:  # it counts no more, as the thread itself will find
+            return
+        except Exception:  # noqa: BLE001  nobody sees a thread end
+            with self._guard:
+                self._settled.add(said)
 
     # --- in its own thread -------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._ended:
-            self._poked.clear()
-            with self._guard:
-                said, self._settled = self._settled, Settled()
-            batch = self._say(said, self._most)
-            if batch:
-                self._handle_all(batch)
-            elif not self._settled or self._pause_s:
-                self._poked.wait(self._pause_s or self._claims.pause_s())
-        with contextlib.suppress(DinoError, OSError):  # what is not recorded comes again
-            self._claims.exchange(self._settled, 0)
-        with contextlib.suppress(DinoError, OSError):
-            self._claims.leave()
+        try:
+            while not self._ended:
+                self._take_turn()
+        finally:
+            with contextlib.suppress(DinoError, OSError):  # what is not recorded comes again
+                self._claims.exchange(self._settled, 0)
+            with contextlib.suppress(DinoError, OSError):
+                self._claims.leave()
+            self._minder.remove(self)
+
+    def _take_turn(self) -> None:
+        self._poked.clear()
+        with self._guard:
+            said, self._settled = self._settled, Settled()
+        batch = self._say(said, self._most)
+        if batch:
+            self._handle_all(batch)
+        elif not self._settled or self._pause_s:
+            self._poked.wait(self._pause_s or self._claims.pause_s())
 
     def _say(self, said: Settled, most: int) -> list[Claimed]:
         """Record what became of messages and get the next; what fails is said again later."""
@@ -196,12 +211,12 @@ class Consumer:
                 self._claims.join()
         except NotFound as error:
             self._ended = True
-            self.work.report(self.subject, error)
+            self._report(self.subject, error)
         except Exception as error:  # noqa: BLE001  nobody sees a thread end
             with self._guard:
                 self._settled.add(said)
             self._pause_s = min(max(2 * self._pause_s, 1.0), _LONGEST_PAUSE_S)
-            self.work.report(self.subject, error)
+            self._report(self.subject, error)
         else:
             self._pause_s = 0.0
             return batch
@@ -239,12 +254,16 @@ class Consumer:
         try:
             with nesting.within(1):
                 self.work.handle(delivery)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  it is that message's alone
-            self.work.report(stored.channel, error)
+        except BaseException as error:  # noqa: BLE001  it is that message's alone
+            self._report(stored.channel, error)
             settling.refuse(self._refusal(claim, error))
         else:
             if not self._explicit:
                 settling.ack()
+
+    def _report(self, channel: str, error: BaseException) -> None:
+        with contextlib.suppress(OSError, ValueError):  # standard error may be closed
+            self.work.report(channel, error)
 
     def _refusal(self, claim: Claim, error: BaseException) -> Refusal:
         text = " ".join(f"{type(error).__name__}: {error}".split())

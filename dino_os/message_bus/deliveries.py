@@ -61,7 +61,7 @@ class Deliveries(Members):
             said: _Said = {
                 "acked": _held(own, member, acked),
                 "returned": _held(own, member, returned),
-                **_judged(own, member, refused, now),
+                **self._judged(own, member, refused, now),
             }
             lost = self._give_up_lost(own, member, now)
             self._expire(own, now, but={*_settled(said), *said["returned"]})
@@ -164,6 +164,23 @@ class Deliveries(Members):
         with self._guard:
             return [(own.name, letter) for own in named for letter in own.dead.values()]
 
+    # --- below the face ----------------------------------------------------------------------
+
+    def _judged(
+        self, own: Subscription, member: str, refused: Iterable[Refusal], now: Now
+    ) -> _Said:
+        """What is tried again, and what is not."""
+        again: list[list[Any]] = []
+        dead: list[list[Any]] = []
+        for one in refused:
+            if _holds(own, member, one.claim):
+                seq, error = one.claim.seq, self.clean(one.error)[:_OF_AN_ERROR]
+                if one.final or own.unsettled[seq].failures >= own.retries:
+                    dead.append([seq, error])
+                else:
+                    again.append([seq, now.clock + max(one.delay_s, 0.0), error])
+        return {"refused": again, "dead": dead}
+
 
 def lease(own: Subscription, now: Now) -> dict[str, Any]:
     """Until when a member has what it claims now."""
@@ -186,20 +203,6 @@ def _held(own: Subscription, member: str, claims: Iterable[Claim]) -> list[int]:
 def _holds(own: Subscription, member: str, claim: Claim) -> bool:
     one = own.unsettled.get(claim.seq)
     return one is not None and one.member == member and one.token == claim.token
-
-
-def _judged(own: Subscription, member: str, refused: Iterable[Refusal], now: Now) -> _Said:
-    """What is tried again, and what is not."""
-    again: list[list[Any]] = []
-    dead: list[list[Any]] = []
-    for one in refused:
-        if _holds(own, member, one.claim):
-            seq, error = one.claim.seq, one.error[:_OF_AN_ERROR]
-            if one.final or own.unsettled[seq].failures >= own.retries:
-                dead.append([seq, error])
-            else:
-                again.append([seq, now.clock + max(one.delay_s, 0.0), error])
-    return {"refused": again, "dead": dead}
 
 
 def _settled(said: Mapping[str, Any]) -> list[int]:

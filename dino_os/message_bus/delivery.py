@@ -73,7 +73,7 @@ class Delivery:
 
     def nak(self, delay_s: float = 0.0) -> None:
         """
-        Have it delivered again, not before *delay_s* seconds from now.
+        Have it delivered again, not before *delay_s* seconds from now; it counts as a failure.
 
         Raises:
             MessageBusError: The subscription is not durable: nothing is delivered twice.

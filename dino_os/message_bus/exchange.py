@@ -9,9 +9,11 @@ what other processes publish.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ from dino_os.message_bus.listener import Listener
 from dino_os.message_bus.stored import Stored, is_message, stored
 from dino_os.message_bus.subscriptions import Receiver, Subscriptions
 from engines.journal import Event, Position, RecordedJournal
+
+_PATIENCE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -45,12 +49,26 @@ class Said:
         return int(self.event["seq"])
 
 
+@dataclass(slots=True)
+class _Awaited:
+    """
+    Messages that the threads which published them are about to have handled.
+
+    Attributes:
+        since: When the last of them came in.
+    """
+
+    messages: int = 0
+    since: float = 0.0
+
+
 class _Intake(Follower):
     """Puts each message into the inboxes of those who hear it."""
 
     def __init__(self, journal: RecordedJournal, place: Position, hearing: Subscriptions) -> None:
         super().__init__(journal, place)
         self.expected: dict[int, Said] = {}
+        self.awaited: dict[Receiver, _Awaited] = {}
         self._hearing = hearing
 
     def line(self, event: Event) -> None:
@@ -64,6 +82,24 @@ class _Intake(Follower):
                 receiver.put(message, said.depth if said else 1)
         if said:
             said.receivers = receivers
+            for receiver in receivers:
+                awaited = self.awaited.setdefault(receiver, _Awaited())
+                awaited.messages += 1
+                awaited.since = time.monotonic()
+
+    def is_awaited(self, receiver: Receiver) -> bool:
+        """Whether a thread that published is about to have it go on."""
+        awaited = self.awaited.get(receiver)
+        # It may have been interrupted.
+        return awaited is not None and time.monotonic() - awaited.since < _PATIENCE_S
+
+    def release(self, receivers: Sequence[Receiver]) -> None:
+        """One message that each had was handled."""
+        for receiver in receivers:
+            if awaited := self.awaited.get(receiver):
+                awaited.messages -= 1
+                if awaited.messages <= 0:
+                    del self.awaited[receiver]
 
 
 class Exchange:
@@ -80,6 +116,7 @@ class Exchange:
         self._lock = threading.Lock()
         self._intake: _Intake | None = None
         self._reported = ""
+        self._wrote = False  # this process did, since others were last looked for
         self.listener = Listener(self._journal.head.path, self._look)
 
     # --- who listens -------------------------------------------------------------------------
@@ -126,9 +163,22 @@ class Exchange:
                 return
             try:
                 self._intake.take(begin, [one.event for one in said], end)
+                self._wrote = True
             except DinoError as error:  # what was published is on record all the same
-                self._report(error)
+                self._fall_out(self._intake, error)
         self.withdraw(said)
+
+    def settle(self, said: Sequence[Said]) -> None:
+        """Have them handled, in this thread where no other is at it."""
+        last = {receiver: one.seq for one in said for receiver in one.receivers}
+        try:
+            for receiver, seq in last.items():
+                receiver.settle(seq)
+        finally:
+            with self._lock:
+                if self._intake:
+                    for one in said:
+                        self._intake.release(one.receivers)
 
     def withdraw(self, said: Sequence[Said]) -> None:
         """They are expected no more."""
@@ -142,32 +192,38 @@ class Exchange:
         Take in what others wrote, and have it handled.
 
         Returns:
-            Whether there was something; None where nobody listens.
+            Whether it was others who wrote; None where nobody listens.
         """
         with self._lock:
             if self._intake is None or not self.subscriptions:
                 return None
+            ours, self._wrote = self._wrote, False
             before = self._intake.place.seq
             try:
                 self._catch_up(self._intake)
             except DinoError as error:
-                self._report(error)
+                self._fall_out(self._intake, error)
             now = self._intake.place.seq
-        for receiver in self.subscriptions.all():
+            free = [r for r in self.subscriptions.all() if not self._intake.is_awaited(r)]
+        for receiver in free:
             receiver.settle(now - 1, wait=False)
-        return now > before
+        return now > before or not ours
 
     def _catch_up(self, intake: _Intake) -> None:
         head = self._journal.head.read()
         if head and head.seq + 1 == intake.place.seq:
             return
-        end = self._journal.acknowledged()
-        if end.seq < intake.place.seq:  # it was put back from a copy
-            intake.place = end
-        else:
-            intake.catch_up()
+        if head is None or head.seq < intake.place.seq:  # was it put back from a copy?
+            end = self._journal.acknowledged()
+            if end.seq < intake.place.seq:
+                intake.place = end
+        intake.catch_up()
 
-    def _report(self, error: DinoError) -> None:
+    def _fall_out(self, intake: _Intake, error: DinoError) -> None:
+        """Say that nothing can be read; behind another past than was read, begin at its end."""
+        with contextlib.suppress(DinoError):
+            if not self._journal.holds(intake.place):
+                intake.place = self._journal.acknowledged()
         if str(error) != self._reported:
             self._reported = str(error)
             print(f"dino: nothing is heard of the bus: {error}", file=sys.stderr)  # noqa: T201

@@ -30,6 +30,7 @@ class Handler:
 
     Attributes:
         type: What its first parameter is annotated with; None where it takes any message.
+        takes_delivery: Whether it wants to know of more than the message.
 
     Raises:
         InvalidInput: It is no function, or an async one, or its annotation cannot be looked up.
@@ -44,15 +45,16 @@ class Handler:
         self.name = _name(callback)
         parameters = _parameters(callback)
         self.type = _type(callback, parameters[0]) if parameters else None
-        self._takes_delivery = len(parameters) > 1 and parameters[1].name == _DELIVERY
-        self._by_name = self._takes_delivery and parameters[1].kind not in _POSITIONAL
+        self.takes_delivery = len(parameters) > 1 and parameters[1].name == _DELIVERY
+        self._by_name = self.takes_delivery and parameters[1].kind not in _POSITIONAL
         self._reported: set[type] = set()
 
-    def __call__(self, message: Any, delivery: Delivery, declared: Any = None) -> object:
+    def __call__(self, message: Any, delivery: Delivery | None, declared: Any = None) -> object:
         """
         Call it with *message*, which is its own from now on; what it returns.
 
         Args:
+            delivery: None where it does not take one.
             declared: The type of the channel's messages, where the callback names none.
 
         Raises:
@@ -62,7 +64,7 @@ class Handler:
         value = message if wanted is None else converted(message, wanted)
         if self._by_name:
             return self.callback(value, delivery=delivery)
-        if self._takes_delivery:
+        if self.takes_delivery:
             return self.callback(value, delivery)
         return self.callback(value)
 

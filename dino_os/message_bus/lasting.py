@@ -22,7 +22,8 @@ from dino_os.message_bus.subject import check_subject
 from dino_os.message_bus.terms import Terms
 from engines import checks
 
-_RESPONDERS = "responders"
+_RESPONDERS = "_responders"
+_MOST_COUNTED = 10_000  # requests
 
 
 class Lasting(ABC):
@@ -36,9 +37,11 @@ class Lasting(ABC):
 
     messages: Messages
     head: Path
+    arbiter: Arbiter | None = None
+    """Who says who gets which message, where it is not the journal of deliveries; to be set before
+    anybody subscribes."""
     _deliveries: Callable[[], Deliveries] | None
     _carry: Callable[[], None] | None
-    _arbiter: Arbiter | None
     _read_only: bool
 
     @property
@@ -73,7 +76,7 @@ class Lasting(ABC):
             lambda: self.exchange,
             self.first_seq,
             answer=self.answer,
-            arbiter=self._arbiter,
+            arbiter=self.arbiter,
         )
 
     def listen(self) -> None:
@@ -119,14 +122,13 @@ class Lasting(ABC):
     def _shown(self, own: Subscription) -> dict[str, Any]:
         alive = sum(self.deliveries.is_alive(member) for member in own.members.values())
         in_flight = sum(one.member is not None for one in own.unsettled.values())
-        ahead = self.messages.count_after(own.taken_to, own.subject)
         return {
             "name": own.name,
             "subject": own.subject,
             "group": own.group,
             "durable": own.durable,
             "members": alive,
-            "backlog": ahead + len(own.unsettled),
+            "backlog": self._ahead(own) + len(own.unsettled),
             "in_flight": in_flight,
             "dead_letters": len(own.dead),
             "acknowledged": own.acked,
@@ -137,14 +139,27 @@ class Lasting(ABC):
             "opened": checks.time_text(own.opened),
         }
 
+    def _ahead(self, own: Subscription) -> int:
+        """How many messages nobody had yet."""
+        if (own.group or "").startswith(_RESPONDERS):
+            found = self.messages.after(own.taken_to, own.subject, _MOST_COUNTED)
+            return sum(map(is_request, found))
+        return self.messages.count_after(own.taken_to, own.subject)
+
     # --- requests ----------------------------------------------------------------------------
 
     def respond(self, subject: str, callback: Callback, group: str | None = None) -> str:
         self._check_writes()
         self.listen()
-        work = Responding(callback, self, self.messages, self.exchange.subscriptions.declared)
+        work = Responding(
+            callback,
+            self,
+            self.messages,
+            self.exchange.subscriptions.declared,
+            clean=self.deliveries.clean,
+        )
         return self.consumers.add(
-            Terms(check_subject(subject), group=group or _RESPONDERS),
+            Terms(check_subject(subject), group=f"{_RESPONDERS}-{group}" if group else _RESPONDERS),
             callback,
             work,
             after=self.messages.end,

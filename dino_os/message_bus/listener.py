@@ -27,7 +27,7 @@ class Listener:
 
     Args:
         path: A file that is written again behind whatever is there to be seen; need not exist.
-        look: Says whether there was something; None ends the thread, until it is started again.
+        look: Says whether others wrote; None ends the thread, until it is started again.
     """
 
     def __init__(self, path: Path, look: Callable[[], bool | None]) -> None:
@@ -69,10 +69,10 @@ class Listener:
         watch = _Watch(self._path, heard)
         try:
             while self._bell == bell:
-                new = self._look()
-                if new is None and self._stops(bell):
+                others = self._look()
+                if others is None and self._stops(bell):
                     return
-                if new is False:
+                if others is False:
                     time.sleep(_PAUSE_S)
                 watch.wait()
                 self.woken += 1

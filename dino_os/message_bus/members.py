@@ -36,6 +36,7 @@ class Members(DeliveryState):
         journal: Where events go and state comes from; None keeps them in memory.
         clock: Seconds since the epoch; `monotonic`: of a clock that is not set.
         boot: What tells this boot of the machine from every other.
+        clean: What may be kept of a text that others made.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class Members(DeliveryState):
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         boot: Callable[[], str] = this_boot,
+        clean: Callable[[str], str] = str,
     ) -> None:
+        self.clean = clean
         self._monotonic = monotonic
         self._boot = boot
         self._looked_at: dict[str, float] = {}

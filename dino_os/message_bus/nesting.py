@@ -23,15 +23,26 @@ def calls() -> int:
     return int(getattr(_here, "calls", 0))
 
 
-@contextlib.contextmanager
-def within(deep: int) -> Iterator[None]:
-    """In the callback of a message that *deep* messages led to, itself counted."""
+def enter(deep: int) -> tuple[int, int]:
+    """Go into the callback of a message that *deep* messages led to, itself counted."""
     before = depth(), calls()
     _here.depth, _here.calls = deep, before[1] + 1
+    return before
+
+
+def leave(before: tuple[int, int]) -> None:
+    """Go back to what `enter` gave."""
+    _here.depth, _here.calls = before
+
+
+@contextlib.contextmanager
+def within(deep: int) -> Iterator[None]:
+    """As `enter`, and `leave` behind it."""
+    before = enter(deep)
     try:
         yield
     finally:
-        _here.depth, _here.calls = before
+        leave(before)
 
 
 def check(channel: str) -> None:

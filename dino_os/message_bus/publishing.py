@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dino_os.errors import InvalidInput
-from dino_os.json_value import to_text
+from dino_os.json_value import is_flat, to_text
 from dino_os.message_bus import nesting
 from dino_os.message_bus.exchange import Exchange, Said
 from dino_os.message_bus.recent_ids import RecentIds
@@ -30,10 +31,16 @@ _HEADERS_LIMIT = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One message before it is recorded."""
+    """
+    One message before it is recorded.
+
+    Attributes:
+        size: Bytes of the message as JSON.
+    """
 
     channel: str
-    text: str
+    message: Any
+    size: int
     id: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -55,12 +62,13 @@ class Draft:
         check_channel(channel)
         text = check_message(message)
         said = {"id": _checked_id(message_id), "headers": _checked_headers(headers), **more}
-        return cls(
-            channel, text, message_id, {name: value for name, value in said.items() if value}
-        )
+        known = {name: what for name, what in said.items() if what}
+        # A copy, with lists for tuples: who published it may go on to change it.
+        own = copy(message) if is_flat(message) else json.loads(text)
+        return cls(channel, own, len(text.encode()), message_id, known)
 
     def payload(self) -> dict[str, Any]:
-        return {"channel": self.channel, "message": json.loads(self.text), **self.more}
+        return {"channel": self.channel, "message": self.message, **self.more}
 
 
 class Room(Protocol):

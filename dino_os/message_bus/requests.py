@@ -9,7 +9,6 @@ the request then names it, and no other responder heeds it.
 
 from __future__ import annotations
 
-import json
 import select
 import threading
 import time
@@ -28,6 +27,7 @@ from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft
 from dino_os.message_bus.stored import Stored, stored
 from dino_os.message_bus.subject import REPLIES, check_channel
+from dino_os.message_bus.subscriptions import copied
 from dino_os.wake import LOOK_EVERY_S, Wake
 from engines import checks
 
@@ -37,6 +37,7 @@ ERROR, ERROR_BY = "Dino-Error", "Dino-Error-By"
 """Headers of an answer that is none: what was wrong, and with whom."""
 
 _LONGEST_S = 86_400.0
+_OF_AN_ERROR = 300
 _LOOK_AROUND_S = 1.0  # should what wakes be lost
 
 
@@ -63,7 +64,13 @@ def is_request(said: Stored) -> bool:
 
 
 class Responding:
-    """What a responder does with a request; one at a time, in whatever thread."""
+    """
+    What a responder does with a request; one at a time, in whatever thread.
+
+    Args:
+        declared: The type of a channel's messages.
+        clean: What may be kept of an error's text.
+    """
 
     def __init__(
         self,
@@ -71,8 +78,11 @@ class Responding:
         sender: Sender,
         messages: Messages,
         declared: Callable[[str], Any],
+        *,
+        clean: Callable[[str], str],
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clean = clean
         self._handler = Handler(callback)
         self._sender = sender
         self._messages = messages
@@ -97,7 +107,8 @@ class Responding:
             return answer_to(asked, value)
         except (Exception, SystemExit) as error:  # noqa: BLE001  it is told whoever asked
             self._handler.report(asked.channel, error)
-            text = ascii(" ".join(f"{type(error).__name__}: {error}".split())[:300])[1:-1]
+            text = self._clean(" ".join(f"{type(error).__name__}: {error}".split()))
+            text = ascii(text[:_OF_AN_ERROR])[1:-1]
             return answer_to(asked, None, {ERROR: text, ERROR_BY: self._handler.name})
 
     def _is_late(self, asked: Stored) -> bool:
@@ -181,10 +192,11 @@ class Requests:
     def _ask_here(self, draft: Draft, responding: Responding) -> Any:
         (said,) = self._sender.say([draft])
         asked = stored(said.event)
+        asked = asked._replace(message=copied(asked.message))  # others have it too
         with nesting.within(said.depth):
             answer = responding.answer(Delivery(asked))
         self._sender.say([answer])
-        return _value(asked.channel, json.loads(answer.text), answer.more.get("headers") or {})
+        return _value(asked.channel, copied(answer.message), answer.more.get("headers") or {})
 
     def _ask(self, draft: Draft, timeout: float) -> Any:
         until = time.monotonic() + timeout

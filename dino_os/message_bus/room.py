@@ -31,7 +31,7 @@ class Room:
             for channel in {draft.channel for draft in drafts}:
                 self.check_backlog(channel)
         if self._limits:
-            sizes = [(draft.channel, len(draft.text.encode())) for draft in [*before, *drafts]]
+            sizes = [(draft.channel, draft.size) for draft in [*before, *drafts]]
             self._limits.check_room(sizes, self.done_to)
 
     def take(self, begin: Position, events: Sequence[Event], end: Position) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from engines.journal import Event
@@ -12,8 +11,7 @@ PUBLISHED, RECEIVED = "message_published", "message_received"
 """Said on this node; or on another of the cluster, and brought here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """
     One message as it is on record.
 

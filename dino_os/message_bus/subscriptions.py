@@ -145,13 +145,14 @@ class Subscription:
             return found
 
     def _handle(self, stored: Stored, depth: int) -> None:
+        outside = nesting.enter(depth)
         try:
-            with nesting.within(depth):
-                own = _copy(stored.message)
-                self.handler(own, Delivery(stored, self._answer), self._declared(stored.channel))
+            delivery = Delivery(stored, self._answer) if self.handler.takes_delivery else None
+            self.handler(copied(stored.message), delivery, self._declared(stored.channel))
         except (Exception, SystemExit) as error:  # noqa: BLE001  it is that subscriber's alone
             self.handler.report(stored.channel, error)
         finally:
+            nesting.leave(outside)
             with self._changed:
                 self._under_way.pop()
                 if self._queued:
@@ -237,12 +238,12 @@ class Subscriptions:
             return next(iter(self._types.find(channel)), None)
 
 
-def _copy(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """A JSON value that shares nothing with *value*."""
     if isinstance(value, dict):
-        return {name: _copy(part) for name, part in value.items()}
+        return {name: copied(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_copy(part) for part in value]
+        return [copied(part) for part in value]
     return value
 
 

@@ -47,6 +47,8 @@ class Workspace(Parts):
     @classmethod
     def shared(cls, root: Path | None = None) -> Workspace:
         """The one object of this process for *root*, or for what `find()` finds."""
+        if root in _shared:
+            return _shared[root]
         found = cls(root) if root else cls.find()
         return _shared.setdefault(found.root, found)
 

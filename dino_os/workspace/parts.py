@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.bus import Bus
     from dino_os.message_bus.claims import Claims
-    from dino_os.message_bus.consumers import IsForUs
     from dino_os.message_bus.deliveries import Deliveries
     from dino_os.message_bus.stored import Stored
     from dino_os.message_bus.terms import Terms
@@ -103,8 +102,8 @@ class Parts(Engines):
         from dino_os.message_bus.limits import limits_of  # noqa: PLC0415
         from dino_os.units import seconds  # noqa: PLC0415
 
-        settings, settings_of_cluster = self.config.settings.bus, self.config.settings.cluster
-        return Bus(
+        settings = self.config.settings.bus
+        bus = Bus(
             self.own_journal("bus"),
             deliveries=lambda: self.deliveries,
             duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
@@ -112,26 +111,26 @@ class Parts(Engines):
             max_backlog=settings.max_backlog,
             read_only=self.rehearsal,
             carry=self.carry,
-            arbiter=self._arbiter if settings_of_cluster.url else None,
         )
+        if self.config.settings.cluster.url:
+            bus.arbiter = self._arbiter
+        return bus
 
     def _arbiter(
-        self,
-        terms: Terms,
-        after: Callable[[], int],
-        is_for_us: IsForUs,
-        local: Callable[[IsForUs], Claims],
-    ) -> Claims:
+        self, terms: Terms, after: Callable[[], int], is_for_us: Callable[[Stored], bool]
+    ) -> Claims | None:
         """A group is the whole cluster's, as far as its messages are; all else is this node's."""
         cluster = self.cluster
         if cluster is None or terms.group is None:
-            return local(is_for_us)
+            return None
         from dino_os.cluster.groups import ClusterClaims  # noqa: PLC0415
+        from dino_os.message_bus.claims import LocalClaims  # noqa: PLC0415
 
         def is_ours_alone(said: Stored) -> bool:
             alone = said.node is None and not cluster.shares_channel(said.channel)
             return alone and is_for_us(said)
 
+        rest = LocalClaims(self.deliveries, self.bus.messages, terms, after, is_ours_alone)
         return ClusterClaims(
             cluster,
             self.own_journal("bus"),
@@ -139,7 +138,8 @@ class Parts(Engines):
             terms,
             after=after,
             is_for_us=is_for_us,
-            rest=None if cluster.shares_all else local(is_ours_alone),
+            rest=None if cluster.shares_all else rest,
+            clean=self.deliveries.clean,
         )
 
     def carry(self) -> None:
@@ -151,7 +151,8 @@ class Parts(Engines):
     def deliveries(self) -> Deliveries:
         from dino_os.message_bus.deliveries import Deliveries  # noqa: PLC0415
 
-        return Deliveries(self.journal("bus_deliveries"))
+        known = KnownSecrets(self.memory / "vault" / "vault.json", lambda: self.security)
+        return Deliveries(self.journal("bus_deliveries"), clean=known.blotted_out)
 
     @cached_property
     def cluster(self) -> Cluster | None:

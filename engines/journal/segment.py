@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -238,9 +239,14 @@ def file_id(status: os.stat_result) -> str:
 
 def where_it_begins(head: bytes) -> tuple[int, Position, float]:
     """Number, beginning and time of the segment that *head* begins, as its first line says."""
+    return _what_it_says(head[: head.find(b"\n")])
+
+
+@lru_cache(64)  # whoever follows a journal opens it over and over
+def _what_it_says(first_line: bytes) -> tuple[int, Position, float]:
     # One that cannot be read says nothing; whoever reads on finds the fault.
     with contextlib.suppress(MalformedLine):
-        event = parse(head[: head.find(b"\n")])
+        event = parse(first_line)
         number, offset = event.get("segment"), event.get("offset")
         if event["event_type"] == SEGMENT_STARTED and type(number) is type(offset) is int:
             here = Position(event["seq"], event["parent_hash"], offset)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dino_os.cluster import carrying
 from dino_os.cluster.carrying import Carrying
 from dino_os.workspace import Workspace
 from tests.cluster.servers import settings_for, until
@@ -79,8 +80,9 @@ MakeNodes = Callable[..., list[Node]]
 
 
 @pytest.fixture
-def make_nodes(tmp_path: Path) -> Iterator[MakeNodes]:
-    """Nodes of those names in a namespace of their own."""
+def make_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeNodes]:
+    """Nodes of those names in a namespace of their own, which look at each other more often."""
+    monkeypatch.setattr(carrying, "BEAT_S", 0.3)
     made: list[Node] = []
 
     def make(url: str, *names: str, carry: bool = True, **more: Any) -> list[Node]:

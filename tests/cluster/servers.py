@@ -16,9 +16,13 @@ from typing import Any
 
 import pytest
 
+from dino_os.cluster.link import Client, ClusterUnavailable, Link
+from dino_os.cluster.streams import ensure_stream
+from dino_os.config import Cluster
+
 BINARY = shutil.which("nats-server")
 needs_server = pytest.mark.skipif(BINARY is None, reason="no nats-server here")
-PATIENCE_S = float(__import__("os").environ.get("PAT", "60"))
+PATIENCE_S = 60.0
 
 
 @dataclass
@@ -132,11 +136,12 @@ class Three:
                 server.start(wait=False)
         for server in self.servers:
             server.wait()
-        until(self.has_leader, "the three elect no leader", *self.servers)
+        link = Link(Cluster(url=self.url, replicas=3), lambda _name: "")
+        try:
+            until(lambda: _keeps_three(link), "the three do not find each other", *self.servers)
+        finally:
+            link.close()
         return self
-
-    def has_leader(self) -> bool:
-        return any("JetStream cluster new metadata leader" in s.log for s in self.servers)
 
     def stop(self) -> None:
         for server in self.servers:
@@ -173,6 +178,21 @@ def three_servers(folder: Path) -> Three:
     return Three(servers).start()
 
 
+def _keeps_three(link: Link) -> bool:
+    from nats.js.errors import APIError
+
+    async def keep(client: Client) -> None:
+        await ensure_stream(client, link.settings, StreamConfig(name="PROBE", subjects=["probe"]))
+        await client.js.delete_stream("PROBE")
+
+    from nats.js.api import StreamConfig
+
+    with contextlib.suppress(APIError, ClusterUnavailable):
+        link.call(keep)
+        return True
+    return False
+
+
 def hub_and_leaf(folder: Path) -> HubAndLeaf:
     port = free_port()
     listen = {"leafnodes": {"listen": f"127.0.0.1:{port}"}}
@@ -188,25 +208,25 @@ def hub_and_leaf(folder: Path) -> HubAndLeaf:
     return HubAndLeaf(hub.start(), leaf.start())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server, for a whole module: whoever kills it starts it again."""
+    """One server, for all tests: whoever kills it starts it again."""
     found = one_server(tmp_path_factory.mktemp("nats"))
     yield found
     found.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
-    """Three servers, for a whole module."""
+    """Three servers, for all tests."""
     found = three_servers(tmp_path_factory.mktemp("three"))
     yield found
     found.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def leaf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubAndLeaf]:
-    """A hub and a leaf, for a whole module."""
+    """A hub and a leaf, for all tests."""
     found = hub_and_leaf(tmp_path_factory.mktemp("leaf"))
     yield found
     found.stop()

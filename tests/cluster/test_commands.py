@@ -112,3 +112,41 @@ def test_a_key_for_this_node(dino: Dino) -> None:
     assert public.startswith("U")
     assert len(public) == 56
     assert "north" in json.dumps(dino("keys", "list", "--json").json)
+
+
+def test_what_servers_do_not_have_is_not_pruned(make_nodes: MakeNodes, server: Server) -> None:
+    from dino_os.cluster.membership import first_needed
+
+    north, south = make_nodes(server.url, "north", "south", carry=False)
+    cluster = north.workspace.cluster
+    assert cluster
+    north.up()
+    until(lambda: north.lines("node_joined"), "it does not join")
+    north.say("x", 1)
+    south.up().await_heard([1])
+    north.down()
+    north.say("x", 2, 3)
+    first = north.lines("message_published")[1]["seq"]
+    assert first_needed(cluster) <= first
+
+
+def test_a_server_that_is_not_trusted(dino: Dino, make_nodes: MakeNodes, tmp_path: Path) -> None:
+    users = {"authorization": {"users": [{"user": "me", "password": "right"}]}}
+    strict = Server(tmp_path / "strict", more=users).start()
+    try:
+        (north,) = make_nodes(strict.url, "north", carry=False)
+        found = dino("cluster", "--json", cwd=north.home, code=3).json
+        assert "did not accept our credentials" in found["error"]
+        assert dino("cluster", "join", "--json", cwd=north.home, code=3).error["code"] == "denied"
+    finally:
+        strict.kill()
+
+
+def test_a_service_carries(dino: Dino, make_nodes: MakeNodes, server: Server) -> None:
+    """And one that runs once sends what there is before it leaves."""
+    north, south = make_nodes(server.url, "north", "south", carry=False)
+    south.up()
+    dino("cluster", "join", cwd=north.home)
+    north.say("x", 1, 2)
+    dino("scheduler", "tick", cwd=north.home)
+    south.await_heard([1, 2])

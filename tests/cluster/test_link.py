@@ -166,3 +166,14 @@ def test_wrong_credentials_are_told_without_them(make_link: MakeLink, tmp_path: 
         assert make_link(strict.url, secret="me:right").call(echo) == b"there"
     finally:
         strict.kill()
+
+
+def test_without_its_client_it_says_what_to_install(
+    make_link: MakeLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dino_os.cluster import link
+
+    monkeypatch.setattr(link, "find_spec", lambda name: None)
+    with pytest.raises(InvalidInput, match="not installed") as told:
+        make_link("nats://127.0.0.1:4222").call(echo)
+    assert "dino-os[cluster]" in (told.value.hint or "")

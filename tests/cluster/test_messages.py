@@ -15,6 +15,7 @@ import pytest
 from dino_os.cluster.link import Client
 from dino_os.cluster.wire import Carried
 from tests.cluster.nodes import MakeNodes, Node
+from tests.cluster.proxy import Proxy
 from tests.cluster.servers import HubAndLeaf, Server, Three, needs_server, until
 from tests.conftest import REPOSITORY, environment
 
@@ -286,6 +287,29 @@ def test_one_that_overtook_another_waits_for_it(make_nodes: MakeNodes, server: S
     assert not south.lines("messages_missed")
 
 
+def test_a_journal_that_does_not_take_it_for_a_moment_loses_nothing(
+    make_nodes: MakeNodes, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engines.errors import JournalWriteFailed
+    from engines.journal import Journal
+
+    north, south = make_nodes(server.url, "north", "south")
+    until(lambda: south.lines("stream_began"), "it does not join")
+    commit, failures = Journal.commit, [1, 2, 3]
+
+    def fail_at_first(self: Journal) -> None:
+        if failures and any(b'"message_received"' in line for line in self._staged):
+            failures.pop()
+            raise JournalWriteFailed("no room")
+        commit(self)
+
+    monkeypatch.setattr(Journal, "commit", fail_at_first)
+    north.say("x", *range(10))
+    south.await_heard([*range(10)])
+    assert not failures
+    assert not south.lines("messages_missed") + south.lines("messages_fetched")
+
+
 def test_a_full_stream_holds_messages_back_and_says_so(
     make_nodes: MakeNodes, server: Server
 ) -> None:
@@ -299,6 +323,48 @@ def test_a_full_stream_holds_messages_back_and_says_so(
     until(lambda: len(south.heard()) == 13, "they do not come")
     assert south.heard()[-1] == "local work goes on"
     assert [text.strip(".") for text in south.heard()[:12]] == [str(n) for n in range(12)]
+
+
+def test_room_is_made_of_what_all_have(make_nodes: MakeNodes, server: Server) -> None:
+    north, south = make_nodes(server.url, "north", "south", keep_bytes=40_000)
+    until(lambda: south.lines("stream_began"), "it does not join")
+    for burst in range(4):
+        north.say("x", *("." * 3000 + str(10 * burst + n) for n in range(10)))
+        count = 10 * (burst + 1)
+        until(lambda count=count: len(south.heard()) == count, f"they do not come: {north.error}")
+    assert [text.strip(".") for text in south.heard()] == [str(n) for n in range(40)]
+    assert not south.lines("messages_missed")
+
+
+def test_a_link_that_is_cut_without_a_word(make_nodes: MakeNodes, server: Server) -> None:
+    """Both sides go on by themselves, and have all of each other when it is mended."""
+    proxy = Proxy(server.port)
+    try:
+        north, south = make_nodes(server.url, "north", "south", carry=False)
+        config = north.home / "config.yaml"
+        config.write_text(config.read_text().replace(server.url, proxy.url))
+        north = Node(north.home).up()
+        south.up()
+        try:
+            until(
+                lambda: north.lines("stream_began") and south.lines("stream_began"),
+                "they do not join",
+            )
+            north.say("x", 1)
+            south.await_heard([1])
+            proxy.cut()
+            north.say("x", 2, 3)
+            south.say("y", "a", "b")
+            until(lambda: north.error, "it does not notice")
+            assert not south.error
+            assert [m["message"] for m in north.workspace.bus.channel_history("x")] == [1, 2, 3]
+            proxy.heal()
+            south.await_heard([1, 2, 3])
+            north.await_heard(["a", "b"])
+        finally:
+            north.down()
+    finally:
+        proxy.close()
 
 
 def test_a_message_no_server_takes_is_told(make_nodes: MakeNodes, tmp_path: Path) -> None:
@@ -344,17 +410,14 @@ def test_the_leader_killed(make_nodes: MakeNodes, three: Three) -> None:
         assert info.cluster
         return info.cluster.leader or ""
 
-    said = 0
-    for _ in range(2):
-        name = ""
-        while not name:
-            name = cluster.link.call(leader, 30)
-        north.say("x", *range(said, said + 50))
-        three.named(name).kill()
-        north.say("x", *range(said + 50, said + 100))
-        said += 100
-        south.await_heard([*range(said)])
-        three.named(name).start()
+    name = ""
+    while not name:
+        name = cluster.link.call(leader, 30)
+    north.say("x", *range(50))
+    three.named(name).kill()
+    north.say("x", *range(50, 100))
+    south.await_heard([*range(100)])
+    three.named(name).start()
     cluster.link.close()
 
 

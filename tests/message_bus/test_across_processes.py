@@ -278,10 +278,11 @@ def test_a_journal_that_was_put_back_is_followed_from_its_end(home: Path) -> Non
     kept = {file: file.read_bytes() for file in (home / "memory").glob("bus.*")}
     bus.subscribe("say.a", heard.append)
     bus.publish("say.a", 1)
-    for file, content in kept.items():
-        file.unlink()
-        file.write_bytes(content)
     (exchange,) = _exchanges.values()
+    with exchange._lock:  # nobody looks before all of it is there
+        for file, content in kept.items():
+            file.unlink()
+            file.write_bytes(content)
     until(lambda: exchange._intake and exchange._intake.place.seq == 2)
     subprocess.run(
         [sys.executable, "-c", PUBLISHER, "a", "1", "1"],
@@ -290,3 +291,45 @@ def test_a_journal_that_was_put_back_is_followed_from_its_end(home: Path) -> Non
         capture_output=True,
     )
     until(lambda: heard == [1, ["a", 0]])
+
+
+def test_another_past_is_told_and_followed_from_its_end(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copy restored and written on, all between two looks."""
+    bus = MessageBus()
+    heard: list[Any] = []
+    bus.publish("say.a", 0)
+    kept = {file: file.read_bytes() for file in (home / "memory").glob("bus.*")}
+    bus.subscribe("say.a", heard.append)
+    bus.publish("say.a", 1)
+    (exchange,) = _exchanges.values()
+    with exchange._lock:
+        for file, content in kept.items():
+            file.unlink()
+            file.write_bytes(content)
+        ended(process(home, PUBLISHER, "a", 5, 1))
+    until(lambda: exchange._intake and exchange._intake.place.seq == 7)
+    assert "nothing is heard of the bus" in capsys.readouterr().err
+    ended(process(home, PUBLISHER, "a", 1, 1))
+    until(lambda: heard == [1, ["a", 0]])
+
+
+def test_files_that_are_sealed_and_packed_are_no_gap(home: Path) -> None:
+    (home / "config.yaml").write_text("memory: {rotate_bytes: 3000}\n")
+    listener = process(home, LISTENER, "say.*")
+    assert line_of(listener) == "ready"
+    heard: list[Any] = []
+    MessageBus().subscribe("say.*", heard.append)
+    others = [process(home, PUBLISHER, name, 40, 1) for name in "ab"]
+    for number in range(40):
+        MessageBus().publish("say.me", ["me", number])
+        Workspace.shared().bus._journal.compress_sealed()
+    ended(*others)
+    MessageBus().publish("say.me", "end")
+    said = on_record(home)
+    assert len(list((home / "memory").glob("bus.*.jsonl*"))) > 5
+    until(lambda: len(heard) == len(said))
+    assert heard == [message for _, message in said]
+    (there,) = ended(listener)
+    assert [int(line.split()[0]) for line in there.split("\n")[:-1]] == [seq for seq, _ in said]

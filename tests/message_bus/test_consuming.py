@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,10 @@ import pytest
 
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.message_bus import Delivery, MessageBus
-from dino_os.message_bus.terms import Terms
+from dino_os.message_bus.claims import Claimed, LocalClaims, Settled
+from dino_os.message_bus.messages import Messages
+from dino_os.message_bus.stored import Stored
+from dino_os.message_bus.terms import Claim, Terms
 from dino_os.workspace import Workspace
 from engines.again import Fatal, RetryLater
 from engines.journal import verify
@@ -23,6 +29,22 @@ from tests.message_bus.waiting import until
 @pytest.fixture
 def bus(home: Path) -> MessageBus:
     return MessageBus()
+
+
+class Hands:
+    """The clock of the deliveries, which no machine that is slow can move."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        Workspace.shared().deliveries._monotonic = lambda: self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def hands(home: Path) -> Hands:
+    return Hands()
 
 
 def settled(bus: MessageBus, name: str, to: int | None = None) -> Callable[[], bool]:
@@ -91,17 +113,17 @@ def test_many_messages_come_in_their_order(bus: MessageBus) -> None:
     assert heard == [*range(600)]
 
 
-def test_a_message_is_heard_within_milliseconds(bus: MessageBus) -> None:
-    heard = threading.Event()
-    bus.subscribe("a", lambda _: heard.set(), durable="d")
-    best = 9.0
-    for _ in range(20):
-        heard.clear()
-        began = time.perf_counter()
-        bus.publish("a", 1)
-        assert heard.wait(20)
-        best = min(best, time.perf_counter() - began)
-    assert best < 0.02  # of the best: others may be at work on this machine
+def test_a_message_wakes_who_waits_for_it(bus: MessageBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking now and then is for what nobody tells."""
+    monkeypatch.setattr(LocalClaims, "pause_s", lambda _: 3600.0)
+    heard: list[Any] = []
+    bus.subscribe("a", heard.append, durable="d")
+    for number in range(20):
+        bus.publish("a", number)
+        until(lambda n=number: len(heard) > n, "a message")  # type: ignore[misc]
+    Workspace.shared().bus._journal.append("message_published", {"channel": "a", "message": 20})
+    until(lambda: len(heard) == 21, "what comes as if from another process")
+    assert heard == [*range(21)]
 
 
 def test_members_of_a_group_share_and_each_subscription_has_its_own(bus: MessageBus) -> None:
@@ -156,6 +178,25 @@ def test_one_that_raises_gets_it_again_and_then_it_is_a_dead_letter(
         bus.dead_letters("e")
 
 
+def test_a_dead_letter_that_is_not_on_record_any_more_stays_one(
+    bus: MessageBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+
+    def clumsy(message: Any) -> None:
+        heard.append(message)
+        raise ValueError("no")
+
+    bus.subscribe("a", clumsy, durable="d", retries=0)
+    bus.publish("a", 1)
+    (letter,) = until(bus.dead_letters, "a dead letter")
+    monkeypatch.setattr(Messages, "at", lambda *_: None)  # as where it was pruned
+    assert bus.redeliver("d", letter.seq)
+    (again,) = until(bus.dead_letters, "a dead letter")
+    assert (again.message, again.error) == (None, "it is not on record any more")
+    assert heard == [1]
+
+
 def test_what_a_handler_says_of_trying_again_is_heeded(bus: MessageBus) -> None:
     seen: list[Any] = []
 
@@ -171,6 +212,30 @@ def test_what_a_handler_says_of_trying_again_is_heeded(bus: MessageBus) -> None:
     until(settled(bus, "d"), "an end")
     assert seen == ["never", "later", "later"]
     assert [letter.message for letter in bus.dead_letters("d")] == ["never"]
+
+
+def test_whatever_a_handler_raises_the_next_message_comes(
+    bus: MessageBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+
+    def clumsy(message: Any) -> None:
+        heard.append(message)
+        if message == 1:
+            raise KeyboardInterrupt
+        if message == 2:
+            raise asyncio.CancelledError
+        if message == 3:
+            sys.exit(1)
+
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    bus.subscribe("a", clumsy, durable="d", retries=0)
+    bus.publish_many([("a", n) for n in range(5)])
+    until(settled(bus, "d"), "an end")
+    assert heard == [*range(5)]
+    assert [letter.message for letter in bus.dead_letters()] == [1, 2, 3]
 
 
 def test_what_does_not_fit_is_a_dead_letter_at_once(bus: MessageBus) -> None:
@@ -192,21 +257,21 @@ def test_what_does_not_fit_is_a_dead_letter_at_once(bus: MessageBus) -> None:
 
 
 def test_with_explicit_acks_a_message_is_settled_when_its_handler_says_so(
-    bus: MessageBus,
+    bus: MessageBus, hands: Hands
 ) -> None:
     kept: dict[Any, Delivery] = {}
     seen: list[tuple[Any, int]] = []
 
     def handler(message: Any, delivery: Delivery) -> None:
-        seen.append((message, delivery.attempt))
         kept[message] = delivery
+        seen.append((message, delivery.attempt))
         if message == "now":
             delivery.ack()
         if message == "no" and delivery.attempt == 1:
             delivery.nak(0.01)
             delivery.ack()  # too late: the first word holds
 
-    bus.subscribe("a", handler, durable="d", ack="explicit", ack_wait_s=0.5)
+    bus.subscribe("a", handler, durable="d", ack="explicit")
     bus.publish("a", "now")
     until(settled(bus, "d", 1), "an acknowledgement")
     bus.publish("a", "later")
@@ -216,29 +281,36 @@ def test_with_explicit_acks_a_message_is_settled_when_its_handler_says_so(
     until(settled(bus, "d", 2), "an acknowledgement")
     bus.publish("a", "no")
     until(lambda: ("no", 2) in seen, "a second attempt")
+    hands.pass_by(31)
     until(lambda: ("no", 3) in seen, "a third one: it was not acknowledged in time")
     kept["no"].ack()
     until(settled(bus, "d", 3), "an acknowledgement")
+    assert len(seen) == 5
 
 
-def test_a_sign_of_life_keeps_a_message_that_is_not_acknowledged_yet(bus: MessageBus) -> None:
+def test_a_sign_of_life_keeps_a_message_that_is_not_acknowledged_yet(
+    bus: MessageBus, hands: Hands
+) -> None:
     kept: list[Delivery] = []
 
     def keep(_: Any, delivery: Delivery) -> None:
         kept.append(delivery)
 
-    bus.subscribe("a", keep, durable="d", ack="explicit", ack_wait_s=0.4)
+    bus.subscribe("a", keep, durable="d", ack="explicit")
     bus.publish("a", 1)
     until(lambda: kept, "a message")
-    for _ in range(10):
+    for _ in range(3):
+        hands.pass_by(20)
         kept[0].in_progress()
-        time.sleep(0.1)
+    other = Workspace.shared().deliveries
+    assert other.due_in("d", other.find("d").unsettled[kept[0].seq].member or "") == 30.0
     assert len(kept) == 1
+    hands.pass_by(31)
     until(lambda: len(kept) == 2, "another attempt")
 
 
 def test_a_handler_that_takes_longer_than_it_may_keeps_its_message_by_itself(
-    bus: MessageBus,
+    bus: MessageBus, hands: Hands
 ) -> None:
     """And what waits behind it is handled by another member, and what was done is recorded."""
     seen: list[Any] = []
@@ -248,20 +320,27 @@ def test_a_handler_that_takes_longer_than_it_may_keeps_its_message_by_itself(
         seen.append(message)
         if message == "slow":
             begun.set()
-            assert done.wait(20)
+            assert done.wait(60)
 
-    bus.subscribe("a", handler, durable="d", ack_wait_s=0.3)
+    def renewed() -> int:
+        events = Workspace.shared().deliveries.journal.read()  # type: ignore[union-attr]
+        return sum(e["event_type"] == "claims_renewed" for block, _ in events for e in block)
+
+    bus.subscribe("a", handler, durable="d", ack_wait_s=1.5)
     # A row of quick ones, so that it takes several at once.
     bus.publish_many([("a", n) for n in range(40)])
     until(settled(bus, "d", 40), "the quick ones")
     bus.publish_many([("a", -1), ("a", "slow"), *(("a", n) for n in range(40, 50))])
-    assert begun.wait(20)
-    bus.subscribe("a", handler, durable="d", ack_wait_s=0.3)
+    assert begun.wait(30)
+    bus.subscribe("a", handler, durable="d", ack_wait_s=1.5)
     until(lambda: bus.subscriptions()[0].acknowledged >= 51, "all others")
+    for _ in range(2):
+        before = renewed()
+        until(lambda n=before: renewed() > n, "a sign of life")  # type: ignore[misc]
+        hands.pass_by(1.0)
     done.set()
     until(settled(bus, "d", 52), "an end")
-    assert seen.count("slow") == 1
-    assert sorted(one for one in seen if one != "slow") == sorted([-1, *range(50)])
+    assert sorted(map(str, seen)) == sorted(map(str, ["slow", -1, *range(50)]))
 
 
 def test_what_is_in_flight_is_limited(bus: MessageBus) -> None:
@@ -345,6 +424,8 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
     "wrong",
     [
         {"durable": "a b"},
+        {"durable": "_d"},
+        {"group": "_responders"},
         {"durable": "d", "ack": "maybe"},
         {"durable": "d", "start": "soon"},
         {"durable": "d", "start": -1},
@@ -388,3 +469,79 @@ def test_a_rehearsal_subscribes_to_nothing(bus: MessageBus, home: Path) -> None:
     ):
         with pytest.raises(MessageBusError, match="rehearsal"):
             call()
+
+
+# --- another judge, and being given up ----------------------------------------------------------
+
+
+class Elsewhere:
+    """Claims that somebody else decides upon: a list, as one process has it."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.waiting: list[Claimed] = []
+        self.said = Settled()
+        self.members = 0
+
+    def join(self) -> None:
+        self.members += 1
+
+    def leave(self) -> None:
+        self.members -= 1
+
+    def exchange(self, settled: Settled, most: int) -> list[Claimed]:
+        self.said.add(settled)
+        found, self.waiting = self.waiting[:most], self.waiting[most:]
+        return found
+
+    def renew(self, claims: Sequence[Claim]) -> None: ...
+
+    def pause_s(self) -> float:
+        return 0.01
+
+    def is_shared(self) -> bool:
+        return False
+
+
+def test_a_cluster_may_say_who_gets_which_message(home: Path) -> None:
+    judges: list[Elsewhere] = []
+
+    def arbiter(terms: Terms, *_: Any) -> Elsewhere | None:
+        if terms.group is None:
+            return None
+        judges.append(Elsewhere(terms))
+        return judges[-1]
+
+    workspace = Workspace.shared()
+    workspace.bus.arbiter = arbiter
+    heard: list[Any] = []
+    bus = MessageBus()
+    bus.subscribe("a", heard.append, durable="here")
+    bus.subscribe("a", heard.append, durable="crew", group="crew")
+    (judge,) = judges
+    assert (judge.members, [one.name for one in bus.subscriptions()]) == (1, ["here"])
+    stored = Stored(7, "a", "from afar", None, {}, None, None, 0.0, "other-node")
+    judge.waiting.append(Claimed(stored, Claim(7, 1, 0, 99)))
+    until(lambda: judge.said.acked, "an acknowledgement")
+    assert (heard, judge.said.acked) == (["from afar"], [Claim(7, 1, 0, 99)])
+    bus.publish("a", "near")
+    until(lambda: len(heard) == 2, "the other one")
+    bus.close()
+    assert judge.members == 0
+
+
+def test_a_member_that_was_given_up_joins_again(
+    bus: MessageBus, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Any] = []
+    bus.subscribe("a", heard.append, durable="d")
+    bus.subscribe("b", heard.append, group="g")
+    other = Workspace(home).deliveries
+    monkeypatch.setattr(other, "_is_lost", lambda *_: True)
+    other.leave("e", other.join(Terms("c", durable="e"), lambda: -1))
+    bus.publish("a", 1)
+    until(settled(bus, "d", 1), "an acknowledgement")
+    until(lambda: len(bus.subscriptions()) == 3, "the group")
+    bus.publish("b", 2)
+    until(settled(bus, "g.b", 1), "an acknowledgement")
+    assert heard == [1, 2]

@@ -16,6 +16,7 @@ from dino_os.errors import InvalidInput, MessageBusError
 from dino_os.message_bus import Delivery, MessageBus
 from dino_os.message_bus.requests import DEADLINE, RequestFailed, RequestTimedOut
 from dino_os.message_bus.subject import REPLIES
+from dino_os.workspace import Workspace
 from tests.conftest import REPOSITORY, ended_at_last, environment
 from tests.message_bus.waiting import until
 
@@ -111,7 +112,7 @@ def test_a_responder_may_ask_others_and_itself(
     bus: MessageBus, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def count(n: int) -> int:
-        return n and 1 + bus.request("count", n - 1)  # type: ignore[no-any-return]
+        return n and 1 + int(bus.request("count", n - 1))
 
     bus.respond("count", count)
     assert bus.request("count", 5) == 5
@@ -166,7 +167,8 @@ def test_any_subscriber_may_reply_and_what_is_no_request_is_none(bus: MessageBus
 def test_what_is_no_timeout_is_refused(bus: MessageBus, timeout: Any) -> None:
     with pytest.raises(InvalidInput, match="timeout"):
         bus.request("a", 1, timeout=timeout)
-    for channel in ("a.*", "", 5):
+    wrong: list[Any] = ["a.*", "", 5]
+    for channel in wrong:
         with pytest.raises(InvalidInput, match="channel"):
             bus.request(channel, 1)
     assert bus.list_channels() == []
@@ -182,12 +184,8 @@ def test_another_process_answers(
     assert bus.request("price.BTC", {"n": 1}, timeout=30) == ["one", {"n": 1}]
     with pytest.raises(RequestFailed, match="answer could not answer: ValueError: not that"):
         bus.request("price.BTC", "bad", timeout=30)
-    best = 9.0
     for number in range(10):
-        began = time.perf_counter()
         assert bus.request("price.BTC", number, timeout=30) == ["one", number]
-        best = min(best, time.perf_counter() - began)
-    assert best < 0.1
 
 
 def test_of_two_exactly_one_answers(
@@ -199,6 +197,11 @@ def test_of_two_exactly_one_answers(
         assert bus.request("price.BTC", number, timeout=30)[1] == number
     answered = [number for _, number in said(bus, f"{REPLIES}.>")]
     assert answered == [*range(20)]
+    bus.respond("price.*", lambda message: ["here", message])
+    for number in range(20, 30):
+        assert bus.request("price.BTC", number, timeout=30) == ["here", number]
+    until(lambda: all(one.backlog == 0 for one in bus.subscriptions()), "an end")
+    assert [number for _, number in said(bus, f"{REPLIES}.>")] == [*range(30)]
 
 
 def test_one_that_is_killed_over_a_request_leaves_it_to_another(
@@ -228,3 +231,29 @@ def test_nobody_begins_with_what_nobody_waits_for_any_more(bus: MessageBus) -> N
     until(lambda: handled, "a request")
     until(lambda: bus.subscriptions()[0].backlog == 0, "an end")
     assert handled == ["late"]  # the one whose deadline is none
+
+
+def test_a_secret_in_an_error_is_not_kept(bus: MessageBus, home: Path) -> None:
+    """Neither in an answer nor in a dead letter."""
+    secret = "sk-canary-4711-not-to-be-kept"
+
+    def clumsy(_: Any) -> None:
+        raise ValueError(f"refused: {secret}")
+
+    def clean(text: str) -> str:
+        return text.replace(secret, "***")
+
+    Workspace.shared().deliveries.clean = clean
+    bus.respond("a", clumsy)
+    with pytest.raises(RequestFailed, match=r"refused: \*\*\*"):
+        bus.request("a", 1)
+    bus.subscribe("b", clumsy, durable="d", retries=0)
+    bus.publish("b", 1)
+    until(bus.dead_letters, "a dead letter")
+    bus.close()
+    for file in (home / "memory").glob("*.jsonl"):
+        assert secret not in file.read_text()
+
+
+def test_known_secrets_are_what_is_not_kept(home: Path) -> None:
+    assert Workspace(home).deliveries.clean("text") == "text"

@@ -52,6 +52,16 @@ def test_a_message_was_handled_when_publish_returns_whoever_was_busy(bus: Messag
     assert heard == ["first", "second", "returned"]
 
 
+def test_callbacks_run_in_the_thread_that_publishes(bus: MessageBus) -> None:
+    """However soon another one learns of it."""
+    threads: list[int] = []
+    bus.subscribe("a", lambda _: threads.append(threading.get_ident()))
+    for number in range(300):
+        bus.publish("a", number)
+    bus.publish_many([("a", number) for number in range(300)])
+    assert set(threads) == {threading.get_ident()}
+
+
 def test_two_callbacks_that_publish_to_each_other_do_not_wait_for_each_other(
     bus: MessageBus,
 ) -> None:
