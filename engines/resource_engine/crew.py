@@ -21,7 +21,7 @@ from engines.resource_engine.workers import Launch, Workers
 if TYPE_CHECKING:
     from engines.resource_engine.engine import ResourceEngine
 
-_HANDFUL_S = 0.01  # tasks are handed over together that take no longer than this
+_HANDFUL_S = 0.05  # tasks are handed over together that take no longer than this
 _LARGEST_HANDFUL = 256
 _NEWEST = 0.2  # weight of the last duration
 _LOOK_S = 1.0
