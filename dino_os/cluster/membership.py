@@ -45,7 +45,20 @@ def first_needed(cluster: Cluster) -> int:
     return min(note.seq if note else 0, had.seq if had else 0)
 
 
-LEFT_TO_DO: dict[str, Callable[[Workspace], int]] = {"messages to send": messages_left}
+def tasks_left(workspace: Workspace) -> int:
+    """How many tasks of other nodes this one has taken and not finished."""
+    if not (workspace.memory / "engine_state.jsonl").exists():
+        return 0
+    from engines.resource_engine import FINISHED  # noqa: PLC0415  few have any
+
+    tasks = workspace.resources.tasks()
+    return sum(task.origin is not None and task.state not in FINISHED for task in tasks)
+
+
+LEFT_TO_DO: dict[str, Callable[[Workspace], int]] = {
+    "messages to send": messages_left,
+    "tasks of others": tasks_left,
+}
 """What a node that drains still has to do, and how much of it there is."""
 
 

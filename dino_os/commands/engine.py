@@ -84,6 +84,7 @@ def status(workspace: Workspace, watch: bool, as_json: bool) -> None:
 @click.option("--max-attempts", type=click.IntRange(min=1), help="[default: the skill's]")
 @click.option("--timeout", metavar="TIME", help="[default: the skill's]")
 @click.option("--at-most-once", is_flag=True, help="Not run again when its worker is lost.")
+@click.option("--local", is_flag=True, help="On this machine only, whoever else is in the cluster.")
 @click.option("--wait", is_flag=True, help="Until it has ended; the exit code says how.")
 @options.as_json
 @pass_workspace
@@ -273,7 +274,9 @@ def _render_status(found: dict[str, Any]) -> None:
     ]
     output.table(columns, rows, numbers=columns[1:])
     for one in alive:
-        output.say(f"at work: pid {one['pid']} with {output.counted(one['leases'], 'lease')}")
+        leases = output.counted(one["leases"], "lease")
+        where = "out in the cluster" if one["remote"] else "at work"
+        output.say(f"{where}: pid {one['pid']} with {leases}")
     if not alive:
         output.say("nobody works; `dino engine work` does")
     for name, check in found["health_checks"].items():

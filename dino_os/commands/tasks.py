@@ -42,6 +42,7 @@ class Line(Struct, omit_defaults=True, frozen=True):
     start_within: Length = None
     max_attempts: Annotated[int, Meta(ge=1)] | None = None
     at_most_once: bool | None = None
+    local: bool | None = None
 
 
 def task_of(
@@ -58,7 +59,7 @@ def task_of(
 
     asked: dict[str, Any] = {
         name: value
-        for name in ("key", "batch", "max_attempts", "source", "at_most_once")
+        for name in ("key", "batch", "max_attempts", "source", "at_most_once", "local")
         if (value := given.get(name)) is not None and value is not False
     }
     now = time.time()

@@ -28,9 +28,10 @@ from dino_os.work.duty import Duty
 from dino_os.work.turns import Complaints, Turns, told
 from engines.durable import make_folder
 from engines.errors import JournalBusy
-from engines.resource_engine import Crew, wait_readable
+from engines.resource_engine import Crew, ResourceType, wait_readable
 
 if TYPE_CHECKING:
+    from dino_os.cluster.traffic import Traffic
     from dino_os.workspace import Workspace
 
 _LONGEST_WAIT_S = 15.0  # a clock that is set is noticed then
@@ -69,6 +70,7 @@ class Service:
         self._functions = functions
         self._grace_s = grace_s
         self._crew: Crew | None = None
+        self._traffic: Traffic | None = None
         self._ending_since: float | None = None
         self._ends: dict[str, int] | None = None  # how many tasks had ended how, when last seen
         self._ahead = _wall_ahead()
@@ -104,6 +106,8 @@ class Service:
             Exception: With *once*, behind everything else: why the first of the duties failed.
         """
         make_folder(self._workspace.memory)
+        if not once:  # whose tasks are those that are here now
+            self._traffic = self._meet()
         with self._watching() as wake, self._hearing_signals():
             try:
                 while not self._turn(wake, once=once):
@@ -124,12 +128,15 @@ class Service:
             if not ending:
                 self._take_turns(changed, all_of_them=wake.fd is None)
             moved = self._work(claim=not ending)
+            moved += self._trade(claim=not ending)
         except JournalBusy as error:
             _say(f"{error.message}; trying again")
             return False
         if not once:  # which ends with its errors
             for turns in self._duties:
                 self._complaints.tell(turns)
+            if self._traffic:
+                self._complaints.tell(self._traffic)
         self._keep_up()
         busy = self._crew.busy if self._crew else 0
         if ending:
@@ -202,6 +209,23 @@ class Service:
                 turns.soon()
         return moved
 
+    def _meet(self) -> Traffic | None:
+        """What deals in tasks with the other nodes, where there are any."""
+        if (cluster := self._workspace.cluster) is None:
+            return None
+        from dino_os.cluster.traffic import Traffic  # noqa: PLC0415  few have others
+
+        def places() -> int:
+            if self._workers is not None:
+                return self._workers
+            return self._workspace.resources.pools[ResourceType.COMPUTE].capacity
+
+        return Traffic(self._workspace, cluster, places)
+
+    def _trade(self, *, claim: bool) -> int:
+        leaving = self._crew is not None and self._crew.leaving
+        return self._traffic.turn(claim=claim and not leaving) if self._traffic else 0
+
     def _hire(self) -> Crew:
         resources = self._workspace.resources
         named = {*own_calls(), *self._workspace.config.settings.resources.functions}
@@ -241,11 +265,15 @@ class Service:
         ]
         if self._crew:
             until.append(self._crew.wake_at() - time.monotonic())
+        if self._traffic:
+            until.append(self._traffic.wake_at() - time.monotonic())
         if self._ending_since is not None:
             until.append(self._ending_since + self._grace_s - time.monotonic())
         if wake.fd is None:
             until.append(LOOK_EVERY_S)
-        heard = [self._bell, *(self._crew.sockets() if self._crew else ())]
+        heard = [self._bell]
+        for part in (self._crew, self._traffic):
+            heard += part.sockets() if part else ()
         watched: list[socket.socket | int] = [*heard, *([wake.fd] if wake.fd is not None else [])]
         wait_readable(watched, max(min(until), 0.0))
         with contextlib.suppress(BlockingIOError):
@@ -281,6 +309,8 @@ class Service:
         if self._crew:
             with contextlib.suppress(DinoError):  # the lock of its session tells the others
                 self._crew.close()
+        if self._traffic:
+            self._traffic.close()
         self._bell.close()
         self._rings.close()
 

@@ -28,7 +28,8 @@ def skill_task(
     The task of running skill *name* with *params*.
 
     Pools, attempts and what becomes of it when its worker is lost come from the skill's mark, how
-    many may run at once from `resources.skill_limits`; *options* are Task's own and go before.
+    many may run at once from `resources.skill_limits`; one that reads or writes files stays where
+    they are.  *options* are Task's own and go before.
 
     Raises:
         UnknownSkill: There is none.
@@ -52,6 +53,7 @@ def task_of(
         "needs": _needs(skill),
         "max_attempts": 1 + int(skill.options.get("retries", 0)),
         "timeout_s": skill.timeout_s,
+        "local": bool(skill.options.get("reads") or skill.options.get("writes")),
     }
     limits = dict(options.pop("limits", {}))
     if most := workspace.config.settings.resources.skill_limits.get(skill.name):

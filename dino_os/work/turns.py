@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from dino_os.errors import DinoError
 from dino_os.work.duty import Duty
@@ -89,6 +89,15 @@ class Turns:
         return found
 
 
+class Failing(Protocol):
+    """Something that may fail and go on."""
+
+    name: str
+
+    @property
+    def error(self) -> Exception | None: ...
+
+
 class Complaints:
     """Tells of each failing duty once, until it fails otherwise or has been well in between."""
 
@@ -96,7 +105,7 @@ class Complaints:
         self._say = say
         self._told: dict[str, str] = {}
 
-    def tell(self, turns: Turns) -> None:
+    def tell(self, turns: Failing) -> None:
         """Say what ails *turns*, where that is news."""
         if turns.error is None:
             self._told.pop(turns.name, None)

@@ -87,13 +87,16 @@ class Claims(ResourceState):
 
     # --- commands ----------------------------------------------------------------------------
 
-    def join(self, *, slots: int | None = None, skills: bool = True) -> str:
+    def join(self, *, slots: int | None = None, skills: bool = True, remote: bool = False) -> str:
         """
         Begin a session: this process will claim tasks.
 
         Args:
             slots: How many worker processes it has, whatever size the compute pool is.
             skills: Whether it runs skills.
+            remote: Whether it has them run elsewhere.  It gets none that may not travel, takes
+                nothing from the pools, and whatever it held when it is lost was no attempt:
+                nobody here knows whether it had begun.
 
         Returns:
             Its name, with which it claims.
@@ -109,6 +112,7 @@ class Claims(ResourceState):
                 pid=os.getpid(),
                 slots=slots,
                 skills=skills,
+                **({"remote": True} if remote else {}),
                 **_alive(now),
             )
         return name
@@ -138,7 +142,8 @@ class Claims(ResourceState):
             ended: Attempts of this session.
             returned: Lease → tasks of it that never began.
             room: How many leases it can start.
-            size: Of the next task and how many there are like it: how many to put into one lease.
+            size: Of the next task and how many there are like it: how many to put into one lease;
+                0 where it cannot take that one.
             runs: Whether this session can run what `Task.does` names.
 
         Raises:
@@ -180,7 +185,11 @@ class Claims(ResourceState):
             return True
         if ended.outcome not in OUTCOMES:
             raise InvalidInput(f"an attempt does not end as {ended.outcome!r}")
-        took = {"task_id": task.task_id, "duration_s": round(ended.duration_s, 6)}
+        took: dict[str, Any] = {
+            "task_id": task.task_id,
+            "duration_s": round(ended.duration_s, 6),
+            **({"node": ended.node} if ended.node else {}),
+        }
         if ended.outcome in OK_OUTCOMES:
             result = self._results.keep(ended.result)
             self.record("task_succeeded", outcome=ended.outcome, **took, **result)
@@ -191,7 +200,10 @@ class Claims(ResourceState):
             self.record(
                 "task_failed",
                 outcome=ended.outcome,
-                error=dict(ended.error or {"message": "it does not say why"}),
+                error={
+                    **(ended.error or {"message": "it does not say why"}),
+                    **_asked(task, ended),
+                },
                 retry_at=self._next_try(task, ended) if retry else None,
                 **took,
             )
@@ -242,6 +254,9 @@ class Claims(ResourceState):
 
     def _lose(self, session: Session, why: str) -> None:
         for number in self._holds(session.name):
+            if session.remote:
+                self._return(number, [*self._leases[number].tasks])
+                continue
             first, *rest = self._leases[number].tasks
             self._return(number, rest)  # they run one after the other: these had not begun
             self._lost(self._table.tasks[first], f"its worker was lost: {why}")
@@ -293,24 +308,27 @@ class Claims(ResourceState):
         free is kept for it.
         """
         granted: list[Lease] = []
+        remote = self._sessions[session].remote
         order = self.ready.order(now) if room > 0 else []
         kept: set[str] = set()
         while order and len(granted) < room:
             kind = heapq.heappop(order).kind
             head = self.ready.head(kind)
-            if kind.does and not runs(kind.does):
+            if (remote and not kind.travels) or (kind.does and not runs(kind.does)):
                 continue
             if head.start_by is not None and now > head.start_by:
                 self._too_late(self.ready.take(kind, 1)[0])
             elif any(self._running_in[group] >= most for group, most in kind.limits):
                 continue
-            elif not self._has_room(kind, kept):
+            elif not (remote or self._has_room(kind, kept)):
                 self._refused.update(pool for pool, _ in kind.needs)
                 if now - head.created_at > self._ageing_s and self._fits(kind):
                     kept.update(pool for pool, _ in kind.needs)
                 continue
+            elif most := size(head, self.ready.count(kind)):
+                granted.append(self._lease(session, kind, most, now))
             else:
-                granted.append(self._lease(session, kind, size(head, self.ready.count(kind)), now))
+                continue
             if place := self.ready.place(kind):
                 heapq.heappush(order, place)
         return granted
@@ -326,7 +344,7 @@ class Claims(ResourceState):
         )
 
     def _lease(self, session: str, kind: Kind, most: int, now: float) -> Lease:
-        tasks = self.ready.take(kind, max(most, 1))
+        tasks = self.ready.take(kind, most)
         on_time: list[Task] = []
         for task in tasks:
             if task.start_by is None or now <= task.start_by:
@@ -334,7 +352,8 @@ class Claims(ResourceState):
             else:
                 self._too_late(task)
         ids = [task.task_id for task in on_time]
-        event = self.record("lease_granted", session=session, tasks=ids)
+        away = {"remote": True} if self._sessions[session].remote else {}
+        event = self.record("lease_granted", session=session, tasks=ids, **away)
         return Lease(event["seq"], tuple(on_time))
 
     def _too_late(self, task: Task) -> None:
@@ -346,6 +365,12 @@ class Claims(ResourceState):
             retry_at=None,
             duration_s=0.0,
         )
+
+
+def _asked(task: Task, ended: Ended) -> dict[str, Any]:
+    """What a task of another queue asks of that one, which decides whether to try it again."""
+    asked = {"final": ended.final or None, "retry_after_s": ended.retry_after_s}
+    return {name: value for name, value in asked.items() if task.origin and value is not None}
 
 
 def _alive(now: Now) -> dict[str, Any]:

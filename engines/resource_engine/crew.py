@@ -21,7 +21,7 @@ from engines.resource_engine.workers import Launch, Workers
 if TYPE_CHECKING:
     from engines.resource_engine.engine import ResourceEngine
 
-_HANDFUL_S = 0.01  # tasks are handed over together that take no longer than this
+_HANDFUL_S = 0.05  # tasks are handed over together that take no longer than this
 _LARGEST_HANDFUL = 256
 _NEWEST = 0.2  # weight of the last duration
 _LOOK_S = 1.0
@@ -198,4 +198,4 @@ class Crew:
         if took is None or task.at_most_once or task.timeout_s is not None:
             return 1
         share = math.ceil(count / max(self._slots or self.busy, 1))
-        return min(int(_HANDFUL_S / max(took, 1e-6)), _LARGEST_HANDFUL, share)
+        return max(min(int(_HANDFUL_S / max(took, 1e-6)), _LARGEST_HANDFUL, share), 1)

@@ -251,6 +251,7 @@ class ResourceEngine(Running, Claims):
                 "slots": session.slots,
                 "leases": len(self._holds(session.name)),
                 "skills": session.skills,
+                "remote": session.remote,
                 "leaving": session.joined_seq < self._drained,
                 "lost": self._why_lost(session.name, now),
             }
@@ -278,7 +279,7 @@ class ResourceEngine(Running, Claims):
             "tasks_failed": totals["dead"],
             "tasks_cancelled": totals["cancelled"],
             "total_errors": totals["errors"],
-            "workers": len(alive),
+            "workers": sum(not one["remote"] for one in alive),
             "health_checks": checked,
             "healthy": all(check["healthy"] for check in checked.values()),
             "pools": {kind.value: pool.get_stats() for kind, pool in self._shown_pools()},

@@ -6,6 +6,7 @@ Reading trusts what was written: a hundred thousand rows are tasks again in a th
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -80,9 +81,9 @@ def _needs(items: tuple[tuple[str, int], ...]) -> Mapping[ResourceType, int]:
 
 def anew(task: Task) -> Task:
     """The same to be done: what it came to elsewhere is nothing to another queue."""
-    fresh = from_row(to_row(task))
+    fresh = copy.copy(task)
     fresh.attempts, fresh.outcome, fresh.error, fresh.result = 0, None, None, None
-    fresh.result_sha256, fresh.result_bytes = None, None
+    fresh.result_sha256, fresh.result_bytes, fresh.duration_s = None, None, None
     fresh.started_at, fresh.finished_at, fresh.lease, fresh.cancelling = None, None, None, False
     return fresh
 

@@ -30,6 +30,7 @@ class Session:
         until_mono: The same by the monotonic clock of *boot*.
         slots: How many worker processes it was told to have; None follows the pool.
         skills: Whether it runs skills; a program may run its own functions only.
+        remote: Whether what it claims runs elsewhere, and is admitted to the pools there.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Session:
     until_mono: float
     slots: int | None = None
     skills: bool = True
+    remote: bool = False
 
 
 @dataclass(slots=True)
@@ -143,6 +145,8 @@ class ResourceState(Engine):
         tasks = [self._table.tasks[task_id] for task_id in event["tasks"]]
         first = tasks[0]
         needs = {pool.value: amount for pool, amount in first.needs.items()}
+        if event.get("remote"):  # it is admitted to the pools where it runs
+            needs = {}
         held = Held(event["session"], dict.fromkeys(event["tasks"]), needs, tuple(first.limits))
         self._leases[number] = held
         self._take(needs)
@@ -166,6 +170,7 @@ class ResourceState(Engine):
     def apply_task_succeeded(self, event: Event) -> None:
         task = self._table.tasks[event["task_id"]]
         task.outcome, task.result, task.error = event["outcome"], event.get("result"), None
+        task.duration_s = event["duration_s"]
         task.result_sha256, task.result_bytes = (
             event.get("result_sha256"),
             event.get("result_bytes"),
@@ -176,6 +181,7 @@ class ResourceState(Engine):
     def apply_task_failed(self, event: Event) -> None:
         task = self._table.tasks[event["task_id"]]
         task.outcome, task.error = event["outcome"], event["error"]
+        task.duration_s = event["duration_s"]
         self._counts["errors"] += 1
         self._recent.append(False)
         if (retry_at := event["retry_at"]) is None:
@@ -211,6 +217,7 @@ class ResourceState(Engine):
             event["until_mono"],
             event["slots"],
             event["skills"],
+            event.get("remote", False),
         )
         self._sessions[session.name] = session
         self._size(self.pools[ResourceType.COMPUTE])

@@ -128,11 +128,12 @@ class Kind(NamedTuple):
     does: str
     needs: tuple[tuple[str, int], ...]
     limits: tuple[tuple[str, int], ...]
+    travels: bool
 
     @classmethod
     def of(cls, task: Task) -> Kind:
         needs = tuple((pool.value, amount) for pool, amount in task.needs.items())
-        return cls(task.does, needs, tuple(task.limits.items()))
+        return cls(task.does, needs, tuple(task.limits.items()), task.travels)
 
 
 class _Entry(NamedTuple):
@@ -209,6 +210,10 @@ class ReadyQueue:
         while self._delayed and not _is_delayed(self._delayed[0]):
             heapq.heappop(self._delayed)
         return self._delayed[0].rank if self._delayed else None
+
+    def __len__(self) -> int:
+        """About how many could start; those that were taken since by others are counted too."""
+        return sum(map(len, self._ready.values()))
 
     def count(self, kind: Kind) -> int:
         return len(self._ready.get(kind, ()))

@@ -28,8 +28,8 @@ from engines.resource_engine.model import kind_of
 
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """
-Runs one task: task_id, payload, attempt, key, timeout_s in; outcome, and as it fits result, error,
-retry_after_s and final, out.
+Runs one task: task_id, payload, attempt, key, timeout_s and perhaps origin in; outcome, and as it
+fits result, error, retry_after_s and final, out.
 """
 
 _LENGTH = struct.Struct(">I")

@@ -295,13 +295,14 @@ def forking(run: Run) -> Launch:
 
 
 def _told(task: Task) -> dict[str, Any]:
-    return {
+    told = {
         "task_id": task.task_id,
         "payload": task.payload,
         "attempt": task.attempts,
         "key": task.key or task.task_id,
         "timeout_s": task.timeout_s,
     }
+    return told | {"origin": task.origin} if task.origin else told
 
 
 def _how(code: int | None) -> str:
