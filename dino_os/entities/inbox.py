@@ -13,11 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dino_os.message_bus.stored import is_message
+from dino_os.message_bus.subject import matches
 from engines.journal import Event, Position, RecordedJournal
 
 _AT_THE_END = 1000  # lines read at once before all are
 _AHEAD = 256
-_PUBLISHED = "message_published"
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Inbox:
         return reader.behind.seq - 1 if reader else -1
 
     def next(self, entity_id: str, channel: str, position: int) -> Event | None:
-        """The first message of *channel* behind the line *position*."""
+        """The first message of *channel*, or of a subject, behind the line *position*."""
         reader = self._readers.get(entity_id) or self._begin(entity_id, channel, position)
         waiting = reader.waiting
         while True:
@@ -78,7 +79,7 @@ class Inbox:
             found: Event = json.loads(self._journal.line(seq))
         except IndexError:
             return None
-        return found if found["event_type"] == _PUBLISHED else None
+        return found if is_message(found) else None
 
     def _begin(self, entity_id: str, channel: str, position: int) -> _Reader:
         """Near the end where that is enough, else where the record begins."""
@@ -111,4 +112,4 @@ class Inbox:
 
 
 def _of(channel: str, events: Iterable[Event]) -> Iterable[Event]:
-    return (e for e in events if e["event_type"] == _PUBLISHED and e["channel"] == channel)
+    return (event for event in events if is_message(event) and matches(channel, event["channel"]))

@@ -152,9 +152,9 @@ def _check_skill(skill: Skill, params: dict[str, Any], channel: str | None) -> N
     if channel is None:
         bind(skill, params)
         return
-    from dino_os.message_bus.subject import check_channel  # noqa: PLC0415
+    from dino_os.message_bus.subject import check_subject  # noqa: PLC0415
 
-    check_channel(channel)
+    check_subject(channel)
     # What else it needs comes with the message.
     given = [replace(p, required=False) for p in skill.parameters]
     bind(replace(skill, parameters=tuple(given)), params)

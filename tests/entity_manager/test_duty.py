@@ -63,6 +63,15 @@ def test_messages_are_tasks_each_one_in_order(office: Office) -> None:
     assert entity.tasks_completed == 5
 
 
+def test_an_entity_hears_several_channels_and_other_nodes(office: Office) -> None:
+    office.entity(skill="read", channel="boats.*")
+    received = {"node": "south", "node_seq": 1, "stream_seq": 1, "at": 1.0, "channel": "boats.ada"}
+    office.publish("here", channel="boats.eva")
+    office.publish("elsewhere", channel="boats")
+    office.workspace.bus._journal.append("message_received", {**received, "message": "there"})
+    assert said(office.days_work()) == ["here", "there"]
+
+
 def test_what_was_slept_through_may_be_left_out(office: Office) -> None:
     office.entity(skill="read", channel="c", from_now=True)
     office.publish("heard")
