@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -187,9 +187,11 @@ class DynamicSpaceEngine(Engine):
     def sectors(self) -> tuple[SpaceSector, ...]:
         return self.space.sectors
 
-    def snapshot(self, sector: str, *, horizon: int = 5) -> SpaceSnapshot:
+    def snapshot(
+        self, sector: str, *, horizon: int = 5, expected: Sequence[SpaceEvent] = ()
+    ) -> SpaceSnapshot:
         """
-        A sector as it is now, judged by its last *horizon* events.
+        A sector as it is now, or after what is *expected*, judged by its last *horizon* events.
 
         Raises:
             SectorNotFoundError: No sector has that name.
@@ -197,8 +199,8 @@ class DynamicSpaceEngine(Engine):
         known = self.space.get_sector(sector)
         if horizon < 0:
             raise InvalidInput(f"horizon must be at least 0, found {horizon}")
-        remembered = self._recent[sector]
-        recent = tuple(remembered)[-horizon:] if horizon else ()
+        remembered = (*self._recent[sector], *expected)
+        recent = remembered[-min(horizon, self._max_events) :] if horizon else ()
         return SpaceSnapshot(
             sector_name=sector,
             timestamp=checks.from_epoch(self.clock()),
@@ -209,10 +211,22 @@ class DynamicSpaceEngine(Engine):
             recent_events=recent,
         )
 
-    def network_overview(self, *, horizon: int = 5) -> SpaceNetworkOverview:
-        """All sectors together; without any the average stability is 1."""
+    def network_overview(
+        self, *, horizon: int = 5, expected: Mapping[str, Sequence[SpaceEvent]] | None = None
+    ) -> SpaceNetworkOverview:
+        """
+        All sectors together; without any the average stability is 1.
+
+        Args:
+            expected: Sector → events that are not recorded yet, oldest first: it is then as it
+                will be after them.
+        """
+        coming = expected or {}
         snapshots = {
-            sector.name: self.snapshot(sector.name, horizon=horizon) for sector in self.sectors
+            sector.name: self.snapshot(
+                sector.name, horizon=horizon, expected=coming.get(sector.name, ())
+            )
+            for sector in self.sectors
         }
         scores = [snapshot.stability_score for snapshot in snapshots.values()]
         worst_first = sorted(snapshots.values(), key=_worst_first)
