@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import IO, Generic, TypeVar
 
@@ -56,7 +57,8 @@ class Spool(Generic[T]):
 
     def _put_away(self) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with the spool
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed when the spool goes
+            weakref.finalize(self, self._file.close)
         part = pickle.dumps(self._last, pickle.HIGHEST_PROTOCOL)
         self._file.write(part)
         self._file.flush()

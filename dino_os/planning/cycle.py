@@ -9,7 +9,7 @@ Nothing is recorded before every file was read and checked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -139,7 +139,7 @@ def _signals(
     scenario: Scenario,
     orchestrator: DynamicUsageOrchestrator,
     watch: Watch,
-) -> tuple[Collection[PersonaSignal], list[RejectedRow]]:
+) -> tuple[Spool[PersonaSignal] | Sequence[PersonaSignal], list[RejectedRow]]:
     source = scenario.signals
     if source.file is None or source.map is None:
         return source.ready, []
@@ -222,7 +222,9 @@ def _twin(signal: PersonaSignal, first: dict[str, int]) -> RejectedRow | None:
 
 
 def _refuse_unfit(
-    scenario: Scenario, signals: Collection[PersonaSignal], orchestrator: DynamicUsageOrchestrator
+    scenario: Scenario,
+    signals: Spool[PersonaSignal] | Sequence[PersonaSignal],
+    orchestrator: DynamicUsageOrchestrator,
 ) -> None:
     """Raise for what the orchestrator would refuse, or guess at, while nothing is recorded yet."""
     if signals and not scenario.agents and not scenario.options.allow_unassigned:
