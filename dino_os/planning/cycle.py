@@ -9,7 +9,7 @@ Nothing is recorded before every file was read and checked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -147,7 +147,7 @@ def _signals(
     kept: Spool[PersonaSignal] = Spool()
     rejected: list[RejectedRow] = []
     first: dict[str, int] = {}  # identifier → its line
-    for part in _parts(rows):
+    for part in in_parts(rows):
         made, refused = read_signals(part, source.map, scenario, orchestrator)
         rejected += refused
         for signal in made:
@@ -203,7 +203,7 @@ def _rows(source: Signals, file: Path, workspace: Workspace) -> Iterator[tuple[i
         check_columns(source, found)
 
 
-def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+def in_parts(items: Iterable[T]) -> Iterator[list[T]]:
     """*items* in lists that fit into memory, of which there is at least one."""
     several = iter(items)
     yield list(islice(several, _AT_ONCE))
@@ -261,18 +261,26 @@ def _weighed(
     escalations: list[Escalation],
 ) -> Iterator[PersonaSignal]:
     """Let the risk persona judge the signals against the state of their places, in parts."""
-    zones: Mapping[str, Any] = orchestrator.zone_registry.snapshot()
-    overview = orchestrator.space_engine.network_overview(horizon=horizon)
-    payload = {
-        "zone_load": {name: zone.utilisation for name, zone in zones.items()},
-        "sector_stability": {
-            name: sector.stability_score for name, sector in overview.snapshots.items()
-        },
-        "critical_threshold": orchestrator.critical_threshold,
-    }
+    zones, space = orchestrator.zone_registry, orchestrator.space_engine
+    load: dict[str, float] = {}
+    stability: dict[str, float] = {}
     risk = orchestrator.load_persona_chain()["risk"]
-    for part in _parts(signals):
-        weighed: Any = risk.run({**payload, "signals": part})
+    for part in in_parts(signals):
+        # Of those places only that the signals name: there may be many more.
+        for zone in sorted({signal.zone for signal in part} - load.keys()):
+            if zone in zones:
+                load[zone] = zones.utilisation(zone)
+        for sector in sorted({signal.sector for signal in part} - stability.keys()):
+            if sector in space.space:
+                stability[sector] = space.snapshot(sector, horizon=horizon).stability_score
+        weighed: Any = risk.run(
+            {
+                "signals": part,
+                "zone_load": load,
+                "sector_stability": stability,
+                "critical_threshold": orchestrator.critical_threshold,
+            }
+        )
         escalations += weighed.escalations
         yield from weighed.signals
 
