@@ -120,8 +120,9 @@ def _trips(told: Any, number: Mapping[str, int], where: str) -> Trips:
         if not isinstance(trip, Mapping) or trip.keys() != {"origin", "destination", "load"}:
             raise InvalidInput(f"{here} needs origin, destination and load, found {trip!r}")
         for end in (trip["origin"], trip["destination"]):
-            if end not in number:
-                raise InvalidInput(f"{here}: no place {end!r}{_meant(end, number)}")
+            if not isinstance(end, str) or end not in number:
+                meant = checks.did_you_mean(str(end), number)
+                raise InvalidInput(f"{here}: no place {end!r}{meant}")
         pair = number[trip["origin"]], number[trip["destination"]]
         load = checks.at_least(trip["load"], 0, f"{here}.load")
         ends[pair] = ends.get(pair, 0.0) + load
@@ -131,7 +132,3 @@ def _trips(told: Any, number: Mapping[str, int], where: str) -> Trips:
         np.array([destination for _, destination in pairs], dtype=np.int64),
         np.array([ends[pair] for pair in pairs], dtype=float),
     )
-
-
-def _meant(name: object, known: Mapping[str, int]) -> str:
-    return checks.did_you_mean(str(name), known)
