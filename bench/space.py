@@ -3,8 +3,8 @@ Sectors at size: equilibria known by their construction, bridges, forecasts, int
 
     python bench/space.py [MOST_ARCS]        default: 100,000
 
-Peers in the same run: networkx for bridges and cheapest paths (an equilibrium it does not have), the
-plain Frank-Wolfe method for the equilibria, the last value for the forecasts.
+Peers in the same run: networkx for bridges and cheapest paths (an equilibrium it does not have),
+the plain Frank-Wolfe method for the equilibria, the last value for the forecasts.
 """
 
 from __future__ import annotations

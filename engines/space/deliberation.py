@@ -11,6 +11,8 @@ from engines.space.interventions import candidates, plan, prospect
 from engines.space.model import SpaceEvent, SpaceSector
 from engines.space.results import InterventionPlan
 
+_GAP = 1e-4  # to weigh a relief, not to make it
+
 
 def deliberate(
     sectors: Sequence[tuple[SpaceSector, Sequence[SpaceEvent]]],
@@ -55,6 +57,7 @@ def _relieved(sector: SpaceSector) -> SpaceSector | None:
         return None
     from engines.space import flows  # noqa: PLC0415  numpy, for those who have routes
 
-    result = flows.relief(sector)
-    congestion = {route.identifier: flows.congestion(route) for route in result.after.routes}
-    return flows.with_congestion(sector, congestion) if result.moved else None
+    result = flows.relief(sector, gap=_GAP)
+    moved, _ = flows.relieved(sector, result)
+    congestion = {route["identifier"]: route["congestion"] for route in moved}
+    return flows.with_congestion(sector, congestion) if moved else None

@@ -56,7 +56,7 @@ def relief(sector: SpaceSector, *, gap: float = _GAP, most: int = _STEPS) -> Rel
     moved = tuple(
         new.identifier
         for new in after.routes
-        if abs(congestion(new) - now[new.identifier]) > _MOVED
+        if new.origin != new.destination and abs(congestion(new) - now[new.identifier]) > _MOVED
     )
     return Relief(sector.name, before, after, max(saved, 0.0), moved)
 
@@ -114,7 +114,7 @@ def without(
 
 
 def critical(
-    sector: SpaceSector, *, measure: int = 50, gap: float = _GAP, most: int = _STEPS
+    sector: SpaceSector, *, measure: int = 50, gap: float = 10 * _GAP, most: int = _STEPS
 ) -> CriticalRoutes:
     """
     The routes whose loss matters.

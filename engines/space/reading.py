@@ -38,7 +38,8 @@ class Reading:
     A sector as a network.
 
     Attributes:
-        load: What the routes carry as they are, congestion times capacity, shape (m,).
+        load: What the routes carry as they are, congestion times capacity, shape (m,); 0 for those
+            that lead back to where they begin.
         told: The trips were told, not taken from the loads.
     """
 
@@ -92,7 +93,9 @@ def read(sector: SpaceSector) -> Reading:
         Latency(np.array([route.delta_v_kms for route in routes], dtype=float), **settings),
         both_ways=not one_way,
     )
-    load = settings["capacity"] * np.array([route.congestion for route in routes], dtype=float)
+    # What goes round from a place to itself has no other way, and is left as it is.
+    going = [route.congestion if route.origin != route.destination else 0 for route in routes]
+    load = settings["capacity"] * np.array(going, dtype=float)
     if "trips" in told:
         trips = _trips(told["trips"], number, f"{where}.trips")
     else:

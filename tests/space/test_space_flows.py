@@ -202,6 +202,23 @@ def test_closed_routes_and_empty_sectors_have_answers() -> None:
     assert cut.cut_off == (("A", "D", 1.0),)
 
 
+def test_what_goes_round_stays_where_it_is() -> None:
+    """A route that leads back to its own place is no way for anybody else."""
+    loop = {"name": "Loop", "routes": [*SQUARE, route("round", "AA", 0.8)]}
+    space = engine(loop)
+    assert "round" not in space.relieve("Loop").moved
+    assert space.space.get_sector("Loop").routes[-1].congestion == 0.8
+    assert "round" not in space.critical_routes("Loop").bridges
+
+
+def test_a_state_kept_by_an_earlier_version_still_opens() -> None:
+    """Snapshots name their types by module: what moved is found where it was."""
+    from engines.space import Space
+    from engines.space.engine import Space as Earlier
+
+    assert Earlier is Space
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
