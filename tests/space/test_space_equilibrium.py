@@ -194,3 +194,43 @@ def test_numbers_that_cannot_be_are_refused(row: Any, load: float) -> None:
     """Before anything is computed."""
     with pytest.raises(InvalidInput):
         equilibrium(network([row], places=2), trips((0, 1, load)))
+
+
+extreme = st.tuples(
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.sampled_from([0.0, 1e-300, 1.0, 1e12]),
+    st.sampled_from([0.0, 1e-9, 1.0, 1e12]),
+)
+demand = st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from([0.0, 1e-300, 1.0, 1e12]))
+
+
+@settings(max_examples=80)
+@given(
+    rows=st.lists(extreme, max_size=8),
+    travel=st.lists(demand, max_size=4),
+    alpha=st.sampled_from([0.0, 0.15, 1e6]),
+    power=st.sampled_from([1.0, 4.0, 10.0]),
+    both_ways=st.booleans(),
+    optimum=st.booleans(),
+)
+def test_the_ends_of_what_is_allowed_still_give_numbers(
+    *, rows: Any, travel: Any, alpha: float, power: float, both_ways: bool, optimum: bool
+) -> None:
+    """Loads are finite and none is negative; the bound is not above the objective."""
+    routes = network(rows, places=4, both_ways=both_ways)
+    count = len(rows)
+    latency = Latency(
+        routes.latency.free,
+        routes.latency.capacity,
+        np.full(count, alpha),
+        np.full(count, power),
+    )
+    routes = RouteNetwork(
+        routes.places, routes.routes, routes.tail, routes.head, latency, both_ways
+    )
+    found = equilibrium(routes, trips(*travel), optimum=optimum, most=40)
+    assert np.isfinite(found.load).all()
+    assert (found.load >= 0).all()
+    assert found.bound <= found.objective <= np.finfo(float).max
+    assert 0 <= found.relative_gap <= 1
