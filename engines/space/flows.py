@@ -10,7 +10,7 @@ import numpy as np
 
 from engines import checks
 from engines.errors import InvalidInput
-from engines.space.equilibrium import Equilibrium, equilibrium
+from engines.space.equilibrium import Equilibrium
 from engines.space.model import SpaceSector
 from engines.space.network import Floats, RouteNetwork, bridges
 from engines.space.reading import KEY, Reading, read
@@ -22,6 +22,7 @@ from engines.space.results import (
     RouteFlow,
     RouteLoss,
 )
+from engines.space.ways import settled
 
 _GAP = 1e-6
 _STEPS = 500
@@ -32,10 +33,9 @@ _MOVED = 1e-4  # of congestion: finer than this no optimum is known
 def flows(sector: SpaceSector, *, gap: float = _GAP, most: int = _STEPS) -> FlowReport:
     """User equilibrium, system optimum, and the price of doing without a plan."""
     known = read(sector)
-    user = equilibrium(known.network, known.trips, gap=gap, most=most)
-    # From the equilibrium on, each step lowers the total cost: it is never above.
-    best = equilibrium(
-        known.network, known.trips, optimum=True, start=user.load, gap=gap, most=most
+    user = settled(known.network, known.trips, gap=gap, most=most)
+    best = settled(
+        known.network, known.trips, optimum=True, no_worse_than=user.load, gap=gap, most=most
     )
     ours = _described(sector, known, "equilibrium", user.load, user)
     theirs = _described(sector, known, "optimum", best.load, best)
@@ -46,9 +46,11 @@ def flows(sector: SpaceSector, *, gap: float = _GAP, most: int = _STEPS) -> Flow
 def relief(sector: SpaceSector, *, gap: float = _GAP, most: int = _STEPS) -> Relief:
     """Before and after moving the load to where the total cost is least."""
     known = read(sector)
-    user = equilibrium(known.network, known.trips, gap=gap, most=most) if known.told else None
+    user = settled(known.network, known.trips, gap=gap, most=most) if known.told else None
     start = user.load if user else known.load
-    best = equilibrium(known.network, known.trips, optimum=True, start=start, gap=gap, most=most)
+    best = settled(
+        known.network, known.trips, optimum=True, no_worse_than=start, gap=gap, most=most
+    )
     before = _described(sector, known, "equilibrium" if user else "recorded", start, user)
     after = _described(sector, known, "optimum", best.load, best)
     saved = 1 - after.total_cost / before.total_cost if before.total_cost > 0 else 0.0
@@ -109,7 +111,7 @@ def without(
         numbers.append(names.index(name))
     if not numbers:
         raise InvalidInput("name at least one route to do without")
-    user = equilibrium(known.network, known.trips, gap=gap, most=most)
+    user = settled(known.network, known.trips, gap=gap, most=most)
     return _loss(sector, known, user, numbers, gap=gap, most=most)
 
 
@@ -124,7 +126,7 @@ def critical(
     """
     known = read(sector)
     network = known.network
-    user = equilibrium(network, known.trips, gap=gap, most=most)
+    user = settled(network, known.trips, gap=gap, most=most)
     cut = set(_bridges(network))
     paid = user.load * network.latency.cost(user.load)
     used = [route for route in range(len(network.routes)) if user.load[route] > 0]
@@ -161,7 +163,7 @@ def _loss(
     most: int,
 ) -> RouteLoss:
     less = known.network.without(numbers)
-    after = equilibrium(less, known.trips, gap=gap, most=most)
+    after = settled(less, known.trips, gap=gap, most=most)
     could, can = np.isfinite(user.paid), np.isfinite(after.paid)
     before = float(user.load @ known.network.latency.cost(user.load))
     # What was cut off pays no more: it is left out on both sides, at what it paid.

@@ -150,32 +150,39 @@ class Arcs:
             The load of each route, shape (m,), and what each trip pays per unit, shape (k,):
             infinite where no path joins its ends; such a trip loads nothing.
         """
+        trip, taken, paid = self._steps(cost, trips)
+        loaded = np.bincount(taken, trips.load[trip], minlength=self.routes)
+        return loaded.astype(np.float64), paid
+
+    def ways(self, cost: Floats, trips: Trips) -> tuple[list[Whole], Floats]:
+        """The cheapest way of each trip, as route numbers, and what it pays; see above."""
+        trip, taken, paid = self._steps(cost, trips)
+        order = np.argsort(trip, kind="stable")
+        ends = np.searchsorted(trip[order], np.arange(1, len(trips)))
+        return np.split(taken[order], ends) if len(trips) else [], paid
+
+    def _steps(self, cost: Floats, trips: Trips) -> tuple[Whole, Whole, Floats]:
+        """All steps of all trips: whose, and on which route; and what each trip pays."""
         paid = np.zeros(len(trips))
-        arcs: list[Whole] = []
-        loads: list[Floats] = []
+        none = np.zeros(0, dtype=np.int64)
+        arcs, whose = [none], [none]
         _, choice = self._cheapest(cost)
         starts, row_of = np.unique(trips.origin, return_inverse=True)
         step = max(_AT_ONCE // max(self.places, 1), 1)
         for begin in range(0, len(starts), step):
-            mine = np.flatnonzero((row_of >= begin) & (row_of < begin + step))
+            trip = np.flatnonzero((row_of >= begin) & (row_of < begin + step))
             distance, before = self.distances(cost, starts[begin : begin + step])
-            row = row_of[mine] - begin
-            place, origin = trips.destination[mine], trips.origin[mine]
-            paid[mine] = distance[row, place]
-            load = trips.load[mine]
-            walking = np.isfinite(paid[mine]) & (place != origin)
+            place = trips.destination[trip]
+            paid[trip] = distance[row_of[trip] - begin, place]
+            walking = np.isfinite(paid[trip]) & (place != trips.origin[trip])
             while walking.any():
-                row, place, origin, load = (a[walking] for a in (row, place, origin, load))
-                previous = before[row, place].astype(np.int64)
+                trip, place = trip[walking], place[walking]
+                previous = before[row_of[trip] - begin, place].astype(np.int64)
                 arcs.append(np.searchsorted(self._key, previous * self.places + place))
-                loads.append(load)
+                whose.append(trip)
                 place = previous
-                walking = place != origin
-        if not arcs:
-            return np.zeros(self.routes), paid
-        taken = choice[np.concatenate(arcs)]
-        loaded = np.bincount(taken, np.concatenate(loads), minlength=self.routes)
-        return loaded.astype(np.float64), paid
+                walking = place != trips.origin[trip]
+        return np.concatenate(whose), choice[np.concatenate(arcs)], paid
 
     def _cheapest(self, cost: Floats) -> tuple[Floats, Whole]:
         """Of each pair of places the cost of the cheapest route, and which it is."""
