@@ -56,6 +56,9 @@ def sectors() -> Iterator[Step]:
     yield lambda w: w.sectors.ingest_events([event] * 4)
     yield lambda w: w.sectors.record_event({**event, "sector_name": "new", "metadata": {"n": 1}})
     yield lambda w: w.sectors.stabilise("North")
+    wanted = {"network": {"trips": [{"origin": "a", "destination": "b", "load": 0.4}]}}
+    yield lambda w: w.sectors.upsert_sector({**north, "metadata": wanted})
+    yield lambda w: w.sectors.relieve("North")
     yield lambda w: w.sectors.configure_intervention_threshold(0.4)
     yield lambda w: w.sectors.close_batch("cycle-1")
 
