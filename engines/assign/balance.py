@@ -14,6 +14,7 @@ from engines.assign.solve import Solution
 
 _MOVES = 2_000
 _EPS = 1e-9
+_GAIN = 1e-6  # squared shares; less is not worth a move
 
 
 def balanced(problem: Problem, solution: Solution, share: float) -> None:
@@ -41,7 +42,7 @@ def balanced(problem: Problem, solution: Solution, share: float) -> None:
             able[home] = False
             change = np.where(able, change, 0.0)
             best = int(change.argmin())
-            if change[best] < -1e-6:
+            if change[best] < -_GAIN:
                 draft.column[row] = best
                 draft.left[home] += own
                 draft.left[best] -= hours[best]

@@ -16,8 +16,9 @@ from engines.assign.model import AgentProfile, AssignableTask, AssignmentPlan
 from engines.assign.rules import AssignmentRules
 from engines.assign.weights import Weights
 
-_TOLERANCE = Exact(1, 10**6)  # relative, of claimed figures; they are sums of rounded numbers
-_HOURS = Exact(1, 10**8)
+_TOLERANCE = Exact(1, 1_000_000)  # relative, of claimed figures; they are sums of rounded numbers
+_FOND = Exact(1, 1_000_000)  # of score, to whom the place is one of its focus areas
+_HOURS = Exact(1, 100_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,24 @@ def check(
     A bound below the one its prices prove rests on the search of the exact solver; here only the
     former is checked.
     """
-    rules, weights = rules or AssignmentRules(), weights or Weights()
-    worth = _Worth(rules, weights, min_skill_match)
+    worth = _Worth(rules or AssignmentRules(), weights or Weights(), min_skill_match)
+    value, faults = _kept(plan, tasks, agents, worth)
+    bound = _bound(plan, tasks, agents, worth)
+    if abs(value - Exact(plan.value)) > _TOLERANCE * max(abs(value), Exact(1)):
+        faults.append(f"the value is {float(value):g}, not {plan.value:g}")
+    claimed = Exact(plan.price_bound or 0)
+    if plan.price_bound is not None and bound > claimed + _TOLERANCE * (claimed + 1):
+        faults.append(f"the prices prove {float(bound):g}, not {plan.price_bound:g}")
+    return Verdict(tuple(faults), float(value), float(bound))
+
+
+def _kept(
+    plan: AssignmentPlan,
+    tasks: Sequence[AssignableTask],
+    agents: Sequence[AgentProfile],
+    worth: _Worth,
+) -> tuple[Exact, list[str]]:
+    """What the decisions are worth, and where they break a rule."""
     by_task = {task.identifier: task for task in tasks}
     by_name = {agent.name: agent for agent in agents}
     faults: list[str] = []
@@ -63,32 +80,24 @@ def check(
     members: dict[str, list[str]] = {}
     value = Exact(0)
     for decision in plan.decisions:
-        task, agent = by_task[decision.task_id], by_name[decision.agent]
-        pair = worth.of(task, agent)
-        members.setdefault(task.identifier, []).append(agent.name)
+        pair = worth.of(by_task[decision.task_id], by_name[decision.agent])
+        members.setdefault(decision.task_id, []).append(decision.agent)
         if pair is None:
-            faults.append(f"{agent.name!r} cannot take {task.identifier!r}")
+            faults.append(f"{decision.agent!r} cannot take {decision.task_id!r}")
             continue
-        spent[agent.name] += pair[1]
+        spent[decision.agent] += pair[1]
         value += pair[0]
     for name, hours in spent.items():
         if hours > Exact(by_name[name].available_hours) + _HOURS:
             faults.append(f"{name!r} has more hours planned than it has")
     for task_id, names in members.items():
-        size = rules.teams.get(task_id, 1)
+        size = worth.rules.teams.get(task_id, 1)
         if len(set(names)) != len(names) or len(names) != size:
             faults.append(f"{task_id!r} has {len(names)} agents, not {size}")
-    for task_id, name in rules.pinned.items():
+    for task_id, name in worth.rules.pinned.items():
         if task_id in by_task and name in by_name and members.get(task_id) != [name]:
             faults.append(f"{task_id!r} is pinned to {name!r} and not with it")
-    bound = _bound(plan, tasks, agents, worth)
-    if abs(value - Exact(plan.value)) > _TOLERANCE * max(abs(value), 1):
-        faults.append(f"the value is {float(value):g}, not {plan.value:g}")
-    if plan.price_bound is not None and bound > Exact(plan.price_bound) * (1 + _TOLERANCE) + (
-        _TOLERANCE
-    ):
-        faults.append(f"the prices prove {float(bound):g}, not {plan.price_bound:g}")
-    return Verdict(tuple(faults), float(value), float(bound))
+    return value, faults
 
 
 def _bound(
@@ -118,7 +127,7 @@ def _bound(
         )
         size = rules.teams.get(task.identifier, 1)
         if len(reduced) >= size:
-            total += max(sum(reduced[:size], Exact(0)), 0)
+            total += max(sum(reduced[:size], Exact(0)), Exact(0))
     unit = None if rules.travel_hours else _unit([t.estimated_effort_hours for t in tasks])
     for agent in agents:
         hours = free[agent.name] + _HOURS / 10
@@ -153,9 +162,8 @@ class _Worth:
         places = {
             str((task.metadata or {}).get(key) or "").lower() for key in ("zone", "sector")
         } - {""}
-        hours = Exact(task.estimated_effort_hours) + sum(
-            Exact(rules.travel_hours.get((place, agent.name), 0)) for place in places
-        )
+        travel = [Exact(rules.travel_hours.get((place, agent.name), 0)) for place in places]
+        hours = Exact(task.estimated_effort_hours) + sum(travel, Exact(0))
         has = Exact(agent.available_hours)
         if (
             match == 0
@@ -168,7 +176,8 @@ class _Worth:
             return None
         score = Exact(weights.skill) * match + Exact(weights.confidence) * Exact(agent.confidence)
         score += Exact(weights.free) * (1 - min(hours / has, Exact(1)))
-        score += Exact(weights.focus) * bool(places & set(agent.focus_areas))
-        score += sum(Exact(rules.affinity.get((place, agent.name), 0)) for place in places)
+        score += (Exact(weights.focus) + _FOND) * bool(places & set(agent.focus_areas))
+        fond = [Exact(rules.affinity.get((place, agent.name), 0)) for place in places]
+        score += sum(fond, Exact(0))
         urgency = Exact(1, 5) + Exact(4, 5) * Exact(task.priority)
         return urgency * max(score, Exact(0)), hours

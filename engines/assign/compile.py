@@ -4,7 +4,7 @@ From tasks, agents and rules to the problem that is solved.
     value = urgency(priority) · (score + affinity + keep)
     score = Σ weight · component        skill match, hours left free, confidence, focus
 
-A match is a product of two 0/1 matrices (tasks × skills, skills × agents), and so are the other
+A match is a product of two 0/1 matrices (tasks by skills, skills by agents), and so are the other
 components: 10⁹ pairs are looked at in blocks, by matrix multiplication, and never held.
 """
 
@@ -47,10 +47,10 @@ class Compiled:
     agents: Sequence[AgentProfile]
     rules: AssignmentRules
     weights: Weights
-    needs: Floats = field(repr=False)  # tasks × skills, 0/1
-    has: Floats = field(repr=False)  # skills × agents, 0/1
+    needs: Floats = field(repr=False)  # tasks by skills, 0/1
+    has: Floats = field(repr=False)  # skills by agents, 0/1
     place: Ints = field(repr=False)  # of each task, the number of its zone and sector
-    by_place: tuple[Floats, Floats, Floats] = field(repr=False)  # × agents: fond, affinity, travel
+    by_place: tuple[Floats, Floats, Floats] = field(repr=False)  # by agents: fond, affinity, travel
     effort: Floats = field(repr=False)
     urgency: Floats = field(repr=False)
     least_match: Floats = field(repr=False)
@@ -147,6 +147,7 @@ class Compiled:
 def compiled(
     tasks: Sequence[AssignableTask],
     agents: Sequence[AgentProfile],
+    *,
     rules: AssignmentRules,
     weights: Weights,
     min_match: float,
@@ -210,7 +211,7 @@ def _usable(hours: Floats, tasks: Sequence[AssignableTask], rules: AssignmentRul
     efforts = np.unique([task.estimated_effort_hours for task in tasks])
     for unit in () if rules.travel_hours else _UNITS:
         steps = efforts * unit
-        if np.all((np.abs(steps - np.round(steps)) <= 1e-12 * steps) & (steps > 0.5)):
+        if np.all((np.abs(steps - np.round(steps)) <= 1e-12 * steps) & (steps >= 1 - ROUNDING)):
             hours = np.floor(hours * unit + ROUNDING * unit) / unit
             break
     return np.where(hours > 0, hours + ROUNDING, 0.0)
@@ -251,8 +252,8 @@ def _exceptions(
 ) -> tuple[dict[int, Ints], dict[int, Ints]]:
     """Per row the agents who must not take it, and those it was with."""
     forbidden: dict[str, set[str]] = {}
-    for task, agent in rules.forbidden:
-        forbidden.setdefault(task, set()).add(agent)
+    for named, agent in rules.forbidden:
+        forbidden.setdefault(named, set()).add(agent)
     barred: dict[int, Ints] = {}
     kept: dict[int, Ints] = {}
     for row, task in enumerate(tasks):

@@ -109,7 +109,7 @@ class DynamicAssignEngine(Engine):
                 `rules.keep` of score is gained.
 
         Raises:
-            InvalidInput: A name stands twice, a number is out of range, or what is pinned cannot be.
+            InvalidInput: A name stands twice, a number is out of range, or a pin cannot be.
         """
         tasks, agents = tuple(tasks), tuple(agents)  # an iterator would be used up by the checks
         _no_twins("task", (task.identifier for task in tasks))
@@ -194,7 +194,7 @@ class DynamicAssignEngine(Engine):
             InvalidInput: They were never changed.
         """
         with self.deciding():
-            if len(self.weights_history) < 2:
+            if not self.weights_history[1:]:
                 raise InvalidInput("the weights are as they were at first")
             old, new = self.weights_history[-1], self.weights_history[-2]
             self.record("weights_changed", why="reverted", old=old.as_dict(), new=new.as_dict())

@@ -1,8 +1,8 @@
 """
 Exact solution of small instances: a mixed-integer program for HiGHS, through scipy.
 
-Pairs that a better plan cannot use are left out first: where taking the pair would bring the bound
-at the given prices below the value of the plan in hand, no better plan takes it (reduced-cost fixing).
+Pairs that a better plan cannot use are left out by the caller: where taking the pair would bring
+the bound at its prices below the value of the plan in hand, no better plan takes it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.assign.problem import Candidates, Floats, Ints, Problem
+from engines.assign.problem import Candidates, Flags, Floats, Ints
+
+_HALF = 0.5  # whole numbers come as floats
 
 
 @dataclass(slots=True)
@@ -31,7 +33,7 @@ class Answer:
         proven: Whether the plan is one of the best over these pairs.
     """
 
-    taken: Ints | None
+    taken: Flags | None
     bound: float
     proven: bool
 
@@ -51,8 +53,12 @@ def integer_program(
         nodes: Work after which the best so far is returned; the same on every machine.
         seconds: Time after which it is.
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415  slow to import
-    from scipy.sparse import csr_array  # noqa: PLC0415
+    from scipy.optimize import (  # type: ignore[import-untyped]  # noqa: PLC0415  slow to import
+        Bounds,
+        LinearConstraint,
+        milp,
+    )
+    from scipy.sparse import csr_array  # type: ignore[import-untyped]  # noqa: PLC0415
 
     row, count = pairs.row, len(pairs.column)
     tasks, agents = len(team), len(capacity)
@@ -88,7 +94,7 @@ def integer_program(
         )
     dual = -np.inf if found.mip_dual_bound is None else found.mip_dual_bound
     bound = -dual if math.isfinite(dual) else math.inf
-    taken = None if found.x is None else np.asarray(found.x[:count] > 0.5)
+    taken = None if found.x is None else np.asarray(found.x[:count] > _HALF)
     return Answer(taken, bound, proven=found.status == 0)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from engines.assign.compile import ROUNDING
 from engines.assign.model import AgentProfile, AssignableTask, AssignmentPlan
 from engines.assign.planner import Round, components
 from engines.assign.weights import urgency
@@ -115,7 +116,7 @@ def _hours(round_: Round, task: AssignableTask, agent: AgentProfile) -> float:
     return task.estimated_effort_hours + sum(travel.get((p, agent.name), 0.0) for p in places)
 
 
-def _alternatives(
+def _alternatives(  # noqa: PLR0917
     round_: Round,
     plan: AssignmentPlan,
     limit: int | None,
@@ -139,12 +140,12 @@ def _alternatives(
     return tuple(found)
 
 
-def _cost_of(
+def _cost_of(  # noqa: PLR0917
     round_: Round, plan: AssignmentPlan, limit: int | None, task: str, agent: str, now: datetime
 ) -> float | None:
     rules = replace(round_.rules, pinned={**round_.rules.pinned, task: agent})
     try:
-        other = replace_round(round_, rules=rules).plan(limit, now)
+        other = replace(round_, rules=rules).plan(limit, now)
     except InvalidInput:
         return None
     return max(plan.value - other.value, 0.0)
@@ -163,12 +164,7 @@ def _estimate(
     return max(reduced(by_name[mine]) - reduced(agent), 0.0)
 
 
-def replace_round(round_: Round, **changes: Any) -> Round:
-    """A copy of *round_* with some of its inputs changed."""
-    return replace(round_, **changes)
-
-
-def _obstacle_of_pair(
+def _obstacle_of_pair(  # noqa: PLR0911  one for each cause
     round_: Round, task: AssignableTask, agent: AgentProfile
 ) -> tuple[str, str, float] | None:
     """What keeps *agent* from *task* whatever the plan: cause, change and its size."""
@@ -187,7 +183,7 @@ def _obstacle_of_pair(
         return "absent", f"{agent.name} is there", 1.0
     if not rules.can_be_there(task.identifier, agent.name):
         return "away", f"{agent.name} is not away then, or it is done at another time", 1.0
-    if hours > agent.available_hours + 1e-9:
+    if hours > agent.available_hours + ROUNDING:
         short = hours - agent.available_hours
         return "hours", f"{agent.name} has {short:g} h more", short
     return None
@@ -206,7 +202,7 @@ def _obstacle(
         if decision.agent == agent.name
     )
     short = _hours(round_, task, agent) - (agent.available_hours - spent)
-    if short <= 1e-9:
+    if short <= ROUNDING:
         return Obstacle(agent.name, "limit", "the limit is one higher", 1.0)
     short = round(short, 9)
     return Obstacle(agent.name, "hours", f"{agent.name} has {short:g} h more", short)

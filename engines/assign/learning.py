@@ -1,7 +1,7 @@
 """
 Weights learned from what people accepted and rejected: logistic regression, kept close to the old.
 
-    P(accepted) = σ(steepness · (score - level))        score = Σ weight · component
+    P(accepted) = logistic(steepness · (score - level))        score = Σ weight · component
 
 Both weights and *level* follow the gradient of the log-likelihood less a penalty for each step away
 from the old weights.  Weights stay at least 0 and keep their sum, so scores stay on their scale.

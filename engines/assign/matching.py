@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engines.assign.draft import Draft
-from engines.assign.problem import Dense, Floats, Ints
+from engines.assign.problem import Dense, Flags, Floats, Ints
 
 _PASSES = 4
 
@@ -57,8 +57,10 @@ def rematch(problem: Dense, draft: Draft, over: Callable[[], bool]) -> None:
         _match(problem, draft, waiting, np.where(fits, value, 0.0), fits)
 
 
-def _match(problem: Dense, draft: Draft, rows: Ints, value: Floats, fits: Floats) -> None:
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  slow to import
+def _match(problem: Dense, draft: Draft, rows: Ints, value: Floats, fits: Flags) -> None:
+    from scipy.optimize import (  # type: ignore[import-untyped]  # noqa: PLC0415  slow to import
+        linear_sum_assignment,
+    )
 
     at, column = linear_sum_assignment(value, maximize=True)
     able = fits[at, column]

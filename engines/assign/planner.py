@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -25,6 +25,8 @@ from engines.assign.weights import Weights
 from engines.errors import InvalidInput
 
 Last = Mapping[str, Collection[str]]
+_LOOKED_AT = 20_000_000  # pairs among which runners-up are looked for
+_ALIKE = 1e-5  # scores that differ by less are the same
 
 
 @dataclass(slots=True)
@@ -83,15 +85,22 @@ class Round:
             if task in names and agent in there
         }
         if not pinned:
-            every = compiled(
-                self.tasks, self.agents, self.rules, self.weights, self.min_match, self.last
-            )
-            return every, {}
+            return self._compiled(self.tasks), {}
         return self._without(pinned), pinned
+
+    def _compiled(self, tasks: Sequence[AssignableTask]) -> Compiled:
+        return compiled(
+            tasks,
+            self.agents,
+            rules=self.rules,
+            weights=self.weights,
+            min_match=self.min_match,
+            last=self.last,
+        )
 
     def _without(self, pinned: Mapping[str, str]) -> Compiled:
         chosen = [task for task in self.tasks if task.identifier in pinned]
-        apart = compiled(chosen, self.agents, self.rules, self.weights, self.min_match, self.last)
+        apart = self._compiled(chosen)
         columns = {agent.name: column for column, agent in enumerate(apart.agents)}
         column = np.array([columns[pinned[t.identifier]] for t in apart.tasks], np.int64)
         value, hours = apart.pairs(np.arange(len(column)), column)
@@ -110,7 +119,7 @@ class Round:
                     f"{asked:g} h are pinned to {agent.name!r}, who has {agent.available_hours:g} h"
                 )
         rest = [task for task in self.tasks if task.identifier not in pinned]
-        problem = compiled(rest, self.agents, self.rules, self.weights, self.min_match, self.last)
+        problem = self._compiled(rest)
         problem.capacity = np.maximum(problem.capacity - spent, 0.0)
         problem.pinned = list(
             zip(apart.tasks, column.tolist(), value.tolist(), hours.tolist(), strict=True)
@@ -129,11 +138,10 @@ class Round:
             if len(names) == 1 and problem.team[row] == 1:
                 rows.append(row)
                 chosen.append(columns[names[0]])
-        row, column = np.array(rows, np.int64), np.array(chosen, np.int64)
-        value, hours = held.pairs(row, column)
+        value, hours = held.pairs(np.array(rows, np.int64), np.array(chosen, np.int64))
         for at in np.argsort(-value, kind="stable").tolist():
-            if value[at] > -np.inf and draft.fits(int(column[at]), float(hours[at])):
-                draft.put(int(row[at]), int(column[at]), float(hours[at]))
+            if value[at] > -np.inf and draft.fits(chosen[at], float(hours[at])):
+                draft.put(rows[at], chosen[at], float(hours[at]))
         return draft
 
     # --- in words ------------------------------------------------------------------------------
@@ -146,101 +154,47 @@ class Round:
         limit: int | None,
         now: datetime,
     ) -> AssignmentPlan:
-        row, column = solution.draft.pairs()
-        _, hours = problem.pairs(row, column)
-        given: dict[str, list[tuple[int, float]]] = {}
-        for at, agent, spent in zip(row.tolist(), column.tolist(), hours.tolist(), strict=True):
-            given.setdefault(problem.tasks[at].identifier, []).append((agent, spent))
-        for task, agent, _, spent in problem.pinned:
-            given[task.identifier] = [(agent, spent)]
-        others = _runners_up(problem, row, column)
-        left = [agent.available_hours for agent in problem.agents]
+        writer = _Writer(self, problem, pinned, now)
+        given = _given(problem, solution.draft)
+        most_urgent_first = sorted(self.tasks, key=lambda task: -task.priority)
+        taken = [task for task in most_urgent_first if task.identifier in given]
         decisions: list[AssignmentDecision] = []
-        unassigned: list[UnassignedTask] = []
-        cut: set[str] = set()
-        for task in sorted(self.tasks, key=lambda task: -task.priority):
-            members = given.get(task.identifier)
-            if members is None:
-                continue
+        others = _runners_up(problem, *solution.draft.pairs())
+        done: set[str] = set()
+        for task in taken:
+            members = given[task.identifier]
             if limit is not None and len(decisions) + len(members) > limit:
-                cut.add(task.identifier)
                 continue
+            done.add(task.identifier)
             for agent, spent in members:
-                decisions.append(
-                    self._decision(
-                        problem,
-                        task,
-                        agent,
-                        spent,
-                        left,
-                        others.get(task.identifier),
-                        now,
-                        pinned=task.identifier in pinned,
-                    )
-                )
-                left[agent] = max(left[agent] - spent, 0.0)
-        done = {decision.task_id for decision in decisions}
-        for task in sorted(self.tasks, key=lambda task: -task.priority):
-            if task.identifier in done:
-                continue
-            if limit is not None and (task.identifier in cut or len(decisions) >= limit):
-                reason = f"the limit of {limit} assignments was reached"
-                unassigned.append(UnassignedTask(task.identifier, "limit", reason))
-            else:
-                unassigned.append(self._left_over(task, left))
+                other = others.get(task.identifier)
+                decisions.append(writer.decision(task, agent, spent, other))
+        full = limit is not None and len(decisions) >= limit
+        reason = f"the limit of {limit} assignments was reached"
+        unassigned = [
+            UnassignedTask(task.identifier, "limit", reason)
+            if full or task.identifier in given
+            else self._left_over(task, writer.left)
+            for task in most_urgent_first
+            if task.identifier not in done
+        ]
         fixed = sum(value for _, _, value, _ in problem.pinned)
-        value = solution.value + fixed
-        bound, proof = solution.bound + fixed, solution.price_bound + fixed
         plan = AssignmentPlan(
             tuple(decisions),
             tuple(unassigned),
             "auto",
-            value,
-            bound,
-            proof,
+            solution.value + fixed,
+            solution.bound + fixed,
+            solution.price_bound + fixed,
             _prices(problem, solution),
             solution.finished,
         )
-        if not cut:
+        if len(done) == len(taken):
             return plan
         value = _drafted(problem, plan).value(problem)
         value += sum(worth for task, _, worth, _ in problem.pinned if task.identifier in done)
-        limited = min(_limited(problem, solution, limit) + fixed, bound)
+        limited = min(_limited(problem, solution, limit), solution.bound) + fixed
         return replace(plan, value=value, bound=limited, price_bound=limited)
-
-    def _decision(
-        self,
-        problem: Compiled,
-        task: AssignableTask,
-        column: int,
-        spent: float,
-        left: Sequence[float],
-        other: tuple[str, float] | None,
-        now: datetime,
-        *,
-        pinned: bool,
-    ) -> AssignmentDecision:
-        agent, has_left = problem.agents[column], left[column]
-        match = agent.skill_overlap(task.required_skills)
-        score = self.score(task, agent, spent)
-        if task.required_skills:
-            has = [skill for skill in task.required_skills if skill in agent.skills]
-            skills = f"has {len(has)} of {len(task.required_skills)} skills ({', '.join(has)})"
-        else:
-            skills = "no special skill needed"
-        if pinned:
-            beside = "pinned"
-        elif other is None:
-            beside = "nobody else can"
-        else:
-            beside = f"next is {other[0]} with {other[1]:.2f}"
-            if other[1] > score + 1e-6:
-                beside = f"{other[0]} has {other[1]:.2f} and is worth more elsewhere"
-        rationale = f"{skills}; {spent:g} h of {has_left:g} h left; score {score:.2f}, {beside}"
-        load = min(spent / has_left, 1.0) if has_left > 0 else 1.0
-        return AssignmentDecision(
-            task.identifier, agent.name, rationale, min(score, 1.0), match, load, now
-        )
 
     def score(self, task: AssignableTask, agent: AgentProfile, spent: float) -> float:
         """The weighted components, without what rules add."""
@@ -292,6 +246,58 @@ class Round:
                     "not so many of those able have them left"
                 )
         return UnassignedTask(task.identifier, cause, reason)
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Writes decisions in turn, counting down the hours."""
+
+    round_: Round
+    problem: Compiled
+    pinned: Mapping[str, str]
+    now: datetime
+    left: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = [agent.available_hours for agent in self.problem.agents]
+
+    def decision(
+        self, task: AssignableTask, column: int, spent: float, other: tuple[str, float] | None
+    ) -> AssignmentDecision:
+        agent, has_left = self.problem.agents[column], self.left[column]
+        self.left[column] = max(has_left - spent, 0.0)
+        match = agent.skill_overlap(task.required_skills)
+        score = self.round_.score(task, agent, spent)
+        if task.required_skills:
+            has = [skill for skill in task.required_skills if skill in agent.skills]
+            skills = f"has {len(has)} of {len(task.required_skills)} skills ({', '.join(has)})"
+        else:
+            skills = "no special skill needed"
+        if task.identifier in self.pinned:
+            beside = "pinned"
+        elif other is None:
+            beside = "nobody else can"
+        elif other[1] > score + _ALIKE:
+            beside = f"{other[0]} has {other[1]:.2f} and is worth more elsewhere"
+        else:
+            beside = f"next is {other[0]} with {other[1]:.2f}"
+        rationale = f"{skills}; {spent:g} h of {has_left:g} h left; score {score:.2f}, {beside}"
+        load = min(spent / has_left, 1.0) if has_left > 0 else 1.0
+        return AssignmentDecision(
+            task.identifier, agent.name, rationale, min(score, 1.0), match, load, self.now
+        )
+
+
+def _given(problem: Compiled, draft: Draft) -> dict[str, list[tuple[int, float]]]:
+    """Task → columns and hours of its agents."""
+    row, column = draft.pairs()
+    _, hours = problem.pairs(row, column)
+    given: dict[str, list[tuple[int, float]]] = {}
+    for at, agent, spent in zip(row.tolist(), column.tolist(), hours.tolist(), strict=True):
+        given.setdefault(problem.tasks[at].identifier, []).append((agent, spent))
+    for task, agent, _, spent in problem.pinned:
+        given[task.identifier] = [(agent, spent)]
+    return given
 
 
 def components(
@@ -358,6 +364,3 @@ def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[s
             name = problem.agents[int(best[at])].name
             found[problem.tasks[int(rows[at])].identifier] = name, float(worth[at])
     return found
-
-
-_LOOKED_AT = 20_000_000

@@ -1,5 +1,5 @@
 """
-Prices of the agents' hours that bring the bound down: subgradient steps (Held, Wolfe, Crowder 1974).
+Prices of the agents' hours that lower the bound: subgradient steps (Held, Wolfe, Crowder 1974).
 
 The direction is the hours asked for beyond those there are, mixed with the last one (Camerini,
 Fratta, Maffioli 1975); the step is Polyak's towards a target below the best bound.

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 BLOCK = 1 << 18  # pairs looked at together; what is done to them stays in the processor's cache
 

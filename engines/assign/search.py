@@ -1,8 +1,9 @@
 """
 Local search: tasks move to better agents, each move making room for itself where it must.
 
-A task goes to an agent with hours left, or takes the place of another (an ejection), which goes to
-the best agent with hours left or, where the gain is worth it, to nobody.  Only candidates are tried.
+A task goes to an agent with hours left, or takes the place of another (an ejection), which goes
+to the best agent with hours left or, where the gain is worth it, to nobody.  Only candidates are
+tried.
 """
 
 from __future__ import annotations
@@ -95,49 +96,54 @@ class Search:
             self._offers[row] = offers
         return offers
 
-    def _move(self, row: int) -> list[int] | None:
+    def _move(self, row: int) -> list[int] | None:  # noqa: C901  one move, its parts in order
         """Make the best move of one task; what it displaced, or None where nothing gains."""
-        left, own = self._left, self._own
         home = self._at[row]
-        if home >= 0 and row not in own:
+        if home >= 0 and row not in self._own:
             return None
-        value_now, hours_now = own[row] if home >= 0 else (0.0, 0.0)
-        best, choice = _EPS, None
+        value_now, hours_now = self._own[row] if home >= 0 else (0.0, 0.0)
         if home >= 0:
-            left[home] += hours_now  # as if it were gone already
-        for column, value, hours in self._offered(row):
+            self._left[home] += hours_now  # as if it were gone already
+        best, move = _EPS, None
+        for offer in self._offered(row):
+            column, value, hours = offer
             if column == home:
                 continue
-            gain, short = value - value_now, hours - left[column]
-            if short <= 0:
-                if gain > best:
-                    best, choice = gain, (column, value, hours, _NOBODY, None)
-                continue
-            for other in self._on[column]:
-                other_value, other_hours = own[other]
-                if other_hours < short or gain - other_value + self._dearest(other) <= best:
-                    continue
-                place = self._place(other, column)
-                found = gain - other_value + (place[1] if place else 0.0)
-                if found > best or (
-                    choice and found == best and (choice[3], choice[0]) > (other, column)
-                ):
-                    best, choice = found, (column, value, hours, other, place)
+            gain, short = value - value_now, hours - self._left[column]
+            if short > 0:
+                found = self._ejection(column, short, gain, best)
+            else:
+                found = (gain, _NOBODY, None) if gain > best else None
+            if found is not None:
+                best, move = found[0], (offer, found[1], found[2])
         if home >= 0:
-            left[home] -= hours_now
-        if choice is None:
+            self._left[home] -= hours_now
+        if move is None:
             return None
-        column, value, hours, other, place = choice
         if home >= 0:
             self._leave(row)
-        displaced = []
+        offer, other, place = move
         if other != _NOBODY:
             self._leave(other)
-            if place:
+            if place is not None:
                 self._enter(other, *place)
-            displaced.append(other)
-        self._enter(row, column, value, hours)
-        return displaced
+        self._enter(row, *offer)
+        return [other] if other != _NOBODY else []
+
+    def _ejection(
+        self, column: int, short: float, gain: float, best: float
+    ) -> tuple[float, int, Offer | None] | None:
+        """Who is to leave *column* so that *short* hours more are free, and where it goes."""
+        found = None
+        for other in sorted(self._on[column]):
+            value, hours = self._own[other]
+            if hours < short or gain - value + self._dearest(other) <= best:
+                continue
+            place = self._place(other, column)
+            total = gain - value + (place[1] if place is not None else 0.0)
+            if total > best:
+                best, found = total, (total, other, place)
+        return found
 
     def _dearest(self, row: int) -> float:
         """No candidate of it is worth more."""

@@ -25,6 +25,7 @@ from engines.assign.prices import descend
 from engines.assign.problem import (
     Candidates,
     Dense,
+    Flags,
     Floats,
     Ints,
     Problem,
@@ -47,6 +48,8 @@ _EXACT = 6_000  # pairs of an integer program that has time
 _EXACT_UNTIMED = 1_500  # of one that has none
 _NODES = 200  # of its search tree
 _CORE = 3.5  # pairs for each task, those of least reduced cost, to look for a good plan first
+_LEAST = 0.05  # seconds; less is not worth beginning
+_OVER = 1e-9  # hours
 _PART = 400  # pairs of one that mends a part
 
 
@@ -93,10 +96,10 @@ def solve(
         return Solution(Draft.empty(problem), 0.0, 0.0, 0.0, np.zeros(agents))
     single = problem.team == 1
     if isinstance(problem, Dense) and (exact := matched(problem)):
-        _, prices, bound, _ = _market(problem, seed, over)
+        _, prices, bound = _market(problem, seed, over)
         value = exact.value(problem)
         return Solution(exact, value, value, max(bound, value), prices)
-    pairs, prices, bound, low = _market(problem, seed, over)
+    pairs, prices, bound = _market(problem, seed, over)
     best = Draft.empty(problem) if start is None else start.copy()
     value = best.value(problem)
     found = Solution(best, value, bound, bound, prices)
@@ -125,19 +128,19 @@ def bounded(problem: Problem, draft: Draft, seed: int = 0) -> Solution:
     if not all(problem.shape):
         return Solution(draft, 0.0, 0.0, 0.0, np.zeros(problem.shape[1]))
     value = draft.value(problem)
-    _, prices, bound, _ = _market(problem, seed, lambda: False)
+    _, prices, bound = _market(problem, seed, lambda: False)
     return Solution(draft, value, max(bound, value), max(bound, value), prices)
 
 
 def _market(
     problem: Problem, seed: int, over: Callable[[], bool]
-) -> tuple[Candidates, Floats, float, float]:
-    """A shortlist, prices, the bound they prove over all pairs, and the value of some plan."""
+) -> tuple[Candidates, Floats, float]:
+    """A shortlist, prices, and the bound they prove over all pairs."""
     agents = len(problem.capacity)
     single = problem.team == 1
     pairs = sampled(problem, min(4 * _NEAR, 2 * agents), seed)
-    prices, low = np.zeros(agents), 0.0
-    best, bound = prices, np.inf
+    prices: Floats = np.zeros(agents)
+    best, bound, low = prices, np.inf, 0.0
     for round_ in range(_LISTS + 1):
         draft = Draft.empty(problem)
         fill(pairs, draft, prices, single)
@@ -154,7 +157,7 @@ def _market(
     zero, _ = dual_bound(problem, np.zeros(agents))
     if zero < bound:
         best, bound = np.zeros(agents), zero
-    return pairs, best, bound, low
+    return pairs, best, bound
 
 
 def _improved(
@@ -162,10 +165,9 @@ def _improved(
 ) -> Draft:
     single = problem.team == 1
     tasks, agents = problem.shape
-    if isinstance(problem, Dense) and agents > 1 and not over():
-        waiting = int((draft.column < 0).sum()) + agents
-        if waiting * agents <= _MATCHED:
-            rematch(problem, draft, over)
+    open_ = int((draft.column < 0).sum())
+    if isinstance(problem, Dense) and agents > 1 and (open_ + agents) * agents <= _MATCHED:
+        rematch(problem, draft, over)
     fill(pairs, draft, prices, single)
     search = Search(pairs, draft, prices, single, _TRIED)
     waiting = np.flatnonzero((draft.column < 0) & single)
@@ -211,6 +213,8 @@ def _with(problem: Problem, pairs: Candidates, draft: Draft) -> Candidates:
 
 def _take(problem: Problem, found: Solution, draft: Draft) -> None:
     """Keep *draft* where it is better."""
+    if draft.left.min(initial=0.0) < -_OVER:  # the solver is exact to a millionth only
+        return
     value = draft.value(problem)
     if value > found.value + _CLOSE * max(abs(found.value), 1.0):
         found.draft, found.value = draft, value
@@ -231,9 +235,11 @@ def _prove(problem: Problem, found: Solution, left: Callable[[], float] | None) 
         seconds=left() - 0.1 if left else None,
     )
     found.bound = max(min(found.bound, max(answer.bound, found.value)), found.value)
+    draft = found.draft
     if answer.taken is not None:
-        _take(problem, found, _drafted(problem, core, answer.taken))
-    if answer.proven:
+        draft = _drafted(problem, core, answer.taken)
+        _take(problem, found, draft)
+    if answer.proven and draft.left.min() >= -_OVER:
         found.bound = found.value
 
 
@@ -273,16 +279,16 @@ def _core(problem: Dense, found: Solution, most: float | None = None) -> Candida
     )
 
 
-def _drafted(problem: Problem, pairs: Candidates, taken: Ints) -> Draft:
+def _drafted(problem: Problem, pairs: Candidates, taken: Flags) -> Draft:
     draft = Draft.empty(problem)
     row, column, hours = pairs.row[taken], pairs.column[taken], pairs.hours[taken]
     several = problem.team[row] > 1
     for at in np.flatnonzero(~several).tolist():
         draft.put(int(row[at]), int(column[at]), float(hours[at]))
     for task in np.unique(row[several]).tolist():
-        at = np.flatnonzero(row == task)
-        if len(at) == problem.team[task]:
-            draft.put_team(task, column[at], hours[at])
+        members = np.flatnonzero(row == task)
+        if len(members) == problem.team[task]:
+            draft.put_team(task, column[members], hours[members])
     return draft
 
 
@@ -298,7 +304,7 @@ def _mend(
     known = _with(problem, pairs, found.draft)
     row = known.row
     single = problem.team[row] == 1
-    while left() > 0.05:
+    while left() > _LEAST:
         draft = found.draft
         open_ = (draft.column[row] < 0) & single
         chosen = _neighbours(known, row, draft, random, len(problem.capacity))
@@ -326,7 +332,7 @@ def _mend(
             new.left = capacity
             for pair in np.flatnonzero(answer.taken).tolist():
                 new.put(int(part.row[pair]), int(part.column[pair]), float(part.hours[pair]))
-            found.draft, found.value = new, new.value(problem)
+            _take(problem, found, new)
 
 
 def _neighbours(
