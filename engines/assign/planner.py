@@ -21,10 +21,11 @@ from engines.assign.model import (
 from engines.assign.problem import Ints, Problem
 from engines.assign.rules import AssignmentRules
 from engines.assign.solve import Solution, bounded, solve
-from engines.assign.weights import Weights
+from engines.assign.weights import Weights, urgency
 from engines.errors import InvalidInput
 
 Last = Mapping[str, Collection[str]]
+_BOUNDED = 1_000_000  # pairs up to which a plan of another method gets a bound
 _LOOKED_AT = 20_000_000  # pairs among which runners-up are looked for
 _ALIKE = 1e-5  # scores that differ by less are the same
 
@@ -63,7 +64,9 @@ class Round:
         return self._written(problem, pinned, solution, limit, now)
 
     def bound_of(self, plan: AssignmentPlan, limit: int | None) -> AssignmentPlan:
-        """*plan* of another method, with its value and a bound beside it."""
+        """*plan* of another method, with its value, and a bound where that costs little."""
+        if len(self.tasks) * len(self.agents) > _BOUNDED:
+            return replace(plan, value=self._value(plan))
         problem, _ = self._problem()
         draft = _drafted(problem, plan)
         found = bounded(problem.held, draft)
@@ -87,6 +90,15 @@ class Round:
         if not pinned:
             return self._compiled(self.tasks), {}
         return self._without(pinned), pinned
+
+    def _value(self, plan: AssignmentPlan) -> float:
+        tasks = {task.identifier: task for task in self.tasks}
+        agents = {agent.name: agent for agent in self.agents}
+        pairs = [(tasks[d.task_id], agents[d.agent]) for d in plan.decisions]
+        return sum(
+            float(urgency(task.priority)) * self.score(task, agent, task.estimated_effort_hours)
+            for task, agent in pairs
+        )
 
     def _compiled(self, tasks: Sequence[AssignableTask]) -> Compiled:
         return compiled(

@@ -96,7 +96,8 @@ def _changed(round_: Round, changes: Changes) -> Round:
             raise InvalidInput(f"there is an agent {agent.name!r} already")
         agents[agent.name] = agent
     for name, hours in changes.hours.items():
-        agents[known(name)] = replace(agents[name], available_hours=hours)
+        agent = agents[known(name)]
+        agents[name] = replace(agent, available_hours=hours)
     for task, name in (*changes.forbid, *changes.pin):
         known(name)
         if task not in tasks:

@@ -84,7 +84,7 @@ def worth(task: AssignableTask, agent: AgentProfile, rules: AssignmentRules) -> 
         return None
     free = 1 - min(spent / agent.available_hours, 1)
     score = 0.6 * match + 0.3 * free + 0.1 * agent.confidence
-    score += rules.affinity.get((zone, agent.name), 0)
+    score += rules.affinity.get((zone, agent.name), 0) + 1e-6 * (zone in agent.focus_areas)
     return (0.2 + 0.8 * task.priority) * max(score, 0)
 
 
