@@ -23,6 +23,7 @@ from engines.assign.problem import (
     Ints,
     Problem,
     Responses,
+    blocks,
 )
 from engines.assign.rules import AssignmentRules
 from engines.assign.weights import Weights, urgency
@@ -72,7 +73,9 @@ class Compiled:
         return self.dense() if len(self.tasks) * len(self.agents) <= _HELD else self
 
     def dense(self) -> Dense:
-        value, hours = self.rows(np.arange(len(self.tasks)))
+        value, hours = np.empty(self.shape), np.empty(self.shape)
+        for part in blocks(*self.shape):
+            value[part], hours[part] = self.rows(np.arange(part.start, part.stop))
         return Dense(value, hours, self.capacity, self.team)
 
     def rows(self, rows: Ints) -> tuple[Floats, Floats]:

@@ -14,6 +14,7 @@ from engines.assign.draft import Draft
 from engines.assign.problem import Dense, Flags, Floats, Ints
 
 _PASSES = 4
+_FIRST = 8  # agents that are looked at first
 
 
 def matched(problem: Dense) -> Draft | None:
@@ -21,15 +22,22 @@ def matched(problem: Dense) -> Draft | None:
     tasks, agents = problem.shape
     if not tasks or not agents or (problem.team > 1).any():
         return None
+    if tasks > 1 and _two_fit(problem, slice(0, _FIRST)):
+        return None
     usable = np.where(problem.value > -np.inf, problem.hours, np.inf)
-    if tasks > 1:
-        two = np.partition(usable, 1, axis=0)[:2].sum(axis=0)
-        if (two <= problem.capacity).any():
-            return None
+    if tasks > 1 and _two_fit(problem, slice(None)):
+        return None
     draft = Draft.empty(problem)
     fits = usable <= problem.capacity
     _match(problem, draft, np.arange(tasks), np.where(fits, problem.value, 0.0), fits)
     return draft
+
+
+def _two_fit(problem: Dense, agents: slice) -> bool:
+    """Whether any of some agents has the hours for two tasks."""
+    hours = np.where(problem.value[:, agents] > -np.inf, problem.hours[:, agents], np.inf)
+    two = np.partition(hours, 1, axis=0)[:2].sum(axis=0)
+    return bool((two <= problem.capacity[agents]).any())
 
 
 def rematch(problem: Dense, draft: Draft, over: Callable[[], bool]) -> None:

@@ -24,7 +24,7 @@ Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-BLOCK = 1 << 18  # pairs looked at together; what is done to them stays in the processor's cache
+BLOCK = 1 << 16  # pairs looked at together; what is done to them stays in the processor's cache
 
 
 class Market(Protocol):

@@ -20,6 +20,7 @@ import numpy as np
 
 from engines.assign.draft import Draft, fill, fill_teams
 from engines.assign.exact import integer_program
+from engines.assign.knapsacks import Knapsacks
 from engines.assign.matching import matched, rematch
 from engines.assign.prices import descend
 from engines.assign.problem import (
@@ -39,14 +40,18 @@ from engines.assign.search import Search
 
 _CLOSE = 1e-9  # relative; a plan that is nearer to its bound is the best
 _ROUNDS = 60  # of prices, on each shortlist
-_LISTS = 3
+_LISTS = 2  # shortlists after the first, each beside a pass over all pairs
+_PACKINGS = 30  # rounds of prices of tasks
+_WITH_TIME = 5  # times as many where there is time
 _NEAR = 16  # agents on the shortlist of each task
 _TRIED = 12  # of them in local search
-_MATCHED = 4_000_000  # pairs of a matching
-_MOVES = 30_000
+_MOVES = 30_000  # of tasks that are open
+_FEW = 500  # tasks up to which each is tried, and with time
+_ALL_MOVES = 10_000
 _EXACT = 6_000  # pairs of an integer program that has time
 _EXACT_UNTIMED = 1_500  # of one that has none
 _NODES = 200  # of its search tree
+_NEARBY = 0.985  # of the bound: what its descent aims at
 _CORE = 3.5  # pairs for each task, those of least reduced cost, to look for a good plan first
 _LEAST = 0.05  # seconds; less is not worth beginning
 _OVER = 1e-9  # hours
@@ -73,7 +78,7 @@ class Solution:
         return self.bound <= self.value + _CLOSE * max(abs(self.value), 1.0)
 
 
-def solve(
+def solve(  # noqa: C901  the stages in order
     problem: Problem,
     start: Draft | None = None,
     *,
@@ -105,11 +110,24 @@ def solve(
     found = Solution(best, value, bound, bound, prices)
     draft = Draft.empty(problem)
     fill_teams(problem, draft, prices)
+    packed = None if over() else _packed(problem, found, left)
+    if packed is not None:
+        draft = packed
     fill(pairs, draft, prices, single)
-    _take(problem, found, _improved(problem, pairs, draft, prices, over))
+    _take(problem, found, _improved(problem, pairs, draft, prices, over, timed=left is not None))
+    if left is not None and packed is not None and isinstance(problem, Dense) and not found.proven:
+        again = found.draft.copy()
+        rematch(problem, again, over)
+        _take(
+            problem, found, _improved(problem, pairs, again, prices, over, timed=left is not None)
+        )
     if start is not None and not found.proven:
         known = _with(problem, pairs, start)
-        _take(problem, found, _improved(problem, known, start.copy(), prices, over))
+        _take(
+            problem,
+            found,
+            _improved(problem, known, start.copy(), prices, over, timed=left is not None),
+        )
     if left is not None and not found.proven and isinstance(problem, Dense):
         _search_core(problem, found, 0.55 * left())
     if left is not None and not found.proven:
@@ -141,39 +159,70 @@ def _market(
     pairs = sampled(problem, min(4 * _NEAR, 2 * agents), seed)
     prices: Floats = np.zeros(agents)
     best, bound, low = prices, np.inf, 0.0
-    for round_ in range(_LISTS + 1):
+    lists = _LISTS if isinstance(problem, Dense) else 1
+    for round_ in range(lists + 1):
         draft = Draft.empty(problem)
         fill(pairs, draft, prices, single)
         low = max(low, draft.value(problem))
         market = Shortlist(pairs, problem.capacity, problem.team)
         prices = descend(market, prices, _ROUNDS, low, over).prices
-        found, _ = dual_bound(problem, prices)
-        if found < bound:
-            best, bound = prices, found
-        if round_ == _LISTS or over():
+        if round_ == lists or isinstance(problem, Dense) or over():
+            found, _ = dual_bound(problem, prices)
+            if found < bound:
+                best, bound = prices, found
+        if round_ == lists or over():
             break
         near = problem.near(prices, min(_NEAR, agents))
         pairs = merged(pairs, near, agents) if round_ else near
-    zero, _ = dual_bound(problem, np.zeros(agents))
-    if zero < bound:
-        best, bound = np.zeros(agents), zero
+    if isinstance(problem, Dense):
+        zero, _ = dual_bound(problem, np.zeros(agents))
+        if zero < bound:
+            best, bound = np.zeros(agents), zero
     return pairs, best, bound
 
 
+def _packed(problem: Problem, found: Solution, left: Callable[[], float] | None) -> Draft | None:
+    """Lower the bound by knapsacks, and draw a plan from these; None where they do not apply."""
+    knapsacks = Knapsacks.of(problem) if isinstance(problem, Dense) else None
+    if knapsacks is None:
+        return None
+    worth = problem.responses(found.prices).worth
+    rounds = _PACKINGS if left is None else _PACKINGS * _WITH_TIME
+    end = 0.0 if left is None else left() / 3
+    prices, bound = knapsacks.descend(
+        worth,
+        rounds,
+        _NEARBY * found.price_bound,
+        lambda: left is not None and left() <= end,
+    )
+    found.bound = min(found.bound, bound)
+    packed = knapsacks.pack(prices, knapsacks.listed(prices, None))
+    draft = Draft.empty(problem)
+    value, hours = problem.pairs(packed.row, packed.column)
+    dearest = np.lexsort((packed.column, -value, packed.row))
+    row = packed.row[dearest]
+    kept = dearest[np.r_[True, row[1:] != row[:-1]][: len(row)]]
+    draft.column[packed.row[kept]] = packed.column[kept]
+    np.subtract.at(draft.left, packed.column[kept], hours[kept])
+    return draft
+
+
 def _improved(
-    problem: Problem, pairs: Candidates, draft: Draft, prices: Floats, over: Callable[[], bool]
+    problem: Problem,
+    pairs: Candidates,
+    draft: Draft,
+    prices: Floats,
+    over: Callable[[], bool],
+    *,
+    timed: bool,
 ) -> Draft:
     single = problem.team == 1
-    tasks, agents = problem.shape
-    open_ = int((draft.column < 0).sum())
-    if isinstance(problem, Dense) and agents > 1 and (open_ + agents) * agents <= _MATCHED:
-        rematch(problem, draft, over)
-    fill(pairs, draft, prices, single)
+    tasks = len(single)
     search = Search(pairs, draft, prices, single, _TRIED)
     waiting = np.flatnonzero((draft.column < 0) & single)
     dear = np.argsort(-_most_worth(pairs, waiting), kind="stable")[:_MOVES]
     search.run(waiting[dear], 2 * _MOVES, over)
-    if tasks <= _MOVES // 4:
+    if tasks <= (_ALL_MOVES if timed else _FEW):
         search.run(np.arange(tasks), 2 * tasks, over)
     fill_all(problem, draft, prices)
     return draft
