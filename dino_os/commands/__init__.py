@@ -32,6 +32,7 @@ dino = Front(
         "entity": ("entity:entity", "Supervised workers: their states, and what they did."),
         "orders": ("orders:orders", "Orders: create, pay, fulfil, refund."),
         "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
+        "assign": ("assign:assign", "Who does what: the best plan, its bound, why, what if."),
         "cycle": ("cycle:cycle", "Planning cycles: run what is configured; past decisions."),
         "offline": ("offline:offline", "Documents and requests that do without the network."),
         "cluster": ("cluster:cluster", "This node among others: who is there, what waits."),

@@ -23,6 +23,8 @@ from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
 from engines.personas import Escalation, PersonaSignal, RejectedRow, Row, SignalMap
 from engines.zone import Zone
 
+_BEST_UP_TO = 20_000  # signals; more are planned by the greedy rule, whose cost is linear
+
 Watch = Callable[[Iterable[Any], str], Iterable[Any]]
 """Given an iterable and what it is, hands the same items on; may show progress meanwhile."""
 
@@ -125,6 +127,7 @@ def plan_signals(
         min_skill_match=planning.min_skill_match
         if options.min_skill_match is None
         else options.min_skill_match,
+        method=planning.method if len(weighed) <= _BEST_UP_TO else "greedy",
         reference=reference,
     )
     return result, escalations

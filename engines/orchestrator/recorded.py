@@ -38,6 +38,15 @@ def tasks_of(journal: Journal | VolatileJournal, cycle: int) -> list[dict[str, A
     return sorted(tasks, key=lambda task: -float(task["severity"]))
 
 
+def agents_of(journal: Journal | VolatileJournal, cycle: int) -> list[dict[str, Any]] | None:
+    """The agents of a cycle as they were recorded; None where it is not on record."""
+    for events, _ in journal.read(journal.begin()):
+        for event in events:
+            if event["event_type"] == "cycle_started" and event["cycle"] == cycle:
+                return [dict(agent) for agent in event["agents"]]
+    return None
+
+
 def number_of(journal: Journal | VolatileJournal, reference: str) -> int | None:
     """The number of the cycle that its caller calls so, or None."""
     for events, _ in journal.read(journal.begin()):
