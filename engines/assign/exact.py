@@ -53,12 +53,12 @@ def integer_program(
         nodes: Work after which the best so far is returned; the same on every machine.
         seconds: Time after which it is.
     """
-    from scipy.optimize import (  # type: ignore[import-untyped]  # noqa: PLC0415  slow to import
+    from scipy.optimize import (  # noqa: PLC0415  slow to import
         Bounds,
         LinearConstraint,
         milp,
     )
-    from scipy.sparse import csr_array  # type: ignore[import-untyped]  # noqa: PLC0415
+    from scipy.sparse import csr_array  # noqa: PLC0415
 
     row, count = pairs.row, len(pairs.column)
     tasks, agents = len(team), len(capacity)

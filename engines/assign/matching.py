@@ -66,7 +66,7 @@ def rematch(problem: Dense, draft: Draft, over: Callable[[], bool]) -> None:
 
 
 def _match(problem: Dense, draft: Draft, rows: Ints, value: Floats, fits: Flags) -> None:
-    from scipy.optimize import (  # type: ignore[import-untyped]  # noqa: PLC0415  slow to import
+    from scipy.optimize import (  # noqa: PLC0415  slow to import
         linear_sum_assignment,
     )
 
