@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import unsynced  # noqa: F401  before anything keeps a sync by another name
+
+# isort: split
+
 from dino_os import workspace as workspace_module
 from dino_os.message_bus import exchange as exchange_module
 from tests.doors import can_run, doors
@@ -70,10 +74,14 @@ def _no_workspace_but_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 
 
-def pytest_collection_finish() -> None:
+def pytest_sessionstart() -> None:
     """Thousands of tests are a large heap that never changes: the collector passes it over."""
-    gc.collect()
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="module")
