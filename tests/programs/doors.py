@@ -66,6 +66,15 @@ _USUAL = (
 _WHOLE = ("dino_os.commands", "dino_os.memory_layer")
 
 
+def import_usual() -> None:
+    """What commands import where they need it."""
+    for name in _USUAL:
+        import_module(name)
+    for package in _WHOLE:
+        for part in iter_modules(import_module(package).__path__, f"{package}."):
+            import_module(part.name)
+
+
 def serve(asked: socket.socket) -> dict[str, Any]:
     """Start what is asked for, until nobody asks any more; returns in a command's process alone."""
     waiting = selectors.DefaultSelector()
@@ -140,11 +149,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[0] = ""  # as behind `python -c`
     import_module("tests.unsynced")
-    for name in _USUAL:
-        import_module(name)
-    for package in _WHOLE:
-        for part in iter_modules(import_module(package).__path__, f"{package}."):
-            import_module(part.name)
+    import_usual()
     gc.freeze()  # what is here already is not looked at again by every child
     found = serve(socket.socket(fileno=int(sys.argv[1])))
     _leave(_done(getattr(import_module("dino_os.commands"), found["door"]), found["door"]))
