@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class Config:
     @staticmethod
     def paths() -> list[SettingPath]:
         """Every setting there is, as (section, name), or longer where a section has parts."""
-        return list(_leaves(Settings))
+        return list(_settings())
 
     def source_of(self, *path: str) -> str:
         """Where the value in force came from."""
@@ -152,6 +153,12 @@ class Config:
         if variable := self._variables.get(tuple(map(str, path))):
             return ConfigError(f"${variable[0]}: {show_path(path)}: {what}")
         return _as_config_error(self._document)(path, what)
+
+
+@cache
+def _settings() -> tuple[SettingPath, ...]:
+    """Those of the class, which never change: to ask it for its types takes milliseconds."""
+    return tuple(_leaves(Settings))
 
 
 def _leaves(form: type[Struct], above: SettingPath = ()) -> Iterator[SettingPath]:
