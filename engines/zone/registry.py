@@ -9,27 +9,42 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
 
 from engines import checks
 from engines.engine import Engine
 from engines.errors import InvalidInput
 from engines.journal import Event, Journal
+from engines.zone.boundary import Position, ZoneBoundary, coordinates
 from engines.zone.model import (
-    Position,
     Zone,
-    ZoneBoundary,
     ZoneEvent,
     ZoneEventType,
     ZoneNotFoundError,
     ZoneSnapshot,
-    coordinates,
 )
+from engines.zone.nesting import Nesting
+from engines.zone.polygon import ZonePolygon
+from engines.zone.stays import MoveKind, Stays, ZoneMove
+from engines.zone.usage import Usage
+
+if TYPE_CHECKING:
+    from engines.zone.forecast import ZoneForecast
+    from engines.zone.intake import Tracked
+    from engines.zone.locating import Locator
+    from engines.zone.tracking import TrackingRules
 
 _USUAL_CHANGE = {ZoneEventType.ENTER: 1, ZoneEventType.EXIT: -1}
+_OF_MOVE = {
+    MoveKind.ENTER: ZoneEventType.ENTER,
+    MoveKind.EXIT: ZoneEventType.EXIT,
+    MoveKind.SILENT: ZoneEventType.EXIT,
+    MoveKind.DWELL: ZoneEventType.SAMPLE,
+}
 
 
 @dataclass(slots=True)
@@ -38,6 +53,7 @@ class _Live:
     occupancy: int = 0
     metric: float | None = None
     recent: deque[ZoneEvent] = field(default_factory=deque)
+    usage: Usage = field(default_factory=Usage)
 
 
 class DynamicZoneRegistry(Engine):
@@ -68,7 +84,10 @@ class DynamicZoneRegistry(Engine):
 
     def reset(self) -> None:
         self._live: dict[str, _Live] = {}
+        self._nesting = Nesting()
+        self._stays = Stays()
         self.last_batch: str | None = None
+        self._zones_changed()
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -139,6 +158,57 @@ class DynamicZoneRegistry(Engine):
             self.record("zone_event", zone=live.zone.name, **payload)
             return live.recent[-1]
 
+    def nest(self, zone: str, parent: str | None) -> None:
+        """
+        Say that *zone* is a part of *parent*, or of none.
+
+        Raises:
+            ZoneNotFoundError: One of them is not there.
+            InvalidInput: The parent is the zone itself or a part of it.
+        """
+        with self.deciding():
+            child = self._find(zone).zone.name
+            above = None if parent is None else self._find(parent).zone.name
+            if self._nesting.changes(child, above):
+                self.record("zone_nested", zone=child, parent=above)
+
+    def track(
+        self,
+        objects: Sequence[str],
+        at: Sequence[float],
+        points: Any,
+        *,
+        rules: TrackingRules | None = None,
+        finish: bool = False,
+    ) -> Tracked:
+        """
+        Take positions in, and record who entered and left which zone; all or none.
+
+        Args:
+            objects: Whose position each is.
+            at: When, in seconds since the epoch, in any order.
+            points: Shape (n, 2), or (n, 3) with z.
+            rules: When a position counts; the plain ones unless given.
+            finish: Judge also what `rules.lateness` would have wait.
+
+        Raises:
+            InvalidInput: They are not equally many, a name is blank, a number not finite.
+        """
+        from engines.zone.intake import Batch, Intake, Tracked  # noqa: PLC0415  numpy
+        from engines.zone.tracking import Judge, TrackingRules  # noqa: PLC0415
+
+        rules = rules or TrackingRules()
+        batch = Batch.read(objects, at, points)
+        lines: list[Mapping[str, Any]] = []
+        with self.deciding():
+            judge = Judge(rules, self._locator.zones, self._locator.index)
+            intake = Intake(self._stays, judge, rules.lateness)
+            for piece, last in batch.pieces():
+                if line := intake.line(piece, finish=finish and last):
+                    lines.append(self.record("zone_positions", **line))
+            waiting = sum(map(len, self._stays.waiting.values()))
+        return Tracked.of(lines, waiting)
+
     def close_batch(self, batch: str) -> None:
         """Note that all events of *batch* are in, so that nobody records them a second time."""
         with self.deciding():
@@ -171,6 +241,62 @@ class DynamicZoneRegistry(Engine):
         around = (live.zone for live in self._live.values() if live.zone.boundary.contains(point))
         return min(around, key=lambda zone: (zone.boundary.volume(), zone.name), default=None)
 
+    def locate_points(self, points: Any) -> list[str | None]:
+        """
+        The zone that each point lies in, exactly and half-open (see `ZoneIndex`), or None.
+
+        Where several are around a point: the innermost of nested ones, else the smallest, by name
+        among equals.
+
+        Args:
+            points: Shape (n, 2), or (n, 3) with z, which is 0 otherwise.
+
+        Raises:
+            InvalidInput: Another shape, or a coordinate that is not finite.
+        """
+        return self._locator.names(points)
+
+    def around(self, points: Any) -> list[tuple[str, ...]]:
+        """All zones that each point lies in, in the order of preference of `locate_points`."""
+        return self._locator.all_names(points)
+
+    def parent(self, zone: str) -> str | None:
+        """The zone of which *zone* is a part."""
+        return self._nesting.parents.get(self._find(zone).zone.name)
+
+    def children(self, zone: str) -> tuple[str, ...]:
+        """The zones that are parts of *zone* directly, in order of registration."""
+        name = self._find(zone).zone.name
+        return tuple(one for one in self._live if self._nesting.parents.get(one) == name)
+
+    def occupants(self, zone: str) -> tuple[str, ...]:
+        """The tracked objects that are counted in *zone*, by name."""
+        name = self._find(zone).zone.name
+        return self._stays.counted_in(name)
+
+    def forecast(
+        self, zone: str, *, hours: int = 24, coverage: float = 0.9, at: datetime | None = None
+    ) -> ZoneForecast:
+        """
+        How full *zone* will be, hour by hour, from its own past.
+
+        Args:
+            zone: Its name.
+            hours: How far ahead, at least 1.
+            coverage: The share of hours that the interval is to hold, above 0 and below 1.
+            at: From when on, where that is not now.
+
+        Raises:
+            ZoneNotFoundError: No zone has that name.
+            InvalidInput: Its past is too short.
+        """
+        from engines.zone.forecast import forecast_zone  # noqa: PLC0415
+
+        live = self._find(zone)
+        now = self.clock() if at is None else checks.utc(at).timestamp()
+        past = live.usage.hours(now, live.occupancy)
+        return forecast_zone(live.zone, past, hours, coverage)
+
     def utilisation(self, zone: str) -> float:
         """Occupancy over capacity; the bare occupancy where the capacity is 0."""
         return _utilisation(self._find(zone))
@@ -192,9 +318,10 @@ class DynamicZoneRegistry(Engine):
         return (self._history,)
 
     def apply_zone_registered(self, event: Event) -> None:
+        form = event["boundary"]
         zone = Zone(
             event["name"],
-            ZoneBoundary(**event["boundary"]),
+            ZonePolygon.recorded(form) if "polygons" in form else ZoneBoundary(**form),
             event["capacity"],
             event["sensitivity"],
             tuple(event["tags"]),
@@ -204,13 +331,50 @@ class DynamicZoneRegistry(Engine):
             live.zone = zone
         else:
             self._live[zone.name] = _Live(zone, recent=deque(maxlen=self._history))
+        self._zones_changed()
 
     def apply_zone_removed(self, event: Event) -> None:
         self._live.pop(event["zone"], None)
+        self._nesting.remove(event["zone"])
+        self._stays.forget_zone(event["zone"])
+        self._zones_changed()
+
+    def apply_zone_nested(self, event: Event) -> None:
+        self._nesting.put(event["zone"], event["parent"])
+        self._zones_changed()
+
+    def apply_zone_positions(self, event: Event) -> None:
+        self._stays.apply(event, lambda move: self._apply_move(move, event["timestamp"]))
+
+    def _apply_move(self, move: ZoneMove, recorded: float) -> None:
+        kind = _OF_MOVE.get(move.kind)
+        if kind is None:
+            return
+        change = _USUAL_CHANGE.get(kind, 0)
+        live = self._live[move.zone]
+        self._count(live, change, min(move.at, recorded))
+        live.recent.append(
+            ZoneEvent(
+                zone=move.zone,
+                kind=kind,
+                change=change,
+                value=live.metric,
+                note=move.kind.value if move.kind.value != kind.value else None,
+                metadata={"object": move.object},
+                timestamp=checks.from_epoch(move.at),
+            )
+        )
+
+    def _count(self, live: _Live, change: int, at: float) -> None:
+        if change:
+            live.usage.advance(at, live.occupancy)
+            live.occupancy = max(live.occupancy + change, 0)
 
     def apply_zone_event(self, event: Event) -> None:
         live = self._live[event["zone"]]
-        live.occupancy = max(live.occupancy + event["change"], 0)
+        at = event.get("at", event["timestamp"])
+        # A clock that was ahead must not make what follows look past.
+        self._count(live, event["change"], min(at, event["timestamp"]))
         live.metric = event.get("value", live.metric)
         live.recent.append(
             ZoneEvent(
@@ -220,7 +384,7 @@ class DynamicZoneRegistry(Engine):
                 value=live.metric,
                 note=event.get("note"),
                 metadata=event.get("metadata"),
-                timestamp=checks.from_epoch(event.get("at", event["timestamp"])),
+                timestamp=checks.from_epoch(at),
             )
         )
 
@@ -228,6 +392,18 @@ class DynamicZoneRegistry(Engine):
         self.last_batch = event["batch"]
 
     # --- below the face ----------------------------------------------------------------------
+
+    @cached_property
+    def _locator(self) -> Locator:
+        from engines.zone.locating import Locator  # noqa: PLC0415  numpy
+
+        return Locator([live.zone for live in self._live.values()], self._nesting.depths())
+
+    def _zones_changed(self) -> None:
+        vars(self).pop("_locator", None)
+
+    def restored(self) -> None:
+        self._zones_changed()
 
     def _find(self, name: str) -> _Live:
         live = self._live.get(name) or self._live.get(checks.name(name, "a zone's name"))
