@@ -19,7 +19,7 @@ from engines.zone.index import as_points
 from engines.zone.stays import ON_THE_WAY, Stays, ZoneMove, moves_of
 from engines.zone.tracking import Fixes, Judge
 
-AT_ONCE = 20_000  # positions in one line
+AT_ONCE = 50_000  # positions in one line
 _LATEST = 60e9  # seconds: what the calendar has on either side
 
 
@@ -126,10 +126,10 @@ class Intake:
         """
         batch, duplicates, late = self._new(batch)
         state = self._state
-        times = [*([] if state.newest is None else [state.newest]), *batch.at.tolist()]
-        if not times:
+        latest = [float(batch.at[-1])] if len(batch.at) else []
+        newest = max([*latest, *([] if state.newest is None else [state.newest])], default=None)
+        if newest is None:
             return None
-        newest = max(times)
         released = newest if finish else newest - self._lateness
         if not (len(batch.at) or duplicates or late or (finish and state.waiting)):
             return None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from engines import checks
 from engines.engine import Engine
@@ -47,12 +47,31 @@ _OF_MOVE = {
 }
 
 
+class _Moved(NamedTuple):
+    """What becomes an event when somebody asks; most are forgotten before."""
+
+    move: ZoneMove
+    metric: float | None
+
+    def event(self) -> ZoneEvent:
+        at, name, kind, zone = self.move
+        return ZoneEvent(
+            zone=zone,
+            kind=_OF_MOVE[kind],
+            change=_USUAL_CHANGE.get(_OF_MOVE[kind], 0),
+            value=self.metric,
+            note=None if kind.value == _OF_MOVE[kind].value else kind.value,
+            metadata={"object": name},
+            timestamp=checks.from_epoch(at),
+        )
+
+
 @dataclass(slots=True)
 class _Live:
     zone: Zone
     occupancy: int = 0
     metric: float | None = None
-    recent: deque[ZoneEvent] = field(default_factory=deque)
+    recent: deque[ZoneEvent | _Moved] = field(default_factory=deque)
     usage: Usage = field(default_factory=Usage)
 
 
@@ -154,9 +173,8 @@ class DynamicZoneRegistry(Engine):
         if timestamp is not None:
             payload["at"] = checks.utc(timestamp).timestamp()
         with self.deciding():
-            live = self._find(zone)
-            self.record("zone_event", zone=live.zone.name, **payload)
-            return live.recent[-1]
+            name = self._find(zone).zone.name
+            return _event(self.record("zone_event", zone=name, **payload), self._live[name].metric)
 
     def nest(self, zone: str, parent: str | None) -> None:
         """
@@ -353,17 +371,7 @@ class DynamicZoneRegistry(Engine):
         change = _USUAL_CHANGE.get(kind, 0)
         live = self._live[move.zone]
         self._count(live, change, min(move.at, recorded))
-        live.recent.append(
-            ZoneEvent(
-                zone=move.zone,
-                kind=kind,
-                change=change,
-                value=live.metric,
-                note=move.kind.value if move.kind.value != kind.value else None,
-                metadata={"object": move.object},
-                timestamp=checks.from_epoch(move.at),
-            )
-        )
+        live.recent.append(_Moved(move, live.metric))
 
     def _count(self, live: _Live, change: int, at: float) -> None:
         if change:
@@ -376,17 +384,7 @@ class DynamicZoneRegistry(Engine):
         # A clock that was ahead must not make what follows look past.
         self._count(live, event["change"], min(at, event["timestamp"]))
         live.metric = event.get("value", live.metric)
-        live.recent.append(
-            ZoneEvent(
-                zone=live.zone.name,
-                kind=ZoneEventType(event["kind"]),
-                change=event["change"],
-                value=live.metric,
-                note=event.get("note"),
-                metadata=event.get("metadata"),
-                timestamp=checks.from_epoch(at),
-            )
-        )
+        live.recent.append(_event(event, live.metric))
 
     def apply_zone_batch_closed(self, event: Event) -> None:
         self.last_batch = event["batch"]
@@ -415,6 +413,18 @@ class DynamicZoneRegistry(Engine):
         return live
 
 
+def _event(event: Event, metric: float | None) -> ZoneEvent:
+    return ZoneEvent(
+        zone=event["zone"],
+        kind=ZoneEventType(event["kind"]),
+        change=event["change"],
+        value=metric,
+        note=event.get("note"),
+        metadata=event.get("metadata"),
+        timestamp=checks.from_epoch(event.get("at", event["timestamp"])),
+    )
+
+
 def _utilisation(live: _Live) -> float:
     return live.occupancy / (live.zone.capacity or 1)
 
@@ -431,5 +441,5 @@ def _snapshot(live: _Live, now: datetime) -> ZoneSnapshot:
         utilisation=_utilisation(live),
         status=status,
         metric=live.metric,
-        recent_events=tuple(live.recent),
+        recent_events=tuple(e.event() if isinstance(e, _Moved) else e for e in live.recent),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Phase(StrEnum):
@@ -28,11 +28,11 @@ class MoveKind(StrEnum):
     STAY = "stay"  # it neither entered nor left after all
 
 
+_KINDS = {kind.value: kind for kind in MoveKind}
 ON_THE_WAY = frozenset({MoveKind.APPROACH, MoveKind.DEPART, MoveKind.STAY})
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneMove:
+class ZoneMove(NamedTuple):
     """What an object did in a zone; *at* in seconds since the epoch."""
 
     at: float
@@ -158,10 +158,10 @@ class Stays:
 
 def moves_of(line: Mapping[str, Any]) -> Iterator[ZoneMove]:
     """The moves on a line of the journal."""
-    moves = line["moves"]
+    moves, objects, zones = line["moves"], line["objects"], line["zones"]
     columns = (moves[name] for name in ("at", "kind", "object", "zone"))
     for at, kind, who, zone in zip(*columns, strict=True):
-        yield ZoneMove(at, line["objects"][who], MoveKind(kind), line["zones"][zone])
+        yield ZoneMove(at, objects[who], _KINDS[kind], zones[zone])
 
 
 def _points(line: Mapping[str, Any]) -> Iterable[tuple[float, ...]]:

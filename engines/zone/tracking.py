@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -91,42 +91,69 @@ class Judge:
         """What *fixes* of the objects *names* and the time *released* lead to, in order of time."""
         found: list[ZoneMove] = []
         if len(fixes.at):
-            runs = self._runs(fixes)
             times = fixes.at.tolist()
-            for who, low, high in _objects(fixes.who):
-                of = runs.get(who, {})
-                stays = state.zones.get(names[who], {})
-                for zone in {**dict.fromkeys(of), **dict.fromkeys(self._known(stays))}:
-                    label = self._zones[zone][0]
-                    walk = _Walk(self._rules, times, stays.get(label), state.last.get(names[who]))
-                    walk.go(of.get(zone, []), low, high, self._far(zone, fixes.points))
-                    found += [ZoneMove(at, names[who], kind, label) for at, kind in walk.moves]
+            extent = {who: (low, high) for who, low, high in _objects(fixes.who)}
+            for (who, zone), spans in self._spans(names, fixes, extent, state).items():
+                name, label = names[who], self._zones[zone][0]
+                stay = state.zones.get(name, {}).get(label)
+                if not self._unmoved(stay, spans, extent[who]):
+                    walk = _Walk(self._rules, times, stay, state.last.get(name))
+                    walk.go(spans, *extent[who], self._far(zone, fixes.points))
+                    found += [ZoneMove(at, name, kind, label) for at, kind in walk.moves]
         found += self._silent(dict(_last(names, fixes)), found, state, released)
         found.sort(key=lambda move: (move.at, move.object, _ORDER[move.kind], move.zone))
         return found
 
-    def _known(self, stays: Mapping[str, Stay]) -> list[int]:
-        return [self._numbers[zone] for zone in stays if zone in self._numbers]
+    def _unmoved(
+        self, stay: Stay | None, spans: Sequence[tuple[int, int]], extent: tuple[int, int]
+    ) -> bool:
+        """Whether an object was, is and stays inside, with nothing more to be said: the usual."""
+        return (
+            stay is not None
+            and stay.phase is Phase.INSIDE
+            and len(spans) == 1
+            and spans[0] == extent
+            and (self._rules.dwell is None or stay.dwelt)
+            and self._rules.silence is None
+        )
 
-    def _runs(self, fixes: Fixes) -> dict[int, dict[int, list[tuple[int, int]]]]:
-        """By object and zone: stretches of positions (first and last) that are all inside."""
+    def _spans(
+        self,
+        names: Sequence[str],
+        fixes: Fixes,
+        objects: Iterable[int],
+        state: Stays,
+    ) -> dict[tuple[int, int], list[tuple[int, int]]]:
+        """
+        By object and zone: stretches of positions (first and last) that are all inside.
+
+        Also those without any, where the object has a stay.
+        """
+        spans: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for who, zone, first, last in self._runs(fixes):
+            spans.setdefault((who, zone), []).append((first, last))
+        for who in objects:
+            for label in state.zones.get(names[who], ()):
+                if label in self._numbers:
+                    spans.setdefault((who, self._numbers[label]), [])
+        return spans
+
+    def _runs(self, fixes: Fixes) -> Iterable[tuple[int, int, int, int]]:
         point, zone = self._index.pairs(fixes.points)
         if not point.size:
-            return {}
-        who = fixes.who[point]
-        order = np.lexsort((point, zone, who))
-        point, zone, who = point[order], zone[order], who[order]
+            return ()
+        pair = fixes.who[point] * len(self._zones) + zone
+        order = np.argsort(pair, kind="stable")  # the points of each are in order already
+        point, pair = point[order], pair[order]
         begins = np.ones(len(point), bool)
-        begins[1:] = (who[1:] != who[:-1]) | (zone[1:] != zone[:-1]) | (point[1:] != point[:-1] + 1)
+        begins[1:] = (pair[1:] != pair[:-1]) | (point[1:] != point[:-1] + 1)
         if self._rules.silence is not None:
             begins[1:] |= fixes.at[point[1:]] - fixes.at[point[:-1]] > self._rules.silence
         (first,) = np.nonzero(begins)
         last = np.append(first[1:], len(point)) - 1
-        runs: dict[int, dict[int, list[tuple[int, int]]]] = {}
-        columns = (who[first], zone[first], point[first], point[last])
-        for one, place, begin, end in zip(*(c.tolist() for c in columns), strict=True):
-            runs.setdefault(one, {}).setdefault(place, []).append((begin, end))
-        return runs
+        who, zone = np.divmod(pair[first], len(self._zones))
+        columns = (who, zone, point[first], point[last])
+        return zip(*(column.tolist() for column in columns), strict=True)
 
     def _far(self, zone: int, points: Any) -> Callable[[int], bool]:
         margin = self._rules.margin
@@ -161,6 +188,8 @@ class Judge:
 
 class _Walk:
     """One object and one zone, position by position, in stretches."""
+
+    __slots__ = ("_before", "_low", "_rules", "_stay", "_times", "moves")
 
     def __init__(
         self, rules: TrackingRules, times: list[float], stay: Stay | None, before: float | None
