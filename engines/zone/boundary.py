@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engines import checks
 from engines.errors import InvalidInput
+from engines.zone import sphere
 
 Position = Sequence[float] | Mapping[str, float]
 """(x, y) or (x, y, z), or a mapping with those keys."""
@@ -42,6 +43,11 @@ class ZoneBoundary:
             object.__setattr__(self, f"max_{axis}", high)
         system = checks.name(self.coordinate_system, "coordinate_system").lower()
         object.__setattr__(self, "coordinate_system", system)
+
+    @property
+    def is_geographic(self) -> bool:
+        """Whether x and y are degrees of longitude and latitude."""
+        return sphere.is_geographic(self.coordinate_system)
 
     @property
     def width(self) -> float:

@@ -97,6 +97,11 @@ class ZonePolygon:
         return max(y for _, y in self._outline())
 
     @property
+    def is_geographic(self) -> bool:
+        """Whether x and y are degrees of longitude and latitude."""
+        return sphere.is_geographic(self.coordinate_system)
+
+    @property
     def width(self) -> float:
         return self.max_x - self.min_x
 

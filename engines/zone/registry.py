@@ -19,6 +19,7 @@ from engines import checks
 from engines.engine import Engine
 from engines.errors import InvalidInput
 from engines.journal import Event, Journal
+from engines.snapshot import without_collection
 from engines.zone.boundary import Position, ZoneBoundary, coordinates
 from engines.zone.model import (
     Zone,
@@ -218,7 +219,8 @@ class DynamicZoneRegistry(Engine):
         rules = rules or TrackingRules()
         batch = Batch.read(objects, at, points)
         lines: list[Mapping[str, Any]] = []
-        with self.deciding():
+        # Many small things are made and none that refer to each other: see `without_collection`.
+        with without_collection(), self.deciding():
             judge = Judge(rules, self._locator.zones, self._locator.index)
             intake = Intake(self._stays, judge, rules.lateness)
             for piece, last in batch.pieces():
