@@ -30,13 +30,12 @@ _at_least_0 = click.FloatRange(min=0)
     show_default=True,
     help="How far outside an object must be to leave: units, metres where geographic.",
 )
-@click.option("--enter-after", type=options.DURATION, default="0s", help="Time inside to enter.")
-@click.option("--exit-after", type=options.DURATION, default="0s", help="Time outside to leave.")
+@click.option("--enter-after", type=options.DURATION, help="Time inside to enter.")
+@click.option("--exit-after", type=options.DURATION, help="Time outside to leave.")
 @click.option("--dwell", type=options.DURATION, help="Tell of those who stay so long.")
 @click.option(
     "--lateness",
     type=options.DURATION,
-    default="0s",
     help="How much later than others a position may come.",
 )
 @click.option("--silence", type=options.DURATION, help="Who is not heard of so long has left.")
@@ -63,7 +62,8 @@ def track(
     from engines.zone.tracking import TrackingRules  # noqa: PLC0415
 
     objects, at, points = load_positions(file, read_columns(columns))
-    done = workspace.zones.track(objects, at, points, rules=TrackingRules(**rules), finish=not more)
+    given = {name: value for name, value in rules.items() if value is not None}
+    done = workspace.zones.track(objects, at, points, rules=TrackingRules(**given), finish=not more)
     counts = {
         "accepted": done.accepted,
         "duplicates": done.duplicates,
