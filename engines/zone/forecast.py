@@ -187,8 +187,9 @@ def _mean_before(period: int, periods: int) -> Method:
 
 
 def _trend(past: Sequence[float], hours: int) -> list[float]:
-    level, trend = past[0], 0.0
-    for value in past[-_WEEK:]:
+    recent = past[-_WEEK:]
+    level, trend = recent[0], 0.0
+    for value in recent[1:]:
         before = level
         level = _ALPHA * value + (1 - _ALPHA) * (level + _DAMPED * trend)
         trend = _BETA * (level - before) + (1 - _BETA) * _DAMPED * trend
