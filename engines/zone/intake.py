@@ -19,7 +19,7 @@ from engines.zone.index import as_points
 from engines.zone.stays import ON_THE_WAY, Stays, ZoneMove, moves_of
 from engines.zone.tracking import Fixes, Judge
 
-AT_ONCE = 50_000  # positions in one line
+AT_ONCE = 100_000  # positions in one line
 _LATEST = 60e9  # seconds: what the calendar has on either side
 
 
@@ -85,10 +85,12 @@ class Batch:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InvalidInput(f"time {row} is none of a calendar: {times[row]}")
-        numbers: dict[str, int] = {}
-        who = [numbers.setdefault(name, len(numbers)) for name in objects]
-        names = [checks.name(name, "an object's name") for name in numbers]
-        return cls(names, np.array(who, dtype=np.int64), times.reshape(-1), rows)
+        clean = {name: checks.name(name, "an object's name") for name in dict.fromkeys(objects)}
+        names = list(dict.fromkeys(clean.values()))
+        numbers = {name: number for number, name in enumerate(names)}
+        number_of = {given: numbers[name] for given, name in clean.items()}
+        who = np.fromiter(map(number_of.__getitem__, objects), np.int64, len(objects))
+        return cls(names, who, times.reshape(-1), rows)
 
     def pieces(self) -> Iterator[tuple[Batch, bool]]:
         """What fits one line each, and whether it is the last one; one at least."""

@@ -19,10 +19,14 @@ def distance(boundary: Boundary, position: Sequence[float]) -> float:
     """
     x, y, z = (*position, 0.0)[:3]
     up = max(boundary.min_z - z, 0.0, z - boundary.max_z)
+    if isinstance(boundary, ZoneBoundary) and not boundary.is_geographic:
+        right = max(boundary.min_x - x, 0.0, x - boundary.max_x)
+        ahead = max(boundary.min_y - y, 0.0, y - boundary.max_y)
+        return math.hypot(right, ahead, up)
     if boundary.contains((x, y, min(max(z, boundary.min_z), boundary.max_z))):
         return up
     edges = edges_of(boundary)
-    if sphere.is_geographic(boundary.coordinate_system):
+    if boundary.is_geographic:
         return math.hypot(sphere.metres_to_edges(edges, x, y), up)
     return math.hypot(_to_edges(edges, x, y), up)
 

@@ -223,6 +223,14 @@ def test_a_zone_that_is_removed_forgets_who_was_in_it() -> None:
     assert told(track(yard, [("a", 2.0, (1, 1))])) == [("enter", 2.0)]
 
 
+def test_names_are_cleaned() -> None:
+    """Space around a name makes no other object."""
+    yard = registry()
+    done = yard.track([" a", "a", "a "], [1.0, 1.0, 2.0], [(1, 1), (1, 1), (50, 50)])
+    assert (done.accepted, done.duplicates) == (2, 1)
+    assert told(done) == [("enter", 1.0), ("exit", 2.0)]
+
+
 def test_levels_separate_storeys() -> None:
     """Whoever takes the stairs changes zones; a margin counts upwards too."""
     floors = [Zone(f"L{n}", ZoneBoundary(0, 9, 0, 9, 3 * n, 3 * n + 3)) for n in (0, 1)]
