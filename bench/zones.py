@@ -79,9 +79,7 @@ def locating(zones: list[ZoneBoundary | ZonePolygon], points: np.ndarray) -> Non
     print(f"  built in {built['ours']:.2f} s, STRtree in {built['STRtree']:.2f} s")
     for name, seconds in taken.items():
         print(f"  {name:<32} {len(points) / seconds:>12,.0f} points/s")
-    print(
-        f"  pairs (point, zone): {len(found):,}, of which STRtree differs in {len(found ^ theirs):,}"
-    )
+    print(f"  pairs (point, zone): {len(found):,}; STRtree differs in {len(found ^ theirs):,}")
     rate = len(points) / taken["ours, the zone of each point"]
     print(f"  points/s: {rate:,.0f}   {verdict(rate, 1e6, at_least=True)}")
 
