@@ -101,12 +101,17 @@ def _half(rings: Sequence[_Ring], line: float, hand: int) -> list[tuple[_Ring, .
     holes: list[_Ring] = []
     chains: list[list[_Corner]] = []
     for number, ring in enumerate(rings):
-        if all((x - line) * hand > 0 or x == line for x, _ in ring):
+        within = all((x - line) * hand >= 0 for x, _ in ring)
+        if within and not (number and _has_edge_on(ring, line)):
             (holes if number else outers).append(ring)
         else:
             chains += _chains(ring, line, hand)
     outers += _joined(chains)
     return [(outer, *(hole for hole in holes if _holds(outer, hole))) for outer in outers]
+
+
+def _has_edge_on(ring: _Ring, line: float) -> bool:
+    return any(a[0] == b[0] == line for a, b in pairwise((*ring, ring[0])))
 
 
 def _chains(ring: _Ring, line: float, hand: int) -> Iterator[list[_Corner]]:
@@ -137,11 +142,13 @@ def _crossing(a: _Corner, b: _Corner, line: float) -> _Corner:
 def _joined(chains: list[list[_Corner]]) -> Iterator[_Ring]:
     """Rings of *chains*: along the line, what lies between an odd end and the next is inside."""
     ends = sorted(
-        (chain[place][1], number, place) for number, chain in enumerate(chains) for place in (0, -1)
+        (chain[place][1], _slope(chain[place], chain[after]), number, place)
+        for number, chain in enumerate(chains)
+        for place, after in ((0, 1), (-1, -2))
     )
     partner = {}
-    for (_, *one), (_, *other) in zip(ends[::2], ends[1::2], strict=True):
-        partner[tuple(one)], partner[tuple(other)] = tuple(other), tuple(one)
+    for (*_, one, here), (*_, other, there) in zip(ends[::2], ends[1::2], strict=True):
+        partner[one, here], partner[other, there] = (other, there), (one, here)
     left = set(range(len(chains)))
     while left:
         number, ring, forward = min(left), list[_Corner](), True
@@ -151,6 +158,11 @@ def _joined(chains: list[list[_Corner]]) -> Iterator[_Ring]:
             number, place = partner[(number, -1 if forward else 0)]
             forward = place == 0
         yield tuple(c for c, d in zip(ring, [*ring[1:], ring[0]], strict=True) if c != d)
+
+
+def _slope(end: _Corner, after: _Corner) -> float:
+    """How steeply a chain leaves the line: of those that end in one place the lowest is first."""
+    return (after[1] - end[1]) / abs(after[0] - end[0])
 
 
 def _holds(outer: _Ring, hole: _Ring) -> bool:

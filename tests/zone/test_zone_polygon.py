@@ -6,11 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engines.errors import InvalidInput
 from engines.zone import DynamicZoneRegistry, Zone, ZoneBoundary, ZonePolygon
 from engines.zone.geojson import zones_as_geojson, zones_from_geojson
 from engines.zone.index import ZoneIndex
+from tests.zone.shapes import Point, inside, on_edge, points, stars, with_hole
 
 NAN, INF = float("nan"), float("inf")
 SQUARE = ((0, 0), (4, 0), (4, 4), (0, 4))
@@ -199,3 +202,25 @@ def test_geojson_that_is_no_zone_is_refused(document: Any, message: str) -> None
     """With the number of the feature."""
     with pytest.raises(InvalidInput, match=message):
         zones_from_geojson(document)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(stars, with_hole), points, st.sampled_from([1, 2, 3.5, 4, 7]))
+def test_cutting_moves_no_point_across_an_edge(
+    shape: ZonePolygon, where: list[Point], line: float
+) -> None:
+    """The antimeridian anywhere through polygons of all forms: corners, edges and notches on it."""
+    moved = tuple(
+        tuple(tuple((x + 180 - line, y) for x, y in ring) for ring in rings)
+        for rings in shape.polygons
+    )
+    cut = ZonePolygon(moved, coordinate_system="wgs84")
+    assert cut.area() == pytest.approx(shape.area())
+    assert all(-180 <= x <= 180 for rings in cut.polygons for ring in rings for x, _ in ring)
+    index = ZoneIndex([cut])
+    for x, y in where:
+        east = x + 180 - line
+        if not on_edge(shape, (x, y)):
+            assert cut.contains((east, y)) == inside(shape, (x, y))
+        # On the antimeridian itself the eastern half decides, which begins there.
+        assert (index.locate([(east, y)]).tolist() == [0]) == inside(shape, (x, y))
