@@ -10,10 +10,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from engines import checks
 from engines.engine import Engine
@@ -21,6 +20,15 @@ from engines.errors import InvalidInput
 from engines.journal import Event, Journal
 from engines.snapshot import without_collection
 from engines.zone.boundary import Position, ZoneBoundary, coordinates
+from engines.zone.live import (
+    OF_MOVE,
+    USUAL_CHANGE,
+    Live,
+    Moved,
+    event_of,
+    snapshot_of,
+    utilisation_of,
+)
 from engines.zone.model import (
     Zone,
     ZoneEvent,
@@ -30,50 +38,13 @@ from engines.zone.model import (
 )
 from engines.zone.nesting import Nesting
 from engines.zone.polygon import ZonePolygon
-from engines.zone.stays import MoveKind, Stays, ZoneMove
-from engines.zone.usage import Usage
+from engines.zone.stays import Stays, ZoneMove
 
 if TYPE_CHECKING:
     from engines.zone.forecast import ZoneForecast
     from engines.zone.intake import Tracked
     from engines.zone.locating import Locator
     from engines.zone.tracking import TrackingRules
-
-_USUAL_CHANGE = {ZoneEventType.ENTER: 1, ZoneEventType.EXIT: -1}
-_OF_MOVE = {
-    MoveKind.ENTER: ZoneEventType.ENTER,
-    MoveKind.EXIT: ZoneEventType.EXIT,
-    MoveKind.SILENT: ZoneEventType.EXIT,
-    MoveKind.DWELL: ZoneEventType.SAMPLE,
-}
-
-
-class _Moved(NamedTuple):
-    """What becomes an event when somebody asks; most are forgotten before."""
-
-    move: ZoneMove
-    metric: float | None
-
-    def event(self) -> ZoneEvent:
-        at, name, kind, zone = self.move
-        return ZoneEvent(
-            zone=zone,
-            kind=_OF_MOVE[kind],
-            change=_USUAL_CHANGE.get(_OF_MOVE[kind], 0),
-            value=self.metric,
-            note=None if kind.value == _OF_MOVE[kind].value else kind.value,
-            metadata={"object": name},
-            timestamp=checks.from_epoch(at),
-        )
-
-
-@dataclass(slots=True)
-class _Live:
-    zone: Zone
-    occupancy: int = 0
-    metric: float | None = None
-    recent: deque[ZoneEvent | _Moved] = field(default_factory=deque)
-    usage: Usage = field(default_factory=Usage)
 
 
 class DynamicZoneRegistry(Engine):
@@ -103,7 +74,7 @@ class DynamicZoneRegistry(Engine):
             self.register_zones(zones)
 
     def reset(self) -> None:
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
         self._nesting = Nesting()
         self._stays = Stays()
         self.last_batch: str | None = None
@@ -163,7 +134,7 @@ class DynamicZoneRegistry(Engine):
             InvalidInput: The kind, change or value cannot be.
         """
         kind = ZoneEventType(kind)
-        change = checks.whole(change or _USUAL_CHANGE.get(kind, 0), "change")
+        change = checks.whole(change or USUAL_CHANGE.get(kind, 0), "change")
         payload: dict[str, Any] = {"kind": kind.value, "change": change}
         if value is not None:
             payload["value"] = checks.finite(value, "value")
@@ -175,7 +146,8 @@ class DynamicZoneRegistry(Engine):
             payload["at"] = checks.utc(timestamp).timestamp()
         with self.deciding():
             name = self._find(zone).zone.name
-            return _event(self.record("zone_event", zone=name, **payload), self._live[name].metric)
+            event = self.record("zone_event", zone=name, **payload)
+            return event_of(event, self._live[name].metric)
 
     def nest(self, zone: str, parent: str | None) -> None:
         """
@@ -319,7 +291,7 @@ class DynamicZoneRegistry(Engine):
 
     def utilisation(self, zone: str) -> float:
         """Occupancy over capacity; the bare occupancy where the capacity is 0."""
-        return _utilisation(self._find(zone))
+        return utilisation_of(self._find(zone))
 
     @overload
     def snapshot(self, zone: None = None) -> dict[str, ZoneSnapshot]: ...
@@ -329,8 +301,8 @@ class DynamicZoneRegistry(Engine):
         """One zone as it is now, or all of them by name."""
         now = checks.from_epoch(self.clock())
         if zone is not None:
-            return _snapshot(self._find(zone), now)
-        return {name: _snapshot(live, now) for name, live in self._live.items()}
+            return snapshot_of(self._find(zone), now)
+        return {name: snapshot_of(live, now) for name, live in self._live.items()}
 
     # --- folding -----------------------------------------------------------------------------
 
@@ -350,7 +322,7 @@ class DynamicZoneRegistry(Engine):
         if live := self._live.get(zone.name):
             live.zone = zone
         else:
-            self._live[zone.name] = _Live(zone, recent=deque(maxlen=self._history))
+            self._live[zone.name] = Live(zone, recent=deque(maxlen=self._history))
         self._zones_changed()
 
     def apply_zone_removed(self, event: Event) -> None:
@@ -367,15 +339,15 @@ class DynamicZoneRegistry(Engine):
         self._stays.apply(event, lambda move: self._apply_move(move, event["timestamp"]))
 
     def _apply_move(self, move: ZoneMove, recorded: float) -> None:
-        kind = _OF_MOVE.get(move.kind)
+        kind = OF_MOVE.get(move.kind)
         if kind is None:
             return
-        change = _USUAL_CHANGE.get(kind, 0)
+        change = USUAL_CHANGE.get(kind, 0)
         live = self._live[move.zone]
         self._count(live, change, min(move.at, recorded))
-        live.recent.append(_Moved(move, live.metric))
+        live.recent.append(Moved(move, live.metric))
 
-    def _count(self, live: _Live, change: int, at: float) -> None:
+    def _count(self, live: Live, change: int, at: float) -> None:
         if change:
             live.usage.advance(at, live.occupancy)
             live.occupancy = max(live.occupancy + change, 0)
@@ -386,7 +358,7 @@ class DynamicZoneRegistry(Engine):
         # A clock that was ahead must not make what follows look past.
         self._count(live, event["change"], min(at, event["timestamp"]))
         live.metric = event.get("value", live.metric)
-        live.recent.append(_event(event, live.metric))
+        live.recent.append(event_of(event, live.metric))
 
     def apply_zone_batch_closed(self, event: Event) -> None:
         self.last_batch = event["batch"]
@@ -405,7 +377,7 @@ class DynamicZoneRegistry(Engine):
     def restored(self) -> None:
         self._zones_changed()
 
-    def _find(self, name: str) -> _Live:
+    def _find(self, name: str) -> Live:
         live = self._live.get(name) or self._live.get(checks.name(name, "a zone's name"))
         if live is None:
             raise ZoneNotFoundError(
@@ -413,35 +385,3 @@ class DynamicZoneRegistry(Engine):
                 hint="`dino zone list` shows them; `dino zone add` makes one",
             )
         return live
-
-
-def _event(event: Event, metric: float | None) -> ZoneEvent:
-    return ZoneEvent(
-        zone=event["zone"],
-        kind=ZoneEventType(event["kind"]),
-        change=event["change"],
-        value=metric,
-        note=event.get("note"),
-        metadata=event.get("metadata"),
-        timestamp=checks.from_epoch(event.get("at", event["timestamp"])),
-    )
-
-
-def _utilisation(live: _Live) -> float:
-    return live.occupancy / (live.zone.capacity or 1)
-
-
-def _snapshot(live: _Live, now: datetime) -> ZoneSnapshot:
-    if live.occupancy == 0:
-        status = "idle"
-    else:
-        status = "overloaded" if live.occupancy > live.zone.capacity else "active"
-    return ZoneSnapshot(
-        zone=live.zone,
-        generated_at=now,
-        occupancy=live.occupancy,
-        utilisation=_utilisation(live),
-        status=status,
-        metric=live.metric,
-        recent_events=tuple(e.event() if isinstance(e, _Moved) else e for e in live.recent),
-    )
