@@ -17,6 +17,7 @@ from engines.entity_manager import RestartLimits
 from engines.journal import RecordedJournal
 from engines.merkle import leaf_hash
 from engines.personas import PersonaSignal
+from engines.zone.tracking import TrackingRules
 from tests.audit import delivery_driver, gate_driver, order_driver, queue_driver
 from tests.desk import ZONES
 
@@ -37,8 +38,19 @@ def zones() -> Iterator[Step]:
         yield event(kind="enter", note=f"{MARK} {number}", change=number)
     yield event(kind="exit")
     yield lambda w: w.zones.register_zone({**ZONES[0], "capacity": 9, "tags": ["wet"]})
+    triangle = {"polygons": [[[[0, 0], [4, 0], [0, 4]]]], "coordinate_system": "wgs84"}
+    yield lambda w: w.zones.register_zone({"name": "Point", "boundary": triangle, "capacity": 3})
+    yield lambda w: (w.zones.nest("Mole", "Point"), w.zones.nest("Pier", "Mole"))
+    yield _track([(1.0, 0.5), (9.0, 9.0), (1.5, 1.0)])
+    yield _track([(9.0, 9.0), (0.5, 0.5)], margin=1.0, exit_after=2.0, dwell=1.0, lateness=1.0)
     yield lambda w: w.zones.remove_zone("Pier")
     yield lambda w: w.zones.close_batch("cycle-1")
+
+
+def _track(points: list[tuple[float, float]], **rules: float) -> Step:
+    names, at = [MARK, "pump"], [1e9 + 2 * number for number in range(2 * len(points))]
+    columns = names * len(points), at, [point for point in points for _ in names]
+    return lambda w: w.zones.track(*columns, rules=TrackingRules(**rules))
 
 
 def _zone_event(zone: str, **what: Any) -> Step:
