@@ -45,6 +45,8 @@ _LISTS = 2  # shortlists after the first, each beside a pass over all pairs
 _PACKINGS = 60  # rounds of prices of tasks
 _WITH_TIME = 5  # times as many where there is time
 _NEAR = 16  # agents on the shortlist of each task
+_NEAR_LARGE = 48  # the same where not all pairs are held
+_LISTS_LARGE = 3
 _TRIED = 12  # of them in local search
 _MOVES = 30_000  # of tasks that are open
 _FEW = 2_500  # tasks up to which each is tried, and with time
@@ -191,8 +193,8 @@ def _large(
     agents = len(problem.capacity)
     prices = prices_of_parts(problem, seed, priced)
     best, bound = prices, dual_bound(problem, prices)[0]
-    pairs = problem.near(prices, min(_NEAR, agents))
-    for round_ in range(_LISTS):
+    pairs = problem.near(prices, min(_NEAR_LARGE, agents))
+    for round_ in range(_LISTS_LARGE):
         if over():
             break
         draft = Draft.empty(problem)
@@ -204,8 +206,8 @@ def _large(
         found, _ = dual_bound(problem, prices)
         if found < bound:
             best, bound = prices, found
-        if round_ + 1 < _LISTS:
-            pairs = merged(pairs, problem.near(prices, min(_NEAR, agents)), agents)
+        if round_ + 1 < _LISTS_LARGE:
+            pairs = merged(pairs, problem.near(prices, min(_NEAR_LARGE, agents)), agents)
     return pairs, best, bound
 
 
