@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.assign.draft import Draft, fill, fill_teams
-from engines.assign.exact import integer_program
+from engines.assign.exact import integer_program, linear_prices
 from engines.assign.knapsacks import Knapsacks
 from engines.assign.matching import matched, rematch
 from engines.assign.parts import prices_of_parts
@@ -329,9 +329,16 @@ def small(problem: Problem) -> bool:
 
 def _search_core(problem: Dense, found: Solution, seconds: float) -> None:
     """Look for a plan among the pairs that prices speak for."""
+    if seconds <= 0 or not small(problem) or (problem.team > 1).any():
+        return
+    prices = linear_prices(problem.near(found.prices, len(found.prices)), problem.capacity)
+    bound, _ = dual_bound(problem, prices)
+    if bound < found.price_bound:
+        found.prices, found.price_bound = prices, bound
+        found.bound = min(found.bound, bound)
     cost = np.sort(_cost(problem, found)[problem.value > -np.inf])
     count = int(_CORE * len(problem.team))
-    if seconds <= 0 or not small(problem) or not len(cost):
+    if not len(cost):
         return
     core = _core(problem, found, float(cost[min(count, len(cost) - 1)]))
     answer = integer_program(core, problem.capacity, problem.team, seconds=seconds)
