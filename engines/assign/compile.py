@@ -78,6 +78,36 @@ class Compiled:
             value[part], hours[part] = self.rows(np.arange(part.start, part.stop))
         return Dense(value, hours, self.capacity, self.team)
 
+    def part(self, rows: Ints, columns: Ints) -> Dense:
+        """Some tasks and some agents, in memory; both in their order."""
+
+        def within(pairs: Mapping[int, Ints]) -> dict[int, Ints]:
+            return {
+                at: np.flatnonzero(np.isin(columns, pairs[row]))
+                for at, row in enumerate(rows.tolist())
+                if row in pairs
+            }
+
+        return Compiled(
+            tasks=[self.tasks[row] for row in rows.tolist()],
+            agents=[self.agents[column] for column in columns.tolist()],
+            rules=self.rules,
+            weights=self.weights,
+            needs=self.needs[rows],
+            has=self.has[:, columns],
+            place=self.place[rows],
+            by_place=tuple(each[:, columns] for each in self.by_place),  # type: ignore[arg-type]
+            effort=self.effort[rows],
+            urgency=self.urgency[rows],
+            least_match=self.least_match[rows],
+            hours=self.hours[columns],
+            confidence=self.confidence[columns],
+            barred=within(self.barred),
+            kept=within(self.kept),
+            capacity=self.capacity[columns],
+            team=self.team[rows],
+        ).dense()
+
     def rows(self, rows: Ints) -> tuple[Floats, Floats]:
         count = self.needs[rows].sum(axis=1, keepdims=True)
         shared = self.needs[rows] @ self.has

@@ -98,6 +98,28 @@ def integer_program(
     return Answer(taken, bound, proven=found.status == 0)
 
 
+def linear_prices(pairs: Candidates, capacity: Floats) -> Floats:
+    """The best prices of hours for tasks of one: the duals of the linear relaxation."""
+    from scipy.optimize import linprog  # noqa: PLC0415
+    from scipy.sparse import csr_array, vstack  # noqa: PLC0415
+
+    tasks, each = len(pairs.start) - 1, np.arange(len(pairs.column))
+    shape = (len(capacity), len(each))
+    held = csr_array((pairs.hours, (pairs.column, each)), shape=shape)
+    rows = csr_array((np.ones(len(each)), (pairs.row, each)), shape=(tasks, len(each)))
+    with _elsewhere():
+        found = linprog(
+            -pairs.value,
+            A_ub=vstack([held, rows]),
+            b_ub=np.concatenate([capacity, np.ones(tasks)]),
+            method="highs",
+        )
+    if found.ineqlin is None or found.status != 0:
+        return np.zeros(len(capacity))
+    prices: Floats = np.maximum(-found.ineqlin.marginals[: len(capacity)], 0.0)
+    return prices
+
+
 _one_at_a_time = threading.Lock()
 
 

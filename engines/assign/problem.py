@@ -53,6 +53,9 @@ class Problem(Market, Protocol):
     def near(self, prices: Floats, most: int) -> Candidates:
         """About the *most* best agents of each task at *prices*."""
 
+    def part(self, rows: Ints, columns: Ints) -> Dense:
+        """Some tasks and some agents."""
+
 
 @dataclass(slots=True)
 class Responses:
@@ -147,6 +150,10 @@ class Dense:
             if found > 0:
                 worth[row], teams[int(row)] = found, np.sort(best)
         return teams
+
+    def part(self, rows: Ints, columns: Ints) -> Dense:
+        at = np.ix_(rows, columns)
+        return Dense(self.value[at], self.hours[at], self.capacity[columns], self.team[rows])
 
     def near(self, prices: Floats, most: int) -> Candidates:
         tasks, agents = self.shape

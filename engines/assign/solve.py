@@ -19,9 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.assign.draft import Draft, fill, fill_teams
-from engines.assign.exact import integer_program
+from engines.assign.exact import integer_program, linear_prices
 from engines.assign.knapsacks import Knapsacks
 from engines.assign.matching import matched, rematch
+from engines.assign.parts import prices_of_parts
 from engines.assign.prices import descend
 from engines.assign.problem import (
     Candidates,
@@ -41,15 +42,18 @@ from engines.assign.search import Search
 _CLOSE = 1e-9  # relative; a plan that is nearer to its bound is the best
 _ROUNDS = 60  # of prices, on each shortlist
 _LISTS = 2  # shortlists after the first, each beside a pass over all pairs
-_PACKINGS = 30  # rounds of prices of tasks
+_PACKINGS = 60  # rounds of prices of tasks
 _WITH_TIME = 5  # times as many where there is time
 _NEAR = 16  # agents on the shortlist of each task
+_NEAR_LARGE = 48  # the same where not all pairs are held
+_LISTS_LARGE = 3
 _TRIED = 12  # of them in local search
 _MOVES = 30_000  # of tasks that are open
-_FEW = 500  # tasks up to which each is tried, and with time
+_FEW = 2_500  # tasks up to which each is tried, and with time
 _ALL_MOVES = 10_000
 _EXACT = 6_000  # pairs of an integer program that has time
 _EXACT_UNTIMED = 1_500  # of one that has none
+_HOPELESS = 100_000  # pairs of which too many are left over for one that has none
 _NODES = 200  # of its search tree
 _NEARBY = 0.985  # of the bound: what its descent aims at
 _CORE = 3.5  # pairs for each task, those of least reduced cost, to look for a good plan first
@@ -78,7 +82,7 @@ class Solution:
         return self.bound <= self.value + _CLOSE * max(abs(self.value), 1.0)
 
 
-def solve(  # noqa: C901  the stages in order
+def solve(
     problem: Problem,
     start: Draft | None = None,
     *,
@@ -104,15 +108,15 @@ def solve(  # noqa: C901  the stages in order
         _, prices, bound = _market(problem, seed, over)
         value = exact.value(problem)
         return Solution(exact, value, value, max(bound, value), prices)
-    pairs, prices, bound = _market(problem, seed, over)
+    market = _market if isinstance(problem, Dense) else _large
+    pairs, prices, bound = market(problem, seed, over)
     best = Draft.empty(problem) if start is None else start.copy()
     value = best.value(problem)
     found = Solution(best, value, bound, bound, prices)
     draft = Draft.empty(problem)
     fill_teams(problem, draft, prices)
     packed = None if over() else _packed(problem, found, left)
-    if packed is not None:
-        draft = packed
+    draft = packed or draft
     fill(pairs, draft, prices, single)
     _take(problem, found, _improved(problem, pairs, draft, prices, over, timed=left is not None))
     if left is not None and packed is not None and isinstance(problem, Dense) and not found.proven:
@@ -159,25 +163,51 @@ def _market(
     pairs = sampled(problem, min(4 * _NEAR, 2 * agents), seed)
     prices: Floats = np.zeros(agents)
     best, bound, low = prices, np.inf, 0.0
-    lists = _LISTS if isinstance(problem, Dense) else 1
-    for round_ in range(lists + 1):
+    for round_ in range(_LISTS + 1):
         draft = Draft.empty(problem)
         fill(pairs, draft, prices, single)
         low = max(low, draft.value(problem))
         market = Shortlist(pairs, problem.capacity, problem.team)
         prices = descend(market, prices, _ROUNDS, low, over).prices
-        if round_ == lists or isinstance(problem, Dense) or over():
-            found, _ = dual_bound(problem, prices)
-            if found < bound:
-                best, bound = prices, found
-        if round_ == lists or over():
+        found, _ = dual_bound(problem, prices)
+        if found < bound:
+            best, bound = prices, found
+        if round_ == _LISTS or over():
             break
         near = problem.near(prices, min(_NEAR, agents))
         pairs = merged(pairs, near, agents) if round_ else near
-    if isinstance(problem, Dense):
-        zero, _ = dual_bound(problem, np.zeros(agents))
-        if zero < bound:
-            best, bound = np.zeros(agents), zero
+    zero, _ = dual_bound(problem, np.zeros(agents))
+    if zero < bound:
+        best, bound = np.zeros(agents), zero
+    return pairs, best, bound
+
+
+def _large(
+    problem: Problem, seed: int, over: Callable[[], bool]
+) -> tuple[Candidates, Floats, float]:
+    """As `_market`, with few passes over all pairs."""
+
+    def priced(part: Dense) -> Floats:
+        return np.zeros(len(part.capacity)) if over() else _market(part, seed, over)[1]
+
+    agents = len(problem.capacity)
+    prices = prices_of_parts(problem, seed, priced)
+    best, bound = prices, dual_bound(problem, prices)[0]
+    pairs = problem.near(prices, min(_NEAR_LARGE, agents))
+    for round_ in range(_LISTS_LARGE):
+        if over():
+            break
+        draft = Draft.empty(problem)
+        fill(pairs, draft, best, problem.team == 1)
+        market = Shortlist(pairs, problem.capacity, problem.team)
+        prices = descend(market, best, _ROUNDS, draft.value(problem), over).prices
+        # Whoever is on few lists came out too cheap; nearer to the last prices is safer.
+        prices = 0.5 * (prices + best) if not round_ else prices
+        found, _ = dual_bound(problem, prices)
+        if found < bound:
+            best, bound = prices, found
+        if round_ + 1 < _LISTS_LARGE:
+            pairs = merged(pairs, problem.near(prices, min(_NEAR_LARGE, agents)), agents)
     return pairs, best, bound
 
 
@@ -271,7 +301,7 @@ def _take(problem: Problem, found: Solution, draft: Draft) -> None:
 
 def _prove(problem: Problem, found: Solution, left: Callable[[], float] | None) -> None:
     """Solve what is small exactly."""
-    if not isinstance(problem, Dense):
+    if not isinstance(problem, Dense) or (left is None and problem.value.size > _HOPELESS):
         return
     core = _core(problem, found)
     if len(core.column) > (_EXACT if left else _EXACT_UNTIMED):
@@ -299,9 +329,16 @@ def small(problem: Problem) -> bool:
 
 def _search_core(problem: Dense, found: Solution, seconds: float) -> None:
     """Look for a plan among the pairs that prices speak for."""
+    if seconds <= 0 or not small(problem) or (problem.team > 1).any():
+        return
+    prices = linear_prices(problem.near(found.prices, len(found.prices)), problem.capacity)
+    bound, _ = dual_bound(problem, prices)
+    if bound < found.price_bound:
+        found.prices, found.price_bound = prices, bound
+        found.bound = min(found.bound, bound)
     cost = np.sort(_cost(problem, found)[problem.value > -np.inf])
     count = int(_CORE * len(problem.team))
-    if seconds <= 0 or not small(problem) or not len(cost):
+    if not len(cost):
         return
     core = _core(problem, found, float(cost[min(count, len(cost) - 1)]))
     answer = integer_program(core, problem.capacity, problem.team, seconds=seconds)

@@ -328,3 +328,76 @@ def test_every_process_plans_the_same(tmp_path: Path) -> None:
         for seed in ("0", "1", "4711")
     }
     assert len(said) == 1
+
+
+def test_blocks_and_memory_say_the_same() -> None:
+    """A problem too large to hold is looked at in blocks; bounds agree but for single precision."""
+    import numpy as np
+
+    from engines.assign.compile import compiled
+    from engines.assign.problem import dual_bound
+    from engines.assign.solve import solve
+    from engines.assign.weights import Weights
+
+    random = np.random.default_rng(5)
+    words = [f"s{n}" for n in range(9)]
+    tasks = [
+        AssignableTask(
+            f"t{n}",
+            "d",
+            random.random(),
+            tuple(random.permutation(words)[: random.integers(0, 4)]),
+            float(random.integers(1, 5)),
+            {"zone": f"z{n % 3}"},
+        )
+        for n in range(90)
+    ]
+    agents = [
+        AgentProfile(f"a{n:02}", tuple(random.permutation(words)[:3]), n % 9, (f"z{n % 4}",))
+        for n in range(40)
+    ]
+    rules = AssignmentRules(
+        forbidden=[("t3", "a05")],
+        teams={"t7": 2, "t8": 41},
+        affinity={("z1", "a03"): 0.3},
+        travel_hours={("z2", "a04"): 0.5},
+    )
+    blocks = compiled(
+        tasks, agents, rules=rules, weights=Weights(), min_match=0.4, last={"t9": ["a08"]}
+    )
+    memory = blocks.dense()
+    for prices in (np.zeros(40), random.random(40) / 5):
+        exact, slack = dual_bound(memory, prices)[0], 4e-5 * len(tasks)
+        assert exact <= dual_bound(blocks, prices)[0] <= exact + 2 * slack
+    row, column = np.nonzero(memory.value > -np.inf)
+    value, spent = blocks.pairs(row, column)
+    assert value.tolist() == memory.value[row, column].tolist()
+    assert spent.tolist() == memory.hours[row, column].tolist()
+    found, best = solve(blocks), solve(memory)
+    assert found.value <= best.bound + ROUNDING
+    assert best.value <= found.bound + ROUNDING
+    assert found.draft.left.min() >= -ROUNDING
+
+
+@settings(max_examples=25, deadline=None)
+@given(some_tasks.filter(bool), some_agents.filter(bool), st.randoms(use_true_random=False))
+def test_the_knapsack_bound_is_above_every_plan(tasks: Tasks, agents: Agents, random: Any) -> None:
+    """Whatever the prices of the tasks."""
+    import numpy as np
+
+    from engines.assign.compile import compiled
+    from engines.assign.knapsacks import Knapsacks
+    from engines.assign.weights import Weights
+
+    whole = [replace(task, estimated_effort_hours=float(random.randint(1, 3))) for task in tasks]
+    problem = compiled(
+        whole, agents, rules=AssignmentRules(), weights=Weights(), min_match=0.0, last={}
+    ).dense()
+    knapsacks = Knapsacks.of(problem)
+    assert knapsacks is not None
+    best = optimum(whole, agents, AssignmentRules())
+    for _ in range(5):
+        prices = np.array([random.random() for _ in whole])
+        assert knapsacks.bound(prices) >= best - ROUNDING
+    _, bound = knapsacks.descend(np.zeros(len(whole)), 20, 0.0, lambda: False)
+    assert bound >= best - ROUNDING
