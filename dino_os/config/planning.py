@@ -24,7 +24,7 @@ class Planning(Struct, forbid_unknown_fields=True, frozen=True):
     critical_threshold: Share = 0.85
     intervention_threshold: Share = 0.5
     min_skill_match: Share = 0.0
-    method: Literal["auto", "greedy"] = "auto"
+    method: Literal["auto", "greedy"] = "greedy"
     horizon: Count = 5
     zone_history: Positive = 128
     sector_history: Positive = 256
