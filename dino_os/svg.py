@@ -66,7 +66,7 @@ def group(*parts: str, **attributes: Value) -> str:
 
 
 def element(tag: str, content: str | None, /, **attributes: Value) -> str:
-    """Any element; *content* is SVG already, None where it has none.  Attributes that are None are left out."""
+    """Any element; *content* is SVG already.  What is None is left out."""
     named = "".join(
         f' {_attribute(name)}="{escaped(value if isinstance(value, str) else number(value))}"'
         for name, value in attributes.items()
