@@ -12,6 +12,7 @@ from engines.trajectory.model import (
     TrajectoryPath,
     Unreachable,
 )
+from engines.trajectory.pddl_task import ParserMissing, load_pddl
 from engines.trajectory.planned import Front, Plan
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Fairness",
     "Front",
     "Missing",
+    "ParserMissing",
     "Plan",
     "Rule",
     "RuleNotFoundError",
@@ -29,4 +31,5 @@ __all__ = [
     "TrajectoryPath",
     "Unreachable",
     "jain",
+    "load_pddl",
 ]
