@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engines.trajectory.budget import Budget
-from engines.trajectory.derivation import Missing
+from engines.trajectory.derivation import Missing, cheapest_supporters, derivation
 from engines.trajectory.index import RuleIndex
 from engines.trajectory.model import Fact, Rule
 from engines.trajectory.planner import Planner
@@ -40,13 +40,20 @@ def missing(
             cost = dear if name in conclusions else 1.0
             index.add(Rule(rule_id, (), name, cost * dear if name == symbol else cost))
     plan = Planner(index, there, [symbol], width=width, seed=0, gap=0.0, budget=budget).plan()
-    originals = {rule.rule_id: rule for rule in own}
-    return Missing(
-        symbol,
-        tuple(sorted(assumed[r.rule_id] for r in plan.steps if r.rule_id in assumed)),
-        tuple(originals[r.rule_id] for r in plan.steps if r.rule_id in originals),
-        plan.optimal,
-    )
+    lacking = sorted(assumed[r.rule_id] for r in plan.steps if r.rule_id in assumed)
+    return Missing(symbol, tuple(lacking), _then(own, there, lacking, symbol), plan.optimal)
+
+
+def _then(
+    rules: list[Rule], facts: dict[str, Fact], lacking: list[str], symbol: str
+) -> tuple[Rule, ...]:
+    """The cheapest way to it once what is lacking is stated."""
+    index = RuleIndex()
+    for rule in rules:
+        index.add(rule)
+    holding = [*lacking, *(name for name in facts if _holds(facts, name))]
+    supporters = cheapest_supporters(index, [index.id_of(name) for name in holding])
+    return derivation(index, index.id_of(symbol), supporters).steps
 
 
 def _holds(facts: dict[str, Fact], symbol: str) -> bool:

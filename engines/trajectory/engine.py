@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -267,13 +268,11 @@ class TrajectoryOptimizer(Engine):
         for places in index.rounds(holding, max_depth):
             applied += places
             depth += 1
-        rules = index.rules
-        for place in applied:
-            symbol = rules[place].conclusion
-            found[symbol] = Fact(symbol)
-        return Closure(
-            frozenset(found.values()), depth, tuple([rules[place].rule_id for place in applied])
-        )
+        derived = list(map(index.conclusions.__getitem__, applied))
+        for symbol in map(index.symbols.__getitem__, derived):
+            found.pop(symbol, None)  # stated not to hold
+        facts = frozenset(chain(found.values(), map(index.facts.__getitem__, derived)))
+        return Closure(facts, depth, tuple([index.rules[place].rule_id for place in applied]))
 
     def score_trajectory(
         self, closure: Closure, constraints: Mapping[str, Any] | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from engines.trajectory.model import Rule
+from engines.trajectory.model import Fact, Rule
 
 _NEVER = 1 << 60  # the missing premises of a rule that was removed
 
@@ -19,6 +19,7 @@ class RuleIndex:
 
     def __init__(self) -> None:
         self.symbols: list[str] = []
+        self.facts: list[Fact] = []  # that each symbol holds: made once, not by each chaining
         self.ids: dict[str, int] = {}
         self.rules: list[Rule] = []
         self.places: dict[str, int] = {}
@@ -33,6 +34,7 @@ class RuleIndex:
         number = self.ids.setdefault(symbol, len(self.symbols))
         if number == len(self.symbols):
             self.symbols.append(symbol)
+            self.facts.append(Fact(symbol))
             self.waiting.append([])
         return number
 
@@ -75,7 +77,7 @@ class RuleIndex:
         Of several that give the same fact in one round only the cheapest, then the first by id;
         within a round in the order of their ids.
         """
-        missing, conclusions, waiting = self.missing.copy(), self.conclusions, self.waiting
+        missing, waiting = self.missing.copy(), self.waiting
         known = bytearray(len(self.symbols))
         frontier = list(given)
         for symbol in frontier:
@@ -91,7 +93,7 @@ class RuleIndex:
                     missing[place] -= 1
                     if not missing[place]:
                         fired.append(place)
-            won = self._first(place for place in fired if not known[conclusions[place]])
+            won = self._first(fired, known)
             if not won:
                 return
             depth += 1
@@ -99,7 +101,7 @@ class RuleIndex:
             frontier = list(won)
             for symbol in frontier:
                 known[symbol] = 1
-            yield sorted(won.values(), key=self._rule_id)
+            yield sorted(won.values(), key=self._rule_id) if len(won) > 1 else list(won.values())
 
     def reached(self, given: Iterable[int], *, without: int | None = None) -> set[int]:
         """The symbols that follow from those given, with them."""
@@ -108,14 +110,16 @@ class RuleIndex:
             found.update(map(self.conclusions.__getitem__, places))
         return found
 
-    def _first(self, fired: Iterable[int]) -> dict[int, int]:
-        """Symbol → the cheapest of the rules that conclude it, then the first by id."""
+    def _first(self, fired: Iterable[int], known: bytearray) -> dict[int, int]:
+        """New symbol → the cheapest of the rules that conclude it, then the first by id."""
         won: dict[int, int] = {}
+        conclusions = self.conclusions
         for place in fired:
-            symbol = self.conclusions[place]
-            other = won.setdefault(symbol, place)
-            if other != place and self._comes_before(place, other):
-                won[symbol] = place
+            symbol = conclusions[place]
+            if not known[symbol]:
+                other = won.setdefault(symbol, place)
+                if other != place and self._comes_before(place, other):
+                    won[symbol] = place
         return won
 
     def _rule_id(self, place: int) -> str:

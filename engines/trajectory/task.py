@@ -232,9 +232,28 @@ class _Draft:
                 # With one way less to it, what uses it may now have only one.
                 waiting += users.get(fact, ())
 
+    def _used(self) -> set[int]:
+        """The facts that are still on a way to a goal."""
+        givers: dict[int, list[int]] = {}
+        for op, place in enumerate(self.places):
+            if place is not None:
+                for fact in self.gives[op]:
+                    givers.setdefault(fact, []).append(op)
+        used, waiting = set(self.goals), list(self.goals)
+        while waiting:
+            for op in givers.get(waiting.pop(), ()):
+                new = self.needs[op] - used
+                used |= new
+                waiting += new
+        return used
+
     def task(self, parties: dict[str, int]) -> Task:
-        live = [(op, place) for op, place in enumerate(self.places) if place is not None]
-        used = {fact for op, _ in live for fact in self.needs[op]} | set(self.goals)
+        used = self._used()
+        live = [
+            (op, place)
+            for op, place in enumerate(self.places)
+            if place is not None and not used.isdisjoint(self.gives[op])
+        ]
         # A number by name: nothing may depend on which symbol was heard of first.
         names = sorted(used, key=lambda fact: self._index.symbols[fact])
         numbers = {fact: number for number, fact in enumerate(names)}
