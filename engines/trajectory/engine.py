@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -192,7 +192,8 @@ class TrajectoryOptimizer(Engine):
             plans = planner.front().plans if several else (planner.plan(cap),)
             paths = [self._scored(facts, plan, constraints) for plan in plans]
             best = max(paths, key=lambda path: (path.score, -path.total_cost))
-            self._record_plan(best, [] if goal is None else goals)
+            assert best.plan is not None  # noqa: S101  it was scored with one
+            self._record_plan(best.plan, best.score, best.fairness_score, named=goal is not None)
         return best
 
     def plan(
@@ -220,7 +221,7 @@ class TrajectoryOptimizer(Engine):
             start = self._start(facts)
             goals = self._known_goals(goal, start)
             found = self._planner(start, goals, time_limit, gap, seed).plan(max_burden)
-            self._record_plan(self._scored(start, found, None), list(found.goals))
+            self._record_plan(found, *self._score(found.steps), named=True)
         return found
 
     # --- queries -----------------------------------------------------------------------------
@@ -288,7 +289,7 @@ class TrajectoryOptimizer(Engine):
         """
         limits = _constraints(constraints)
         known = [self._rules[r] for r in closure.rules_applied if r in self._rules]
-        return self._score(closure, known, limits.get("fairness_weights"))
+        return self._score(known, closure.facts, limits.get("fairness_weights"))
 
     def front(
         self,
@@ -454,37 +455,38 @@ class TrajectoryOptimizer(Engine):
     ) -> TrajectoryPath:
         path = path_of(facts.values(), plan.steps)
         weights = _constraints(constraints).get("fairness_weights")
-        score, fair = self._score(path.closures[-1], path.rules, weights)
+        score, fair = self._score(path.rules, path.closures[-1].facts, weights)
         return replace(
             path, path_id=plan.fold[:_ID_DIGITS], score=score, fairness_score=fair, plan=plan
         )
 
     def _score(
-        self, closure: Closure, rules: Iterable[Rule], weights: Mapping[str, float] | None
+        self,
+        applied: Sequence[Rule],
+        facts: Iterable[Fact] = (),
+        weights: Mapping[str, float] | None = None,
     ) -> tuple[float, float]:
-        applied = list(rules)
-        derived = len(closure.rules_applied)
+        """Of rules each of which gave one fact, and all the *facts* there are then."""
         cost = math.fsum(rule.cost for rule in applied)
-        efficiency = derived / (derived + cost) if derived else 0.0
+        efficiency = len(applied) / (len(applied) + cost) if applied else 0.0
         if weights is None:
-            fair = fairness(applied, parties_of(self._rules.values() or applied)).jain
+            fair = fairness(applied, parties_of(self._rules.values())).jain
         else:
-            fair = weighted_reach((f.symbol for f in closure.facts if f.holds), weights)
+            fair = weighted_reach((fact.symbol for fact in facts if fact.holds), weights)
         return self.efficiency_weight * efficiency + self.fairness_weight * fair, fair
 
-    def _record_plan(self, path: TrajectoryPath, goals: list[str]) -> None:
-        assert path.plan is not None  # noqa: S101  it was scored with one
+    def _record_plan(self, plan: Plan, score: float, fair: float, *, named: bool) -> None:
         self.record(
             "trajectory_planned",
-            path_id=path.path_id,
-            goals=goals,
-            cost=path.total_cost,
-            bound=path.plan.bound,
-            gap=path.plan.gap,
-            score=path.score,
-            fairness=path.fairness_score,
-            steps=len(path.rules),
-            fold=path.plan.fold,
+            path_id=plan.fold[:_ID_DIGITS],
+            goals=list(plan.goals) if named else [],
+            cost=plan.cost,
+            bound=plan.bound,
+            gap=plan.gap,
+            score=score,
+            fairness=fair,
+            steps=len(plan.steps),
+            fold=plan.fold,
         )
 
 

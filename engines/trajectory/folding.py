@@ -13,37 +13,40 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from engines.trajectory.index import RuleIndex
 from engines.trajectory.model import Closure, Fact, Rule, TrajectoryPath
 
 
 def fold(path: TrajectoryPath) -> str:
     """64 hex digits, of the facts of the path and how they came to be."""
-    first = path.closures[0].facts if path.closures else frozenset()
-    if not path.rules:
+    if not path.rules and any(closure.rules_applied for closure in path.closures):
         return _of_closures(path.closures)
-    hashes = derivation_hashes(first, path.rules)
-    return _digest("path", *sorted(hashes.values()))
+    return fold_of(path.closures[0].facts if path.closures else (), path.rules)
+
+
+def fold_of(facts: Iterable[Fact], rules: Iterable[Rule]) -> str:
+    """Of the path that *rules* make from *facts*."""
+    return _digest("path", *sorted(derivation_hashes(facts, rules).values()))
 
 
 def derivation_hashes(facts: Iterable[Fact], rules: Iterable[Rule]) -> dict[str, str]:
     """
     Symbol → hash of how it is derived, of all that *rules* derive from *facts*.
 
-    Round by round; of several rules that give a fact in one round the first by id.
+    Of several rules that give a fact the one that `RuleIndex.rounds` takes.
     """
-    hashes = {fact.symbol: _digest("given", fact.symbol, canonical(fact.value)) for fact in facts}
-    holding = {fact.symbol for fact in facts if fact.holds}
-    left = sorted(rules, key=lambda rule: rule.rule_id)
-    while True:
-        new: dict[str, str] = {}
-        for rule in left:
-            if rule.conclusion not in holding and holding.issuperset(rule.premises):
-                new.setdefault(rule.conclusion, _of_rule(rule, hashes))
-        if not new:
-            return hashes
-        hashes.update(new)
-        holding.update(new)
-        left = [rule for rule in left if rule.conclusion not in holding]
+    index = RuleIndex()
+    for rule in rules:
+        index.add(rule)
+    given = {fact.symbol: fact for fact in facts}
+    hashes = {
+        symbol: _digest("given", symbol, canonical(fact.value)) for symbol, fact in given.items()
+    }
+    for places in index.rounds(index.id_of(symbol) for symbol in given if given[symbol].holds):
+        for place in places:
+            rule = index.rules[place]
+            hashes[rule.conclusion] = _of_rule(rule, hashes)
+    return hashes
 
 
 def canonical(value: Any) -> str:

@@ -78,8 +78,8 @@ class RuleIndex:
         within a round in the order of their ids.
         """
         missing, waiting = self.missing.copy(), self.waiting
-        known = bytearray(len(self.symbols))
         frontier = list(given)
+        known = bytearray(len(self.symbols))
         for symbol in frontier:
             known[symbol] = 1
         fired = list(self.unconditional)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from engines.trajectory.budget import Budget
 from engines.trajectory.derivation import steps_to
 from engines.trajectory.fairness import fairness
-from engines.trajectory.folding import fold
+from engines.trajectory.folding import fold_of
 from engines.trajectory.front import capped, pareto
 from engines.trajectory.index import RuleIndex
 from engines.trajectory.model import Closure, Fact, Rule, TrajectoryPath, Unreachable, parties_of
@@ -113,7 +113,6 @@ class Planner:
         steps = steps_to(index, self._given, chosen | free, self._wanted)
         cost = math.fsum(rule.cost for rule in steps)
         gap = relative_gap(cost, bound)
-        path = path_of(self._facts.values(), steps)
         return Plan(
             self._goals,
             steps,
@@ -123,7 +122,7 @@ class Planner:
             dict(bounds),
             fairness(steps, self.parties),
             self._musts(steps),
-            fold(path),
+            fold_of(self._facts.values(), steps),
             self._budget.cut,
         )
 

@@ -155,6 +155,7 @@ class Program:
         below: float = _INFINITY,
         cap: float = _INFINITY,
         aim: Sequence[float] | None = None,
+        gap: float = 0.0,
         nodes: int | None = None,
         seconds: float | None = None,
     ) -> Answer:
@@ -163,6 +164,7 @@ class Program:
 
         Args:
             aim: Minimised instead of the costs; *below* is about the costs all the same.
+            gap: What is good enough, as a share of the bound.
             nodes: Of the search tree, at most.
         """
         if not self.task.goals:
@@ -175,7 +177,7 @@ class Program:
             rows.append((columns, [self.task.costs[op] for op in columns], -_INFINITY, below))
         if cap < _INFINITY:
             rows += [(*row, -_INFINITY, cap) for row in self._borne()]
-        options: dict[str, Any] = {"mip_rel_gap": 0.0}
+        options: dict[str, Any] = {"mip_rel_gap": gap}
         if nodes is not None:
             options["node_limit"] = nodes
         if seconds is not None:

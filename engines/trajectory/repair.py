@@ -19,7 +19,7 @@ from engines.trajectory.task import Task
 
 _NEARLY_FREE = 0.01
 _KEPT = (0.3, 0.95)
-_NOISE = 0.35
+_NOISE = 2.0
 _WARM, _COLD = 0.03, 0.001  # accepted losses, as shares of the plan's cost
 
 

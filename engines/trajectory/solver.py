@@ -24,11 +24,11 @@ from engines.trajectory.repair import repair
 from engines.trajectory.supporters import h_max, minimal, suggested
 from engines.trajectory.task import Task, rounded_up
 
-_SAME = 1e-9
+_SAME = 1e-6  # of a cost: less than this is no difference
 _SMALL = 4_000  # operators and needs of a task that a program is made of
 _NODES, _FEW_NODES, _ROOM = 3_000, 20, 1_000_000
 _EFFORT = 3_000_000  # operators looked at by repair
-_FIRST_ROUNDS = 30
+_FIRST_ROUNDS = 60
 _CUTS = 4_000_000  # operators looked at by LM-cut
 _WORTH_PRUNING = 0.05
 
@@ -149,13 +149,11 @@ class Search:
         return max(self.bounds.values(), default=0.0)
 
     def _prove(self, method: str, bound: float) -> None:
-        proven = min(rounded_up(self.task, min(bound, self.plans.cost)), self.plans.cost)
+        proven = min(rounded_up(self.task, bound), self.plans.cost)
         self.bounds[method] = max(proven, self.bounds.get(method, 0.0))
 
     def _done(self) -> bool:
-        return self.budget.over() or (
-            relative_gap(self.plans.cost, self._bound()) <= self.allowed + _SAME
-        )
+        return self.budget.over() or (relative_gap(self.plans.cost, self._bound()) <= self.allowed)
 
     def _repair(self, rounds: int) -> None:
         repair(
@@ -182,10 +180,11 @@ class Search:
             if found is None:
                 return
             bound, reduced = found
-            self._prove("lp", bound)
+            ceiling = self._ceiling()
+            # Of plans above the ceiling nothing is known any more once operators were left out.
+            self._prove("lp", min(bound, ceiling) if task is not self.task else bound)
             if self._done():
                 return
-            ceiling = self._better()
             slack = 1e-6 * max(1.0, ceiling)
             dropped = {op for op, more in enumerate(reduced) if bound + more > ceiling + slack}
             if len(dropped) < _WORTH_PRUNING * len(kept):
@@ -195,23 +194,26 @@ class Search:
             kept = [op for number, op in enumerate(kept) if number not in dropped]
         self._by_integers(program, kept)
 
-    def _better(self) -> float:
-        """What a plan costs at most that is better than the best known."""
+    def _ceiling(self) -> float:
+        """What a plan costs at most by which the best known would not be good enough."""
         cost = self.plans.cost
-        return cost - self.task.step / 2 if self.task.step else cost * (1 - 1e-7)
+        better = cost - self.task.step / 2 if self.task.step else cost * (1 - _SAME / 2)
+        return min(better, cost / (1 + self.allowed))
 
     def _by_integers(self, program: Program, kept: list[int]) -> None:
+        ceiling = self._ceiling()
         answer = program.solved(
-            below=self._better(),
+            below=ceiling,
+            gap=self.allowed,
             nodes=None if self.budget.left() is not None else node_limit(program),
             seconds=self.budget.left(),
         )
+        # Below the ceiling there are only plans that the program has, and perhaps some that are none.
+        self._prove("milp", min(answer.bound, ceiling))
         if answer.ops is not None:
             ops = {kept[op] for op in answer.ops}
             if self.task.reaches(ops):
                 self.plans.offer(minimal(self.task, ops))
-        # Without the rows that forbid cycles a bound is one all the same.
-        self._prove("milp", answer.bound)
         if not answer.closed:
             self.budget.over()
 

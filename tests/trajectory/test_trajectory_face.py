@@ -157,7 +157,7 @@ def test_why_and_why_not(known: TrajectoryOptimizer) -> None:
     assert [rule.rule_id for rule in missing.steps] == ["one", "two", "far"]
     assert known.why_not("C") is None
     for ask in (known.explain, known.why_not, known.plan):
-        with pytest.raises(FactNotFoundError, match="no fact and no rule speaks of 'keys'.*'key'"):
+        with pytest.raises(FactNotFoundError, match=r"no fact and no rule speaks of 'keys'.*'key'"):
             ask("keys")
 
 
@@ -234,7 +234,7 @@ def test_what_cannot_be_is_refused_and_leaves_no_trace(
 
 
 def test_what_is_not_there_is_said(known: TrajectoryOptimizer) -> None:
-    with pytest.raises(RuleNotFoundError, match="'tow'.*'two'"):
+    with pytest.raises(RuleNotFoundError, match=r"'tow'.*'two'"):
         known.remove_rule("tow")
     with pytest.raises(FactNotFoundError, match="'a'"):
         known.remove_fact("a")
