@@ -34,7 +34,7 @@ from tests.trajectory.generators import Generated, components, layered, planted,
 
 RULES, ROUNDS = 100_000, 5
 START = (Fact("s0"), Fact("s1"))
-LIMIT_S = 120.0
+LIMIT_S = 60.0
 GAP = 0.05
 
 

@@ -208,7 +208,7 @@ class Search:
             nodes=None if self.budget.left() is not None else node_limit(program),
             seconds=self.budget.left(),
         )
-        # Below the ceiling there are only plans that the program has, and perhaps some that are none.
+        # Below the ceiling there are only plans that the program has, and maybe what is none.
         self._prove("milp", min(answer.bound, ceiling))
         if answer.ops is not None:
             ops = {kept[op] for op in answer.ops}
