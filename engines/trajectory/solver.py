@@ -28,7 +28,7 @@ _SAME = 1e-6  # of a cost: less than this is no difference
 _SMALL = 4_000  # operators and needs of a task that a program is made of
 _NODES, _FEW_NODES, _ROOM = 3_000, 20, 1_000_000
 _EFFORT = 3_000_000  # operators looked at by repair
-_FIRST_ROUNDS = 60
+_FIRST_ROUNDS, _MORE_ROUNDS = 40, 200
 _CUTS = 4_000_000  # operators looked at by LM-cut
 _WORTH_PRUNING = 0.05
 
@@ -180,11 +180,15 @@ class Search:
             if found is None:
                 return
             bound, reduced = found
-            ceiling = self._ceiling()
-            # Of plans above the ceiling nothing is known any more once operators were left out.
-            self._prove("lp", min(bound, ceiling) if task is not self.task else bound)
+            if task is self.task:
+                self._prove("lp", bound)
+                if not self._done():
+                    self._repair(_MORE_ROUNDS)
+            else:  # of what costs more than the ceiling nothing is known any more
+                self._prove("lp", min(bound, ceiling))
             if self._done():
                 return
+            ceiling = self._ceiling()
             slack = 1e-6 * max(1.0, ceiling)
             dropped = {op for op, more in enumerate(reduced) if bound + more > ceiling + slack}
             if len(dropped) < _WORTH_PRUNING * len(kept):
