@@ -174,18 +174,17 @@ class Search:
         """The relaxation first: an operator of too high a reduced cost is in no better plan."""
         task, kept = self.task, list(range(len(self.task.costs)))
         landmarks: Sequence[Sequence[int]] = self.landmarks
+        ceiling = float("inf")
         while True:
             program = Program(task, landmarks)
             found = program.relaxed(seconds=self.budget.left())
             if found is None:
                 return
             bound, reduced = found
-            if task is self.task:
-                self._prove("lp", bound)
-                if not self._done():
-                    self._repair(_MORE_ROUNDS)
-            else:  # of what costs more than the ceiling nothing is known any more
-                self._prove("lp", min(bound, ceiling))
+            # Once operators were left out nothing is known of what costs more than the ceiling.
+            self._prove("lp", min(bound, ceiling))
+            if task is self.task and not self._done():
+                self._repair(_MORE_ROUNDS)
             if self._done():
                 return
             ceiling = self._ceiling()
