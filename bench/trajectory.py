@@ -229,7 +229,7 @@ def pyperplan_on(domain: Path, problem: Path) -> dict[str, float] | None:
 
 
 def pddl(folder: Path, most: int) -> None:
-    """Standard tasks, relaxed, with costs of 1: what reads and grounds them counts for both."""
+    """Standard tasks, relaxed; what it takes to read and ground them stands beside for both."""
     good = quick = count = 0
     for home in sorted(path for path in folder.iterdir() if path.is_dir()):
         for problem in sorted(home.glob("task*.pddl"))[:most]:
@@ -246,7 +246,7 @@ def pddl(folder: Path, most: int) -> None:
                 continue
             theirs = pyperplan_on(domain, problem)
             certified = certain(plan, None)
-            faster = theirs is None or seconds + reading <= theirs["all"]
+            faster = theirs is None or seconds <= theirs["search"]
             good += certified
             quick += certified and faster
             peer = (
@@ -259,7 +259,7 @@ def pddl(folder: Path, most: int) -> None:
                 f"bound {plan.bound:g}, {reading:.2f} + {seconds:.3f} s | pyperplan {peer}"
                 f"{'' if certified else ' NOT CERTIFIED'}{'' if faster else ' SLOWER'}"
             )
-    print(f"within 5 %: {good} of {count}; and in no more time than pyperplan's whole run: {quick}")
+    print(f"within 5 %: {good} of {count}; and in no more time than the search: {quick}")
 
 
 if __name__ == "__main__":

@@ -41,9 +41,17 @@ def _parsed(domain: Path, problem: Path) -> tuple[Any, Any]:
         raise ParserMissing(
             "PDDL is read by a library that is not installed", hint="pip install 'dino-os[pddl]'"
         ) from None
+    return _read(DomainParser(), _declared(_text(domain)), domain), _read(
+        ProblemParser(), _text(problem), problem
+    )
+
+
+def _declared(text: str) -> str:
+    """With requirements that the library asks for and that old tasks, which are read anyway, lack."""
     # It takes every function but total-cost for a numeric fluent; a table of costs is none.
-    text = _text(domain).replace(":action-costs", ":action-costs :numeric-fluents")
-    return _read(DomainParser(), text, domain), _read(ProblemParser(), _text(problem), problem)
+    text = text.replace(":action-costs", ":action-costs :numeric-fluents")
+    typed = "(:types" in text and ":typing" not in text and ":adl" not in text
+    return text.replace("(:requirements", "(:requirements :typing", 1) if typed else text
 
 
 def _text(path: Path) -> str:

@@ -68,6 +68,13 @@ def test_a_task_becomes_facts_and_rules(tmp_path: Path) -> None:
     ]
 
 
+def test_a_requirement_that_old_tasks_leave_out_is_no_matter(tmp_path: Path) -> None:
+    """Types without :typing."""
+    assert load_pddl(*written(tmp_path, DOMAIN.replace(" :typing", ""))) == load_pddl(
+        *written(tmp_path)
+    )
+
+
 def test_without_a_metric_every_action_costs_one(tmp_path: Path) -> None:
     problem = PROBLEM.replace("(:metric minimize (total-cost))", "")
     _, rules = load_pddl(*written(tmp_path, problem=problem))
