@@ -32,18 +32,18 @@ def _forced(task: Task) -> tuple[set[int], set[int]]:
     """From each goal that only one operator gives, and only that, back to what it needs."""
     musts: set[int] = set()
     goals, waiting = set(task.goals), list(task.goals)
+    users = [len(ops) for ops in task.waiting]  # that are not among the musts
     while waiting:
         goal = waiting.pop()
         givers = task.givers[goal]
-        users = [op for op in task.waiting[goal] if op not in musts]
-        if users or len(givers) != 1 or len(task.gives[givers[0]]) != 1:
+        if users[goal] or len(givers) != 1 or len(task.gives[givers[0]]) != 1 or givers[0] in musts:
             continue
         musts.add(givers[0])
         goals.discard(goal)
         for fact in task.needs[givers[0]]:
-            if fact not in goals:
-                goals.add(fact)
-                waiting.append(fact)
+            users[fact] -= 1
+            goals.add(fact)
+            waiting.append(fact)  # again where it is one: it may have lost its last other user
     return musts, goals
 
 

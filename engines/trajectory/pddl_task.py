@@ -47,7 +47,7 @@ def _parsed(domain: Path, problem: Path) -> tuple[Any, Any]:
 
 
 def _declared(text: str) -> str:
-    """With requirements that the library asks for and that old tasks, which are read anyway, lack."""
+    """With requirements that the library asks for, and that old tasks leave out."""
     # It takes every function but total-cost for a numeric fluent; a table of costs is none.
     text = text.replace(":action-costs", ":action-costs :numeric-fluents")
     typed = "(:types" in text and ":typing" not in text and ":adl" not in text

@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from engines.trajectory.task import Task
 
 _UNKNOWN = float("inf")
+_LONG = 1_500  # operators; trying each costs the square of it
 
 
 def h_add(task: Task, costs: Sequence[float]) -> tuple[list[float], list[int]]:
@@ -103,9 +104,9 @@ def suggested(task: Task, costs: Sequence[float]) -> set[int] | None:
 
 
 def minimal(task: Task, plan: Iterable[int]) -> set[int]:
-    """*plan* without operators that it can do without, the dearest first."""
+    """*plan* without operators that it can do without, the dearest first; a very long one as is."""
     found = set(plan)
-    if not task.reaches(found):
+    if len(found) > _LONG or not task.reaches(found):
         return found
     for op in sorted(found, key=lambda op: (-task.costs[op], op)):
         if task.reaches(found - {op}):

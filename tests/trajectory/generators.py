@@ -127,6 +127,7 @@ def planted(facts: int, others: int, seed: int) -> Generated:
         costs.append(draw.randint(1, 20))
         rules.append(Rule(f"r{number}", tuple(premises), f"p{number}", costs[-1]))
     chosen = list(rules)
+    noise = [f"noise{number}" for number in range(1, others, 2)]
     for number in range(others):
         if number % 2:
             rules.append(
@@ -139,7 +140,7 @@ def planted(facts: int, others: int, seed: int) -> Generated:
             )
             continue
         place = draw.randrange(facts)
-        more = draw.sample([f"noise{n}" for n in range(1, others, 2)] or ["p0"], 1)
+        more = [draw.choice(noise)]
         dearer = costs[place] + draw.randint(0, 5)
         rules.append(Rule(f"d{number}", (*chosen[place].premises, *more), f"p{place}", dearer))
     draw.shuffle(rules)
