@@ -31,6 +31,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/plan_cycle.py
 	@$(BIN)/python bench/assignment.py
 	@$(BIN)/python bench/zones.py
+	@$(BIN)/python bench/trajectory.py
 	@$(BIN)/python bench/sandbox.py
 	@$(BIN)/python bench/security.py
 	@$(BIN)/python bench/gates.py

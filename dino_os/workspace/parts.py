@@ -313,6 +313,7 @@ class Parts(Engines):
             "sectors": lambda: self.sectors,
             "states": lambda: self.states,
             "assignments": lambda: self.assignments,
+            "trajectory_log": lambda: self.trajectories,
             "entities": lambda: self.entities,
             "cycles": self.orchestrator,
             "orders": lambda: self.orders,

@@ -17,6 +17,7 @@ from engines.entity_manager import RestartLimits
 from engines.journal import RecordedJournal
 from engines.merkle import leaf_hash
 from engines.personas import PersonaSignal
+from engines.trajectory import Fact, Rule
 from engines.zone.tracking import TrackingRules
 from tests.audit import delivery_driver, gate_driver, order_driver, queue_driver
 from tests.desk import ZONES
@@ -229,6 +230,22 @@ def security_log() -> Iterator[Step]:
     yield lambda w: w.security_log.revoke_skill("tides", by="ada")
 
 
+def trajectory_log() -> Iterator[Step]:
+    parties = {"bearers": {"Ada": 3, MARK: 1}, "beneficiaries": ["Ben"]}
+    start = {Fact("dock"), Fact("tide", 2.5)}
+    yield lambda w: w.trajectories.add_fact("dock")
+    yield lambda w: w.trajectories.add_facts([Fact("tide", 2.5), Fact("fog", False)])
+    yield lambda w: w.trajectories.add_rule("sail", ["dock", "tide"], "sea", 2, **parties)
+    yield lambda w: w.trajectories.add_rules(
+        [Rule(MARK, ("sea",), "fish"), Rule("buy", (), "fish")]
+    )
+    yield lambda w: w.trajectories.plan("fish")
+    yield lambda w: w.trajectories.beam_search_optimal_spine(start)
+    yield lambda w: w.trajectories.add_rule("sail", ["dock"], "sea", 0.1)
+    yield lambda w: w.trajectories.remove_rule("buy")
+    yield lambda w: w.trajectories.remove_fact("fog")
+
+
 def entities() -> Iterator[Step]:
     limits = RestartLimits(max_failures=1, max_corrections=1)
     work = {"skill": MARK, "every_s": 5, "params": {"": ["ü", None]}, "limits": limits}
@@ -323,6 +340,7 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "sectors": sectors,
     "states": states,
     "assignments": assignments,
+    "trajectory_log": trajectory_log,
     "entities": entities,
     "cycles": cycles,
     "cycle_runs": cycle_runs,
