@@ -20,6 +20,7 @@ from dino_os.message_bus.handlers import Callback, Handler
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.subject import check_subject
+from dino_os.message_bus.subscriptions import Subscriptions
 from dino_os.message_bus.terms import Terms
 from engines import checks
 
@@ -38,9 +39,9 @@ journal of deliveries does."""
 class _Handling:
     """Calls a callback with each message."""
 
-    def __init__(self, callback: Callback, declared: Callable[[str], Any]) -> None:
-        self.handler = Handler(callback)
-        self._declared = declared
+    def __init__(self, callback: Callback, subscriptions: Subscriptions) -> None:
+        self.handler = Handler(callback, subscriptions.clean)
+        self._declared = subscriptions.declared
 
     def handle(self, delivery: Delivery) -> None:
         self.handler(delivery.stored.message, delivery, self._declared(delivery.channel))
@@ -99,7 +100,7 @@ class Consumers:
             InvalidInput: One of them is not what it must be, or there is a durable subscription of
                 that name for another subject.
         """
-        work = _Handling(callback, self._exchange().subscriptions.declared)
+        work = _Handling(callback, self._exchange().subscriptions)
         if ack not in _ACKS:
             raise InvalidInput(f"ack must be one of {', '.join(_ACKS)}, found {ack!r}")
         agreed = Terms(check_subject(subject), **terms)

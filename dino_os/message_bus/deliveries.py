@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dino_os.message_bus.delivery_state import DeadLetter, Subscription, Unsettled
+from dino_os.message_bus.failure import writable
 from dino_os.message_bus.members import Members, left
 from dino_os.message_bus.terms import NOTHING, Claim, Refusal, Upcoming
 from engines.liveness import Now
@@ -175,7 +176,7 @@ class Deliveries(Members):
         dead: list[list[Any]] = []
         for one in refused:
             if _holds(own, member, one.claim):
-                seq, error = one.claim.seq, self.clean(one.error)[:_OF_AN_ERROR]
+                seq, error = one.claim.seq, writable(self.clean(one.error)[:_OF_AN_ERROR])
                 if one.final or own.unsettled[seq].failures >= own.retries:
                     dead.append([seq, error])
                 else:

@@ -22,6 +22,7 @@ from dino_os.message_bus import nesting
 from dino_os.message_bus.consuming import Consumer
 from dino_os.message_bus.delivery import Delivery
 from dino_os.message_bus.exchange import Exchange, Said
+from dino_os.message_bus.failure import error_text, goes_through
 from dino_os.message_bus.handlers import Callback, Handler
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft
@@ -73,7 +74,7 @@ class Responding:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clean = clean
-        self._handler = Handler(callback)
+        self._handler = Handler(callback, clean)
         self._sender = sender
         self._messages = messages
         self._declared = declared
@@ -95,9 +96,11 @@ class Responding:
         try:
             value = self._handler(asked.message, delivery, self._declared(asked.channel))
             return answer_to(asked, value)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  it is told whoever asked
+        except BaseException as error:
+            if goes_through(error):
+                raise
             self._handler.report(asked.channel, error)
-            text = self._clean(" ".join(f"{type(error).__name__}: {error}".split()))
+            text = self._clean(error_text(error))
             text = ascii(text[:_OF_AN_ERROR])[1:-1]
             return answer_to(asked, None, {ERROR: text, ERROR_BY: self._handler.name})
 

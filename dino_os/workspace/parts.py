@@ -113,6 +113,7 @@ class Parts(Engines):
             max_backlog=settings.max_backlog,
             read_only=self.rehearsal,
             carry=self.carry,
+            clean=self.known_secrets.blotted_out,
         )
         if self.config.settings.cluster.url:
             bus.arbiter = self._arbiter
@@ -153,8 +154,11 @@ class Parts(Engines):
     def deliveries(self) -> Deliveries:
         from dino_os.message_bus.deliveries import Deliveries  # noqa: PLC0415
 
-        known = KnownSecrets(self.memory / "vault" / "vault.json", lambda: self.security)
-        return Deliveries(self.journal("bus_deliveries"), clean=known.blotted_out)
+        return Deliveries(self.journal("bus_deliveries"), clean=self.known_secrets.blotted_out)
+
+    @cached_property
+    def known_secrets(self) -> KnownSecrets:
+        return KnownSecrets(self.memory / "vault" / "vault.json", lambda: self.security)
 
     @cached_property
     def cluster(self) -> Cluster | None:
