@@ -166,10 +166,11 @@ class Bus(Lasting):
             raise MessageBusError("a rehearsal publishes nothing")
         for draft in drafts:
             nesting.check(draft.channel)
-        if self._backlog:
-            self._backlog.look()
-        said = self._publisher.record(drafts) if drafts else []
-        self.exchange.settle(said)
+        with nesting.publishing():
+            if self._backlog:
+                self._backlog.look()
+            said = self._publisher.record(drafts) if drafts else []
+            self.exchange.settle(said)
         return said
 
     def answer(self, asked: Stored, value: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import time
 import weakref
@@ -150,10 +151,14 @@ class Consumers:
         terms: Terms,
         after: Callable[[], int],
         is_for_us: Callable[[Stored], bool] = anything,
+        *,
+        upto: float = math.inf,
     ) -> Claims:
-        """The messages of that subscription, for whoever joins."""
+        """The messages of that subscription up to line *upto*, for whoever joins."""
         elsewhere = self._arbiter and self._arbiter(terms, after, is_for_us)
-        return elsewhere or LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
+        return elsewhere or LocalClaims(
+            self._deliveries(), self._messages, terms, after, is_for_us, upto=upto
+        )
 
     def remove(self, subject: str, callback_or_id: Callback | str) -> bool:
         """Whether there was one; what a durable subscription has not had waits for the next."""
