@@ -88,8 +88,8 @@ class Bus(Lasting):
         self.head = journal.head.path
         self._path = journal.path.resolve()
         self._read_only = read_only
-        self.messages = Messages(journal)
         self._limits = Limits(journal, limits, clock=clock) if limits else None
+        self.messages = Messages(journal, self._limits)
         self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
         self._backlog = (
             Backlog(journal.path, deliveries, self.messages, max_backlog) if deliveries else None

@@ -195,7 +195,8 @@ class LocalClaims:
             end = int(min(self._messages.end(), self._upto))
             if end <= after:
                 return [], Upcoming(place, (), after)
-            found = self._messages.after(after, self._terms.subject, most)
+            opened = self._deliveries.opened(self._terms.name)
+            found = self._messages.after(after, self._terms.subject, most, opened=opened)
             found = [stored for stored in found if stored.seq <= self._upto]
             upto = found[-1].seq if len(found) == most else max(end, *(s.seq for s in found), -1)
             found = [stored for stored in found if self._is_for_us(stored)]

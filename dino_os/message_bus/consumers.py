@@ -199,6 +199,8 @@ class Consumers:
             raise InvalidInput(f'start must be "new", "all", a seq or a time, found {start!r}')
         else:
             before = checks.whole(checks.at_least(start, 0, "start"), "start") - 1
+            if before > (end := self._messages.end()):
+                raise InvalidInput(f"start: there is no message {start}; the last line is {end}")
         return lambda: before
 
     def _before(self, moment: datetime) -> int:

@@ -13,6 +13,7 @@ has given no sign of life for so long; what comes in under it later counts no mo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -109,6 +110,12 @@ class Deliveries(Members):
         with self._guard:
             own = self._subscriptions.get(name)
             return own.taken_to if own else None
+
+    def opened(self, name: str) -> float:
+        """When it was opened, seconds since the epoch, as far as was read."""
+        with self._guard:
+            own = self._subscriptions.get(name)
+            return own.opened if own else -math.inf
 
     def is_member(self, name: str, member: str) -> bool:
         """Whether it was not given up, nor the subscription forgotten, as far as was read."""

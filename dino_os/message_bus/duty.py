@@ -39,7 +39,8 @@ class BusDuty(Duty):
 
     def __init__(self, workspace: Workspace, *, once: bool = False) -> None:
         self._workspace = workspace
-        self._upto: float | None = None if once else math.inf
+        self._upto = math.inf
+        self._is_bounded = not once
         self._lock = ProcessLock(
             workspace.memory / "bus_skills.lock",
             by=workspace.operator,
@@ -66,8 +67,8 @@ class BusDuty(Duty):
     def turn(self) -> float | None:
         """Submit what was said since; say when to look for new skills, since the epoch."""
         end = self._workspace.bus.messages.end()
-        if self._upto is None:
-            self._upto = end
+        if not self._is_bounded:
+            self._upto, self._is_bounded = end, True
         recorded = end, self._deliveries.length()
         heard = self._skills_now(recorded)
         seen = recorded, [name for name, *_ in heard]

@@ -109,7 +109,7 @@ class Parts(Engines):
             self.own_journal("bus"),
             deliveries=lambda: self.deliveries,
             duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
-            limits=limits_of(settings.channels),
+            limits=limits_of(settings.channels, self.config.error_at),
             max_backlog=settings.max_backlog,
             read_only=self.rehearsal,
             carry=self.carry,
