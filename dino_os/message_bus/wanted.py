@@ -84,7 +84,7 @@ def can_convert(wanted: Any) -> bool:
 
     try:
         msgspec.json.Decoder(wanted)
-    except (TypeError, NameError):
+    except Exception:  # noqa: BLE001  the names within it are looked up
         return False
     return True
 
