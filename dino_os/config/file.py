@@ -51,7 +51,7 @@ class Config:
         merged = deepcopy(data)
         for path, (_, value) in self._variables.items():
             _put(merged, path, value)
-        self.settings = convert(merged, Settings, self._error_after_merge)
+        self.settings = convert(merged, Settings, self.error_at)
 
     def get(self, path: str) -> Any:
         """
@@ -149,7 +149,8 @@ class Config:
                 found[path] = (variable, Document(text, f"${variable}").data)
         return found
 
-    def _error_after_merge(self, path: tuple[Step, ...], what: str) -> ConfigError:
+    def error_at(self, path: tuple[Step, ...], what: str) -> ConfigError:
+        """What is wrong with the setting at *path*, which is told with its place."""
         if variable := self._variables.get(tuple(map(str, path))):
             return ConfigError(f"${variable[0]}: {show_path(path)}: {what}")
         return _as_config_error(self._document)(path, what)
