@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from nats.js.api import StreamConfig
 
 from dino_os.cluster import desk, membership, offering
 from dino_os.cluster.jobs import Job, JobTask, encode, kind_token
+from dino_os.cluster.link import Client
 from tests.cluster.servers import Server, needs_server, one_server
 from tests.cluster.task_nodes import Node, Nodes, call, nodes
 
@@ -191,6 +193,36 @@ def test_jobs_that_the_stream_lost_come_back(two: Nodes) -> None:
     assert owner.events("tasks_returned")
 
 
+def test_consumers_that_are_gone_are_made_anew(two: Nodes) -> None:
+    """As after an hour without a pull; servers before 2.10 do not answer a pull from none."""
+    owner = two.owner
+    owner.resources.submit_task(call("before", n=1))
+    two.until(two.ended(1))
+    _delete_consumers(owner)
+    owner.resources.submit_tasks([call(f"t-{n}", n=n) for n in range(3)])
+    two.until(two.ended(4))
+    assert owner.resources.totals()["succeeded"] == 4
+
+
+def test_a_server_that_lost_its_disk_holds_up_nothing_for_ever(tmp_path: Path) -> None:
+    server = one_server(tmp_path)
+    try:
+        with nodes(tmp_path, server) as found:
+            owner, worker = found.owner, found.worker
+            owner.resources.submit_task(call("before", n=1))
+            found.until(found.ended(1))
+            owner.resources.submit_tasks([call(f"under-way-{n}", "slowly", n=n) for n in range(2)])
+            found.until(lambda: worker.resources.depth()["running"])
+            server.kill()
+            shutil.rmtree(server.folder / "js")
+            server.start()
+            owner.resources.submit_task(call("behind", n=3))
+            found.until(found.ended(4))
+            assert owner.resources.totals()["succeeded"] == 4
+    finally:
+        server.kill()
+
+
 def test_what_a_full_stream_refuses_runs_here(tmp_path: Path, server: Server) -> None:
     with nodes(tmp_path, server, (1, 1)) as found:
         owner, worker = found.owner, found.worker
@@ -273,3 +305,14 @@ def _purge(node: Node) -> None:
 def _publish(node: Node, kind: str, body: bytes) -> None:
     link = node.workspace.cluster.link  # type: ignore[union-attr]
     link.call(lambda client: client.js.publish(link.subject("job", kind, "owner"), body))
+
+
+def _delete_consumers(node: Node) -> None:
+    link = node.workspace.cluster.link  # type: ignore[union-attr]
+
+    async def delete(client: Client) -> None:
+        for stream in map(link.stream, ("TASKS", "RESULTS")):
+            for one in await client.js.consumers_info(stream):
+                await client.js.delete_consumer(stream, one.name)
+
+    link.call(delete)
