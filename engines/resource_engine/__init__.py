@@ -17,7 +17,7 @@ from engines.resource_engine.model import (
 )
 from engines.resource_engine.pool import PoolLimits, ResourcePool
 from engines.resource_engine.results import ResultBroken
-from engines.resource_engine.rows import check_params
+from engines.resource_engine.rows import check_params, with_room
 from engines.resource_engine.scaling import ScalingRule
 from engines.resource_engine.worker import Run, calling, die_with, failure, serve, wait_readable
 from engines.resource_engine.workers import Launch, Workers, forking
@@ -51,4 +51,5 @@ __all__ = [
     "kind_of",
     "serve",
     "wait_readable",
+    "with_room",
 ]

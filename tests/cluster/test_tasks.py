@@ -15,6 +15,7 @@ from dino_os.cluster.jobs import Job, JobTask, encode, kind_token
 from dino_os.cluster.link import Client
 from tests.cluster.servers import Server, needs_server, one_server
 from tests.cluster.task_nodes import Node, Nodes, call, nodes
+from tests.resource_engine.functions import nested
 
 pytestmark = needs_server
 
@@ -94,6 +95,27 @@ def test_a_result_that_is_too_large_to_travel_is_told(two: Nodes) -> None:
     assert huge
     assert len(large.result) == 200_000
     assert (huge.state.value, (huge.error or {})["type"]) == ("dead", "ResultTooLarge")
+
+
+def test_a_result_that_is_nested_too_deep_fails_its_task(two: Nodes) -> None:
+    owner = two.owner
+    once = {"max_attempts": 1}
+    tasks = [call(f"deep-{n}", "nested", depth=n, options=once) for n in (200, 201, 252, 253)]
+    owner.resources.submit_tasks(tasks)
+    two.until(two.ended(4))
+    states = [owner.state(task.task_id) for task in tasks]
+    assert states == ["succeeded", "dead", "dead", "dead"]
+
+
+def test_what_it_asks_to_be_left_for_is_a_time(two: Nodes) -> None:
+    """One before now was no report at all, and the task ran again for ever."""
+    owner = two.owner
+    owner.resources.submit_task(call("t", "later", s=-5.0, options={"max_attempts": 2}))
+    two.until(two.ended(1))
+    task = owner.resources.task("t")
+    assert task
+    assert (task.state.value, task.attempts) == ("dead", 2)
+    assert (task.error or {})["message"] == "not now"
 
 
 def test_an_owner_that_was_killed_offers_again_and_takes_no_late_result(two: Nodes) -> None:
@@ -279,6 +301,10 @@ def test_a_node_runs_only_what_it_has_itself(two: Nodes) -> None:
         encode(Job("owner", "0" * 32, 3, "call:here:square", "", tasks)).replace(
             b'"n":1', b'"n":123456789012345678901234567890'
         ),
+        *(
+            encode(Job("owner", "0" * 32, depth, "call:here:square", "", [_deep(depth)]))
+            for depth in (201, 247, 251)
+        ),
         b"not a job",
         b'{"owner":"a.b","session":"","lease":-1,"does":"","sha256":"","tasks":[]}',
     ):
@@ -286,6 +312,10 @@ def test_a_node_runs_only_what_it_has_itself(two: Nodes) -> None:
     owner.resources.submit_task(call("behind", n=1))
     two.until(two.ended(2))
     assert len(worker.events("task_submitted")) == 2
+
+
+def _deep(depth: int) -> JobTask:
+    return JobTask(task="x", key="x", params={"n": nested(depth - 1)})
 
 
 def _in_stream(node: Node) -> int:
