@@ -80,9 +80,9 @@ def wait_readable(files: Iterable[socket.socket | int], timeout_s: float) -> boo
 
 def _answer(about: Mapping[str, Any], ended: Mapping[str, Any]) -> bytes:
     try:
-        orjson.dumps(with_room(ended.get("result")))
+        orjson.dumps(with_room(ended.get("result")))  # nested no deeper than can be recorded
         return frame({**about, **ended})
-    except TypeError as error:  # a number beyond 64 bits, or too deep, for example
+    except TypeError as error:  # a number beyond 64 bits, for example
         return frame({**about, **failure(TypeError(f"its result is not JSON: {error}"))})
 
 
