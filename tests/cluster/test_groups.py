@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dino_os.cluster.link import Client
 from tests.cluster.nodes import MakeNodes, Node
 from tests.cluster.servers import Server, needs_server, until
 from tests.conftest import REPOSITORY, environment
@@ -162,6 +163,33 @@ def test_acknowledgements_that_a_server_forgot(make_nodes: MakeNodes, tmp_path: 
         assert north.workspace.cluster
         north.workspace.cluster.link.close()
         mortal.kill()
+
+
+def test_a_consumer_that_is_gone_is_made_anew(make_nodes: MakeNodes, server: Server) -> None:
+    (north,) = make_nodes(server.url, "north", carry=False)
+    heard: list[object] = []
+    bus, cluster = north.workspace.bus, north.workspace.cluster
+    assert cluster
+    try:
+        bus.consume("jobs.>", heard.append, durable="workers", group="workers")
+        until(lambda: has_consumer(north), "there is no consumer")
+        north.say("jobs.x", "before")
+        until(lambda: "before" in heard, "it is not handled")
+        time.sleep(0.5)  # until that is acknowledged, and the next pull begun
+
+        async def delete(client: Client) -> None:
+            stream = cluster.link.stream("BUS")
+            for one in await client.js.consumers_info(stream):
+                await client.js.delete_consumer(stream, one.name)
+
+        cluster.link.call(delete)
+        north.say("jobs.x", "behind it")
+        until(lambda: "behind it" in heard, "it does not go on")
+    finally:
+        bus.close()
+        assert north.workspace.carrying
+        north.workspace.carrying.stop()
+        cluster.link.close()
 
 
 def test_one_of_the_responders_of_all_nodes_answers(group: tuple[Node, Node]) -> None:
