@@ -11,6 +11,7 @@ from dino_os.cluster import membership
 from dino_os.cluster.nodes import NodeRefused
 from tests.cluster.nodes import MakeNodes, Node
 from tests.cluster.servers import Server, needs_server, until
+from tests.cluster.task_nodes import call, nodes
 
 pytestmark = needs_server
 
@@ -89,3 +90,34 @@ def test_an_old_copy_is_refused(make_nodes: MakeNodes, server: Server, tmp_path:
         until(lambda: "an old copy" in old.error, "it goes on")
     finally:
         old.down()
+
+
+def test_tasks_are_shared_under_a_name_of_ones_own_only(tmp_path: Path, server: Server) -> None:
+    with nodes(tmp_path, server, (0, 0, 1)) as found:
+        first, second, worker = found.all
+        found.until(lambda: membership.nodes_of(first.workspace))
+        second.close()
+        text = (second.home / "config.yaml").read_text().replace('"worker-1"', '"owner"')
+        (second.home / "config.yaml").write_text(text)
+        second = found.again(second)
+        for node in (first, second):
+            node.resources.submit_tasks([call(f"{node.name}-{n}", n=n) for n in range(5)])
+        found.until(lambda: second.traffic.error and found.ended(5)())
+        assert "another workspace is the node 'owner'" in str(second.traffic.error)
+        assert second.resources.totals()["succeeded"] == 0
+        assert {task.origin["task"] for task in worker.resources.tasks() if task.origin} == {
+            f"owner-{n}" for n in range(5)
+        }
+
+
+def test_one_that_is_taken_out_deals_no_more_in_tasks(tmp_path: Path, server: Server) -> None:
+    with nodes(tmp_path, server) as found:
+        owner, worker = found.all
+        owner.resources.submit_tasks([call("t", n=3)])
+        found.until(found.ended(1))
+        assert membership.leave(owner.workspace, worker.name)
+        found.until(lambda: "was taken out" in str(worker.traffic.error))
+        owner.resources.submit_tasks([call("later", n=3)])
+        assert membership.join(worker.workspace)
+        found.until(found.ended(2))
+        assert worker.traffic.error is None
