@@ -34,6 +34,8 @@ _path_in_message = re.compile(
 _unknown_field = re.compile(r"Object contains unknown field `(.+)`")
 _signed_in = re.compile(r"//.*@", re.DOTALL)
 """Who signs in at an address, and with what: never shown."""
+_KINDS = ("Expected", "Object", "Invalid")
+"""How what msgspec itself finds begins."""
 _step = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
@@ -192,7 +194,7 @@ def _explain(
     text = what[0].lower() + what[1:].replace("`", "")
     text = re.sub(r", got .*$", "", text)
     found = _value_at(data, path)
-    if isinstance(found, dict) and not what.startswith("Expected"):
+    if isinstance(found, dict) and not what.startswith(_KINDS):
         return path, what  # the form's own word about several values
     return path, f"{text}, found {_signed_in.sub('//…@', repr(found))}"
 
