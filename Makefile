@@ -29,12 +29,16 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/checkpoint.py
 	@$(BIN)/python bench/opening.py
 	@$(BIN)/python bench/plan_cycle.py
+	@$(BIN)/python bench/assignment.py
+	@$(BIN)/python bench/zones.py
+	@$(BIN)/python bench/trajectory.py
 	@$(BIN)/python bench/sandbox.py
 	@$(BIN)/python bench/security.py
 	@$(BIN)/python bench/gates.py
 	@$(BIN)/python bench/tasks.py
 	@$(BIN)/python bench/cache.py
 	@$(BIN)/python bench/replication.py
+	@$(BIN)/python bench/space.py
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Dino needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'

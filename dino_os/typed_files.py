@@ -32,6 +32,10 @@ _path_in_message = re.compile(
     r"^(?P<what>.*?)(?: - at (?:`key` in )?`(?P<path>\$.*)`)?$", re.DOTALL
 )
 _unknown_field = re.compile(r"Object contains unknown field `(.+)`")
+_signed_in = re.compile(r"//.*@", re.DOTALL)
+"""Who signs in at an address, and with what: never shown."""
+_KINDS = ("Expected", "Object", "Invalid")
+"""How what msgspec itself finds begins."""
 _step = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
@@ -189,7 +193,10 @@ def _explain(
         return (*path, name), f"no such setting{did_you_mean(name, _field_names(form, path))}"
     text = what[0].lower() + what[1:].replace("`", "")
     text = re.sub(r", got .*$", "", text)
-    return path, f"{text}, found {_value_at(data, path)!r}"
+    found = _value_at(data, path)
+    if isinstance(found, dict) and not what.startswith(_KINDS):
+        return path, what  # the form's own word about several values
+    return path, f"{text}, found {_signed_in.sub('//…@', repr(found))}"
 
 
 def _field_names(form: Any, path: tuple[Step, ...]) -> list[str]:

@@ -71,6 +71,7 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
         "SpaceSnapshot",
     ),
     "engines.state": ("DynamicStateEngine", "StateDefinition", "StateSignal", "StateSnapshot"),
+    "engines.trajectory": ("Fact", "Rule", "TrajectoryOptimizer", "TrajectoryPath"),
     "engines.zone": (
         "DynamicZoneRegistry",
         "Zone",

@@ -68,7 +68,7 @@ class SnapshotFile:
         Whose it must be is asked only where there is something: to say it costs reading code.
         """
         # Whatever it is, where that fails it is not what was saved.
-        with contextlib.suppress(Exception), _without_collection():
+        with contextlib.suppress(Exception), without_collection():
             form = orjson.loads(self.path.read_bytes())
             if form["format"] == _FORMAT and (maker is None or form["maker"] == maker()):
                 state = {name: _unpack(value) for name, value in form["state"].items()}
@@ -77,7 +77,7 @@ class SnapshotFile:
 
 
 @contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
+def without_collection() -> Iterator[None]:
     """Making a large state sets off searches for garbage, of which there is none: half the time."""
     enabled = gc.isenabled()
     gc.disable()

@@ -47,6 +47,18 @@ cache.set_online(True)
 cache.sync()  # Syncs queued operations
 """
 
+TRAJECTORY = """
+from engine.trajectory import TrajectoryOptimizer, Fact
+
+optimizer = TrajectoryOptimizer()
+optimizer.add_fact('A', True)
+optimizer.add_rule('rule1', ['A'], 'B', cost=1.0)
+
+initial_facts = {Fact('A', True)}
+best_path = optimizer.beam_search_optimal_spine(initial_facts)
+spine_hash = optimizer.fold_to_hash(best_path)
+"""
+
 METRICS = """
 from engine.metrics import MetricsCollector
 
@@ -97,6 +109,14 @@ def test_the_latent_cache() -> None:
     assert found["cache"].get("offline_key") == "data"
     assert list(found["cache"].queue) == []
     assert found["cache"].get_stats()["operations_synced"] == 1
+
+
+def test_the_trajectory_optimizer() -> None:
+    found = run(TRAJECTORY)
+    assert [len(closure.facts) for closure in found["best_path"].closures] == [1, 2]
+    assert len(found["spine_hash"]) == 64
+    assert found["optimizer"].get_status()["plans"] == 1
+    assert found["optimizer"].verify_hash_chain()
 
 
 class Nav:

@@ -125,7 +125,7 @@ class Carrying:
         answering: Future[None] | None = None
         threads: list[threading.Thread] = []
         try:
-            if not self._keep_trying("nodes", lambda: self._join(nodes), stop):
+            if not self._keep_trying("nodes", lambda: self._join(nodes, journal), stop):
                 return
             answering = self._cluster.link.spawn(
                 lambda client: answer_others(client, self._cluster, self._open_journal())
@@ -155,7 +155,9 @@ class Carrying:
                 ledger.save()
             with contextlib.suppress(DinoError):
                 if self._cluster.link.connected:
-                    self._cluster.link.call(nodes.rest, 1.0)
+                    self._cluster.link.call(
+                        lambda client: nodes.rest(client, _sent(relay), mirror.settled), 2.0
+                    )
 
     # --- the threads -------------------------------------------------------------------------
 
@@ -192,8 +194,7 @@ class Carrying:
             self._stop.wait(BEAT_S)
 
     async def _beat_once(self, client: Client, nodes: Nodes, relay: Relay, mirror: Mirror) -> None:
-        sent = -1 if relay.note.prev is None else relay.note.prev
-        await nodes.beat(client, sent, mirror.settled)
+        await nodes.beat(client, _sent(relay), mirror.settled)
         others = mirror.others = await nodes.all(client)
         await make_room(client, self._cluster.link, min(node.settled for node in others))
 
@@ -201,8 +202,8 @@ class Carrying:
         """Whether this node is not to go on: its name is another's, or it was taken out."""
         return isinstance(self._errors.get("nodes"), NodeRefused)
 
-    def _join(self, nodes: Nodes) -> None:
-        self._cluster.link.call(nodes.join)
+    def _join(self, nodes: Nodes, journal: Journal) -> None:
+        self._cluster.link.call(lambda client: nodes.join(client, journal.length()))
 
     def _sent_before(self, nodes: Nodes) -> dict[str, int]:
         return {node.workspace: node.sent for node in self._cluster.link.call(nodes.all)}
@@ -232,6 +233,10 @@ class Carrying:
             self._errors[name] = ClusterError(f"the cluster's {name}: {error}")
         else:
             self._errors.pop(name, None)
+
+
+def _sent(relay: Relay) -> int:
+    return -1 if relay.note.prev is None else relay.note.prev
 
 
 def lock_of(cluster: Cluster, by: str) -> ProcessLock:

@@ -29,7 +29,14 @@ from dino_os.cluster.task_news import (
     Taken,
 )
 from dino_os.cluster.task_pulling import pull_for_ever
-from dino_os.cluster.task_streams import consumer, jobs_stream, message_id, results_stream
+from dino_os.cluster.task_streams import (
+    consumer,
+    id_of,
+    jobs_stream,
+    message_id,
+    results_consumer,
+    results_stream,
+)
 from dino_os.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -39,7 +46,6 @@ if TYPE_CHECKING:
     from dino_os.cluster.link import Client, Link
 
 ACK_WAIT_S = 10.0  # a job of which nothing was heard for so long is another's
-_RESULT_WAIT_S = 60.0
 _SAY_S = 2.0
 _LOOK_S = 2.0
 _AGAIN_S, _AGAIN_MOST_S = 0.25, 10.0
@@ -299,11 +305,7 @@ class Desk:
         def take(msg: Msg) -> None:
             self._put(ArrivedReport(msg, msg.data))
 
-        config = consumer(
-            f"results-{self._node}", self._link.subject("result", self._node), _RESULT_WAIT_S
-        )
-        config.inactive_threshold = None  # what is there for it stays, however long it is away
-        stream = results_stream(self._link)
+        stream, config = results_stream(self._link), results_consumer(self._link, self._node)
         await pull_for_ever(client, self._link, stream, config, room=room, take=take)
 
     def _consumer(self, kind: str) -> ConsumerConfig:
@@ -358,19 +360,15 @@ class Desk:
             return
         # A job is acknowledged behind its report: one that is neither there nor on its way to us
         # will not come.
-        info = await client.js.consumer_info(self._results, f"results-{self._node}")
+        stream = results_stream(self._link)
+        await ensure_stream(client, self._link.settings, stream)
+        info = await client.js.add_consumer(self._results, results_consumer(self._link, self._node))
         if not info.num_pending and not info.num_ack_pending:
             for lease, _, _ in gone:
                 self._put(Gone(lease))
 
     async def _is_there(self, client: Client, lease: int, seq: int, session: str) -> bool:
-        from nats.js.errors import NotFoundError  # noqa: PLC0415
-
-        try:
-            found = await client.js.get_msg(self._jobs, seq)
-        except NotFoundError:
-            return False
-        return (found.headers or {}).get("Nats-Msg-Id") == message_id(self._node, session, lease)
+        return await id_of(client, self._jobs, seq) == message_id(self._node, session, lease)
 
     async def _report(
         self, client: Client, number: int, owner: str, body: bytes, done: Sequence[Msg]

@@ -20,6 +20,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from dino_os.cluster.bus_stream import bus_stream
+from dino_os.cluster.ledger import State, fold
 from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.pulling import Puller
 from dino_os.cluster.wire import MESSAGES, Carried, as_subject
@@ -54,16 +55,29 @@ _Key = tuple[str, int]
 
 
 class _Places(Follower):
-    """Where in the own journal what others said is."""
+    """Where in the own journal what others said is, and what does not come there any more."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal, journal.begin())
         self.seq: dict[_Key, int] = {}
+        self._state = State()
+        self._has_all = journal.begin().seq == 0
 
     def line(self, event: Event) -> None:
+        fold(self._state, event)
         if event["event_type"] == RECEIVED:
             self.seq[event["workspace"], event["node_seq"]] = event["seq"]
+            self._has_all = self._has_all and len(self.seq) <= _REMEMBERED
             _forget_oldest(self.seq)
+
+    def is_dropped(self, said: Carried, stream_seq: int) -> bool:
+        """Whether that message is not there and will not come: refused, or said before."""
+        if not self._has_all or (said.workspace, said.seq) in self.seq:
+            return False
+        origin = self._state.origins.get(said.workspace)
+        if origin and any(after < said.seq <= upto for after, upto in origin.missed):
+            return False
+        return stream_seq <= self._state.settled or (origin is not None and said.seq <= origin.last)
 
 
 class _Done(Follower):
@@ -285,14 +299,21 @@ class ClusterClaims:
         return await self._puller.pull(most, wait_s)
 
     def _find(self, message: Msg) -> tuple[_Key | None, Stored | None]:
-        """Which message that is, and what our own journal has of it, if it has come there."""
+        """
+        Which message that is, and what our own journal has of it, if it has come there; without a
+        key it is none, or one that does not come there.
+        """
         try:
             said = Carried.decode(message.data)
         except ValueError:
             return None, None
         key = said.workspace, said.seq
-        own = said.workspace == self._cluster.workspace
-        at = said.seq if own else self._places.seq.get(key)
+        if said.workspace == self._cluster.workspace:
+            found = self._messages.at(said.seq)
+            return (key, found) if found and found.node is None else (None, None)
+        if self._places.is_dropped(said, message.metadata.sequence.stream):
+            return None, None
+        at = self._places.seq.get(key)
         return key, None if at is None else self._messages.at(at)
 
     def _begin(self, within_s: float) -> None:

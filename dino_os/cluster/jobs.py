@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import orjson
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from dino_os.errors import ClusterError
+from engines.resource_engine import with_room
 
 T = TypeVar("T")
 
@@ -77,11 +78,19 @@ class Outcome(Struct, omit_defaults=True, frozen=True):
     final: bool = False
 
 
+class OfTask(Struct, frozen=True):
+    """Of which task something is said."""
+
+    session: str
+    lease: Whole
+    task: Name
+
+
 class Report(Struct, frozen=True):
-    """What one node says to one owner."""
+    """What one node says to one owner; `ended` are `Outcome`s, each to be read by itself."""
 
     node: Node
-    ended: list[Outcome]
+    ended: list[Raw]
 
 
 class Able(Struct, frozen=True):
@@ -111,7 +120,35 @@ def encode(message: Struct) -> bytes:
     return msgspec.json.encode(message)
 
 
-def decode(data: bytes, kind: type[T]) -> T:
+def decode_report(data: bytes) -> Report:
+    """
+    The report in *data*; see `decode_outcome` for what is in it.
+
+    Raises:
+        ClusterError: It is none.
+    """
+    try:
+        return msgspec.json.decode(data, type=Report)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ClusterError(f"not a report: {error}") from None
+
+
+def decode_outcome(data: bytes | Raw) -> Outcome:
+    """
+    One outcome of a report, as its owner can record it.
+
+    Raises:
+        ClusterError: It cannot.
+    """
+    found = decode(data, Outcome)
+    try:
+        orjson.dumps(with_room(found.result))
+    except TypeError as error:
+        raise ClusterError(f"its result cannot be recorded: {error}") from None
+    return found
+
+
+def decode(data: bytes | Raw, kind: type[T]) -> T:
     """
     The message in *data*.
 

@@ -19,6 +19,8 @@ from engines.journal import Event, Journal, Position
 
 JOINED, LEFT, STREAM = "node_joined", "node_left", "stream_began"
 RECEIVED, MISSED, FETCHED = "message_received", "messages_missed", "messages_fetched"
+REFUSED = "message_refused"
+"""A line of the stream that is not taken as a message; `why` says for what."""
 
 
 class Origin(Struct):
@@ -100,8 +102,7 @@ class Ledger:
         start, begin = Position(state.seq, state.hash, state.offset), self._journal.begin()
         for events, behind in self._journal.read(start if start.seq >= begin.seq else begin):
             for event in events:
-                if fold := _FOLDS.get(event["event_type"]):
-                    fold(state, event)
+                fold(state, event)
             state.seq, state.hash, state.offset = behind.seq, behind.parent_hash, behind.offset
 
     def record(self, drafts: Iterable[tuple[str, dict[str, Any]]]) -> None:
@@ -110,8 +111,7 @@ class Ledger:
             events = [self._journal.stage(*draft) for draft in drafts]
             self._journal.commit()
             for event in events:  # now that it is so
-                if fold := _FOLDS.get(event["event_type"]):
-                    fold(self.state, event)
+                fold(self.state, event)
 
     def last_of(self, workspace: str, stream_seq: int | None) -> int | None:
         """
@@ -123,6 +123,12 @@ class Ledger:
         if stream_seq is not None and stream_seq <= self.state.initial:
             return None
         return self.state.before.get(workspace, -1)
+
+
+def fold(state: State, event: Event) -> None:
+    """Take that line of the journal in; whatever it is."""
+    if known := _FOLDS.get(event["event_type"]):
+        known(state, event)
 
 
 def _joined(state: State, event: Event) -> None:
@@ -142,6 +148,10 @@ def _stream(state: State, event: Event) -> None:
 
 def _received(state: State, event: Event) -> None:
     _origin(state, event, event["node_seq"])
+    _settled(state, event)
+
+
+def _settled(state: State, event: Event) -> None:
     if "stream_seq" in event:
         state.settled = max(state.settled, event.get("settled", event["stream_seq"]))
 
@@ -174,4 +184,5 @@ _FOLDS = {
     RECEIVED: _received,
     MISSED: _missed,
     FETCHED: _fetched,
+    REFUSED: _settled,
 }

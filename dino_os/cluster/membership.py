@@ -125,14 +125,17 @@ def join(workspace: Workspace) -> bool:
     """
     cluster = cluster_of(workspace)
 
-    async def register(client: Client) -> None:
-        await Nodes(cluster).join(client)
-        await bus_stream(client, cluster.link)
+    lines = workspace.own_journal("bus").length()
 
-    cluster.link.call(register, _CALL_S)
+    async def register(client: Client) -> bool:
+        is_new = await Nodes(cluster).join(client, lines, again=True)
+        await bus_stream(client, cluster.link)
+        return is_new
+
+    is_new = cluster.link.call(register, _CALL_S)
     ledger = _ledger(workspace)
     if ledger.load().joined is not None:
-        return False
+        return is_new
     ledger.record([(JOINED, joined_as(cluster))])
     return True
 
@@ -147,7 +150,7 @@ def leave(workspace: Workspace, name: str | None = None) -> bool:
     """
     cluster = cluster_of(workspace)
     nodes = Nodes(cluster)
-    if name is not None and name != cluster.node:
+    if name is not None and not _is_us(workspace, name):
         if any(node.name == name and node.alive for node in nodes_of(workspace)):
             raise InvalidInput(
                 f"the node {name!r} is at work", hint="`dino cluster leave`, there, takes it out"
@@ -163,6 +166,14 @@ def leave(workspace: Workspace, name: str | None = None) -> bool:
         Notes(cluster).withdraw(cluster.node)
         cluster.link.call(lambda client: nodes.leave(client, cluster.node), _CALL_S)
     return was or mine
+
+
+def _is_us(workspace: Workspace, name: str) -> bool:
+    """Whether that is this node, and not another workspace that has its name."""
+    cluster = cluster_of(workspace)
+    return name == cluster.node and not any(
+        node.name == name and node.workspace != cluster.workspace for node in nodes_of(workspace)
+    )
 
 
 def has_left(workspace: Workspace) -> bool:

@@ -7,6 +7,9 @@ at its origin, whose journal has it; and where the origin is away, it is recorde
 asked for again when the origin is back.
 
 A message is recorded once, however often it comes: what is there is known by the journal itself.
+
+Whoever may write to the stream can write anything.  What is no message, what the journal does not
+take, and a line that its origin is not known to have sent, are refused, and that is recorded.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.cluster.bus_stream import Source, bus_stream
 from dino_os.cluster.history import ask_for
-from dino_os.cluster.ledger import FETCHED, MISSED, RECEIVED, STREAM, Ledger
+from dino_os.cluster.ledger import FETCHED, MISSED, RECEIVED, REFUSED, STREAM, Ledger
 from dino_os.cluster.wire import Carried
+from dino_os.errors import InvalidInput
 from dino_os.message_bus.requests import DEADLINE
 
 if TYPE_CHECKING:
@@ -34,15 +38,23 @@ _SAVE_S = 10.0
 _PATIENCE_S = 1.0
 """How long one that came too early is held before its origin is asked for what it follows."""
 
+_LOOK_S = 0.5
+_ROOM = 10_000
+"""Lines that a node may be ahead of what the registry last heard that it has sent."""
+_PROOF_S = 10.0
+"""How long one further ahead is held until the registry says that its origin is there."""
+_OF_A_REASON = 200
+
 Draft = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """A message, and its place in the stream."""
+    """A message, its place in the stream, and when it came by the monotonic clock."""
 
     message: Carried
     stream_seq: int
+    came: float
 
 
 class Mirror:
@@ -50,8 +62,7 @@ class Mirror:
     Brings the stream of *cluster* into the journal of *ledger*.
 
     Args:
-        sent_before: Workspace → line of the last message it has sent, of those known now; asked
-            when a stream is begun with.
+        sent_before: Workspace → line of the last message it has sent, of those known now.
         clock: Monotonic, seconds.
         now: Seconds since the epoch, by this node's clock.
     """
@@ -73,6 +84,9 @@ class Mirror:
         self._early_since = 0.0
         self._saved_at = clock()
         self._suspected: dict[str, int] = {}
+        self._sent: dict[str, int] = {}
+        self._looked_at: float | None = None
+        self._refused: list[Draft] = []  # which are to be recorded
         self.others: Sequence[Node] | None = None
         """The nodes as they were last seen; whoever looks sets it."""
 
@@ -128,6 +142,7 @@ class Mirror:
         """Begin anew with the next turn, from what is recorded."""
         source, self._source = self._source, None
         self._early.clear()
+        self._refused.clear()
         if source and self._cluster.link.connected:
             self._cluster.link.spawn(lambda _client: source.close())
 
@@ -139,6 +154,7 @@ class Mirror:
         recorded, suspected = 0, self._suspected
         self._suspected = {}
         for node in others:
+            self._sent[node.workspace] = node.sent
             if not node.alive or node.workspace == self._cluster.workspace:
                 continue
             for after, upto in self._missed_of(node.workspace):
@@ -173,10 +189,15 @@ class Mirror:
         self._read_to = message.metadata.sequence.stream
         try:
             found = Carried.decode(message.data)
-        except ValueError:
-            return None  # whatever it is, no node said it
+        except ValueError as error:
+            self._refuse(self._read_to, str(error))
+            return None
         own = found.workspace == self._cluster.workspace
-        return None if own else _Arrived(_by_our_clock(found, self._now()), self._read_to)
+        told = _by_our_clock(found, self._now())
+        return None if own else _Arrived(told, self._read_to, self._clock())
+
+    def _refuse(self, stream_seq: int, why: str) -> None:
+        self._refused.append((REFUSED, {"stream_seq": stream_seq, "why": why[:_OF_A_REASON]}))
 
     # --- recording ---------------------------------------------------------------------------
 
@@ -184,7 +205,7 @@ class Mirror:
         """Record what follows on what is there; keep what is early."""
         if not self._early:
             self._early_since = self._clock()
-        waiting = [*self._early, *(one for one in came if one)]
+        waiting, unproven = self._proven([*self._early, *(one for one in came if one)])
         ready: list[_Arrived] = []
         last: dict[str, int | None] = {}
         while True:
@@ -205,27 +226,68 @@ class Mirror:
             if len(ready) == before or not held:
                 break
             waiting = held
-        self._early = held
-        if ready:
-            settled = self.settled
-            self._ledger.record(
-                (
-                    RECEIVED,
-                    one.message.received(
-                        one.stream_seq, settled if settled < one.stream_seq else None
-                    ),
-                )
-                for one in ready
-            )
-        return len(ready)
+        self._early = sorted([*held, *unproven], key=lambda one: one.stream_seq)
+        refused, self._refused = self._refused, []
+        return self._record(
+            [*((RECEIVED, one.message.received(one.stream_seq)) for one in ready), *refused]
+        )
+
+    def _proven(self, came: Sequence[_Arrived]) -> tuple[list[_Arrived], list[_Arrived]]:
+        """Those that may be taken, and those that wait for the registry; what waited is refused."""
+        may, waits = [], []
+        for one in came:
+            if not self._is_beyond(one.message):
+                may.append(one)
+            elif self._clock() - one.came < _PROOF_S:
+                waits.append(one)
+            else:
+                where = f"line {one.message.seq} of {one.message.node}"
+                self._refuse(one.stream_seq, f"{where}, which is not known to have sent it")
+        return may, waits
+
+    def _record(self, drafts: Sequence[Draft]) -> int:
+        """Those lines of the stream, each with how far it is settled; how many are messages."""
+        settled = self.settled
+        for _, said in drafts:
+            if settled < said["stream_seq"]:
+                said["settled"] = settled
+        try:
+            if drafts:
+                self._ledger.record(drafts)
+            return sum(kind == RECEIVED for kind, _ in drafts)
+        except InvalidInput as error:
+            if len(drafts) > 1:
+                return sum(self._record([draft]) for draft in drafts)
+            ((kind, said),) = drafts
+            if kind == REFUSED:
+                raise
+            refusal: dict[str, Any] = {"why": str(error)[:_OF_A_REASON]}
+            refusal |= {name: said[name] for name in ("stream_seq", "settled") if name in said}
+            self._ledger.record([(REFUSED, refusal)])
+            return 0
+
+    def _is_beyond(self, message: Carried) -> bool:
+        """
+        Whether its origin is not known to have come so far: taken for its place, the number would
+        hide what that node really says.  Of one that is not registered nothing is known.
+        """
+        sent = self._sent.get(message.workspace, -1)
+        if message.seq <= sent + _ROOM:
+            return False
+        if self._looked_at is None or self._clock() - self._looked_at > _LOOK_S:
+            self._looked_at, self._sent = self._clock(), self._sent_before()
+        known = self._sent.get(message.workspace)
+        return known is not None and message.seq > known + _ROOM
 
     def _ask_what_is_missing(self) -> int:
         """For those that were held for long enough: fetch what they follow, or give it up."""
         recorded = 0
-        early = self._early[0].message
-        last = self._ledger.last_of(early.workspace, self._early[0].stream_seq)
-        if last is not None and early.prev is not None:
+        for one in self._early:
+            early, last = one.message, self._ledger.last_of(one.message.workspace, one.stream_seq)
+            if last is None or early.prev is None or self._is_beyond(early):
+                continue
             recorded = self._fetch(early.workspace, early.node, last, early.prev)
+            break
         return recorded + self._take([])
 
     def _fetch(self, workspace: str, node: str, after: int, upto: int) -> int:

@@ -8,6 +8,7 @@ whose lease is void counts for nothing, whoever runs it however often.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dino_os.cluster.desk import Desk
-from dino_os.cluster.jobs import Job, JobTask, Outcome, Report, Stop, decode, encode, kind_token
+from dino_os.cluster.jobs import (
+    Job,
+    JobTask,
+    OfTask,
+    Outcome,
+    Stop,
+    decode,
+    decode_outcome,
+    decode_report,
+    encode,
+    kind_token,
+)
 from dino_os.cluster.task_news import Offer
 from dino_os.errors import ClusterError, NotFound
 from engines.resource_engine import Ended, Lease, ResourceEngine, Task
@@ -38,6 +50,8 @@ _CHECK_S = 2.0
 _OLD_S = 10.0  # of so old a job it is asked whether it is still there
 _MOST_LOOKS = 50
 _PAUSE_S, _PAUSE_MOST_S = 1.0, 60.0
+_MOST_OF_AN_ERROR = 20
+_LONGEST_TEXT = 2000
 _SMALLEST = 1000  # bytes of a task without parameters, generously
 
 
@@ -98,11 +112,12 @@ class Offering:
         """What a node says of tasks that it ran."""
         self._handles.append(handle)
         try:
-            report = decode(data, Report)
+            report = decode_report(data)
         except ClusterError:
             return
-        for one in report.ended:
-            self._take(report.node, one)
+        for said in report.ended:
+            with contextlib.suppress(ClusterError):  # it is not even told of which task it is
+                self._take(report.node, _outcome(said))
 
     def taken(self, lease: int, seq: int) -> None:
         """The job is in the stream."""
@@ -336,14 +351,40 @@ def _bytes_of(task: Task) -> int:
     return len(msgspec.json.encode(payload.get("params", {}))) + 6 * len(task.task_id) + _SMALLEST
 
 
+def _outcome(said: msgspec.Raw) -> Outcome:
+    """
+    What is said of a task; an error, where it is nothing that can be recorded.
+
+    Raises:
+        ClusterError: It is not even said of which.
+    """
+    try:
+        return decode_outcome(said)
+    except ClusterError as error:
+        of = decode(said, OfTask)
+        why = {"message": error.message, "type": "ResultBroken"}
+        return Outcome(of.session, of.lease, of.task, "error", error=why, final=True)
+
+
+def _texts(error: Mapping[str, Any]) -> dict[str, str]:
+    """*error*, of which a peer may have made anything, as tasks of this machine have it."""
+    shown = [*error.items()][:_MOST_OF_AN_ERROR]
+    found = {
+        name[:_LONGEST_TEXT]: (
+            value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        )[:_LONGEST_TEXT]
+        for name, value in shown
+    }
+    return {"message": "it does not say why"} | found
+
+
 def _ended(node: str, one: Outcome) -> Ended:
-    error: Any = one.error
     return Ended(
         one.task,
         one.lease,
         one.outcome,
         one.result,
-        error,
+        None if one.error is None else _texts(one.error),
         one.duration_s,
         one.retry_after_s,
         one.final,

@@ -44,7 +44,8 @@ class Puller:
         At most *most* messages: those that are there, else the first that comes in time.
 
         Raises:
-            ConnectionError: There is no such consumer now.
+            ConnectionError: There is no such consumer now.  What comes late all the same is there
+                at the next call.
         """
         if self._heard is None:
             self._inbox = self._client.nc.new_inbox()
@@ -54,6 +55,10 @@ class Puller:
         if not self._there:
             body = {"batch": 1, "expires": int(wait_s * 1e9)}
             await self._request(1, body, wait_s + _ANSWER_S, wait_s + _ANSWER_S)
+            # A consumer that is there answers in time that it has nothing; of one that is gone,
+            # servers before 2.10 say nothing at all.
+            if not self._status and not self._there:
+                raise ConnectionError("no answer to a pull")
         return [self._there.popleft() for _ in range(min(most, len(self._there)))]
 
     async def close(self) -> list[Msg]:

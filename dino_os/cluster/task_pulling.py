@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -36,18 +35,16 @@ async def pull_for_ever(
         room: Waits until there is room for more, and says for how many.
     """
     ask = f"{link.api}.CONSUMER.MSG.NEXT.{stream.name}.{config.durable_name}"
-    puller: Puller | None = None
+    puller = Puller(client, ask)
+    is_there = False
     while True:
         try:
-            if puller is None:
+            if not is_there:
                 await ensure_stream(client, link.settings, stream)
                 await client.js.add_consumer(stream.name or "", config)
-                puller = Puller(client, ask)
+                is_there = True
             for message in await puller.pull(await room(), _PULL_S):
                 take(message)
         except Exception:  # noqa: BLE001  the server is away, or lost it: made anew when it is back
-            with contextlib.suppress(Exception):
-                for message in await puller.close() if puller else ():
-                    take(message)
-            puller = None
+            is_there = False
             await asyncio.sleep(_AGAIN_S)

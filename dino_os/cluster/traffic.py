@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from dino_os.cluster.abilities import Abilities, Others
@@ -13,6 +15,7 @@ from dino_os.cluster.carrying import HAD
 from dino_os.cluster.desk import Desk
 from dino_os.cluster.jobs import Able, Stop
 from dino_os.cluster.ledger import Ledger
+from dino_os.cluster.nodes import BEAT_S, NodeRefused, Nodes
 from dino_os.cluster.offering import Offering
 from dino_os.cluster.task_news import (
     ArrivedJob,
@@ -28,10 +31,15 @@ from dino_os.errors import ClusterError, DinoError
 from dino_os.process_lock import Busy, ProcessLock
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from dino_os.cluster.cluster import Cluster
+    from dino_os.cluster.link import Client
     from dino_os.workspace import Workspace
 
 _TRY_AGAIN_S = 2.0
+_SOON_S = 0.02
+_ANSWER_S = 5.0
 
 
 class Traffic:
@@ -55,6 +63,8 @@ class Traffic:
         self._next_try = 0.0
         self._desk: Desk | None = None
         self._refused: DinoError | None = None
+        self._name = _Name(workspace, cluster)
+        self._others = Others(cluster.node)
 
     @property
     def error(self) -> DinoError | None:
@@ -86,6 +96,10 @@ class Traffic:
             DinoError: The journal does not take it.
         """
         if self._desk is None and (time.monotonic() < self._next_try or not self._open()):
+            return 0
+        if refusal := self._name.refusal():
+            self.close()
+            self._refused = refusal
             return 0
         try:
             return self._deal(self._now(), claim=claim)
@@ -130,6 +144,11 @@ class Traffic:
             except Busy:
                 return False
             if self._has_left():
+                return False
+            if not self._name.is_known():
+                self._refused = self._name.refusal() or self._name.trouble
+                if self._refused is None:
+                    self._next_try = time.monotonic() + _SOON_S
                 return False
             desk = Desk(self._cluster.link, node)
             stack.callback(desk.close)
@@ -186,3 +205,60 @@ class Traffic:
                 self._others.hear(news)
             case Stop():
                 working.stop(news)
+
+
+class _Name:
+    """
+    Whether the registry says that this node's name is ours; asked without waiting for it.
+
+    Attributes:
+        trouble: Why it cannot be asked, as far as that lies here.
+    """
+
+    def __init__(self, workspace: Workspace, cluster: Cluster) -> None:
+        self._workspace, self._cluster = workspace, cluster
+        self._asked: Future[object] | None = None
+        self._next = 0.0
+        self._is_ours = False
+        self._refusal: DinoError | None = None
+        self.trouble: DinoError | None = None
+
+    def is_known(self) -> bool:
+        """Whether it is ours, as far as anybody can say: without servers nothing is dealt in."""
+        self._look()
+        return self._is_ours or self._cluster.link.failure is not None
+
+    def refusal(self) -> DinoError | None:
+        """Why it is not ours, if it is not."""
+        self._look()
+        return self._refusal
+
+    def _look(self) -> None:
+        if self._asked is None and time.monotonic() >= self._next:
+            self._next = time.monotonic() + BEAT_S
+            self._asked = self._ask()
+        if self._asked is None or not self._asked.done():
+            return
+        asked, self._asked = self._asked, None
+        try:
+            asked.result()
+            self._is_ours, self._refusal = True, None
+        except NodeRefused as error:
+            self._is_ours, self._refusal = False, error
+        except (Exception, CancelledError):  # noqa: BLE001  a server says no in many ways
+            return  # as it was; it is asked again
+
+    def _ask(self) -> Future[object] | None:
+        nodes, ours = Nodes(self._cluster), self._is_ours
+        lines = 0 if ours else self._workspace.own_journal("bus").length()
+
+        async def ask(client: Client) -> object:
+            async with asyncio.timeout(_ANSWER_S):
+                return await (nodes.check(client) if ours else nodes.join(client, lines))
+
+        self.trouble = None
+        try:
+            return self._cluster.link.spawn(ask)
+        except DinoError as error:
+            self.trouble = error
+            return None

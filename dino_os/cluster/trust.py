@@ -112,7 +112,7 @@ def urls_of(settings: Cluster) -> list[str]:
     The servers of `cluster.url`, which commas separate.
 
     Raises:
-        InvalidInput: One is no address of a server, or has a password in it.
+        InvalidInput: One is no address of a server.
     """
     found = [part.strip() for part in settings.url.split(",") if part.strip()]
     if not found:
@@ -123,11 +123,6 @@ def urls_of(settings: Cluster) -> list[str]:
             port, host = parts.port or _PORT, parts.hostname
         except ValueError:
             parts, port, host = urlsplit(""), 0, None
-        if "@" in url:
-            raise InvalidInput(
-                "cluster.url holds credentials, which everybody can read who reads the settings",
-                hint="put them into the vault, and the key's name into `cluster.credentials`",
-            )
         if parts.scheme not in {"nats", "tls"} or not host or not port or parts.path.strip("/"):
             raise InvalidInput(
                 f"cluster.url: expected nats://HOST:PORT or tls://HOST:PORT, found {url!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from engines.journal import Event
 _OPTIONAL = ("id", "headers", "reply_to", "correlation")
 MESSAGES = "evt"
 """The token before a channel's name in the subjects of the stream of messages."""
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LAST_LINE = 2**53  # beyond it numbers are not exact everywhere
+_LAST_MOMENT = 253_402_300_800.0  # the year 10000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class Carried:
     def decode(cls, data: bytes) -> Carried:
         """
         Raises:
-            ValueError: It is none; others may write to the servers too.
+            ValueError: It is none, or none that a journal takes; others may write to the servers
+                too.
         """
         try:
             found = orjson.loads(data)
@@ -76,17 +81,15 @@ class Carried:
             said |= {name: found[name] for name in _OPTIONAL if found.get(name) is not None}
             for name in set(said) - {"channel", "message"}:
                 _check_text(said[name], name)
-            prev = found["prev"]
-            return cls(
-                str(found["workspace"]),
-                str(found["node"]),
-                int(found["seq"]),
-                None if prev is None else int(prev),
-                float(found["at"]),
-                said,
-            )
-        except (KeyError, TypeError, AttributeError) as error:
+            seq, prev = _line(found["seq"]), found["prev"]
+            if prev is not None and _line(prev) >= seq:
+                raise ValueError(f"no message of a node: line {seq} behind {prev}")
+            node, at = _name(found["node"]), _moment(found["at"])
+            message = cls(_name(found["workspace"]), node, seq, prev, at, said)
+            orjson.dumps(message.received(0, 0))  # as a journal will have to
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"no message of a node: {error}") from None
+        return message
 
     def received(self, stream_seq: int | None, settled: int | None = None) -> dict[str, Any]:
         """The members of `message_received`; see `Ledger` for *settled*."""
@@ -102,9 +105,30 @@ class Carried:
 
 
 def _check_text(value: object, name: str) -> None:
-    parts = [*value, *value.values()] if name == "headers" and isinstance(value, dict) else [value]
+    if name == "headers":
+        parts = [*value, *value.values()] if isinstance(value, dict) else [None]
+    else:
+        parts = [value]
     if not all(isinstance(part, str) for part in parts):
         raise ValueError(f"no message of a node: its {name} is {value!r}"[:200])
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(f"no message of a node: {value!r} is no name"[:200])
+    return value
+
+
+def _line(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _LAST_LINE:
+        raise ValueError(f"no message of a node: {value!r} is no line"[:200])
+    return value
+
+
+def _moment(value: object) -> float:
+    if type(value) not in (int, float) or not 0 <= value < _LAST_MOMENT:  # type: ignore[operator]
+        raise ValueError(f"no message of a node: {value!r} is no time"[:200])
+    return float(value)  # type: ignore[arg-type]
 
 
 def as_subject(channel: str) -> str:

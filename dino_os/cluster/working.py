@@ -13,22 +13,27 @@ import copy
 import hashlib
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from dino_os.cluster.answers import Home, Key, outcome_of, parts, report
 from dino_os.cluster.desk import ACK_WAIT_S, Desk
-from dino_os.cluster.jobs import Job, JobTask, Outcome, Stop, decode, encode, kind_token
+from dino_os.cluster.jobs import (
+    Job,
+    JobTask,
+    Stop,
+    decode,
+    kind_token,
+)
 from dino_os.cluster.task_news import ArrivedJob
-from dino_os.errors import ClusterError, DinoError, InvalidInput
+from dino_os.errors import ClusterError, InvalidInput
 from engines.resource_engine import (
     FINISHED,
-    OK_OUTCOMES,
     ResourceEngine,
     ResourceType,
     Task,
     TaskPriority,
     TaskState,
+    check_params,
 )
 
 if TYPE_CHECKING:
@@ -44,22 +49,6 @@ _STOPS_KEPT = 10_000
 _NOT_MINE_S = 1.0
 _LEAVE_S = 2.0
 _REPORT_S = 0.2  # an end is told by then, together with others
-_ENVELOPE = 2000  # bytes of a report around its outcomes, generously
-
-_Key = tuple[str, str, int]
-
-
-class _Home(NamedTuple):
-    """Where a task of this queue comes from: its owner, and the session and lease there."""
-
-    owner: str
-    session: str
-    lease: int
-    task: str
-
-    @property
-    def key(self) -> _Key:
-        return self.owner, self.session, self.lease
 
 
 @dataclass(slots=True)
@@ -87,11 +76,11 @@ class Working:
         self._to_submit: list[Task] = []
         self._stopped: dict[tuple[str, str, str], None] = {}
         self._must_stop = False
-        self._held: dict[_Key, _Held] = {}
-        self._waiting: dict[str, _Home] = {}
+        self._held: dict[Key, _Held] = {}
+        self._waiting: dict[str, Home] = {}
         self._ended: dict[str, list[bytes]] = {}  # owner → outcomes, as they will be sent
-        self._done: dict[str, list[_Key]] = {}
-        self._under_way: dict[int, list[_Key]] = {}
+        self._done: dict[str, list[Key]] = {}
+        self._under_way: dict[int, list[Key]] = {}
         self._reports = 0
         self._next_beat = 0.0
         self._report_at = 0.0
@@ -167,7 +156,7 @@ class Working:
         for task in self._engine.tasks():
             if task.origin and task.state not in FINISHED:
                 of = task.origin
-                home = _Home(of["node"], of["session"], of["lease"], of["task"])
+                home = Home(of["node"], of["session"], of["lease"], of["task"])
                 self._waiting[task.task_id] = home
 
     def _admit(self) -> int:
@@ -206,7 +195,7 @@ class Working:
         held = self._held[key] = _Held(arrived.handle)
         for task, one in zip(found, job.tasks, strict=True):
             held.waiting.add(task.task_id)
-            self._waiting[task.task_id] = _Home(*key, one.task)
+            self._waiting[task.task_id] = Home(*key, one.task)
         return found
 
     def _as_tasks(self, job: Job) -> list[Task]:
@@ -243,6 +232,7 @@ class Working:
             "key": one.key,
             "sha256": job.sha256,
         }
+        check_params(task)
         return task
 
     def _needs(self, one: JobTask) -> dict[ResourceType, int]:
@@ -294,7 +284,7 @@ class Working:
     def _end(self, name: str, task: Task | None) -> None:
         home = self._waiting[name]
         key, owner = home.key, home.owner
-        outcome = _outcome(home, task, self._engine, self._desk.most_bytes)
+        outcome = outcome_of(home, task, self._engine, self._desk.most_bytes)
         del self._waiting[name]
         if not self._ended:
             self._report_at = time.monotonic() + _REPORT_S
@@ -314,17 +304,14 @@ class Working:
             if owner not in self._done and not at_once and now < self._report_at:
                 continue
             outcomes = self._ended.pop(owner)
-            parts = [*_parts(outcomes, self._desk.most_bytes)]
-            for number, part in enumerate(parts, 1):
-                last = number == len(parts)
+            found = parts(outcomes, self._desk.most_bytes)
+            for number, part in enumerate(found, 1):
+                last = number == len(found)
                 done = self._done.pop(owner, []) if last else []
                 self._reports += 1
                 self._under_way[self._reports] = done
                 handles = [self._held[key].handle for key in done]
-                body = b'{"node":%b,"ended":[%b]}' % (
-                    msgspec.json.encode(self._node),
-                    b",".join(part),
-                )
+                body = report(self._node, part)
                 self._desk.report(self._reports, owner, body, handles)
 
     def _beat(self) -> None:
@@ -339,48 +326,3 @@ class Working:
         if own >= places:  # there is enough of its own to do
             return 0
         return max(places * _JOBS_EACH - len(self._held) - len(self._came), 0)
-
-
-def _outcome(home: _Home, task: Task | None, engine: ResourceEngine, most: int) -> bytes:
-    """What the owner is told of *task*, whose end is on record here."""
-    if task is None:
-        return _failed(home, "its worker has no record of it", "WorkerLost", final=False)
-    if task.outcome in OK_OUTCOMES:
-        try:
-            # Where it lies in a file, that is read.
-            whole = engine.recall(task.task_id) if task.result_sha256 else task
-            result = whole.result if whole else None
-        except DinoError as error:
-            return _failed(home, error.message, "ResultBroken")
-        found = _encoded(home, task, result=result)
-        if len(found) + _ENVELOPE <= most:
-            return found
-        told = f"its result is {len(found):,} bytes, of which {most - _ENVELOPE:,} may travel"
-        return _failed(home, told, "ResultTooLarge")
-    told_error = {**(task.error or {})}
-    final, after = bool(told_error.pop("final", False)), told_error.pop("retry_after_s", None)
-    return _encoded(home, task, error=told_error, final=final, retry_after_s=after)
-
-
-def _encoded(home: _Home, task: Task, **about: Any) -> bytes:
-    word: Any = task.outcome
-    took = task.duration_s or 0.0
-    return encode(Outcome(home.session, home.lease, home.task, word, duration_s=took, **about))
-
-
-def _failed(home: _Home, message: str, kind: str, *, final: bool = True) -> bytes:
-    error = {"message": message, "type": kind}
-    return encode(Outcome(home.session, home.lease, home.task, "error", error=error, final=final))
-
-
-def _parts(outcomes: list[bytes], most: int) -> list[list[bytes]]:
-    """The outcomes in as few reports as hold them."""
-    parts: list[list[bytes]] = []
-    size = most
-    for outcome in outcomes:
-        if size + len(outcome) + 1 > most - _ENVELOPE:
-            parts.append([])
-            size = 0
-        parts[-1].append(outcome)
-        size += len(outcome) + 1
-    return parts

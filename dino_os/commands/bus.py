@@ -91,11 +91,15 @@ def publish(
 
     It is recorded when the command returns.
     """
+    from dino_os.message_bus.publishing import Draft  # noqa: PLC0415
+
     if not lines:
         text = sys.stdin.buffer.read() if message is None or message == "-" else message
         said = read_json(text, "the message")
-        workspace.bus.publish(channel, said, message_id=id_, headers=_headers(headers))
-        output.answer({"published": 1}, f"said on {channel}", as_json=as_json)
+        draft = Draft.of(channel, said, id_, _headers(headers))
+        new = len(workspace.bus.say([draft]))
+        text = f"said on {channel}" if new else f"{id_!r} was said on {channel} before: not again"
+        output.answer({"published": new}, text, as_json=as_json)
         return
     if message is not None or id_ is not None or headers:
         raise click.UsageError("--lines takes its messages from standard input, and nothing else")
@@ -182,6 +186,8 @@ def _headers(given: tuple[str, ...]) -> dict[str, str] | None:
         name, equals, value = one.partition("=")
         if not equals or not name:
             raise InvalidInput(f"--header: expected K=V, found {one!r}")
+        if name in found:
+            raise InvalidInput(f"--header: {name!r} is there twice")
         found[name] = value
     return found or None
 

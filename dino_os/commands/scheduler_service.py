@@ -31,7 +31,7 @@ def tick(workspace: Workspace, submit_only: bool, as_json: bool) -> None:
     submitted: list[str] = []
     duty = SchedulerDuty(workspace, on_submit=submitted.extend)
     works = not submit_only and not duty.is_worked_for()
-    duties = duties_of(workspace, duty)
+    duties = duties_of(workspace, duty, once=True)
     attempts = Service(workspace, duties, workers=None if works else 0).run(once=True)
     workspace.jobs.refresh()
     due = time_text(workspace.jobs.wake())

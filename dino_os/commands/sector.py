@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dino_os.commands import options, output
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.sector_network import COMMANDS, horizon_of, sector_name
+from dino_os.commands.workspace import pass_workspace
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
     from engines.space import SpaceSnapshot
 
-_sector_name = click.argument(
-    "name", shell_complete=complete(lambda workspace: [s.name for s in workspace.sectors.sectors])
-)
 _SEVERITIES = ("info", "advisory", "alert", "critical")
 
 
@@ -37,7 +35,7 @@ def sector(ctx: click.Context, as_json: bool) -> None:
 @pass_workspace
 def list_sectors(workspace: Workspace, horizon: int | None, as_json: bool) -> None:
     """Every sector, least stable first."""
-    overview = workspace.sectors.network_overview(horizon=_horizon(workspace, horizon))
+    overview = workspace.sectors.network_overview(horizon=horizon_of(workspace, horizon))
     snapshots = sorted(
         overview.snapshots.values(), key=lambda s: (s.stability_score, s.sector_name)
     )
@@ -66,7 +64,7 @@ def list_sectors(workspace: Workspace, horizon: int | None, as_json: bool) -> No
 def priorities(workspace: Workspace, limit: int, horizon: int | None, as_json: bool) -> None:
     """The least stable sectors, worst first."""
     worst = workspace.sectors.prioritise_interventions(
-        limit=limit, horizon=_horizon(workspace, horizon)
+        limit=limit, horizon=horizon_of(workspace, horizon)
     )
     if as_json:
         output.emit_json({"sectors": [snapshot.as_dict() for snapshot in worst]})
@@ -76,14 +74,14 @@ def priorities(workspace: Workspace, limit: int, horizon: int | None, as_json: b
 
 
 @sector.command(epilog=options.example("dino sector show B02"))
-@_sector_name
+@sector_name
 @options.horizon
 @options.as_json
 @pass_workspace
 def show(workspace: Workspace, name: str, horizon: int | None, as_json: bool) -> None:
     """One sector: its routes and what shook it, latest first."""
     known = workspace.sectors.space.get_sector(name)
-    snapshot = workspace.sectors.snapshot(name, horizon=_horizon(workspace, horizon))
+    snapshot = workspace.sectors.snapshot(name, horizon=horizon_of(workspace, horizon))
     if as_json:
         output.emit_json(snapshot.as_dict() | {"sector": known.as_dict()})
         return
@@ -154,7 +152,7 @@ def import_sectors(workspace: Workspace, file: Path, as_json: bool) -> None:
 @sector.command(
     epilog=options.example('dino sector event B02 "bridge closed" --impact 0.7 --severity alert')
 )
-@_sector_name
+@sector_name
 @click.argument("description")
 @click.option(
     "--impact", type=options.SHARE, required=True, help="How much it shakes the sector, 0 to 1."
@@ -181,13 +179,13 @@ def event(
                 "severity": severity,
             }
         )
-    snapshot = workspace.sectors.snapshot(name, horizon=_horizon(workspace, None))
+    snapshot = workspace.sectors.snapshot(name, horizon=horizon_of(workspace, None))
     now = f"{name}: stability {snapshot.stability_score:.2f}"
     output.answer(snapshot.as_dict(), now, as_json=as_json)
 
 
 @sector.command(epilog=options.example("dino sector stabilise B02 --congestion-threshold 0.5"))
-@_sector_name
+@sector_name
 @click.option("--congestion-threshold", type=options.SHARE, default=0.65, show_default=True)
 @click.option("--damping-factor", type=options.SHARE, default=0.85, show_default=True)
 @options.as_json
@@ -206,8 +204,8 @@ def stabilise(workspace: Workspace, name: str, as_json: bool, **given: float) ->
     output.answer(document, done, as_json=as_json)
 
 
-def _horizon(workspace: Workspace, given: int | None) -> int:
-    return workspace.config.settings.planning.horizon if given is None else given
+for command in COMMANDS:
+    sector.add_command(command)
 
 
 def _table(snapshots: Any, attention: Any) -> None:

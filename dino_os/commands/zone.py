@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from dino_os.commands import options, output
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.workspace import pass_workspace
+from dino_os.commands.zone_geo import export, import_zones, locate, map_zones, nest, zone_name
+from dino_os.commands.zone_tracking import forecast, track
 from dino_os.workspace import Workspace
 
-_zone_name = click.argument(
-    "name",
-    shell_complete=complete(lambda workspace: [z.name for z in workspace.zones.list_zones()]),
-)
 _KINDS = ("enter", "exit", "sample", "alert")
 
 
@@ -57,7 +54,7 @@ def list_zones(workspace: Workspace, as_json: bool) -> None:
 
 
 @zone.command(epilog=options.example("dino zone show Mission"))
-@_zone_name
+@zone_name
 @options.show
 @options.as_json
 @pass_workspace
@@ -73,10 +70,14 @@ def show(workspace: Workspace, name: str, show: int, as_json: bool) -> None:
     zone, edge = snapshot.zone, snapshot.zone.boundary
     output.heading(f"{zone.name}: {snapshot.status}")
     output.say(f"occupied   {snapshot.occupancy} of {zone.capacity} ({snapshot.utilisation:.0%})")
+    parts = len(getattr(edge, "polygons", ()))
+    shape = f"{output.counted(parts, 'polygon')} within " if parts else ""
     output.say(
-        f"boundary   x {edge.min_x:g} … {edge.max_x:g}, y {edge.min_y:g} … {edge.max_y:g} "
+        f"boundary   {shape}x {edge.min_x:g} … {edge.max_x:g}, y {edge.min_y:g} … {edge.max_y:g} "
         f"({edge.coordinate_system})"
     )
+    if above := workspace.zones.parent(zone.name):
+        output.say(f"part of    {above}")
     shown, left = output.first_of(events, show)
     if shown:
         rows = [
@@ -122,24 +123,11 @@ def add(
     output.answer(workspace.zones.snapshot(new.name).as_dict(), done, as_json=as_json)
 
 
-@zone.command("import", epilog=options.example("dino zone import examples/fire-duty/zones.yaml"))
-@options.file_argument("file")
-@options.as_json
-@pass_workspace
-def import_zones(workspace: Workspace, file: Path, as_json: bool) -> None:
-    """Register the zones of a YAML file, all or none."""
-    from dino_os.planning.scenario import load_zones  # noqa: PLC0415
-
-    zones = workspace.zones.register_zones(load_zones(file))
-    done = f"{output.counted(len(zones), 'zone')} registered"
-    output.answer({"zones": [zone.name for zone in zones]}, done, as_json=as_json)
-
-
 @zone.command(
     epilog=options.example('dino zone event Mission enter --note "E07 on scene"'),
     context_settings={"ignore_unknown_options": True},
 )
-@_zone_name
+@zone_name
 @click.argument("kind", type=click.Choice(_KINDS, case_sensitive=False))
 @click.option("--change", type=int, help="How occupancy moves.  [default: enter 1, exit -1]")
 @click.option("--value", type=float, help="A reading; becomes the zone's metric.")
@@ -156,31 +144,13 @@ def event(workspace: Workspace, name: str, kind: str, as_json: bool, **given: An
 
 
 @zone.command(epilog=options.example("dino zone remove Pier-9"))
-@_zone_name
+@zone_name
 @options.as_json
 @pass_workspace
 def remove(workspace: Workspace, name: str, as_json: bool) -> None:
     """Remove a zone; its history stays in the journal."""
     workspace.zones.remove_zone(name)
     output.answer({"removed": name}, f"zone {name!r} removed", as_json=as_json)
-
-
-@zone.command(
-    epilog=options.example("dino zone locate -122.4194 37.7599"),
-    # A western longitude is not an option.
-    context_settings={"ignore_unknown_options": True},
-)
-@click.argument("x", type=float)
-@click.argument("y", type=float)
-@options.as_json
-@pass_workspace
-def locate(workspace: Workspace, x: float, y: float, as_json: bool) -> None:
-    """Find the smallest zone that contains a point; exits 1 where none does."""
-    found = workspace.zones.locate((x, y))
-    told = found.name if found else f"({x:g}, {y:g}) lies in no zone"
-    output.answer({"zone": found.name if found else None, "x": x, "y": y}, told, as_json=as_json)
-    if not found:
-        click.get_current_context().exit(1)
 
 
 def _event(event: Any) -> dict[str, Any]:
@@ -193,3 +163,7 @@ def _event(event: Any) -> dict[str, Any]:
         "note": event.note,
         "timestamp": rfc3339(event.timestamp),
     }
+
+
+for _command in (import_zones, export, nest, locate, map_zones, track, forecast):
+    zone.add_command(_command)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from dino_os.config.bounds import Above0, Positive
+from engines.errors import InvalidInput
 
 
 class Cluster(Struct, forbid_unknown_fields=True, frozen=True):
@@ -24,3 +25,10 @@ class Cluster(Struct, forbid_unknown_fields=True, frozen=True):
     keep_s: Above0 = 7 * 86400.0
     keep_bytes: Positive = 2**30
     scheduler: Literal["wait", "alone"] = "wait"
+
+    def __post_init__(self) -> None:
+        if "@" in self.url:  # settings are read, shown and copied by everybody
+            raise InvalidInput(
+                "the url holds credentials, which everybody can read who reads the settings: they "
+                "belong into the vault, and their key's name into `cluster.credentials`"
+            )

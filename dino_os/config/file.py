@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Config:
         merged = deepcopy(data)
         for path, (_, value) in self._variables.items():
             _put(merged, path, value)
-        self.settings = convert(merged, Settings, self._error_after_merge)
+        self.settings = convert(merged, Settings, self.error_at)
 
     def get(self, path: str) -> Any:
         """
@@ -107,7 +108,7 @@ class Config:
     @staticmethod
     def paths() -> list[SettingPath]:
         """Every setting there is, as (section, name), or longer where a section has parts."""
-        return list(_leaves(Settings))
+        return list(_settings())
 
     def source_of(self, *path: str) -> str:
         """Where the value in force came from."""
@@ -148,10 +149,17 @@ class Config:
                 found[path] = (variable, Document(text, f"${variable}").data)
         return found
 
-    def _error_after_merge(self, path: tuple[Step, ...], what: str) -> ConfigError:
+    def error_at(self, path: tuple[Step, ...], what: str) -> ConfigError:
+        """What is wrong with the setting at *path*, which is told with its place."""
         if variable := self._variables.get(tuple(map(str, path))):
             return ConfigError(f"${variable[0]}: {show_path(path)}: {what}")
         return _as_config_error(self._document)(path, what)
+
+
+@cache
+def _settings() -> tuple[SettingPath, ...]:
+    """Those of the class, which never change: to ask it for its types takes milliseconds."""
+    return tuple(_leaves(Settings))
 
 
 def _leaves(form: type[Struct], above: SettingPath = ()) -> Iterator[SettingPath]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -24,6 +24,7 @@ class Planning(Struct, forbid_unknown_fields=True, frozen=True):
     critical_threshold: Share = 0.85
     intervention_threshold: Share = 0.5
     min_skill_match: Share = 0.0
+    method: Literal["auto", "greedy"] = "greedy"
     horizon: Count = 5
     zone_history: Positive = 128
     sector_history: Positive = 256

@@ -160,8 +160,8 @@ class MessageBus(LastingFace):
         if not inside.connection():
             return int(self._call("publish", channel=channel, message=message, **given))
         _own().check(channel, message)
-        reached = int(self._call("publish", channel=channel, message=message, **given))
-        return reached + _own().deliver(channel, message, id, headers)
+        reached, said = self._call("publish", channel=channel, message=message, **given)
+        return int(reached) + (_own().deliver(channel, message, id, headers) if said else 0)
 
     def publish_many(self, messages: Iterable[tuple[str, Any]]) -> int:
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dino_os.errors import MessageBusError
 from dino_os.message_bus.subject import matches, overlap
 from engines.durable import replace_file
+from engines.errors import JournalBroken
 
 if TYPE_CHECKING:
     from dino_os.message_bus.deliveries import Deliveries
@@ -66,7 +67,7 @@ class Backlog:
         now = self._monotonic()
         if now - self._looked >= _LOOK_EVERY_S:
             self._looked = now
-            self._durable = [*self._those_there()]
+            self._durable = self._those_there()
 
     def check(self, channel: str) -> None:
         """
@@ -74,10 +75,14 @@ class Backlog:
 
         Raises:
             MessageBusError: It is, and the message names it.
+            JournalBroken: Nobody can tell.
         """
         self.look()
+        if not any(self._is_too_much(own, channel) for own in self._durable):
+            return
+        self._durable = self._those_there()  # by now it may be done with them, or forgotten
         for own in self._durable:
-            if matches(own.subject, channel) and self._is_overfull(own):
+            if self._is_too_much(own, channel):
                 raise MessageBusError(
                     f"{channel!r}: more than {self._most:,} messages wait for the durable "
                     f"subscription {own.name!r}",
@@ -92,9 +97,21 @@ class Backlog:
 
     # --- below the face ----------------------------------------------------------------------
 
-    def _those_there(self) -> Iterator[Subscription]:
-        if self._file.exists():
-            yield from (own for own in self._deliveries().subscriptions() if own.durable)
+    def _those_there(self) -> list[Subscription]:
+        if not self._file.exists():
+            return []
+        try:
+            return [own for own in self._deliveries().subscriptions() if own.durable]
+        except JournalBroken as error:
+            raise JournalBroken(
+                f"nothing is published while nobody can tell how far durable subscriptions are: "
+                f"{error.message}",
+                hint="restore that file from a copy that verifies; or give up all durable "
+                f"subscriptions, by moving {self._file.stem}.* away",
+            ) from None
+
+    def _is_too_much(self, own: Subscription, channel: str) -> bool:
+        return matches(own.subject, channel) and self._is_overfull(own)
 
     def _done_to(self, own: Subscription) -> int:
         if own.unsettled:
@@ -102,7 +119,7 @@ class Backlog:
         end = self._messages.end()
         if not self._count(own, end):
             return end
-        ahead = self._messages.after(own.taken_to, own.subject, 1)
+        ahead = self._messages.after(own.taken_to, own.subject, 1, opened=own.opened)
         return ahead[0].seq - 1 if ahead else end
 
     def _is_overfull(self, own: Subscription) -> bool:
@@ -117,7 +134,7 @@ class Backlog:
         known = self._known(own)
         read = end - known.to
         if read > 0:
-            known.waiting += self._messages.count_after(known.to, own.subject)
+            known.waiting += self._messages.count_after(known.to, own.subject, opened=own.opened)
             known.to = end
         if read > _WORTH_KEEPING:
             self._keep()

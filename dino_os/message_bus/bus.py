@@ -51,6 +51,7 @@ class Bus(Lasting):
         max_backlog: Where a durable subscription has more to do, nothing is published to it.
         read_only: Refuse to publish.
         carry: Has messages brought from and to other nodes; called by whoever listens or asks.
+        clean: What may be shown of the text of an error that a callback raised.
         clock: Seconds since the epoch.
     """
 
@@ -77,16 +78,18 @@ class Bus(Lasting):
         max_backlog: int = 100_000,
         read_only: bool = False,
         carry: Callable[[], None] | None = None,
+        clean: Callable[[str], str] = str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._carry = carry
+        self._clean = clean
         self._deliveries = deliveries
         self.head = journal.head.path
         self._path = journal.path.resolve()
         self._read_only = read_only
-        self.messages = Messages(journal)
         self._limits = Limits(journal, limits, clock=clock) if limits else None
+        self.messages = Messages(journal, self._limits)
         self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
         self._backlog = (
             Backlog(journal.path, deliveries, self.messages, max_backlog) if deliveries else None
@@ -108,7 +111,7 @@ class Bus(Lasting):
     @property
     def exchange(self) -> Exchange:
         """Where messages come in for this process; all its bus objects share one."""
-        return exchange_of(self._path, self.answer)
+        return exchange_of(self._path, self.answer, self._clean)
 
     # --- listening ---------------------------------------------------------------------------
 
@@ -163,10 +166,11 @@ class Bus(Lasting):
             raise MessageBusError("a rehearsal publishes nothing")
         for draft in drafts:
             nesting.check(draft.channel)
-        if self._backlog:
-            self._backlog.look()
-        said = self._publisher.record(drafts) if drafts else []
-        self.exchange.settle(said)
+        with nesting.publishing():
+            if self._backlog:
+                self._backlog.look()
+            said = self._publisher.record(drafts) if drafts else []
+            self.exchange.settle(said)
         return said
 
     def answer(self, asked: Stored, value: Any) -> None:

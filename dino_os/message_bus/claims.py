@@ -7,6 +7,7 @@ processes of one machine; a cluster's members agree elsewhere, and the rest is t
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -87,6 +88,7 @@ class LocalClaims:
     Args:
         after: Behind which line the subscription begins if it is a new one.
         is_for_us: Whether a message is for this subscription at all.
+        upto: Messages behind that line are left where they are.
     """
 
     def __init__(
@@ -96,7 +98,10 @@ class LocalClaims:
         terms: Terms,
         after: Callable[[], int],
         is_for_us: Callable[[Stored], bool] = anything,
+        *,
+        upto: float = math.inf,
     ) -> None:
+        self._upto = upto
         self._deliveries = deliveries
         self._messages = messages
         self._terms = terms
@@ -187,10 +192,12 @@ class LocalClaims:
             return [], NOTHING
         with self._guard:
             after = max(place, self._looked_to)
-            end = self._messages.end()
+            end = int(min(self._messages.end(), self._upto))
             if end <= after:
                 return [], Upcoming(place, (), after)
-            found = self._messages.after(after, self._terms.subject, most)
+            opened = self._deliveries.opened(self._terms.name)
+            found = self._messages.after(after, self._terms.subject, most, opened=opened)
+            found = [stored for stored in found if stored.seq <= self._upto]
             upto = found[-1].seq if len(found) == most else max(end, *(s.seq for s in found), -1)
             found = [stored for stored in found if self._is_for_us(stored)]
             if not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import time
 import weakref
@@ -20,6 +21,7 @@ from dino_os.message_bus.handlers import Callback, Handler
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.subject import check_subject
+from dino_os.message_bus.subscriptions import Subscriptions
 from dino_os.message_bus.terms import Terms
 from engines import checks
 
@@ -38,9 +40,9 @@ journal of deliveries does."""
 class _Handling:
     """Calls a callback with each message."""
 
-    def __init__(self, callback: Callback, declared: Callable[[str], Any]) -> None:
-        self.handler = Handler(callback)
-        self._declared = declared
+    def __init__(self, callback: Callback, subscriptions: Subscriptions) -> None:
+        self.handler = Handler(callback, subscriptions.clean)
+        self._declared = subscriptions.declared
 
     def handle(self, delivery: Delivery) -> None:
         self.handler(delivery.stored.message, delivery, self._declared(delivery.channel))
@@ -99,7 +101,7 @@ class Consumers:
             InvalidInput: One of them is not what it must be, or there is a durable subscription of
                 that name for another subject.
         """
-        work = _Handling(callback, self._exchange().subscriptions.declared)
+        work = _Handling(callback, self._exchange().subscriptions)
         if ack not in _ACKS:
             raise InvalidInput(f"ack must be one of {', '.join(_ACKS)}, found {ack!r}")
         agreed = Terms(check_subject(subject), **terms)
@@ -149,10 +151,14 @@ class Consumers:
         terms: Terms,
         after: Callable[[], int],
         is_for_us: Callable[[Stored], bool] = anything,
+        *,
+        upto: float = math.inf,
     ) -> Claims:
-        """The messages of that subscription, for whoever joins."""
+        """The messages of that subscription up to line *upto*, for whoever joins."""
         elsewhere = self._arbiter and self._arbiter(terms, after, is_for_us)
-        return elsewhere or LocalClaims(self._deliveries(), self._messages, terms, after, is_for_us)
+        return elsewhere or LocalClaims(
+            self._deliveries(), self._messages, terms, after, is_for_us, upto=upto
+        )
 
     def remove(self, subject: str, callback_or_id: Callback | str) -> bool:
         """Whether there was one; what a durable subscription has not had waits for the next."""
@@ -193,6 +199,8 @@ class Consumers:
             raise InvalidInput(f'start must be "new", "all", a seq or a time, found {start!r}')
         else:
             before = checks.whole(checks.at_least(start, 0, "start"), "start") - 1
+            if before > (end := self._messages.end()):
+                raise InvalidInput(f"start: there is no message {start}; the last line is {end}")
         return lambda: before
 
     def _before(self, moment: datetime) -> int:

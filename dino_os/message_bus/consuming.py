@@ -24,15 +24,17 @@ from dino_os.errors import DinoError, NotFound
 from dino_os.message_bus import nesting
 from dino_os.message_bus.claims import Claimed, Claims, Settled
 from dino_os.message_bus.delivery import Delivery
+from dino_os.message_bus.failure import error_text
 from dino_os.message_bus.members import MemberLost
 from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.terms import Claim, Refusal
+from engines import checks
 
 _MOST = 256  # that are claimed at once
 _QUICK_S, _LONG_S = 0.02, 0.1  # for a batch
 _PATIENCE_S = 1.0  # with a batch, before others get what waits in it
 _BEATS = 3  # signs of life within the time after which one is missed
-_LONGEST_PAUSE_S = 30.0
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
 
 class Work(Protocol):
@@ -175,9 +177,18 @@ class Consumer:
             self._claims.exchange(said, 0)
         except NotFound:  # it counts no more, as the thread itself will find
             return
-        except Exception:  # noqa: BLE001  nobody sees a thread end
-            with self._guard:
-                self._settled.add(said)
+        except Exception as error:  # noqa: BLE001  nobody sees a thread end
+            self._keep(said, error)
+
+    def _keep(self, said: Settled, error: Exception) -> None:
+        """Have it said again; where it may be for its words that it cannot be, without them."""
+        if isinstance(error, ValueError | TypeError):
+            said.refused = [
+                Refusal(one.claim, _PAUSE_S, "it failed; why cannot be recorded", one.final)
+                for one in said.refused
+            ]
+        with self._guard:
+            self._settled.add(said)
 
     # --- in its own thread -------------------------------------------------------------------
 
@@ -186,9 +197,9 @@ class Consumer:
             while not self._ended:
                 self._take_turn()
         finally:
-            with contextlib.suppress(DinoError, OSError):  # what is not recorded comes again
+            with contextlib.suppress(Exception):  # what is not recorded comes again
                 self._claims.exchange(self._settled, 0)
-            with contextlib.suppress(DinoError, OSError):
+            with contextlib.suppress(Exception):
                 self._claims.leave()
             self._minder.remove(self)
 
@@ -213,9 +224,8 @@ class Consumer:
             self._ended = True
             self._report(self.subject, error)
         except Exception as error:  # noqa: BLE001  nobody sees a thread end
-            with self._guard:
-                self._settled.add(said)
-            self._pause_s = min(max(2 * self._pause_s, 1.0), _LONGEST_PAUSE_S)
+            self._keep(said, error)
+            self._pause_s = min(max(2 * self._pause_s, _PAUSE_S), _LONGEST_PAUSE_S)
             self._report(self.subject, error)
         else:
             self._pause_s = 0.0
@@ -262,16 +272,18 @@ class Consumer:
                 settling.ack()
 
     def _report(self, channel: str, error: BaseException) -> None:
-        with contextlib.suppress(OSError, ValueError):  # standard error may be closed
+        with contextlib.suppress(Exception):  # standard error may be closed
             self.work.report(channel, error)
 
     def _refusal(self, claim: Claim, error: BaseException) -> Refusal:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        delay = getattr(error, "retry_after_s", None)
-        if not isinstance(delay, int | float):
+        final = False
+        try:
+            final = bool(getattr(error, "final", False))
+            delay = checks.finite(getattr(error, "retry_after_s", None), "retry_after_s")
+        except Exception:  # noqa: BLE001  it says nothing of it, or nothing that can be
             most = self._backoff_s[min(claim.failures, len(self._backoff_s) - 1)]
             delay = self._rng.uniform(most / 2, most)
-        return Refusal(claim, delay, text, bool(getattr(error, "final", False)))
+        return Refusal(claim, delay, error_text(error), final)
 
 
 class _Settling:
@@ -287,7 +299,8 @@ class _Settling:
         self._say(Settled(acked=[self._claim]))
 
     def nak(self, delay_s: float) -> None:
-        self.refuse(Refusal(self._claim, delay_s, "its handler refused it"))
+        delay = checks.finite(delay_s, "delay_s")
+        self.refuse(Refusal(self._claim, delay, "its handler refused it"))
 
     def refuse(self, refusal: Refusal) -> None:
         self._say(Settled(refused=[refusal]))

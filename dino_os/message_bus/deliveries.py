@@ -13,10 +13,12 @@ has given no sign of life for so long; what comes in under it later counts no mo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dino_os.message_bus.delivery_state import DeadLetter, Subscription, Unsettled
+from dino_os.message_bus.failure import writable
 from dino_os.message_bus.members import Members, left
 from dino_os.message_bus.terms import NOTHING, Claim, Refusal, Upcoming
 from engines.liveness import Now
@@ -109,6 +111,12 @@ class Deliveries(Members):
             own = self._subscriptions.get(name)
             return own.taken_to if own else None
 
+    def opened(self, name: str) -> float:
+        """When it was opened, seconds since the epoch, as far as was read."""
+        with self._guard:
+            own = self._subscriptions.get(name)
+            return own.opened if own else -math.inf
+
     def is_member(self, name: str, member: str) -> bool:
         """Whether it was not given up, nor the subscription forgotten, as far as was read."""
         with self._guard:
@@ -175,7 +183,7 @@ class Deliveries(Members):
         dead: list[list[Any]] = []
         for one in refused:
             if _holds(own, member, one.claim):
-                seq, error = one.claim.seq, self.clean(one.error)[:_OF_AN_ERROR]
+                seq, error = one.claim.seq, writable(self.clean(one.error)[:_OF_AN_ERROR])
                 if one.final or own.unsettled[seq].failures >= own.retries:
                     dead.append([seq, error])
                 else:

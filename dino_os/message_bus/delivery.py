@@ -76,6 +76,7 @@ class Delivery:
         Have it delivered again, not before *delay_s* seconds from now; it counts as a failure.
 
         Raises:
+            InvalidInput: That is no time to wait.
             MessageBusError: The subscription is not durable: nothing is delivered twice.
         """
         if self.settling is None:

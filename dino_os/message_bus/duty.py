@@ -30,10 +30,17 @@ _AGAIN_S = 1.0
 
 
 class BusDuty(Duty):
-    """Has the skills of *workspace* run that hear messages."""
+    """
+    Has the skills of *workspace* run that hear messages.
 
-    def __init__(self, workspace: Workspace) -> None:
+    Args:
+        once: Only for what was said before the first turn: what follows from it may have no end.
+    """
+
+    def __init__(self, workspace: Workspace, *, once: bool = False) -> None:
         self._workspace = workspace
+        self._upto = math.inf
+        self._is_bounded = not once
         self._lock = ProcessLock(
             workspace.memory / "bus_skills.lock",
             by=workspace.operator,
@@ -60,6 +67,8 @@ class BusDuty(Duty):
     def turn(self) -> float | None:
         """Submit what was said since; say when to look for new skills, since the epoch."""
         end = self._workspace.bus.messages.end()
+        if not self._is_bounded:
+            self._upto, self._is_bounded = end, True
         recorded = end, self._deliveries.length()
         heard = self._skills_now(recorded)
         seen = recorded, [name for name, *_ in heard]
@@ -92,7 +101,7 @@ class BusDuty(Duty):
 
     def _handed(self, name: str, subject: str) -> HandOver:
         if name not in self._handing:
-            self._handing[name] = HandOver(self._workspace, name, subject, self._begin)
+            self._handing[name] = HandOver(self._workspace, name, subject, self._begin, self._upto)
         return self._handing[name]
 
     def _begin(self) -> int:

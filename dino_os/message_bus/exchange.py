@@ -108,10 +108,16 @@ class Exchange:
 
     Args:
         answer: Publishes an answer to a message.
+        clean: What may be shown of an error's text.
     """
 
-    def __init__(self, path: Path, answer: Callable[[Stored, Any], object]) -> None:
-        self.subscriptions = Subscriptions(answer)
+    def __init__(
+        self,
+        path: Path,
+        answer: Callable[[Stored, Any], object],
+        clean: Callable[[str], str] = str,
+    ) -> None:
+        self.subscriptions = Subscriptions(answer, clean)
         self._journal = RecordedJournal(path)
         self._lock = threading.Lock()
         self._intake: _Intake | None = None
@@ -233,11 +239,13 @@ _exchanges: dict[Path, Exchange] = {}
 _making = threading.Lock()
 
 
-def exchange_of(path: Path, answer: Callable[[Stored, Any], object]) -> Exchange:
+def exchange_of(
+    path: Path, answer: Callable[[Stored, Any], object], clean: Callable[[str], str] = str
+) -> Exchange:
     """The one exchange of this process for the journal at *path*."""
     with _making:
         if path not in _exchanges:
-            _exchanges[path] = Exchange(path, answer)
+            _exchanges[path] = Exchange(path, answer, clean)
         return _exchanges[path]
 
 

@@ -6,6 +6,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dino_os.errors import InvalidInput, NotFound
@@ -33,10 +34,16 @@ class HandOver:
     Args:
         name: The subscription's.
         after: Behind which line of the bus it begins, where it is new.
+        upto: Messages behind that line are left to others.
     """
 
     def __init__(
-        self, workspace: Workspace, name: str, subject: str, after: Callable[[], int]
+        self,
+        workspace: Workspace,
+        name: str,
+        subject: str,
+        after: Callable[[], int],
+        upto: float = math.inf,
     ) -> None:
         self._workspace = workspace
         self._name = name
@@ -48,7 +55,7 @@ class HandOver:
             ack_wait_s=_ACK_WAIT_S,
             max_in_flight=_AT_ONCE,
         )
-        self._claims = workspace.bus.consumers.claims(terms, after)
+        self._claims = workspace.bus.consumers.claims(terms, after, upto=upto)
         self._joined = False
         self._held: list[Claimed] = []  # not submitted, or not acknowledged, for all we know
         self._open: dict[str, None] = {}  # tasks that may not have ended yet
@@ -147,7 +154,8 @@ class HandOver:
         # The key outlasts the id, and a crash may be mended late.
         name = f"{source}#{one.stored.seq}"
         params = heard_by(skill, one.stored)
-        return task_of(self._workspace, skill, params, task_id=name, key=name, source=source)
+        task = task_of(self._workspace, skill, params, task_id=name, key=name, source=source)
+        return replace(task, payload={**task.payload, "depth": one.stored.depth})
 
     def _tell(self, skill: Skill, refused: Sequence[Refusal]) -> None:
         first = refused[0].claim.seq

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import inspect
+import re
 import sys
-import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from dino_os.errors import InvalidInput, MessageBusError
 from dino_os.message_bus.delivery import Delivery
+from dino_os.message_bus.failure import error_text
+from dino_os.message_bus.wanted import can_convert, looked_up, wanted_by
 
 Callback = Callable[..., object]
 
@@ -29,23 +31,31 @@ class Handler:
     *callback*, ready to be called.
 
     Attributes:
-        type: What its first parameter is annotated with; None where it takes any message.
+        wanted: What its first parameter is annotated with; None where it takes any message.
         takes_delivery: Whether it wants to know of more than the message.
 
+    Args:
+        clean: What may be shown of an error's text.
+        strict: Hold messages also against a type that only names what JSON has, as `dict` does.
+
     Raises:
-        InvalidInput: It is no function, or an async one, or its annotation cannot be looked up.
+        InvalidInput: It is no function, or an async one.
     """
 
-    def __init__(self, callback: Callback) -> None:
+    def __init__(
+        self, callback: Callback, clean: Callable[[str], str] = str, *, strict: bool = True
+    ) -> None:
         if not callable(callback):
             raise InvalidInput(f"a callback must be a function, found {callback!r}")
         if inspect.iscoroutinefunction(callback):
             raise InvalidInput(f"the callback {_name(callback)} is async; nobody would await it")
         self.callback = callback
+        self._clean = clean
         self.name = _name(callback)
         parameters = _parameters(callback)
-        self.type = _type(callback, parameters[0]) if parameters else None
-        self.takes_delivery = len(parameters) > 1 and parameters[1].name == _DELIVERY
+        self.wanted = wanted_by(callback, parameters[0]) if parameters else None
+        self._strict = strict
+        self.takes_delivery = len(parameters) > 1 and _is_delivery(callback, parameters[1])
         self._by_name = self.takes_delivery and parameters[1].kind not in _POSITIONAL
         self._reported: set[type] = set()
 
@@ -60,13 +70,19 @@ class Handler:
         Raises:
             DoesNotFit: The message is not what it takes; it was not called.
         """
-        wanted = declared if self.type is None else self.type
-        value = message if wanted is None else converted(message, wanted)
+        value = self._value(message, declared)
         if self._by_name:
             return self.callback(value, delivery=delivery)
         if self.takes_delivery:
             return self.callback(value, delivery)
         return self.callback(value)
+
+    def _value(self, message: Any, declared: Any) -> Any:
+        if self.wanted is None:
+            return message if declared is None else converted(message, declared)
+        if self.wanted.is_bare and not self._strict and declared is None:
+            return message
+        return converted(message, self.wanted.type)
 
     def report(self, channel: str, error: BaseException) -> None:
         """Say on standard error that it raised, once for each kind of error."""
@@ -74,13 +90,12 @@ class Handler:
         if type(error) in self._reported:
             return
         self._reported.add(type(error))
-        from traceback import format_exception_only  # noqa: PLC0415  only where something failed
-
         # One line, and none that a terminal would obey.
-        shown = ascii(" ".join(format_exception_only(error)[-1].split())[:300])[1:-1]
-        print(  # noqa: T201  whoever published did nothing wrong and is told nothing
-            f"dino: {self.name}, subscribed to {channel!r}, raised {shown}", file=sys.stderr
-        )
+        shown = ascii(self._clean(error_text(error))[:300])[1:-1]
+        with contextlib.suppress(OSError, ValueError):  # standard error may be closed
+            print(  # noqa: T201  whoever published did nothing wrong and is told nothing
+                f"dino: {self.name}, subscribed to {channel!r}, raised {shown}", file=sys.stderr
+            )
 
 
 def converted(message: Any, wanted: Any) -> Any:
@@ -105,12 +120,8 @@ def check_type(wanted: Any) -> None:
     Raises:
         InvalidInput: As said.
     """
-    import msgspec  # noqa: PLC0415  as above
-
-    try:
-        msgspec.json.Decoder(wanted)
-    except (TypeError, NameError) as error:
-        raise InvalidInput(f"no type that messages can be held against: {error}") from None
+    if not can_convert(wanted):
+        raise InvalidInput(f"no type that messages can be held against: {wanted!r}")
 
 
 def _name(callback: Callback) -> str:
@@ -119,31 +130,19 @@ def _name(callback: Callback) -> str:
 
 def _parameters(callback: Callback) -> list[inspect.Parameter]:
     try:
-        return list(inspect.signature(callback).parameters.values())
+        found = inspect.signature(callback, follow_wrapped=False)
     except (TypeError, ValueError):  # some that are built in do not tell
         return []
+    return list(found.parameters.values())
 
 
-def _type(callback: Callback, first: inspect.Parameter) -> Any:
-    if first.annotation in (first.empty, Any, object, "Any", "object"):
-        return None
-    try:
-        wanted = typing.get_type_hints(_function(callback)).get(first.name)
-    except Exception as error:  # noqa: BLE001  whatever stands there is evaluated
-        raise InvalidInput(
-            f"the callback {_name(callback)}: its annotation {first.annotation!r} "
-            f"cannot be looked up: {error}",
-            hint="messages are held against it, so it must be there when the program runs",
-        ) from None
-    if wanted in (None, Any, object) or first.kind is first.VAR_POSITIONAL:
-        return None
-    check_type(wanted)
-    return wanted
-
-
-def _function(callback: Callback) -> Any:
-    """Where the annotations of *callback* stand."""
-    if isinstance(callback, functools.partial):
-        return _function(callback.func)
-    plain = inspect.isroutine(callback) or inspect.isclass(callback)
-    return callback if plain else type(callback).__call__
+def _is_delivery(callback: Callback, second: inspect.Parameter) -> bool:
+    """Whether it is for that, and no option of somebody else's that has the same name."""
+    if second.name != _DELIVERY:
+        return False
+    if second.default is second.empty:
+        return True
+    if isinstance(second.annotation, str):  # perhaps of what only the type checker imports
+        return bool(re.search(r"\bDelivery\b", second.annotation))
+    found = looked_up(callback, second.annotation)
+    return Delivery in (found, *get_args(found))

@@ -148,7 +148,7 @@ class Lasting(ABC):
         if (own.group or "").startswith(_RESPONDERS):
             found = self.messages.after(own.taken_to, own.subject, _MOST_COUNTED)
             return sum(map(is_request, found))
-        return self.messages.count_after(own.taken_to, own.subject)
+        return self.messages.count_after(own.taken_to, own.subject, opened=own.opened)
 
     # --- requests ----------------------------------------------------------------------------
 

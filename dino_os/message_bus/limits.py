@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dino_os.errors import MessageBusError
+from dino_os.errors import ConfigError, InvalidInput, MessageBusError
 from dino_os.message_bus.following import Follower
 from dino_os.message_bus.stored import is_message
 from dino_os.message_bus.subject import check_subject, matches
@@ -152,6 +152,11 @@ class Limits(Follower):
                     wanted.setdefault(limit.subject, []).append(size)
             for subject, new in wanted.items():
                 kept = self._kept[subject]
+                if max(new) > kept.limit.max_bytes:
+                    raise MessageBusError(
+                        f"a message of {max(new)} bytes is larger than all that {subject!r} may "
+                        f"hold, {kept.limit.max_bytes} bytes"
+                    )
                 kept.drop_old(self._clock(), done_to(subject))
                 if kept.is_over(len(new), sum(new)):
                     raise MessageBusError(
@@ -160,16 +165,26 @@ class Limits(Follower):
                     )
 
 
-def limits_of(channels: Mapping[str, Channels]) -> list[Limit]:
+def limits_of(
+    channels: Mapping[str, Channels], misfit: Callable[[tuple[str, ...], str], ConfigError]
+) -> list[Limit]:
     """
     The limits that the settings name.
 
+    Args:
+        misfit: Makes the error of a setting's path and of what is wrong with it.
+
     Raises:
-        InvalidInput: What they name is no subject.
+        ConfigError: What they name is no subject.
     """
+    for subject in channels:
+        try:
+            check_subject(subject)
+        except InvalidInput as error:
+            raise misfit(("bus", "channels", subject), error.message) from None
     return [
         Limit(
-            check_subject(subject),
+            subject,
             math.inf if found.max_age is None else seconds(found.max_age, "max_age"),
             found.max_messages or math.inf,
             math.inf if found.max_bytes is None else size_bytes(found.max_bytes, "max_bytes"),

@@ -67,8 +67,9 @@ class Draft:
         own = copy(message) if is_flat(message) else json.loads(text)
         return cls(channel, own, len(text.encode()), message_id, known)
 
-    def payload(self) -> dict[str, Any]:
-        return {"channel": self.channel, "message": self.message, **self.more}
+    def payload(self, depth: int) -> dict[str, Any]:
+        led_to = {"depth": depth} if depth > 1 else {}
+        return {"channel": self.channel, "message": self.message, **self.more, **led_to}
 
 
 class Room(Protocol):
@@ -185,7 +186,7 @@ class Publisher:
                 continue
             admitted += drafts
             batch.said = [
-                Said(self._journal.stage(PUBLISHED, draft.payload()), batch.depth)
+                Said(self._journal.stage(PUBLISHED, draft.payload(batch.depth)), batch.depth)
                 for draft in drafts
             ]
 

@@ -10,18 +10,21 @@ the request then names it, and no other responder heeds it.
 from __future__ import annotations
 
 import select
+import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from dino_os.errors import InvalidInput, RequestFailed, RequestTimedOut
+from dino_os.errors import InvalidInput, MessageBusError, RequestFailed, RequestTimedOut
 from dino_os.message_bus import nesting
 from dino_os.message_bus.consuming import Consumer
 from dino_os.message_bus.delivery import Delivery
 from dino_os.message_bus.exchange import Exchange, Said
+from dino_os.message_bus.failure import error_text, goes_through
 from dino_os.message_bus.handlers import Callback, Handler
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.publishing import Draft
@@ -73,7 +76,7 @@ class Responding:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clean = clean
-        self._handler = Handler(callback)
+        self._handler = Handler(callback, clean)
         self._sender = sender
         self._messages = messages
         self._declared = declared
@@ -84,22 +87,30 @@ class Responding:
         asked = delivery.stored
         with self.turn:
             if not (self._is_late(asked) or self._is_answered(delivery)):
-                self._sender.say([self.answer(delivery)])
+                draft, is_sent = self.answer(delivery)
+                if not is_sent:
+                    self._sender.say([draft])
 
     def report(self, channel: str, error: BaseException) -> None:
         self._handler.report(channel, error)
 
-    def answer(self, delivery: Delivery) -> Draft:
-        """What the callback answers, or that it could not."""
+    def answer(self, delivery: Delivery) -> tuple[Draft, bool]:
+        """What the callback answers, or that it could not; and whether it has sent that itself."""
         asked = delivery.stored
+        reply = _Reply(self._sender)
+        delivery = replace(delivery, answer=reply.send)
         try:
             value = self._handler(asked.message, delivery, self._declared(asked.channel))
-            return answer_to(asked, value)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  it is told whoever asked
+            return reply.end() or (answer_to(asked, value), False)
+        except BaseException as error:
+            if goes_through(error):
+                raise
             self._handler.report(asked.channel, error)
-            text = self._clean(" ".join(f"{type(error).__name__}: {error}".split()))
+            if sent := reply.end():
+                return sent
+            text = self._clean(error_text(error))
             text = ascii(text[:_OF_AN_ERROR])[1:-1]
-            return answer_to(asked, None, {ERROR: text, ERROR_BY: self._handler.name})
+            return answer_to(asked, None, {ERROR: text, ERROR_BY: self._handler.name}), False
 
     def _is_late(self, asked: Stored) -> bool:
         try:
@@ -110,8 +121,35 @@ class Responding:
     def _is_answered(self, delivery: Delivery) -> bool:
         """Whether one that was lost had come so far."""
         asked = delivery.stored
-        again = delivery.attempt > 1 and asked.reply_to is not None
-        return again and bool(self._messages.after(asked.seq, asked.reply_to or "", 1))
+        if delivery.attempt == 1 or asked.reply_to is None:
+            return False
+        found = self._messages.after(asked.seq, asked.reply_to, sys.maxsize)
+        return any(one.correlation == asked.correlation for one in found)
+
+
+class _Reply:
+    """What a callback answers before it returns; the first word holds, and is the only one."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._guard = threading.Lock()
+        self._is_open = True
+        self._sent: Draft | None = None
+
+    def send(self, asked: Stored, value: Any) -> None:
+        draft = answer_to(asked, value)
+        with self._guard:
+            if not self._is_open:
+                raise MessageBusError(f"{asked.channel!r}: this request was answered already")
+            self._is_open = False
+        self._sender.say([draft])
+        self._sent = draft
+
+    def end(self) -> tuple[Draft, bool] | None:
+        """What was sent; from now on nothing is."""
+        with self._guard:
+            self._is_open = False
+        return (self._sent, True) if self._sent else None
 
 
 def answer_to(asked: Stored, value: Any, headers: dict[str, str] | None = None) -> Draft:
@@ -184,8 +222,9 @@ class Requests:
         asked = stored(said.event)
         asked = asked._replace(message=copied(asked.message))  # others have it too
         with nesting.within(said.depth):
-            answer = responding.answer(Delivery(asked))
-        self._sender.say([answer])
+            answer, is_sent = responding.answer(Delivery(asked))
+        if not is_sent:
+            self._sender.say([answer])
         return _value(asked.channel, copied(answer.message), answer.more.get("headers") or {})
 
     def _ask(self, draft: Draft, timeout: float) -> Any:
@@ -196,8 +235,9 @@ class Requests:
             self._sender.say([draft])
             while True:
                 end = self._messages.end()
-                for answer in self._messages.after(seen, replies, 1) if end > seen else ():
-                    return _value(draft.channel, answer.message, answer.headers)
+                for answer in self._messages.after(seen, replies, end - seen):
+                    if answer.correlation == draft.more["correlation"]:
+                        return _value(draft.channel, answer.message, answer.headers)
                 seen = end
                 left = until - time.monotonic()
                 if left <= 0:

@@ -24,6 +24,8 @@ class Stored(NamedTuple):
         correlation: What the answer is to name.
         published: Seconds since the epoch, by the clock of the node where it was said.
         node: Which other node that was; None for this one.
+        depth: How many messages led to it, each published by whoever had the one before; itself
+            counted.
     """
 
     seq: int
@@ -35,6 +37,7 @@ class Stored(NamedTuple):
     correlation: str | None
     published: float
     node: str | None
+    depth: int = 1
 
 
 def is_message(event: Event) -> bool:
@@ -54,4 +57,5 @@ def stored(event: Event) -> Stored:
         get("correlation"),
         get("at", event["timestamp"]),
         get("node"),
+        get("depth", 1),
     )

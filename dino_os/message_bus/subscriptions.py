@@ -17,6 +17,7 @@ from uuid import uuid4
 from dino_os.json_value import to_text
 from dino_os.message_bus import nesting
 from dino_os.message_bus.delivery import Delivery
+from dino_os.message_bus.failure import goes_through
 from dino_os.message_bus.handlers import Callback, Handler
 from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.subject import Interest, check_channel, check_subject, is_pattern
@@ -71,10 +72,11 @@ class Subscription:
         callback: Callback,
         declared: Callable[[str], Any],
         answer: Callable[[Stored, Any], object] | None,
+        clean: Callable[[str], str] = str,
     ) -> None:
         self.id = uuid4().hex
         self.subject = subject
-        self.handler = Handler(callback)
+        self.handler = Handler(callback, clean, strict=False)
         self._declared = declared
         self._answer = answer
         self._inbox: deque[_Waiting] = deque()
@@ -149,7 +151,9 @@ class Subscription:
         try:
             delivery = Delivery(stored, self._answer) if self.handler.takes_delivery else None
             self.handler(copied(stored.message), delivery, self._declared(stored.channel))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  it is that subscriber's alone
+        except BaseException as error:
+            if goes_through(error):
+                raise
             self.handler.report(stored.channel, error)
         finally:
             nesting.leave(outside)
@@ -160,9 +164,19 @@ class Subscription:
 
 
 class Subscriptions:
-    """The receivers of one process; threads may share it."""
+    """
+    The receivers of one process; threads may share it.
 
-    def __init__(self, answer: Callable[[Stored, Any], object] | None = None) -> None:
+    Attributes:
+        clean: What may be shown of an error's text.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Stored, Any], object] | None = None,
+        clean: Callable[[str], str] = str,
+    ) -> None:
+        self.clean = clean
         self._lock = threading.Lock()
         self._interest: Interest[Receiver] = Interest()
         self._types: Interest[Any] = Interest()
@@ -173,7 +187,9 @@ class Subscriptions:
 
     def subscription(self, subject: str, callback: Callback) -> Subscription:
         """A new one, which hears nothing before it is attached."""
-        return Subscription(check_subject(subject), callback, self.declared, self._answer)
+        return Subscription(
+            check_subject(subject), callback, self.declared, self._answer, self.clean
+        )
 
     def attach(self, receiver: Receiver) -> None:
         with self._lock:

@@ -27,6 +27,7 @@ from engines.zone import Zone
 
 T = TypeVar("T")
 _AT_ONCE = 5_000
+
 Watch = Callable[[Iterable[Any], str], Iterable[Any]]
 """Given an iterable and what it is, hands the same items on; may show progress meanwhile."""
 
@@ -129,6 +130,7 @@ def plan_signals(
         min_skill_match=planning.min_skill_match
         if options.min_skill_match is None
         else options.min_skill_match,
+        method=planning.method,
         reference=reference,
     )
     return result, escalations

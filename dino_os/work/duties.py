@@ -10,10 +10,15 @@ if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
 
-def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> list[Duty]:
+def duties_of(
+    workspace: Workspace, scheduler: SchedulerDuty | None = None, *, once: bool = False
+) -> list[Duty]:
     """
     Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, what waits
     for the network, the documents, the memory, skills that hear messages, and the cluster.
+
+    Args:
+        once: For one pass, which is to come to an end.
     """
     from dino_os.cluster.countersign_duty import CountersignDuty  # noqa: PLC0415
     from dino_os.cluster.duty import ClusterDuty  # noqa: PLC0415
@@ -38,7 +43,7 @@ def duties_of(workspace: Workspace, scheduler: SchedulerDuty | None = None) -> l
         SyncDuty(workspace),
         UpkeepDuty(workspace),
         EmbedDuty(workspace),
-        BusDuty(workspace),
+        BusDuty(workspace, once=once),
         ClusterDuty(workspace),
         CountersignDuty(workspace),
     ]

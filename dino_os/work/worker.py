@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.arguments import bind
 from dino_os.errors import Denied, DinoError, InvalidInput, NotConfined
+from dino_os.message_bus.nesting import led_to
 from dino_os.skill_sources import read_sources
 from dino_os.upkeep import after_writing
 from dino_os.workspace import Workspace
@@ -68,16 +69,17 @@ class Work:
             raise InvalidInput(f"skill {skill.name!r} is not what {origin['node']!r} knows by it")
         # What it is known by where it was submitted: the same wherever it is tried again.
         known = {**task, "task_id": origin["task"], **origin} if origin else task
-        run = self._workspace.runner.run(
-            skill,
-            bind(skill, payload.get("params", {})),
-            timeout_s=task["timeout_s"],
-            environment={
-                "DINO_TASK_ID": known["task_id"],
-                "DINO_ATTEMPT": str(known["attempt"]),
-                "DINO_IDEMPOTENCY_KEY": known["key"],
-            },
-        )
+        with led_to(payload.get("depth", 0)):
+            run = self._workspace.runner.run(
+                skill,
+                bind(skill, payload.get("params", {})),
+                timeout_s=task["timeout_s"],
+                environment={
+                    "DINO_TASK_ID": known["task_id"],
+                    "DINO_ATTEMPT": str(known["attempt"]),
+                    "DINO_IDEMPOTENCY_KEY": known["key"],
+                },
+            )
         return _told(run)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dino_os.grants import Permissions, Request
     from dino_os.memory_layer.embedding import Embedder
     from dino_os.memory_layer.store import MemoryStore
+    from dino_os.message_bus.skill_bus import SkillBus
     from dino_os.runner import Runner
     from dino_os.tool_sandbox.egress.carrying import Carrier
     from dino_os.tool_sandbox.egress.hosts import Rule
@@ -125,7 +126,14 @@ class Workspace(Parts):
     def broker(self, request: Request, until: float = math.inf) -> Broker:
         """The other end of the inherited socket of a run that ends by *until*, monotonic."""
         from dino_os.broker import Broker  # noqa: PLC0415
-        from dino_os.message_bus.skill_bus import SkillBus  # noqa: PLC0415
+        from dino_os.message_bus import nesting  # noqa: PLC0415
+
+        depth = nesting.depth()  # of this thread; the run's calls are answered in another
+
+        def bus() -> SkillBus:
+            from dino_os.message_bus.skill_bus import SkillBus  # noqa: PLC0415
+
+            return SkillBus(self.bus, until, depth)
 
         entity = f"skill:{request.name}"
         keys = [f"key:{name}" for name in request.permissions.keys]
@@ -134,7 +142,7 @@ class Workspace(Parts):
         parts = {
             **self.parts,
             "tools": lambda: tools,
-            "bus": lambda: SkillBus(self.bus, until),
+            "bus": bus,
             "scheduler": lambda: self.jobs.for_skill(request.name, entity),
         }
         # Whoever may get a key may print it, publish it, or name a host after it.

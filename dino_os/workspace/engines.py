@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from engines.resource_engine import ResourceEngine
     from engines.space import DynamicSpaceEngine
     from engines.state import DynamicStateEngine
+    from engines.trajectory import TrajectoryOptimizer
     from engines.zone import DynamicZoneRegistry
 
 
@@ -63,6 +64,12 @@ class Engines(Folder):
         from engines.assign import DynamicAssignEngine  # noqa: PLC0415
 
         return DynamicAssignEngine(journal=self.journal("assignments"))
+
+    @cached_property
+    def trajectories(self) -> TrajectoryOptimizer:
+        from engines.trajectory import TrajectoryOptimizer  # noqa: PLC0415
+
+        return TrajectoryOptimizer(journal=self.journal("trajectory_log"))
 
     @cached_property
     def entities(self) -> EntityManager:

@@ -109,10 +109,11 @@ class Parts(Engines):
             self.own_journal("bus"),
             deliveries=lambda: self.deliveries,
             duplicate_window_s=seconds(settings.duplicate_window, "bus.duplicate_window"),
-            limits=limits_of(settings.channels),
+            limits=limits_of(settings.channels, self.config.error_at),
             max_backlog=settings.max_backlog,
             read_only=self.rehearsal,
             carry=self.carry,
+            clean=self.known_secrets.blotted_out,
         )
         if self.config.settings.cluster.url:
             bus.arbiter = self._arbiter
@@ -153,8 +154,11 @@ class Parts(Engines):
     def deliveries(self) -> Deliveries:
         from dino_os.message_bus.deliveries import Deliveries  # noqa: PLC0415
 
-        known = KnownSecrets(self.memory / "vault" / "vault.json", lambda: self.security)
-        return Deliveries(self.journal("bus_deliveries"), clean=known.blotted_out)
+        return Deliveries(self.journal("bus_deliveries"), clean=self.known_secrets.blotted_out)
+
+    @cached_property
+    def known_secrets(self) -> KnownSecrets:
+        return KnownSecrets(self.memory / "vault" / "vault.json", lambda: self.security)
 
     @cached_property
     def cluster(self) -> Cluster | None:
@@ -313,6 +317,7 @@ class Parts(Engines):
             "sectors": lambda: self.sectors,
             "states": lambda: self.states,
             "assignments": lambda: self.assignments,
+            "trajectory_log": lambda: self.trajectories,
             "entities": lambda: self.entities,
             "cycles": self.orchestrator,
             "orders": lambda: self.orders,

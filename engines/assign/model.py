@@ -10,6 +10,8 @@ from typing import Any
 from engines import checks
 from engines.errors import InvalidInput
 
+CLOSE = 1e-9  # relative; a plan that is nearer to its bound is the best
+
 
 @dataclass(frozen=True, slots=True)
 class AssignableTask:
@@ -114,7 +116,8 @@ class UnassignedTask:
     A task that nobody got.
 
     Attributes:
-        cause: no_agents, no_skill, skill_match, hours or limit.
+        cause: no_agents, no_skill, skill_match, hours or limit; under rules also rules (all who
+            could are barred) or team (not enough of them).
         reason: The same in one line for people.
     """
 
@@ -128,7 +131,51 @@ class UnassignedTask:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentPlan:
-    """Everything decided together: each task is either in *decisions* or in *unassigned*."""
+    """
+    Everything decided together: each task is either in *decisions* or in *unassigned*.
+
+    Attributes:
+        method: How it was made, "auto" or "greedy".
+        value: What it is worth: the sum of urgency times score over its decisions.
+        bound: No plan that keeps the same rules is worth more; None where it was not asked for.
+        prices: Agent → what one more hour of it is worth at most, as the bound has it; only those
+            above 0.  They prove `price_bound`; a search may have proved that *bound* is lower.
+        finished: False where the time limit cut work off.
+    """
 
     decisions: tuple[AssignmentDecision, ...]
     unassigned: tuple[UnassignedTask, ...]
+    method: str = "greedy"
+    value: float = 0.0
+    bound: float | None = None
+    price_bound: float | None = None
+    prices: Mapping[str, float] = field(default_factory=dict)
+    finished: bool = True
+
+    @property
+    def gap(self) -> float | None:
+        """How much more the best plan may be worth at most, as a share of this one's value."""
+        if self.bound is None:
+            return None
+        return max(self.bound - self.value, 0.0) / self.value if self.value > 0 else self._nothing
+
+    @property
+    def _nothing(self) -> float | None:
+        return 0.0 if self.bound == 0 else None
+
+    @property
+    def optimal(self) -> bool:
+        """Whether it is proven that none is worth more."""
+        return self.bound is not None and self.bound <= self.value + CLOSE * max(self.value, 1.0)
+
+    def summary(self) -> dict[str, Any]:
+        """The plan's figures, for JSON."""
+        return {
+            "method": self.method,
+            "value": self.value,
+            "bound": self.bound,
+            "price_bound": self.price_bound,
+            "gap": self.gap,
+            "optimal": self.optimal,
+            "finished": self.finished,
+        }

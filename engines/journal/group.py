@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
+from engines.errors import JournalBusy
 from engines.journal.line import Sealed
 
 Draft = tuple[str, Mapping[str, Any]]
@@ -41,16 +42,35 @@ class Queue(Generic[W]):
     def __init__(self) -> None:
         self.waiting: list[W] = []
         self._led = False
+        self._inside: set[int] = set()  # threads that wait or lead
         self._changed = threading.Condition()
 
     def falls_to(self, ticket: W) -> bool:
-        """Wait until *ticket* is done (False), or its thread has to lead (True)."""
-        with self._changed:
-            self.waiting.append(ticket)
-            while self._led and not ticket.done:
-                self._changed.wait()
-            self._led = self._led or not ticket.done
-            return not ticket.done
+        """
+        Wait until *ticket* is done (False), or its thread has to lead (True).
+
+        Raises:
+            JournalBusy: This thread was interrupted, by a signal, while it waits or leads itself.
+        """
+        me = threading.get_ident()
+        if me in self._inside:
+            raise JournalBusy(
+                "this thread is writing to the journal already, and was interrupted",
+                hint="in a signal's handler leave the writing to another thread",
+            )
+        leads = False
+        try:
+            self._inside.add(me)
+            with self._changed:
+                self.waiting.append(ticket)
+                while self._led and not ticket.done:
+                    self._changed.wait()
+                self._led = self._led or not ticket.done
+                leads = not ticket.done
+        finally:
+            if not leads:
+                self._inside.discard(me)
+        return leads
 
     def take(self) -> list[W]:
         """All who wait, the one who leads among them."""
@@ -65,3 +85,4 @@ class Queue(Generic[W]):
                 ticket.done = True
             self._led = False
             self._changed.notify_all()
+        self._inside.discard(threading.get_ident())

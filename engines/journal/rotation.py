@@ -89,7 +89,9 @@ def _pack(source: BinaryIO, path: Path) -> None:
     draft.unlink(missing_ok=True)  # of one that died here, and cannot be written to any more
     try:
         with draft.open("wb") as file:
-            zstandard.ZstdCompressor(level=9, write_checksum=True).copy_stream(source, file)
+            size = os.fstat(source.fileno()).st_size  # it takes tables that fit
+            compressor = zstandard.ZstdCompressor(level=9, write_checksum=True)
+            compressor.copy_stream(source, file, size=size)
             file.flush()
             sync_data(file.fileno())
         source.seek(0)

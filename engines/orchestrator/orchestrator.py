@@ -29,7 +29,7 @@ from engines.engine import Engine
 from engines.errors import InvalidInput, NotFound
 from engines.journal import Event, Journal
 from engines.orchestrator.model import CycleSummary, UsageCycleResult
-from engines.orchestrator.recorded import events_of, number_of, tasks_of
+from engines.orchestrator.recorded import agents_of, events_of, number_of, tasks_of
 from engines.orchestrator.strain import (
     AT_ONCE,
     Facts,
@@ -54,6 +54,7 @@ from engines.zone import DynamicZoneRegistry, Zone
 
 _CYCLES_REMEMBERED = 1000
 _SIGNALS_REMEMBERED = 1000  # of the last cycle; where it had more they are read again
+_BEST_UP_TO = 20_000  # tasks; more are planned by the greedy rule, whose cost is linear
 
 
 class DynamicUsageOrchestrator(Engine):
@@ -121,6 +122,7 @@ class DynamicUsageOrchestrator(Engine):
         allow_unassigned: bool = False,
         horizon: int = 5,
         min_skill_match: float = 0.0,
+        method: str = "greedy",
         reference: str | None = None,
     ) -> UsageCycleResult:
         """
@@ -132,7 +134,7 @@ class DynamicUsageOrchestrator(Engine):
             limit: At most so many assignments.
             allow_unassigned: Whether a cycle without agents is meant.
             horizon: How many of a sector's last events its stability is judged by.
-            min_skill_match: As in `DynamicAssignEngine.decide`.
+            min_skill_match, method: As in `DynamicAssignEngine.decide`; beyond 20,000 tasks greedy.
             reference: What the caller calls this cycle; `cycle_of` finds it by that.
 
         Raises:
@@ -153,7 +155,11 @@ class DynamicUsageOrchestrator(Engine):
         with self.assign_engine.deciding():
             # What cannot be planned is refused before any place has changed.
             plan = self.assign_engine.decide(
-                taken.tasks, agents, limit=limit, min_skill_match=min_skill_match
+                taken.tasks,
+                agents,
+                limit=limit,
+                min_skill_match=min_skill_match,
+                method=method if len(taken.tasks) <= _BEST_UP_TO else "greedy",
             )
             self._register_places(zones, sectors)
             with self._deciding_everywhere():
@@ -208,6 +214,10 @@ class DynamicUsageOrchestrator(Engine):
         if summary.tasks and not tasks:
             raise NotFound(f"the tasks of cycle {cycle} were pruned from the journal")
         return tasks
+
+    def agents_of(self, cycle: int) -> list[dict[str, Any]] | None:
+        """Who there was in a past cycle, as recorded; None where it is not on record."""
+        return agents_of(self.journal, cycle)
 
     # --- folding -----------------------------------------------------------------------------
 
@@ -279,7 +289,13 @@ class DynamicUsageOrchestrator(Engine):
             "cycle_started",
             cycle=number,
             agents=[
-                {"name": a.name, "skills": list(a.skills), "available_hours": a.available_hours}
+                {
+                    "name": a.name,
+                    "skills": list(a.skills),
+                    "available_hours": a.available_hours,
+                    "focus_areas": list(a.focus_areas),
+                    "confidence": a.confidence,
+                }
                 for a in agents
             ],
             alert_threshold=self.alert_threshold,

@@ -40,6 +40,15 @@ def _events(journal: Journal | VolatileJournal) -> Iterator[Event]:
         yield from events
 
 
+def agents_of(journal: Journal | VolatileJournal, cycle: int) -> list[dict[str, Any]] | None:
+    """The agents of a cycle as they were recorded; None where it is not on record."""
+    for events, _ in journal.read(journal.begin()):
+        for event in events:
+            if event["event_type"] == "cycle_started" and event["cycle"] == cycle:
+                return [dict(agent) for agent in event["agents"]]
+    return None
+
+
 def number_of(journal: Journal | VolatileJournal, reference: str) -> int | None:
     """The number of the cycle that its caller calls so, or None."""
     for event in _events(journal):

@@ -17,6 +17,7 @@ from engines.resource_engine.model import (
 )
 from engines.resource_engine.pool import PoolLimits, ResourcePool
 from engines.resource_engine.results import ResultBroken
+from engines.resource_engine.rows import check_params, with_room
 from engines.resource_engine.scaling import ScalingRule
 from engines.resource_engine.worker import Run, calling, die_with, failure, serve, wait_readable
 from engines.resource_engine.workers import Launch, Workers, forking
@@ -43,10 +44,12 @@ __all__ = [
     "TaskState",
     "Workers",
     "calling",
+    "check_params",
     "die_with",
     "failure",
     "forking",
     "kind_of",
     "serve",
     "wait_readable",
+    "with_room",
 ]

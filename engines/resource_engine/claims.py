@@ -210,9 +210,8 @@ class Claims(ResourceState):
         return True
 
     def _next_try(self, task: Task, ended: Ended) -> float:
-        after = ended.retry_after_s
-        if after is not None and not math.isnan(after):
-            return self.clock() + min(max(after, 0.0), _LONGEST_WAIT_S)
+        if (after := _asked_wait(ended)) is not None:
+            return self.clock() + after
         return self.clock() + self._rng.uniform(0.0, task.calculate_backoff())
 
     def _cancel(self, task: Task, reason: str) -> None:
@@ -367,9 +366,16 @@ class Claims(ResourceState):
         )
 
 
+def _asked_wait(ended: Ended) -> float | None:
+    after = ended.retry_after_s
+    if after is None or math.isnan(after):
+        return None
+    return min(max(after, 0.0), _LONGEST_WAIT_S)
+
+
 def _asked(task: Task, ended: Ended) -> dict[str, Any]:
     """What a task of another queue asks of that one, which decides whether to try it again."""
-    asked = {"final": ended.final or None, "retry_after_s": ended.retry_after_s}
+    asked = {"final": ended.final or None, "retry_after_s": _asked_wait(ended)}
     return {name: value for name, value in asked.items() if task.origin and value is not None}
 
 

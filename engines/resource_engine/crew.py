@@ -160,7 +160,9 @@ class Crew:
 
     def _start(self, lease: Lease) -> None:
         try:
-            self._workers.start(lease)
+            if unfit := self._workers.start(lease):
+                self._owed += unfit
+                self._next_look = time.monotonic()
         except OSError:  # no process can be started now: others may
             self._returned[lease.number] = [task.task_id for task in lease.tasks]
             self._claims_from = self._next_look = time.monotonic() + _LOOK_S

@@ -21,7 +21,7 @@ from engines.resource_engine.claims import Claims
 from engines.resource_engine.model import FINISHED, ResourceType, Task, TaskState
 from engines.resource_engine.pool import ResourcePool, pool_named
 from engines.resource_engine.results import FiledTask
-from engines.resource_engine.rows import anew, check_size, to_row
+from engines.resource_engine.rows import anew, check_params, to_row
 from engines.resource_engine.running import Running
 from engines.resource_engine.scaling import Autoscaler, ScalingRule
 from engines.resource_engine.sessions import why_lost
@@ -83,7 +83,7 @@ class ResourceEngine(Running, Claims):
 
         Raises:
             InvalidInput: It names tasks that there are not, more than a pool may ever hold, or
-                parameters of more than a million bytes.
+                parameters of more than a million bytes, or nested more than 200 deep.
         """
         with self.deciding():
             if self._table.known(task):
@@ -293,7 +293,7 @@ class ResourceEngine(Running, Claims):
 
     def _submit(self, task: Task) -> None:
         now = self.clock()
-        check_size(task)
+        check_params(task)
         unmet = tuple(one for one in task.after if self._is_unmet(task, one))
         for pool, amount in task.needs.items():
             most = max(self.limits[pool].most, self.pools[pool].capacity)

@@ -70,7 +70,8 @@ class Task:
         task_id: No other task has it.
         resource_type: The pool it is admitted to, with `resource_amount`; `needs` names several.
         payload: {"skill": NAME, "params": {…}}, {"call": NAME, "params": {…}} for a function that
-            was registered by name; anything else is nothing to do, it joins others.
+            was registered by name; anything else is nothing to do, it joins others.  "depth" may
+            say how many messages led to it.
         max_attempts: How often it is tried at most.
         timeout_s: How long an attempt may take; the worker's own limit where None.
         at_most_once: It is not tried again, whatever becomes of it.
@@ -267,7 +268,7 @@ def check_payload(payload: Any) -> None:
     kind = kind_of(payload)
     if not kind:
         return
-    if set(payload) - {kind, "params"}:
+    if set(payload) - {kind, "params", "depth"}:
         raise InvalidInput(
             f"not something to run: {payload!r:.100}",
             hint='a payload is {"skill": NAME, "params": {…}} or {"call": NAME, "params": {…}}',
@@ -275,6 +276,7 @@ def check_payload(payload: Any) -> None:
     checks.name(payload[kind], "what a task runs")
     if not _is_map(payload.get("params", {})):
         raise InvalidInput(f"params must be a mapping, found {payload['params']!r:.100}")
+    checks.whole(checks.at_least(payload.get("depth", 0), 0, "depth"), "depth")
 
 
 def _is_map(value: object) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
@@ -23,6 +23,9 @@ from engines.resource_engine.model import ResourceType, Task, TaskPriority, Task
 Row = dict[str, Any]
 
 _MOST_PARAMS = 1_000_000  # bytes
+DEEPEST = 200
+"""So deep may parameters and results be nested, the outermost included."""
+_ROOM = 254 - DEEPEST  # orjson's own limit; for events, snapshots, frames, and reports of peers
 # As the journal writes: nothing that would come back as something else.
 _JSON_ONLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
@@ -88,22 +91,49 @@ def anew(task: Task) -> Task:
     return fresh
 
 
-def check_size(task: Task) -> None:
+def check_params(task: Task) -> None:
     """
-    Refuse parameters that are too large for a record.
+    Refuse parameters that are too large for a record, or that no worker could be handed.
 
     Raises:
         InvalidInput: They are.
     """
     payload = task.payload
     params = payload["params"] if kind_of(payload) and "params" in payload else payload
-    size = len(as_json(params) or b"")
+    content = as_json(with_room(params))
+    if content is None:
+        _refuse(task.task_id, params)
+        return
+    size = len(content) - 2 * _ROOM
     if size > _MOST_PARAMS:
         raise InvalidInput(
             f"task {task.task_id!r}: its parameters are {size:,} bytes of JSON, "
             f"of which there may be {_MOST_PARAMS:,}",
             hint="write what is large into a file, and name that",
         )
+
+
+def with_room(value: Any) -> Any:
+    """*value*, so deep in lists that it is JSON only where it will be in all that it travels in."""
+    for _ in range(_ROOM):
+        value = [value]
+    return value
+
+
+def _refuse(task_id: str, params: Any) -> None:
+    left = [(params, 1)]
+    while left:
+        one, depth = left.pop()
+        if isinstance(one, int) and not -(2**63) <= one < 2**64:
+            raise InvalidInput(f"task {task_id!r}: a number of its parameters is beyond 64 bits")
+        parts = one.values() if isinstance(one, Mapping) else one
+        if isinstance(parts, str | bytes) or not isinstance(parts, Collection):
+            continue
+        if depth > DEEPEST:
+            raise InvalidInput(
+                f"task {task_id!r}: its parameters are nested more than {DEEPEST} deep"
+            )
+        left += [(part, depth + 1) for part in parts]
 
 
 def as_json(value: Any) -> bytes | None:

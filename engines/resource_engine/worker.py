@@ -25,6 +25,7 @@ import orjson
 
 from engines.errors import DinoError
 from engines.resource_engine.model import kind_of
+from engines.resource_engine.rows import with_room
 
 Run = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """
@@ -79,6 +80,7 @@ def wait_readable(files: Iterable[socket.socket | int], timeout_s: float) -> boo
 
 def _answer(about: Mapping[str, Any], ended: Mapping[str, Any]) -> bytes:
     try:
+        orjson.dumps(with_room(ended.get("result")))  # nested no deeper than can be recorded
         return frame({**about, **ended})
     except TypeError as error:  # a number beyond 64 bits, for example
         return frame({**about, **failure(TypeError(f"its result is not JSON: {error}"))})

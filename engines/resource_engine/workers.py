@@ -83,22 +83,29 @@ class Workers:
         for worker in self._busy.values():
             yield worker.sock
 
-    def start(self, lease: Lease) -> None:
+    def start(self, lease: Lease) -> list[Ended]:
         """
         Have a worker run the tasks of *lease*.
+
+        Returns:
+            How those ended that cannot be handed over, whoever tries.
 
         Raises:
             OSError: No process can be started.
         """
+        message, tasks, unfit = _handing(lease)
+        if not tasks:
+            return unfit
         worker = self._rested() or self._new()
-        worker.lease, worker.left = lease.number, [*lease.tasks]
-        worker.served += len(lease.tasks)
+        worker.lease, worker.left = lease.number, tasks
+        worker.served += len(tasks)
         self._busy[worker.sock.fileno()] = worker
         self._set_deadline(worker)
         with contextlib.suppress(OSError):  # it has ended: that is found when it is read from
             worker.sock.settimeout(None)
-            worker.sock.sendall(frame({"tasks": [_told(task) for task in lease.tasks]}))
+            worker.sock.sendall(message)
         worker.sock.settimeout(0)
+        return unfit
 
     def stop(self, task_id: str) -> None:
         """Have the task not go on, or not begin."""
@@ -292,6 +299,27 @@ def forking(run: Run) -> Launch:
             os._exit(code)
 
     return launch
+
+
+def _handing(lease: Lease) -> tuple[bytes, list[Task], list[Ended]]:
+    """What hands over those of *lease* that can be, those, and how the others ended."""
+    tasks, unfit = [*lease.tasks], list[Ended]()
+    try:
+        return _frame_of(tasks), tasks, unfit
+    except TypeError:  # a journal of before has it: what is submitted now is checked
+        tasks.clear()
+    for task in lease.tasks:
+        try:
+            _frame_of([task])
+            tasks.append(task)
+        except TypeError as error:
+            why = {"message": f"its parameters cannot be handed over: {error}", "type": "TypeError"}
+            unfit.append(Ended(task.task_id, lease.number, "error", error=why, final=True))
+    return _frame_of(tasks), tasks, unfit
+
+
+def _frame_of(tasks: list[Task]) -> bytes:
+    return frame({"tasks": [_told(task) for task in tasks]})
 
 
 def _told(task: Task) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Sectors: networks of routes, what shakes them, and which need attention."""
 
-from engines.space.engine import DynamicSpaceEngine, Space
+from engines.space.engine import DynamicSpaceEngine
 from engines.space.model import (
     BodyKind,
     CelestialBody,
@@ -12,12 +12,34 @@ from engines.space.model import (
     SpaceSector,
     SpaceSnapshot,
 )
+from engines.space.results import (
+    CriticalRoutes,
+    FlowReport,
+    ForecastStep,
+    InterventionPlan,
+    NetworkFlows,
+    RankedIntervention,
+    Relief,
+    RouteFlow,
+    RouteLoss,
+    StabilityForecast,
+)
+from engines.space.sectors import Space
 
 __all__ = [
     "BodyKind",
     "CelestialBody",
+    "CriticalRoutes",
     "DynamicSpaceEngine",
+    "FlowReport",
+    "ForecastStep",
+    "InterventionPlan",
+    "NetworkFlows",
     "OrbitalRoute",
+    "RankedIntervention",
+    "Relief",
+    "RouteFlow",
+    "RouteLoss",
     "SectorNotFoundError",
     "Space",
     "SpaceEvent",
@@ -25,4 +47,5 @@ __all__ = [
     "SpaceNetworkOverview",
     "SpaceSector",
     "SpaceSnapshot",
+    "StabilityForecast",
 ]

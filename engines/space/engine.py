@@ -9,56 +9,29 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from engines import checks
-from engines.engine import Engine
 from engines.errors import InvalidInput
 from engines.journal import Event, Journal
+from engines.space.advice import Advice
+from engines.space.damping import FACTOR, THRESHOLD, damped
 from engines.space.model import (
     CelestialBody,
     OrbitalRoute,
-    SectorNotFoundError,
     SpaceEvent,
     SpaceEventSeverity,
     SpaceNetworkOverview,
     SpaceSector,
     SpaceSnapshot,
 )
+from engines.space.results import Relief
+from engines.space.sectors import Space
 from engines.space.stability import stability
 
 
-@dataclass
-class Space:
-    """The sectors by name, to look at."""
-
-    _sectors: dict[str, SpaceSector] = field(default_factory=dict)
-
-    def get_sector(self, name: str) -> SpaceSector:
-        """
-        The sector of that name.
-
-        Raises:
-            SectorNotFoundError: There is none (a KeyError too).
-        """
-        sector = self._sectors.get(name)
-        if sector is None:
-            raise SectorNotFoundError(
-                f"no sector named {name!r}{checks.did_you_mean(name, self._sectors)}",
-                hint="`dino sector list` shows them; `dino sector add` makes one",
-            )
-        return sector
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._sectors
-
-    @property
-    def sectors(self) -> tuple[SpaceSector, ...]:
-        return tuple(self._sectors.values())
-
-
-class DynamicSpaceEngine(Engine):
+class DynamicSpaceEngine(Advice):
     """
     Sectors, their events and their stability.
 
@@ -133,7 +106,11 @@ class DynamicSpaceEngine(Engine):
             return [self.record_event(event) for event in new]
 
     def stabilise(
-        self, sector: str, *, congestion_threshold: float = 0.65, damping_factor: float = 0.85
+        self,
+        sector: str,
+        *,
+        congestion_threshold: float = THRESHOLD,
+        damping_factor: float = FACTOR,
     ) -> SpaceSector:
         """
         Relieve the sector's crowded routes.
@@ -149,7 +126,7 @@ class DynamicSpaceEngine(Engine):
         damping = checks.clamped(damping_factor, "damping_factor")
         with self.deciding():
             known = self.space.get_sector(sector)
-            routes = [_relieved(route, threshold, damping) for route in known.routes]
+            routes = [damped(route, threshold, damping) for route in known.routes]
             relieved = [
                 new.identifier for new, old in zip(routes, known.routes, strict=True) if new != old
             ]
@@ -169,6 +146,27 @@ class DynamicSpaceEngine(Engine):
                     hazard_index=known.hazard_index * damping,
                 )
             return self.space.get_sector(sector)
+
+    def relieve(self, sector: str) -> Relief:
+        """
+        Move the sector's load to where the total cost of its routes is least.
+
+        What the routes carried is kept as what wants to travel, in the sector's metadata; stability
+        and hazard stay.  Where nothing would move nothing is recorded.
+
+        Raises:
+            SectorNotFoundError: No sector has that name.
+            InvalidInput: Its metadata says something of its network that cannot be.
+        """
+        from engines.space import flows  # noqa: PLC0415  numpy, for those who ask
+
+        with self.deciding():
+            known = self.space.get_sector(sector)
+            result = flows.relief(known)
+            if result.moved:
+                routes, metadata = flows.relieved(known, result)
+                self.record("sector_relieved", sector=sector, routes=routes, metadata=metadata)
+            return result
 
     def configure_intervention_threshold(self, value: float) -> None:
         """Set the stability, 0…1, below which a sector needs attention."""
@@ -212,12 +210,17 @@ class DynamicSpaceEngine(Engine):
         )
 
     def network_overview(
-        self, *, horizon: int = 5, expected: Mapping[str, Sequence[SpaceEvent]] | None = None
+        self,
+        *,
+        horizon: int = 5,
+        ahead: int = 0,
+        expected: Mapping[str, Sequence[SpaceEvent]] | None = None,
     ) -> SpaceNetworkOverview:
         """
         All sectors together; without any the average stability is 1.
 
         Args:
+            ahead: Forecast that many events ahead too, and name each sector's bridges.
             expected: Sector → events that are not recorded yet, oldest first: it is then as it
                 will be after them.
         """
@@ -239,6 +242,7 @@ class DynamicSpaceEngine(Engine):
                 if snapshot.stability_score < self.intervention_threshold
             ),
             snapshots=snapshots,
+            **(self.look_ahead(ahead, horizon) if ahead else {}),
         )
 
     def prioritise_interventions(
@@ -301,18 +305,22 @@ class DynamicSpaceEngine(Engine):
             sector, routes=routes, hazard_index=event["hazard_index"]
         )
 
+    def apply_sector_relieved(self, event: Event) -> None:
+        sector = self.space.get_sector(event["sector"])
+        congestion = {route["identifier"]: route["congestion"] for route in event["routes"]}
+        routes = tuple(
+            replace(route, congestion=congestion.get(route.identifier, route.congestion))
+            for route in sector.routes
+        )
+        self.space._sectors[sector.name] = replace(  # noqa: SLF001
+            sector, routes=routes, metadata=event["metadata"]
+        )
+
     def apply_threshold_configured(self, event: Event) -> None:
         self.intervention_threshold = event["intervention_threshold"]
 
     def apply_sector_batch_closed(self, event: Event) -> None:
         self.last_batch = event["batch"]
-
-
-def _relieved(route: OrbitalRoute, threshold: float, damping: float) -> OrbitalRoute:
-    if route.congestion <= threshold:
-        return route
-    steadier = route.stability + (1 - route.stability) * (1 - damping) / 2
-    return replace(route, congestion=route.congestion * damping, stability=steadier)
 
 
 def _worst_first(snapshot: SpaceSnapshot) -> tuple[float, str]:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from engines import checks
 from engines.errors import InvalidInput, NotFound
+from engines.space.results import StabilityForecast
 
 
 class SectorNotFoundError(NotFound):
@@ -232,12 +233,20 @@ class SpaceSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class SpaceNetworkOverview:
-    """All sectors at a moment; those *requiring_attention* are below the threshold, worst first."""
+    """
+    All sectors at a moment; those *requiring_attention* are below the threshold, worst first.
+
+    Attributes:
+        forecasts, bridges: By sector, where a look ahead was asked for: what its stability will be,
+            and the routes whose loss parts what they join.
+    """
 
     average_stability: float
     total_energy_output_gw: float
     sectors_requiring_attention: tuple[str, ...]
     snapshots: Mapping[str, SpaceSnapshot] = field(default_factory=dict)
+    forecasts: Mapping[str, StabilityForecast] = field(default_factory=dict)
+    bridges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _mean(values: list[float], default: float) -> float:

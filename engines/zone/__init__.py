@@ -1,14 +1,14 @@
 """Zones: places with limited room, what happens in them, and how full they are."""
 
+from engines.zone.boundary import Position, ZoneBoundary
 from engines.zone.model import (
-    Position,
     Zone,
-    ZoneBoundary,
     ZoneEvent,
     ZoneEventType,
     ZoneNotFoundError,
     ZoneSnapshot,
 )
+from engines.zone.polygon import ZonePolygon
 from engines.zone.registry import DynamicZoneRegistry
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "ZoneEvent",
     "ZoneEventType",
     "ZoneNotFoundError",
+    "ZonePolygon",
     "ZoneSnapshot",
 ]

@@ -1,8 +1,8 @@
-"""What a zone is: its boundary, what happens in it, and how it looks at a moment."""
+"""What a zone is, what happens in it, and how it looks at a moment."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,9 +10,10 @@ from typing import Any
 
 from engines import checks
 from engines.errors import InvalidInput, NotFound
+from engines.zone.boundary import ZoneBoundary
+from engines.zone.polygon import ZonePolygon
 
-Position = Sequence[float] | Mapping[str, float]
-"""(x, y) or (x, y, z), or a mapping with those keys."""
+Boundary = ZoneBoundary | ZonePolygon
 
 
 class ZoneNotFoundError(NotFound):
@@ -36,92 +37,14 @@ class ZoneEventType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ZoneBoundary:
-    """
-    An axis-aligned box, its faces included; a flat zone has equal z limits.
-
-    Raises:
-        InvalidInput: A limit is not finite, or a minimum lies above its maximum.
-    """
-
-    min_x: float
-    max_x: float
-    min_y: float
-    max_y: float
-    min_z: float = 0.0
-    max_z: float = 0.0
-    coordinate_system: str = "cartesian"
-
-    def __post_init__(self) -> None:
-        for axis in "xyz":
-            low, high = (
-                checks.finite(getattr(self, side + axis), side + axis) for side in ("min_", "max_")
-            )
-            if low > high:
-                raise InvalidInput(
-                    f"boundary upside down: min_{axis} {low:g} > max_{axis} {high:g}"
-                )
-            object.__setattr__(self, f"min_{axis}", low)
-            object.__setattr__(self, f"max_{axis}", high)
-        system = checks.name(self.coordinate_system, "coordinate_system").lower()
-        object.__setattr__(self, "coordinate_system", system)
-
-    @property
-    def width(self) -> float:
-        return self.max_x - self.min_x
-
-    @property
-    def height(self) -> float:
-        return self.max_y - self.min_y
-
-    @property
-    def depth(self) -> float:
-        return self.max_z - self.min_z
-
-    def area(self) -> float:
-        return self.width * self.height
-
-    def volume(self) -> float:
-        """Area times depth; a flat zone's volume is its area."""
-        return self.area() * (self.depth or 1.0)
-
-    def contains(self, position: Position, *, altitude: float | None = None) -> bool:
-        """Whether the position lies in the box or on its faces; z is 0 where none is given."""
-        x, y, z = coordinates(position, altitude)
-        return (
-            self.min_x <= x <= self.max_x
-            and self.min_y <= y <= self.max_y
-            and self.min_z <= z <= self.max_z
-        )
-
-
-def coordinates(position: Position, altitude: float | None = None) -> tuple[float, float, float]:
-    """
-    Return *position* as (x, y, z).
-
-    Raises:
-        InvalidInput: x or y is missing, or a coordinate is not a finite number.
-    """
-    try:
-        if isinstance(position, Mapping):
-            x, y = position["x"], position["y"]
-            z = position.get("z", altitude)
-        else:
-            x, y = position[0], position[1]
-            z = position[2] if len(position) > 2 else altitude  # noqa: PLR2004
-    except (KeyError, IndexError, TypeError):
-        raise InvalidInput(f"a position needs x and y, found {position!r}") from None
-    return checks.finite(x, "x"), checks.finite(y, "y"), checks.finite(z or 0.0, "z")
-
-
-@dataclass(frozen=True, slots=True)
 class Zone:
     """
     A place with limited room.
 
     Attributes:
         name: Unique in its registry.
-        boundary: Where it is; a mapping is taken for a `ZoneBoundary`.
+        boundary: Where it is; a mapping is taken for a `ZoneBoundary`, or, where it has
+            `polygons`, for a `ZonePolygon`.
         capacity: How much it holds at once, at least 0.
         sensitivity: How much its events matter, 0…1.
         tags: Lower-case words, for example ("level-1", "critical").
@@ -129,7 +52,7 @@ class Zone:
     """
 
     name: str
-    boundary: ZoneBoundary
+    boundary: Boundary
     capacity: int = 1
     sensitivity: float = 0.5
     tags: tuple[str, ...] = ()
@@ -138,9 +61,7 @@ class Zone:
     def __post_init__(self) -> None:
         label = checks.name(self.name, "a zone's name")
         object.__setattr__(self, "name", label)
-        object.__setattr__(
-            self, "boundary", checks.built(ZoneBoundary, self.boundary, f"zone {label!r}: boundary")
-        )
+        object.__setattr__(self, "boundary", _boundary(self.boundary, f"zone {label!r}: boundary"))
         capacity = checks.at_least(checks.whole(self.capacity, "capacity"), 0, "capacity")
         object.__setattr__(self, "capacity", int(capacity))
         object.__setattr__(self, "sensitivity", checks.clamped(self.sensitivity, "sensitivity"))
@@ -149,6 +70,14 @@ class Zone:
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "tags": list(self.tags)}
+
+
+def _boundary(given: Any, what: str) -> Boundary:
+    if isinstance(given, ZonePolygon):
+        return given
+    if isinstance(given, Mapping) and "polygons" in given:
+        return checks.built(ZonePolygon, given, what)
+    return checks.built(ZoneBoundary, given, what)
 
 
 @dataclass(frozen=True, slots=True)

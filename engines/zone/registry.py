@@ -9,35 +9,42 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
 
 from engines import checks
 from engines.engine import Engine
 from engines.errors import InvalidInput
 from engines.journal import Event, Journal
+from engines.snapshot import without_collection
+from engines.zone.boundary import Position, ZoneBoundary, coordinates
+from engines.zone.live import (
+    OF_MOVE,
+    USUAL_CHANGE,
+    Live,
+    Moved,
+    event_of,
+    snapshot_of,
+    utilisation_of,
+)
 from engines.zone.model import (
-    Position,
     Zone,
-    ZoneBoundary,
     ZoneEvent,
     ZoneEventType,
     ZoneNotFoundError,
     ZoneSnapshot,
-    coordinates,
 )
+from engines.zone.nesting import Nesting
+from engines.zone.polygon import ZonePolygon
+from engines.zone.stays import Stays, ZoneMove
 
-_USUAL_CHANGE = {ZoneEventType.ENTER: 1, ZoneEventType.EXIT: -1}
-
-
-@dataclass(slots=True)
-class _Live:
-    zone: Zone
-    occupancy: int = 0
-    metric: float | None = None
-    recent: deque[ZoneEvent] = field(default_factory=deque)
+if TYPE_CHECKING:
+    from engines.zone.forecast import ZoneForecast
+    from engines.zone.intake import Tracked
+    from engines.zone.locating import Locator
+    from engines.zone.tracking import TrackingRules
 
 
 class DynamicZoneRegistry(Engine):
@@ -67,8 +74,11 @@ class DynamicZoneRegistry(Engine):
             self.register_zones(zones)
 
     def reset(self) -> None:
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, Live] = {}
+        self._nesting = Nesting()
+        self._stays = Stays()
         self.last_batch: str | None = None
+        self._zones_changed()
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -124,7 +134,7 @@ class DynamicZoneRegistry(Engine):
             InvalidInput: The kind, change or value cannot be.
         """
         kind = ZoneEventType(kind)
-        change = checks.whole(change or _USUAL_CHANGE.get(kind, 0), "change")
+        change = checks.whole(change or USUAL_CHANGE.get(kind, 0), "change")
         payload: dict[str, Any] = {"kind": kind.value, "change": change}
         if value is not None:
             payload["value"] = checks.finite(value, "value")
@@ -135,9 +145,61 @@ class DynamicZoneRegistry(Engine):
         if timestamp is not None:
             payload["at"] = checks.utc(timestamp).timestamp()
         with self.deciding():
-            live = self._find(zone)
-            self.record("zone_event", zone=live.zone.name, **payload)
-            return live.recent[-1]
+            name = self._find(zone).zone.name
+            event = self.record("zone_event", zone=name, **payload)
+            return event_of(event, self._live[name].metric)
+
+    def nest(self, zone: str, parent: str | None) -> None:
+        """
+        Say that *zone* is a part of *parent*, or of none.
+
+        Raises:
+            ZoneNotFoundError: One of them is not there.
+            InvalidInput: The parent is the zone itself or a part of it.
+        """
+        with self.deciding():
+            child = self._find(zone).zone.name
+            above = None if parent is None else self._find(parent).zone.name
+            if self._nesting.changes(child, above):
+                self.record("zone_nested", zone=child, parent=above)
+
+    def track(
+        self,
+        objects: Sequence[str],
+        at: Sequence[float],
+        points: Any,
+        *,
+        rules: TrackingRules | None = None,
+        finish: bool = False,
+    ) -> Tracked:
+        """
+        Take positions in, and record who entered and left which zone; all or none.
+
+        Args:
+            objects: Whose position each is.
+            at: When, in seconds since the epoch, in any order.
+            points: Shape (n, 2), or (n, 3) with z.
+            rules: When a position counts; the plain ones unless given.
+            finish: Judge also what `rules.lateness` would have wait.
+
+        Raises:
+            InvalidInput: They are not equally many, a name is blank, a number not finite.
+        """
+        from engines.zone.intake import Batch, Intake, Tracked  # noqa: PLC0415  numpy
+        from engines.zone.tracking import Judge, TrackingRules  # noqa: PLC0415
+
+        rules = rules or TrackingRules()
+        batch = Batch.read(objects, at, points)
+        lines: list[Mapping[str, Any]] = []
+        # Many small things are made and none that refer to each other: see `without_collection`.
+        with without_collection(), self.deciding():
+            judge = Judge(rules, self._locator.zones, self._locator.index)
+            intake = Intake(self._stays, judge, rules.lateness)
+            for piece, last in batch.pieces():
+                if line := intake.line(piece, finish=finish and last):
+                    lines.append(self.record("zone_positions", **line))
+            waiting = sum(map(len, self._stays.waiting.values()))
+        return Tracked.of(lines, waiting)
 
     def close_batch(self, batch: str) -> None:
         """Note that all events of *batch* are in, so that nobody records them a second time."""
@@ -171,9 +233,65 @@ class DynamicZoneRegistry(Engine):
         around = (live.zone for live in self._live.values() if live.zone.boundary.contains(point))
         return min(around, key=lambda zone: (zone.boundary.volume(), zone.name), default=None)
 
+    def locate_points(self, points: Any) -> list[str | None]:
+        """
+        The zone that each point lies in, exactly and half-open (see `ZoneIndex`), or None.
+
+        Where several are around a point: the innermost of nested ones, else the smallest, by name
+        among equals.
+
+        Args:
+            points: Shape (n, 2), or (n, 3) with z, which is 0 otherwise.
+
+        Raises:
+            InvalidInput: Another shape, or a coordinate that is not finite.
+        """
+        return self._locator.names(points)
+
+    def around(self, points: Any) -> list[tuple[str, ...]]:
+        """All zones that each point lies in, in the order of preference of `locate_points`."""
+        return self._locator.all_names(points)
+
+    def parent(self, zone: str) -> str | None:
+        """The zone of which *zone* is a part."""
+        return self._nesting.parents.get(self._find(zone).zone.name)
+
+    def children(self, zone: str) -> tuple[str, ...]:
+        """The zones that are parts of *zone* directly, in order of registration."""
+        name = self._find(zone).zone.name
+        return tuple(one for one in self._live if self._nesting.parents.get(one) == name)
+
+    def occupants(self, zone: str) -> tuple[str, ...]:
+        """The tracked objects that are counted in *zone*, by name."""
+        name = self._find(zone).zone.name
+        return self._stays.counted_in(name)
+
+    def forecast(
+        self, zone: str, *, hours: int = 24, coverage: float = 0.9, at: datetime | None = None
+    ) -> ZoneForecast:
+        """
+        How full *zone* will be, hour by hour, from its own past.
+
+        Args:
+            zone: Its name.
+            hours: How far ahead, at least 1.
+            coverage: The share of hours that the interval is to hold, above 0 and below 1.
+            at: From when on, where that is not now.
+
+        Raises:
+            ZoneNotFoundError: No zone has that name.
+            InvalidInput: Its past is too short.
+        """
+        from engines.zone.forecast import forecast_zone  # noqa: PLC0415
+
+        live = self._find(zone)
+        now = self.clock() if at is None else checks.utc(at).timestamp()
+        past = live.usage.hours(now, live.occupancy)
+        return forecast_zone(live.zone, past, hours, coverage)
+
     def utilisation(self, zone: str) -> float:
         """Occupancy over capacity; the bare occupancy where the capacity is 0."""
-        return _utilisation(self._find(zone))
+        return utilisation_of(self._find(zone))
 
     @overload
     def snapshot(self, zone: None = None) -> dict[str, ZoneSnapshot]: ...
@@ -183,8 +301,8 @@ class DynamicZoneRegistry(Engine):
         """One zone as it is now, or all of them by name."""
         now = checks.from_epoch(self.clock())
         if zone is not None:
-            return _snapshot(self._find(zone), now)
-        return {name: _snapshot(live, now) for name, live in self._live.items()}
+            return snapshot_of(self._find(zone), now)
+        return {name: snapshot_of(live, now) for name, live in self._live.items()}
 
     # --- folding -----------------------------------------------------------------------------
 
@@ -192,9 +310,10 @@ class DynamicZoneRegistry(Engine):
         return (self._history,)
 
     def apply_zone_registered(self, event: Event) -> None:
+        form = event["boundary"]
         zone = Zone(
             event["name"],
-            ZoneBoundary(**event["boundary"]),
+            ZonePolygon.recorded(form) if "polygons" in form else ZoneBoundary(**form),
             event["capacity"],
             event["sensitivity"],
             tuple(event["tags"]),
@@ -203,33 +322,62 @@ class DynamicZoneRegistry(Engine):
         if live := self._live.get(zone.name):
             live.zone = zone
         else:
-            self._live[zone.name] = _Live(zone, recent=deque(maxlen=self._history))
+            self._live[zone.name] = Live(zone, recent=deque(maxlen=self._history))
+        self._zones_changed()
 
     def apply_zone_removed(self, event: Event) -> None:
         self._live.pop(event["zone"], None)
+        self._nesting.remove(event["zone"])
+        self._stays.forget_zone(event["zone"])
+        self._zones_changed()
+
+    def apply_zone_nested(self, event: Event) -> None:
+        self._nesting.put(event["zone"], event["parent"])
+        self._zones_changed()
+
+    def apply_zone_positions(self, event: Event) -> None:
+        self._stays.apply(event, lambda move: self._apply_move(move, event["timestamp"]))
+
+    def _apply_move(self, move: ZoneMove, recorded: float) -> None:
+        kind = OF_MOVE.get(move.kind)
+        if kind is None:
+            return
+        change = USUAL_CHANGE.get(kind, 0)
+        live = self._live[move.zone]
+        self._count(live, change, min(move.at, recorded))
+        live.recent.append(Moved(move, live.metric))
+
+    def _count(self, live: Live, change: int, at: float) -> None:
+        if change:
+            live.usage.advance(at, live.occupancy)
+            live.occupancy = max(live.occupancy + change, 0)
 
     def apply_zone_event(self, event: Event) -> None:
         live = self._live[event["zone"]]
-        live.occupancy = max(live.occupancy + event["change"], 0)
+        at = event.get("at", event["timestamp"])
+        # A clock that was ahead must not make what follows look past.
+        self._count(live, event["change"], min(at, event["timestamp"]))
         live.metric = event.get("value", live.metric)
-        live.recent.append(
-            ZoneEvent(
-                zone=live.zone.name,
-                kind=ZoneEventType(event["kind"]),
-                change=event["change"],
-                value=live.metric,
-                note=event.get("note"),
-                metadata=event.get("metadata"),
-                timestamp=checks.from_epoch(event.get("at", event["timestamp"])),
-            )
-        )
+        live.recent.append(event_of(event, live.metric))
 
     def apply_zone_batch_closed(self, event: Event) -> None:
         self.last_batch = event["batch"]
 
     # --- below the face ----------------------------------------------------------------------
 
-    def _find(self, name: str) -> _Live:
+    @cached_property
+    def _locator(self) -> Locator:
+        from engines.zone.locating import Locator  # noqa: PLC0415  numpy
+
+        return Locator([live.zone for live in self._live.values()], self._nesting.depths())
+
+    def _zones_changed(self) -> None:
+        vars(self).pop("_locator", None)
+
+    def restored(self) -> None:
+        self._zones_changed()
+
+    def _find(self, name: str) -> Live:
         live = self._live.get(name) or self._live.get(checks.name(name, "a zone's name"))
         if live is None:
             raise ZoneNotFoundError(
@@ -237,23 +385,3 @@ class DynamicZoneRegistry(Engine):
                 hint="`dino zone list` shows them; `dino zone add` makes one",
             )
         return live
-
-
-def _utilisation(live: _Live) -> float:
-    return live.occupancy / (live.zone.capacity or 1)
-
-
-def _snapshot(live: _Live, now: datetime) -> ZoneSnapshot:
-    if live.occupancy == 0:
-        status = "idle"
-    else:
-        status = "overloaded" if live.occupancy > live.zone.capacity else "active"
-    return ZoneSnapshot(
-        zone=live.zone,
-        generated_at=now,
-        occupancy=live.occupancy,
-        utilisation=_utilisation(live),
-        status=status,
-        metric=live.metric,
-        recent_events=tuple(live.recent),
-    )

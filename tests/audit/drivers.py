@@ -17,6 +17,8 @@ from engines.entity_manager import RestartLimits
 from engines.journal import RecordedJournal
 from engines.merkle import leaf_hash
 from engines.personas import PersonaSignal
+from engines.trajectory import Fact, Rule
+from engines.zone.tracking import TrackingRules
 from tests.audit import delivery_driver, gate_driver, order_driver, queue_driver
 from tests.desk import ZONES
 
@@ -37,8 +39,19 @@ def zones() -> Iterator[Step]:
         yield event(kind="enter", note=f"{MARK} {number}", change=number)
     yield event(kind="exit")
     yield lambda w: w.zones.register_zone({**ZONES[0], "capacity": 9, "tags": ["wet"]})
+    triangle = {"polygons": [[[[0, 0], [4, 0], [0, 4]]]], "coordinate_system": "wgs84"}
+    yield lambda w: w.zones.register_zone({"name": "Point", "boundary": triangle, "capacity": 3})
+    yield lambda w: (w.zones.nest("Mole", "Point"), w.zones.nest("Pier", "Mole"))
+    yield _track([(1.0, 0.5), (9.0, 9.0), (1.5, 1.0)])
+    yield _track([(9.0, 9.0), (0.5, 0.5)], margin=1.0, exit_after=2.0, dwell=1.0, lateness=1.0)
     yield lambda w: w.zones.remove_zone("Pier")
     yield lambda w: w.zones.close_batch("cycle-1")
+
+
+def _track(points: list[tuple[float, float]], **rules: float) -> Step:
+    names, at = [MARK, "pump"], [1e9 + 2 * number for number in range(2 * len(points))]
+    columns = names * len(points), at, [point for point in points for _ in names]
+    return lambda w: w.zones.track(*columns, rules=TrackingRules(**rules))
 
 
 def _zone_event(zone: str, **what: Any) -> Step:
@@ -56,6 +69,9 @@ def sectors() -> Iterator[Step]:
     yield lambda w: w.sectors.ingest_events([event] * 4)
     yield lambda w: w.sectors.record_event({**event, "sector_name": "new", "metadata": {"n": 1}})
     yield lambda w: w.sectors.stabilise("North")
+    wanted = {"network": {"trips": [{"origin": "a", "destination": "b", "load": 0.4}]}}
+    yield lambda w: w.sectors.upsert_sector({**north, "metadata": wanted})
+    yield lambda w: w.sectors.relieve("North")
     yield lambda w: w.sectors.configure_intervention_threshold(0.4)
     yield lambda w: w.sectors.close_batch("cycle-1")
 
@@ -214,6 +230,22 @@ def security_log() -> Iterator[Step]:
     yield lambda w: w.security_log.revoke_skill("tides", by="ada")
 
 
+def trajectory_log() -> Iterator[Step]:
+    parties = {"bearers": {"Ada": 3, MARK: 1}, "beneficiaries": ["Ben"]}
+    start = {Fact("dock"), Fact("tide", 2.5)}
+    yield lambda w: w.trajectories.add_fact("dock")
+    yield lambda w: w.trajectories.add_facts([Fact("tide", 2.5), Fact("fog", False)])
+    yield lambda w: w.trajectories.add_rule("sail", ["dock", "tide"], "sea", 2, **parties)
+    yield lambda w: w.trajectories.add_rules(
+        [Rule(MARK, ("sea",), "fish"), Rule("buy", (), "fish")]
+    )
+    yield lambda w: w.trajectories.plan("fish")
+    yield lambda w: w.trajectories.beam_search_optimal_spine(start)
+    yield lambda w: w.trajectories.add_rule("sail", ["dock"], "sea", 0.1)
+    yield lambda w: w.trajectories.remove_rule("buy")
+    yield lambda w: w.trajectories.remove_fact("fog")
+
+
 def entities() -> Iterator[Step]:
     limits = RestartLimits(max_failures=1, max_corrections=1)
     work = {"skill": MARK, "every_s": 5, "params": {"": ["ü", None]}, "limits": limits}
@@ -308,6 +340,7 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "sectors": sectors,
     "states": states,
     "assignments": assignments,
+    "trajectory_log": trajectory_log,
     "entities": entities,
     "cycles": cycles,
     "cycle_runs": cycle_runs,

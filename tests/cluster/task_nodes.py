@@ -14,10 +14,11 @@ from uuid import uuid4
 
 from dino_os.cluster.traffic import Traffic
 from dino_os.workspace import Workspace
-from engines.again import Fatal
+from engines.again import Fatal, RetryLater
 from engines.journal import Journal
 from engines.resource_engine import Crew, ResourceEngine, Task, calling, forking, wait_readable
 from tests.cluster.servers import PATIENCE_S, Server, Three, node_folders
+from tests.resource_engine.functions import nested
 
 
 def square(n: int) -> int:
@@ -39,8 +40,13 @@ def long_text(length: int) -> str:
     return "x" * length
 
 
+def later(s: float) -> None:
+    raise RetryLater(s, "not now")
+
+
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    f"here:{function.__name__}": function for function in (square, slowly, fail, long_text)
+    f"here:{function.__name__}": function
+    for function in (square, slowly, fail, later, long_text, nested)
 }
 _CONFIG = f"resources:\n  functions: {[*FUNCTIONS]}\n"
 

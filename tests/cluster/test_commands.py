@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.nodes import MakeNodes, Node
 from tests.cluster.servers import BINARY, Server, free_port, needs_server, until
 from tests.conftest import Dino
@@ -150,3 +152,19 @@ def test_a_service_carries(dino: Dino, make_nodes: MakeNodes, server: Server) ->
     north.say("x", 1, 2)
     dino("scheduler", "tick", cwd=north.home)
     south.await_heard([1, 2])
+
+
+@pytest.mark.parametrize("url", ["nats://me:canary@h:4222", "me:canary@h", ["nats://canary@h"]])
+def test_a_password_in_the_address_is_refused_and_never_shown(
+    dino: Dino, tmp_path: Path, url: object
+) -> None:
+    (tmp_path / "config.yaml").write_text(json.dumps({"cluster": {"url": url}}))
+    for command in (["cluster"], ["cluster", "status", "--json"], ["config", "show"]):
+        told = dino(*command, cwd=tmp_path, code=2)
+        assert "canary" not in told.out + told.err
+    if isinstance(url, str):
+        assert "`cluster.credentials`" in told.err
+        (tmp_path / "config.yaml").unlink()
+        told = dino("config", "set", "cluster.url", url, cwd=tmp_path, code=2)
+        assert "canary" not in told.out + told.err
+        assert not (tmp_path / "config.yaml").exists()

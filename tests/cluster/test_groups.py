@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from dino_os.cluster import mirror
+from dino_os.cluster.cluster import Cluster
+from dino_os.cluster.link import Client
 from tests.cluster.nodes import MakeNodes, Node
 from tests.cluster.servers import Server, needs_server, until
+from tests.cluster.test_forged import put
 from tests.conftest import REPOSITORY, environment
 
 pytestmark = needs_server
@@ -164,6 +168,33 @@ def test_acknowledgements_that_a_server_forgot(make_nodes: MakeNodes, tmp_path: 
         mortal.kill()
 
 
+def test_a_consumer_that_is_gone_is_made_anew(make_nodes: MakeNodes, server: Server) -> None:
+    (north,) = make_nodes(server.url, "north", carry=False)
+    heard: list[object] = []
+    bus, cluster = north.workspace.bus, north.workspace.cluster
+    assert cluster
+    try:
+        bus.consume("jobs.>", heard.append, durable="workers", group="workers")
+        until(lambda: has_consumer(north), "there is no consumer")
+        north.say("jobs.x", "before")
+        until(lambda: "before" in heard, "it is not handled")
+        time.sleep(0.5)  # until that is acknowledged, and the next pull begun
+
+        async def delete(client: Client) -> None:
+            stream = cluster.link.stream("BUS")
+            for one in await client.js.consumers_info(stream):
+                await client.js.delete_consumer(stream, one.name)
+
+        cluster.link.call(delete)
+        north.say("jobs.x", "behind it")
+        until(lambda: "behind it" in heard, "it does not go on")
+    finally:
+        bus.close()
+        assert north.workspace.carrying
+        north.workspace.carrying.stop()
+        cluster.link.close()
+
+
 def test_one_of_the_responders_of_all_nodes_answers(group: tuple[Node, Node]) -> None:
     north, _ = group
     asked: list[str] = []
@@ -196,3 +227,39 @@ def test_what_is_not_shared_is_the_nodes_own(make_nodes: MakeNodes, server: Serv
                 node.workspace.carrying.stop()
             assert node.workspace.cluster
             node.workspace.cluster.link.close()
+
+
+def test_what_the_journal_drops_no_group_holds(
+    group: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused, of an old line, of one not reached yet, and what we never said ourselves."""
+    monkeypatch.setattr(mirror, "_PROOF_S", 0.5)
+    north, south = group
+    heard: list[object] = []
+    joined(south, heard.append)
+    until(lambda: has_consumer(south), "there is no consumer")
+    north.say("jobs.1", 1, 2)
+    until(lambda: sorted(heard, key=str) == [1, 2], "they are not handled")
+    first = south.lines("message_received")[0]
+    forged = {"node": "north", "prev": None, "at": 1.0, "channel": "jobs.1", "message": "forged"}
+    own = south.workspace.cluster
+    assert own
+    for workspace, seq in (
+        ("no name", 1),
+        (first["workspace"], 0),
+        (first["workspace"], 2**53),
+        (own.workspace, 0),
+        (own.workspace, 2**40),
+    ):
+        put(south, {**forged, "workspace": workspace, "seq": seq}, channel="jobs.1")
+    north.say("jobs.1", 3)
+    until(lambda: 3 in heard, "it does not go on")
+    until(lambda: not held(own), "it holds what does not come")
+    assert sorted(heard, key=str) == [1, 2, 3]
+
+
+def held(cluster: Cluster) -> int:
+    """How many messages the groups have and have not acknowledged."""
+    name = cluster.link.stream("BUS")
+    found = cluster.link.call(lambda client: client.js.consumers_info(name), 30)
+    return sum(one.num_ack_pending or 0 for one in found if one.config.durable_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from nats.js.api import StreamConfig
 
 from dino_os.cluster import desk, membership, offering
 from dino_os.cluster.jobs import Job, JobTask, encode, kind_token
+from dino_os.cluster.link import Client
 from tests.cluster.servers import Server, needs_server, one_server
 from tests.cluster.task_nodes import Node, Nodes, call, nodes
+from tests.resource_engine.functions import nested
 
 pytestmark = needs_server
 
@@ -92,6 +95,27 @@ def test_a_result_that_is_too_large_to_travel_is_told(two: Nodes) -> None:
     assert huge
     assert len(large.result) == 200_000
     assert (huge.state.value, (huge.error or {})["type"]) == ("dead", "ResultTooLarge")
+
+
+def test_a_result_that_is_nested_too_deep_fails_its_task(two: Nodes) -> None:
+    owner = two.owner
+    once = {"max_attempts": 1}
+    tasks = [call(f"deep-{n}", "nested", depth=n, options=once) for n in (200, 201, 252, 253)]
+    owner.resources.submit_tasks(tasks)
+    two.until(two.ended(4))
+    states = [owner.state(task.task_id) for task in tasks]
+    assert states == ["succeeded", "dead", "dead", "dead"]
+
+
+def test_what_it_asks_to_be_left_for_is_a_time(two: Nodes) -> None:
+    """One before now was no report at all, and the task ran again for ever."""
+    owner = two.owner
+    owner.resources.submit_task(call("t", "later", s=-5.0, options={"max_attempts": 2}))
+    two.until(two.ended(1))
+    task = owner.resources.task("t")
+    assert task
+    assert (task.state.value, task.attempts) == ("dead", 2)
+    assert (task.error or {})["message"] == "not now"
 
 
 def test_an_owner_that_was_killed_offers_again_and_takes_no_late_result(two: Nodes) -> None:
@@ -191,6 +215,36 @@ def test_jobs_that_the_stream_lost_come_back(two: Nodes) -> None:
     assert owner.events("tasks_returned")
 
 
+def test_consumers_that_are_gone_are_made_anew(two: Nodes) -> None:
+    """As after an hour without a pull; servers before 2.10 do not answer a pull from none."""
+    owner = two.owner
+    owner.resources.submit_task(call("before", n=1))
+    two.until(two.ended(1))
+    _delete_consumers(owner)
+    owner.resources.submit_tasks([call(f"t-{n}", n=n) for n in range(3)])
+    two.until(two.ended(4))
+    assert owner.resources.totals()["succeeded"] == 4
+
+
+def test_a_server_that_lost_its_disk_holds_up_nothing_for_ever(tmp_path: Path) -> None:
+    server = one_server(tmp_path)
+    try:
+        with nodes(tmp_path, server) as found:
+            owner, worker = found.owner, found.worker
+            owner.resources.submit_task(call("before", n=1))
+            found.until(found.ended(1))
+            owner.resources.submit_tasks([call(f"under-way-{n}", "slowly", n=n) for n in range(2)])
+            found.until(lambda: worker.resources.depth()["running"])
+            server.kill()
+            shutil.rmtree(server.folder / "js")
+            server.start()
+            owner.resources.submit_task(call("behind", n=3))
+            found.until(found.ended(4))
+            assert owner.resources.totals()["succeeded"] == 4
+    finally:
+        server.kill()
+
+
 def test_what_a_full_stream_refuses_runs_here(tmp_path: Path, server: Server) -> None:
     with nodes(tmp_path, server, (1, 1)) as found:
         owner, worker = found.owner, found.worker
@@ -247,6 +301,10 @@ def test_a_node_runs_only_what_it_has_itself(two: Nodes) -> None:
         encode(Job("owner", "0" * 32, 3, "call:here:square", "", tasks)).replace(
             b'"n":1', b'"n":123456789012345678901234567890'
         ),
+        *(
+            encode(Job("owner", "0" * 32, depth, "call:here:square", "", [_deep(depth)]))
+            for depth in (201, 247, 251)
+        ),
         b"not a job",
         b'{"owner":"a.b","session":"","lease":-1,"does":"","sha256":"","tasks":[]}',
     ):
@@ -254,6 +312,10 @@ def test_a_node_runs_only_what_it_has_itself(two: Nodes) -> None:
     owner.resources.submit_task(call("behind", n=1))
     two.until(two.ended(2))
     assert len(worker.events("task_submitted")) == 2
+
+
+def _deep(depth: int) -> JobTask:
+    return JobTask(task="x", key="x", params={"n": nested(depth - 1)})
 
 
 def _in_stream(node: Node) -> int:
@@ -273,3 +335,14 @@ def _purge(node: Node) -> None:
 def _publish(node: Node, kind: str, body: bytes) -> None:
     link = node.workspace.cluster.link  # type: ignore[union-attr]
     link.call(lambda client: client.js.publish(link.subject("job", kind, "owner"), body))
+
+
+def _delete_consumers(node: Node) -> None:
+    link = node.workspace.cluster.link  # type: ignore[union-attr]
+
+    async def delete(client: Client) -> None:
+        for stream in map(link.stream, ("TASKS", "RESULTS")):
+            for one in await client.js.consumers_info(stream):
+                await client.js.delete_consumer(stream, one.name)
+
+    link.call(delete)

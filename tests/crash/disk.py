@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import combinations, islice, pairwise, zip_longest
 from pathlib import Path, PurePosixPath
 from random import Random
@@ -88,7 +89,7 @@ class Disk:
         return {
             path: (file, contents.get(file, b""))
             for path, file in sorted(names.items())
-            if all(names.get(str(above)) == FOLDER for above in [*PurePosixPath(path).parents][:-1])
+            if all(names.get(above) == FOLDER for above in _folders_above(path))
         }
 
     def _ways_of_names(self, chance: Random) -> Iterator[dict[str, int]]:
@@ -104,6 +105,11 @@ class Disk:
     def _sync(file: _File) -> None:
         file.synced = _written(file.synced, file.pending)
         file.pending = []
+
+
+@cache
+def _folders_above(path: str) -> tuple[str, ...]:
+    return tuple(map(str, [*PurePosixPath(path).parents][:-1]))
 
 
 def _rename(names: dict[str, int], done: list[Names]) -> None:

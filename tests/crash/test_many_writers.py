@@ -11,7 +11,7 @@ import pytest
 from engines.journal import Journal, verify
 from tests.crash.conftest import Siege, Start
 
-CHUNKS, KILLS = 4, 60
+CHUNKS, KILLS = 2, 60
 
 
 def test_several_writers_make_one_chain(path: Path, start: Start) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -14,35 +11,9 @@ import pytest
 
 from dino_os.workspace import Workspace
 from engines.journal import Journal, verify
+from tests.crash.nursery import Nursery
 
 SIGNALS = 40
-
-# Ends the process for good just before or just after its nth call that changes a file.
-KILLED_AT = """
-import os, signal, sys
-
-moment, when = int(sys.argv.pop(1)), sys.argv.pop(1)
-calls = 0
-
-def deadly(call):
-    def wrapped(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == moment and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        try:
-            return call(*args, **kwargs)
-        finally:
-            if calls == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-    return wrapped
-
-for name in ("write", "pwrite", "fsync", "fdatasync", "ftruncate", "mkdir"):
-    setattr(os, name, deadly(getattr(os, name)))
-
-from dino_os.commands import dino
-dino(prog_name="dino")
-"""
 
 
 @pytest.fixture
@@ -71,18 +42,18 @@ def scenario(workspace: Path) -> Path:
 @pytest.mark.parametrize("history", [0, 1], ids=["new-workspace", "with-history"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_killed_cycle_is_wholly_there_or_wholly_absent(
-    scenario: Path, when: str, history: int
+    scenario: Path, nursery: Nursery, when: str, history: int
 ) -> None:
     """Killed at each of its calls in turn, plan-cycle leaves every recorded cycle exactly once."""
     for _ in range(history):
-        assert plan(scenario, 0, when).returncode == 0
+        assert plan(nursery, scenario, 0, when) == 0
     moment = 1
-    while (killed := plan(scenario, moment, when)).returncode == -signal.SIGKILL:
+    while (ended := plan(nursery, scenario, moment, when)) == -signal.SIGKILL:
         moment += 1
         for path in Workspace(scenario).journals():
             # A torn tail is what a crash may leave; what was acknowledged stands.
             assert verify(path).ok or verify(path).fault.kind in {"torn", "unacknowledged"}
-    assert killed.returncode == 0, killed.stderr
+    assert ended == 0
     assert moment > 10
     completed = [e for e in events(scenario, "cycles") if e["event_type"] == "cycle_completed"]
     expected = dict.fromkeys(range(1, len(completed) + 1), SIGNALS)
@@ -93,14 +64,10 @@ def test_a_killed_cycle_is_wholly_there_or_wholly_absent(
     assert all(verify(path).ok for path in Workspace(scenario).journals())
 
 
-def plan(workspace: Path, moment: int, when: str) -> subprocess.CompletedProcess[str]:
-    """Plan a cycle; the process dies at its call number *moment* (0: never)."""
-    command = [sys.executable, "-c", KILLED_AT, str(moment), when, "plan-cycle", "scenario.yaml"]
-    path = os.pathsep.join(sys.path)
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "DINO_NO_PLUGINS": "1", "USER": "tester"}
-    return subprocess.run(
-        [*command, "--json"], cwd=workspace, env=env, capture_output=True, text=True, check=False
-    )
+def plan(nursery: Nursery, workspace: Path, moment: int, when: str) -> int:
+    """Plan a cycle; the process dies at its call number *moment* (0: never); how it ended."""
+    life = nursery.start("cycles", "plan", workspace, moment, when)
+    return life.wait() or life.said[0]["code"]
 
 
 def events(workspace: Path, name: str) -> list[dict[str, object]]:

@@ -242,7 +242,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     """A journal to be damaged again and again, and its right content."""
     path = tmp_path_factory.mktemp("victim") / "notes.jsonl"
     Journal(path, origin={"workspace": "w"}).append_many(
-        [("noted", {"n": n, "x": n / 7, "text": "é🐟\n", "more": [None, True]}) for n in range(6)]
+        [("noted", {"n": n, "x": n / 7, "text": "é🐟\n", "more": [None, True]}) for n in range(3)]
     )
     return path, path.read_bytes()
 

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from dino_os.errors import MessageBusError
-from dino_os.message_bus import Delivery, MessageBus
+from dino_os.message_bus import Delivery, MessageBus, backlog
 from dino_os.message_bus.backlog import Backlog
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.subject import overlap
 from dino_os.workspace import Workspace
+from engines.errors import JournalBroken
 from tests.message_bus.waiting import until
 
 
@@ -81,14 +82,42 @@ def test_where_there_are_no_durable_subscriptions_nothing_is_read(home: Path) ->
     assert backlog.done_to(">") is None
 
 
+def test_what_is_forgotten_holds_nobody_up_any_more(
+    bus: MessageBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, although others' progress is looked at now and then."""
+    bus.unsubscribe("a", bus.subscribe("a", print, durable="slow"))
+    inner = Workspace.shared().bus._backlog
+    assert inner
+    inner._looked = -3600.0
+    monkeypatch.setattr(backlog, "_LOOK_EVERY_S", 3600.0)
+    assert [publishes(bus, "a") for _ in range(6)] == [True] * 5 + [False]
+    bus.forget("slow")
+    assert publishes(bus, "a")
+
+
+def test_where_nobody_can_tell_it_is_said_why_and_what_to_do(home: Path) -> None:
+    bus = MessageBus()
+    bus.unsubscribe("a", bus.subscribe("a", print, durable="d"))
+    file = home / "memory" / "bus_deliveries.jsonl"
+    file.write_bytes(file.read_bytes().replace(b'"a"', b'"b"'))
+    with pytest.raises(JournalBroken, match=r"durable subscriptions .*bus_deliveries\.jsonl") as e:
+        Workspace(home).bus.publish("a", 1)
+    assert "moving bus_deliveries.* away" in str(e.value.hint)
+    for part in file.parent.glob("bus_deliveries.*"):
+        part.rename(home / part.name)
+    Workspace(home).bus.publish("a", 2)
+    assert Workspace(home).bus.subscriptions() == []
+
+
 def test_it_is_counted_seldom(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that is not for it costs nothing, as long as there might be room."""
     counted: list[int] = []
     count = Messages.count_after
 
-    def noted(messages: Messages, seq: int, subject: str) -> int:
+    def noted(messages: Messages, seq: int, subject: str, *, opened: float) -> int:
         counted.append(seq)
-        return count(messages, seq, subject)
+        return count(messages, seq, subject, opened=opened)
 
     bus = MessageBus()
     bus.unsubscribe("a", bus.subscribe("a", print, durable="d"))
@@ -122,9 +151,9 @@ def test_what_was_counted_is_known_to_the_next_process(
     counted: list[int] = []
     count = Messages.count_after
 
-    def noted(messages: Messages, seq: int, subject: str) -> int:
+    def noted(messages: Messages, seq: int, subject: str, *, opened: float) -> int:
         counted.append(seq)
-        return count(messages, seq, subject)
+        return count(messages, seq, subject, opened=opened)
 
     monkeypatch.setattr(Messages, "count_after", noted)
     Workspace(home).bus.publish("a", 1)

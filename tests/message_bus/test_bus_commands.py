@@ -107,10 +107,12 @@ def test_lines_are_said_as_they_come(workspace: Path) -> None:
         (("publish", "a.*", "1"), "kept for wildcards"),
         (("publish", "a", "1", "--header", "x"), "--header: expected K=V, found 'x'"),
         (("publish", "a", "1", "--lines"), "--lines takes its messages from standard input"),
+        (("publish", "a", "1", "--header", "k=1", "--header", "k=2"), "'k' is there twice"),
         (("history", "a.>.b"), "> stands for the rest"),
         (("listen", "a.b*"), "a wildcard is a whole token"),
         (("listen", "a", "--start", "all"), "--start goes with --durable or --group"),
         (("listen", "a", "--durable", "b", "--start", "never"), "neither a time"),
+        (("listen", "a", "--durable", "b", "--start", "9"), "there is no message 9"),
         (("redeliver", "nobody", "--all"), "no subscription 'nobody'"),
         (("redeliver", "nobody"), "name messages, or --all"),
         (("forget", "nobody"), "no subscription 'nobody'"),
@@ -119,6 +121,14 @@ def test_lines_are_said_as_they_come(workspace: Path) -> None:
 )
 def test_what_makes_no_sense_is_refused(dino: Dino, arguments: tuple[str, ...], told: str) -> None:
     assert told in dino("bus", *arguments, code=2).err
+
+
+def test_what_was_said_before_is_not_said_to_be_said(dino: Dino) -> None:
+    assert dino("bus", "publish", "a", "1", "--id", "x").out == "said on a\n"
+    assert dino("bus", "publish", "a", "1", "--id", "x").out == (
+        "'x' was said on a before: not again\n"
+    )
+    assert dino("bus", "publish", "a", "1", "--id", "x", "--json").json["published"] == 0
 
 
 # --- hearing -------------------------------------------------------------------------------------

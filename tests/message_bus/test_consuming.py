@@ -47,6 +47,11 @@ def hands(home: Path) -> Hands:
     return Hands()
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("it has no words")
+
+
 def settled(bus: MessageBus, name: str, to: int | None = None) -> Callable[[], bool]:
     """Whether all that was said is settled, as the record has it."""
 
@@ -227,15 +232,62 @@ def test_whatever_a_handler_raises_the_next_message_comes(
             raise asyncio.CancelledError
         if message == 3:
             sys.exit(1)
+        if message == 4:
+            raise ValueError("no file \udcff.txt")
+        if message == 5:
+            raise Unspeakable
 
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
     bus.subscribe("a", clumsy, durable="d", retries=0)
-    bus.publish_many([("a", n) for n in range(5)])
+    bus.publish_many([("a", n) for n in range(7)])
     until(settled(bus, "d"), "an end")
-    assert heard == [*range(5)]
-    assert [letter.message for letter in bus.dead_letters()] == [1, 2, 3]
+    assert heard == [*range(7)]
+    letters = bus.dead_letters()
+    assert [letter.message for letter in letters] == [1, 2, 3, 4, 5]
+    assert letters[3].error == "ValueError: no file \\udcff.txt"
+    assert letters[4].error.startswith("Unspeakable: ")
+
+
+@pytest.mark.parametrize("delay", [float("nan"), float("inf"), "1", None, True, 10**400], ids=repr)
+def test_a_delay_that_is_none_refuses_its_message_alone(bus: MessageBus, delay: Any) -> None:
+    heard: list[Any] = []
+
+    def refuses(message: Any, delivery: Delivery) -> None:
+        heard.append(message)
+        if message == "nak":
+            delivery.nak(delay)
+        if message == "raise":
+            raise type("Later", (Exception,), {"retry_after_s": delay})
+
+    bus.subscribe("a", refuses, durable="d", retries=1, backoff_s=[0])
+    bus.publish_many([("a", what) for what in ("good", "nak", "raise", "fine")])
+    until(settled(bus, "d", 2), "an end")
+    assert sorted(heard) == ["fine", "good", "nak", "nak", "raise", "raise"]
+    errors = {letter.message: letter.error for letter in bus.dead_letters()}
+    assert errors["nak"].startswith("InvalidInput: delay_s ")
+
+
+def test_what_cannot_be_recorded_holds_up_nothing_else(
+    bus: MessageBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the messages of one batch, whatever keeps the reason of one from being written."""
+
+    def clumsy(message: Any) -> None:
+        if message == 1:
+            raise ValueError("what nobody can write")
+
+    def clean(text: str) -> Any:
+        return {text} if "nobody" in text else text
+
+    monkeypatch.setattr(Workspace.shared().deliveries, "clean", clean)
+    monkeypatch.setattr("dino_os.message_bus.deliveries.writable", lambda text: text)
+    monkeypatch.setattr("dino_os.message_bus.deliveries._OF_AN_ERROR", None)
+    bus.subscribe("a", clumsy, durable="d", retries=0)
+    bus.publish_many([("a", n) for n in range(4)])
+    until(settled(bus, "d", 3), "an end")
+    assert [letter.message for letter in bus.dead_letters()] == [1]
 
 
 def test_what_does_not_fit_is_a_dead_letter_at_once(bus: MessageBus) -> None:

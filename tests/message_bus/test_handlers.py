@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections.abc
 import functools
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from dino_os.errors import InvalidInput, MessageBusError
 from dino_os.message_bus import Delivery, MessageBus
 from dino_os.message_bus.publishing import Draft
 from dino_os.workspace import Workspace
+from tests.message_bus.waiting import until
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -148,12 +151,95 @@ def test_callables_of_every_kind_are_understood(bus: MessageBus) -> None:
     assert heard == expected
 
 
-def test_an_annotation_that_cannot_be_looked_up_is_refused(bus: MessageBus) -> None:
-    def callback(price: Decimal) -> None: ...
+class Plain:
+    """No type that messages are made into."""
 
-    with pytest.raises(InvalidInput, match="Decimal"):
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        *("Decimal", "the message", "3", Plain, bytes, datetime, callable, [int], 3),
+        *(collections.abc.Hashable, collections.abc.Callable, collections.abc.Mapping),
+        *(typing.Callable, typing.Iterable, typing.Mapping, dict, list[Plain], set[bytes]),
+        *(dict, list, tuple, str, int, float, bool, None, object, Any, "str | None"),
+        *(dict[str, Any], list[Any], int | dict[str, Any], list[Any] | None),
+    ],
+    ids=repr,
+)
+def test_a_callback_that_names_no_type_of_messages_hears_them_all(
+    bus: MessageBus, annotation: Any
+) -> None:
+    """As callbacks always did, whatever stands there for whoever reads them."""
+    heard: list[Any] = []
+
+    def callback(message: Any, more: Decimal | None = None) -> Undefined:  # type: ignore[name-defined]  # noqa: F821
+        heard.append(message)
+
+    callback.__annotations__["message"] = annotation
+    bus.subscribe("a", callback)
+    said = [{"a": 1}, "x", [1], 3.5, 3, True, None]
+    for message in said:
+        assert bus.publish("a", message) == 1
+    assert heard == said
+    assert [*map(type, heard)] == [*map(type, said)]
+
+
+def test_a_bare_type_is_held_against_where_that_was_asked_for(bus: MessageBus) -> None:
+    """By a durable subscription, which is new, or by who declared what the channel has."""
+    heard: list[Any] = []
+
+    def declared(message: dict) -> None:  # type: ignore[type-arg]
+        heard.append(message)
+
+    def lasting(message: str = None) -> None:  # type: ignore[assignment]  # noqa: RUF013
+        heard.append(message)
+
+    bus.declare("a", dict)
+    bus.subscribe("a", declared)
+    bus.subscribe("b", lasting, durable="d")
+    bus.publish_many([("a", []), ("a", {}), ("b", 1), ("b", None), ("b", "x")])
+    until(lambda: len(heard) == 3 and bus.dead_letters(), "what fits, and what does not")
+    assert heard == [{}, None, "x"]
+    assert [letter.message for letter in bus.dead_letters()] == [1]
+
+
+def test_a_wrapper_is_given_what_it_takes_itself(bus: MessageBus) -> None:
+    heard: list[Any] = []
+
+    @functools.wraps(Reading)
+    def wrapper(sensor: Any) -> None:
+        heard.append(sensor)
+
+    def inner(order: Order, delivery: Delivery) -> None: ...
+
+    @functools.wraps(inner)
+    def another(order: Any) -> None:
+        heard.append(order)
+
+    for callback in (wrapper, another):
         bus.subscribe("a", callback)
-    assert bus.get_subscribers("a") == []
+        bus.publish("a", {"x": 1})
+        bus.unsubscribe("a", callback)
+    assert heard == [{"x": 1}] * 2
+
+
+def test_an_option_that_is_called_delivery_is_the_callbacks_own(bus: MessageBus) -> None:
+    heard: list[Any] = []
+
+    def old(message: Any, delivery: str = "fast") -> None:
+        heard.append(delivery)
+
+    def new(message: Any, delivery: Delivery | None = None) -> None:
+        heard.append(type(delivery))
+
+    def newer(message: Any, *, delivery: Any = None) -> None:
+        heard.append(type(delivery))
+
+    newer.__annotations__["delivery"] = Delivery | None
+    for callback in (old, new, newer):
+        bus.subscribe("a", callback)
+    bus.publish("a", 1)
+    assert heard == ["fast", Delivery, Delivery]
 
 
 def test_what_is_no_type_is_refused(bus: MessageBus) -> None:

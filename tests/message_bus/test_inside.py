@@ -25,7 +25,8 @@ def says():
     bus = MessageBus()
     bus.subscribe("a.*", heard.append)
     bus.subscribe("a.>", lambda message, delivery: heard.append(delivery.channel))
-    bus.publish("a.b", 1, id="x", headers={"k": "v"})
+    for _ in range(2):  # the second is none
+        bus.publish("a.b", 1, id="x", headers={"k": "v"})
     bus.publish_many([("a.c.d", 2), ("b", 3)])
     return heard
 

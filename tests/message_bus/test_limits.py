@@ -14,7 +14,7 @@ from dino_os.auditing import Auditing
 from dino_os.config import Config
 from dino_os.entities import operating
 from dino_os.errors import ConfigError, MessageBusError
-from dino_os.message_bus import MessageBus
+from dino_os.message_bus import MessageBus, messages
 from dino_os.message_bus.bus import Bus
 from dino_os.message_bus.exchange import forget
 from dino_os.message_bus.limits import Limit
@@ -22,7 +22,7 @@ from dino_os.retention import prune_bus
 from dino_os.upkeep import now_and_then
 from dino_os.workspace import Workspace
 from engines.journal import Journal, RecordedJournal, verify
-from tests.message_bus.parties import ended, process
+from tests.message_bus.parties import ended, process, until
 
 
 class Clock:
@@ -230,6 +230,50 @@ def test_settings_that_do_not_fit_are_named(workspace: Path, text: str, told: st
     (workspace / "config.yaml").write_text(f"bus: {{{text}}}\n")
     with pytest.raises(ConfigError, match=told):
         Config(workspace / "config.yaml")
+
+
+def test_a_subject_that_is_none_is_named_with_its_place(workspace: Path) -> None:
+    (workspace / "config.yaml").write_text("bus:\n  channels:\n    'a.>.b': {max_messages: 3}\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml:3: .*bus\.channels\.a\.>\.b"):
+        Workspace(workspace).bus  # noqa: B018
+
+
+def test_a_message_that_alone_is_too_large_is_said_to_be(limited: Callable[..., Bus]) -> None:
+    bus = limited(Limit("a", max_bytes=50, refuse=True))
+    with pytest.raises(MessageBusError, match="62 bytes is larger than all that 'a' may hold"):
+        bus.publish("a", "x" * 60)
+
+
+def test_who_comes_later_is_handed_what_is_shown(home: Path) -> None:
+    """From wherever it begins; what goes out of its limits later it is handed all the same."""
+    (home / "config.yaml").write_text("bus: {channels: {'s.>': {max_messages: 2}}}\n")
+    bus = MessageBus()
+    bus.publish_many([("free", "f"), *(("s.a", n) for n in range(5))])
+    heard: dict[str, list[Any]] = {"all": [], "number": []}
+    bus.subscribe(">", heard["all"].append, durable="all", start="all")
+    bus.subscribe("s.*", heard["number"].append, durable="number", start=0)
+    until(lambda: len(heard["all"]) >= 3 and len(heard["number"]) >= 2)
+    bus.close()
+    bus.publish_many(("s.a", n) for n in range(5, 9))
+    for name, subject in (("all", ">"), ("number", "s.*")):
+        bus.subscribe(subject, heard[name].append, durable=name)
+    until(lambda: len(heard["all"]) >= 7 and len(heard["number"]) >= 6)
+    assert heard == {"all": ["f", *range(3, 9)], "number": [*range(3, 9)]}
+    until(lambda: {own.backlog for own in bus.subscriptions()} == {0})
+    bus.close()
+
+
+def test_where_lines_are_found_is_remembered_within_bounds(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "_MOST_PLACES", 10)
+    bus = Workspace(home).bus
+    for number in range(100):
+        bus.publish("a", number)
+        assert [one.message for one in bus.messages.after(number, "a", 9)] == [number]
+    assert len(bus.messages._places) <= 10
+    found = [bus.messages.at(number + 1) for number in range(100)]
+    assert [one and one.message for one in found] == [*range(100)]
 
 
 # --- the bytes -----------------------------------------------------------------------------------

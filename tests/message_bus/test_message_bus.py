@@ -25,6 +25,7 @@ from dino_os.workspace import Workspace
 from engines.errors import JournalWriteFailed
 from engines.journal import Journal, RecordedJournal, verify
 from tests.conftest import REPOSITORY, environment
+from tests.message_bus.waiting import until
 
 
 @pytest.fixture
@@ -170,7 +171,10 @@ def test_where_it_cannot_be_recorded_nobody_is_called(
     assert heard == []
 
 
-@pytest.mark.parametrize("error", [ValueError, SystemExit, RecursionError, UnicodeError])
+@pytest.mark.parametrize(
+    "error",
+    [ValueError, SystemExit, RecursionError, UnicodeError, GeneratorExit, asyncio.CancelledError],
+)
 def test_one_that_raises_stops_nobody_and_is_reported_once(
     bus: MessageBus, error: type[BaseException], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +192,24 @@ def test_one_that_raises_stops_nobody_and_is_reported_once(
     assert "clumsy, subscribed to 'a', raised " in err
     assert error.__name__ in err
     assert "\x1b" not in err
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+def test_whatever_is_raised_in_its_own_thread_the_bus_goes_on_listening(
+    bus: MessageBus, error: type[BaseException]
+) -> None:
+    heard: list[Any] = []
+
+    def clumsy(message: Any) -> None:
+        raise error
+
+    bus.subscribe("a", clumsy)
+    bus.subscribe("a", heard.append)
+    for number in range(2):  # as if from another process
+        payload = {"channel": "a", "message": number}
+        Workspace.shared().bus._journal.append("message_published", payload)
+        until(lambda n=number: len(heard) > n, "a message")  # type: ignore[misc]
+    assert heard == [0, 1]
 
 
 def test_an_interruption_goes_through(bus: MessageBus) -> None:

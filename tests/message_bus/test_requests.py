@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from dino_os.errors import InvalidInput, MessageBusError
-from dino_os.message_bus import Delivery, MessageBus
+from dino_os.message_bus import Delivery, MessageBus, requests
 from dino_os.message_bus.requests import DEADLINE, RequestFailed, RequestTimedOut
 from dino_os.message_bus.subject import REPLIES
 from dino_os.workspace import Workspace
@@ -161,6 +162,59 @@ def test_any_subscriber_may_reply_and_what_is_no_request_is_none(bus: MessageBus
     assert handled == ["asked"]
     bus.subscribe("c", durable)
     assert bus.request("c", 2) == [2, 1]
+
+
+def test_a_responder_that_replies_has_answered(
+    bus: MessageBus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once: what it returns then, or raises, or replies, is nothing to who asked."""
+    kept: list[Delivery] = []
+
+    def replies(message: Any, delivery: Delivery) -> str:
+        kept.append(delivery)
+        if message == "returns":
+            return "returned"
+        with pytest.raises(InvalidInput, match="JSON"):
+            delivery.reply(object())
+        delivery.reply(["replied", message])
+        with pytest.raises(MessageBusError, match="already"):
+            delivery.reply("again")
+        if message == "raises":
+            raise ValueError("too late")
+        return "returned"
+
+    bus.respond("a", replies)
+    asked = ["replies", "raises", "returns"]
+    answers = [["replied", "replies"], ["replied", "raises"], "returned"]
+    assert [bus.request("a", message) for message in asked] == answers
+    assert "too late" in capsys.readouterr().err
+    # As from another process: through the record, in the responder's own thread.
+    with bus_busy(bus) as others:
+        assert [others.request("a", message) for message in asked] == answers
+    assert said(bus, f"{REPLIES}.>") == answers * 2
+    with pytest.raises(MessageBusError, match="already"):
+        kept[-1].reply("later")
+
+
+@contextlib.contextmanager
+def bus_busy(bus: MessageBus) -> Iterator[MessageBus]:
+    """The responders of this process do not answer in the thread that asks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests.Requests, "_free_responder", lambda *_: None)
+        yield bus
+
+
+def test_only_what_names_the_request_is_an_answer(bus: MessageBus) -> None:
+    def forges(_: Any, delivery: Delivery) -> None:
+        assert delivery.stored.reply_to
+        bus.publish(delivery.stored.reply_to, "forged")
+
+    bus.subscribe("a", forges)
+    with pytest.raises(RequestTimedOut):
+        bus.request("a", 1, timeout=0.05)
+    with bus_busy(bus):
+        bus.respond("a", lambda _: "answered")
+        assert bus.request("a", 1, timeout=30) == "answered"
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), "5", True, 1e9, None])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dino_os.message_bus import MessageBus
+from dino_os.message_bus import MessageBus, nesting
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.duty import BusDuty
 from dino_os.message_bus.hearers import hearers
@@ -29,6 +29,14 @@ SHIP = """
 @skill(on="orders.*.paid")
 def ship(order: dict, channel="", message_id="", headers: dict = {}):
     return [order, channel, message_id, headers]
+"""
+
+
+LOOP = """
+from dino_os.message_bus import MessageBus
+@skill(on="loop")
+def again(n):
+    MessageBus().publish("loop", n + 1)
 """
 
 
@@ -315,3 +323,25 @@ def test_each_message_is_one_task_although_the_service_is_killed_again_and_again
     started("scheduler", "start", "--no-work")
     until(lambda: len(tasks(home, "f")) >= said, "all of them")
     assert [p["m"] for p in params(home, "f")] == [*range(said)]
+
+
+# --- loops ---------------------------------------------------------------------------------------
+
+
+def test_a_skill_that_hears_itself_comes_to_an_end(dino: Dino, write: Write, home: Path) -> None:
+    """A pass does what was there when it began; what leads from message to message is counted."""
+    write(LOOP)
+    dino("scheduler", "tick")
+    MessageBus().publish("loop", 1)
+    dino("scheduler", "tick")
+    dino("scheduler", "tick")
+    assert [m.message for m in MessageBus().channel_history("loop")] == [1, 2, 3]
+    with nesting.led_to(nesting.DEEPEST - 2):
+        MessageBus().publish("loop", 31)
+    for _ in range(3):
+        dino("scheduler", "tick")
+    # With several workers they overlap.
+    said = sorted(m.message for m in MessageBus().channel_history("loop"))
+    assert said == [1, 2, 3, 4, 5, 6, 31, 32]
+    (last,) = [task for task in tasks(home, "again") if task.payload["params"] == {"n": 32}]
+    assert "nested 32 deep" in str(last.error)

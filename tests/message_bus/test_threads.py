@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dino_os.errors import MessageBusError
 from dino_os.message_bus import Delivery, MessageBus, nesting, subscriptions
 from dino_os.message_bus.exchange import _exchanges
+from engines.errors import JournalBusy
+from engines.journal import Journal
+from engines.journal.group import Ticket
 from tests.message_bus.parties import PATIENCE_S, until
 
 
@@ -215,3 +220,40 @@ def test_a_process_that_does_not_listen_reads_nothing(
         monkeypatch.setattr(Journal, name, reads)
     assert bus.publish("a", 2) == 0
     assert all(exchange._intake is None for exchange in _exchanges.values())
+
+
+def test_who_is_interrupted_while_it_publishes_publishes_nothing_else(home: Path) -> None:
+    """It holds what a handler of signals would wait for; from callbacks anybody may publish."""
+    bus = MessageBus()
+    refused: list[str] = []
+    heard: list[Any] = []
+
+    def handler(*_: object) -> None:
+        try:
+            bus.publish("status", "going down")
+        except (MessageBusError, JournalBusy) as error:
+            refused.append(str(error))
+
+    bus.subscribe("a", lambda message: heard.append((message, bus.publish("b", message))))
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
+        for number in range(150):
+            bus.publish("a", number)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert heard == [(number, 0) for number in range(150)]
+    assert {text for text in refused if "interrupted" not in text} == set()
+    assert bus.publish("status", "there") == 0
+
+
+def test_a_thread_does_not_wait_for_itself_to_write(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.jsonl")
+    queue = journal._queue
+    ticket = Ticket([])
+    assert queue.falls_to(ticket)
+    with pytest.raises(JournalBusy, match="interrupted"):
+        journal.append("noted")
+    queue.step_down(queue.take())
+    assert journal.append("noted")["seq"] == 1

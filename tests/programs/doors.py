@@ -21,23 +21,58 @@ import threading
 import traceback
 from collections.abc import Callable
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, NoReturn
 
 _USUAL = (
+    "calendar",
     "click.shell_completion",
     "cryptography.hazmat.primitives.asymmetric.ed25519",
-    "dino_os.commands.workspace",
+    "csv",
+    "dino_os.auditing",
+    "dino_os.json_value",
+    "dino_os.message_bus.bus",
+    "dino_os.offline.syncing",
+    "dino_os.orders.desk",
+    "dino_os.outbox",
+    "dino_os.planning.cycle",
+    "dino_os.plugins",
+    "dino_os.process_lock",
     "dino_os.runner",
+    "dino_os.scheduler.due",
+    "dino_os.secret",
+    "dino_os.web_calls",
     "dino_os.work.service",
+    "email.message",
+    "encodings.utf_8_sig",
     "engines.assign",
+    "engines.audit",
     "engines.entity_manager",
+    "engines.latent_cache",
     "engines.metrics",
+    "engines.nav_mesh",
     "engines.orchestrator",
     "engines.orders",
+    "engines.passphrase",
     "engines.resource_engine",
     "engines.state",
+    "importlib.resources",
+    "rich.console",
     "rich.table",
+    "shutil",
+    "sqlite3",
+    "ssl",
 )
+_WHOLE = ("dino_os.commands", "dino_os.memory_layer")
+
+
+def import_usual() -> None:
+    """What commands import where they need it."""
+    for name in _USUAL:
+        import_module(name)
+    for package in _WHOLE:
+        for part in iter_modules(import_module(package).__path__, f"{package}."):
+            import_module(part.name)
 
 
 def serve(asked: socket.socket) -> dict[str, Any]:
@@ -113,8 +148,8 @@ def _leave(code: int) -> NoReturn:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[0] = ""  # as behind `python -c`
-    for name in _USUAL:
-        import_module(name)
+    import_module("tests.unsynced")
+    import_usual()
     gc.freeze()  # what is here already is not looked at again by every child
     found = serve(socket.socket(fileno=int(sys.argv[1])))
     _leave(_done(getattr(import_module("dino_os.commands"), found["door"]), found["door"]))

@@ -17,6 +17,14 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
+def nested(depth: int) -> list[Any]:
+    """Lists in lists, so many."""
+    found: list[Any] = []
+    for _ in range(depth - 1):
+        found = [found]
+    return found
+
+
 def note(file: str, what: str) -> None:
     """Append a line, as one write."""
     with open(file, "a") as out:  # noqa: PTH123
@@ -80,10 +88,9 @@ def bad(how: str) -> Any:  # noqa: C901, PLR0911, PLR0912  a table of ways to go
         case "object":
             return object()
         case "deep":
-            deep: list[Any] = []
-            for _ in range(2000):
-                deep = [deep]
-            return deep
+            return nested(2000)
+        case "nested":
+            return nested(201)
         case "interrupt":
             raise KeyboardInterrupt
         case "leak":

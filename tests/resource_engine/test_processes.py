@@ -86,6 +86,7 @@ def test_a_function_gets_its_parameters_and_its_result_is_kept(engine: ResourceE
         ("huge", "its result is not JSON: Integer exceeds 64-bit range", "TypeError"),
         ("nan", "its result is not JSON: Out of range float values", "TypeError"),
         ("deep", "its result is not JSON: maximum recursion depth exceeded", "TypeError"),
+        ("nested", "its result is not JSON: Recursion limit reached", "TypeError"),
         ("interrupt", "KeyboardInterrupt", "KeyboardInterrupt"),
         ("fatal", "broken for good", "Fatal"),
     ],
@@ -291,6 +292,22 @@ def test_a_process_that_cannot_be_started_holds_nothing_up_for_ever(
     assert (found.state, found.attempts) == ("queued", 0)
     monkeypatch.setattr(crew._workers, "_launch", launch)
     until(lambda: engine.run_cycle() and state(engine, "t") == "succeeded", "a worker")
+
+
+@pytest.mark.parametrize("value", [functions.nested(250), 2**70])
+def test_what_an_older_journal_has_and_no_worker_can_be_handed_ends_as_an_error(
+    engine: ResourceEngine, monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("engines.resource_engine.engine.check_params", lambda _: None)
+        engine.submit_task(task(**call("add", a=value, b=1)))
+    engine.submit_task(task(**call("add", "after", a=1, b=1)))
+    engine.run_cycle()
+    found = engine.task("t")
+    assert found
+    assert (found.state, found.attempts) == ("dead", 1)
+    assert "its parameters cannot be handed over" in error(engine, "t")["message"]
+    assert state(engine, "after") == "succeeded"
 
 
 def test_a_function_that_nobody_registered_is_left_to_who_has_it(engine: ResourceEngine) -> None:

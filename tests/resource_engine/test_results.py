@@ -21,6 +21,7 @@ from engines.journal import Journal, RehearsalJournal, VolatileJournal
 from engines.resource_engine import ResourceEngine, ResultBroken, Task, table
 from tests.conftest import REPOSITORY, environment
 from tests.resource_engine.conftest import Open
+from tests.resource_engine.functions import nested
 from tests.resource_engine.kit import Hands, Time, engine_on, events, state, task
 
 LARGE = {"text": "x" * 70_000}
@@ -274,4 +275,23 @@ def test_parameters_that_are_too_large_are_refused(queue: ResourceEngine, tmp_pa
         with pytest.raises(InvalidInput, match=f"'{name}'.* 1,000,0.* bytes") as refused:
             queue.submit_tasks([task("before"), task(name, payload=payload)])
         assert "file" in str(refused.value.hint)
+    assert [one.task_id for one in queue.tasks()] == ["fits"]
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (nested(200), "nested more than 200 deep"),
+        (nested(1000), "nested more than 200 deep"),
+        (2**64, "beyond 64 bits"),
+        ([{"n": -(2**63) - 1}], "beyond 64 bits"),
+    ],
+)
+def test_parameters_that_no_worker_could_be_handed_are_refused(
+    queue: ResourceEngine, value: Any, why: str
+) -> None:
+    fits = {"deep": nested(199), "large": 2**64 - 1}
+    assert queue.submit_task(task("fits", payload={"call": "f", "params": fits}))
+    with pytest.raises(InvalidInput, match=why):
+        queue.submit_task(task("t", payload={"call": "f", "params": {"a": value}}))
     assert [one.task_id for one in queue.tasks()] == ["fits"]

@@ -67,10 +67,13 @@ class Runs:
         self.by_name = {run["name"]: run for run in told["runs"]}
         self.folder = folder / "world"
         self.workspace = self.folder / "wörk space"
+        self._read: dict[str, list[dict[str, Any]]] = {}
 
     def events(self, journal: str, kind: str) -> list[dict[str, Any]]:
-        events = Journal(self.workspace / "memory" / f"{journal}.jsonl").events()
-        return [dict(event) for event in events if event["event_type"] == kind]
+        if journal not in self._read:  # once: there are many, and each attack asks for its own
+            events = Journal(self.workspace / "memory" / f"{journal}.jsonl").events()
+            self._read[journal] = [dict(event) for event in events]
+        return [event for event in self._read[journal] if event["event_type"] == kind]
 
 
 def _run_all(world: World, folder: Path) -> None:

@@ -104,11 +104,13 @@ stabilised = st.builds(
     share,
     share,
 )
+relieved = st.builds(lambda n: lambda e: e.relieve(n), name)
 thresholds = st.builds(lambda v: lambda e: e.configure_intervention_threshold(v), st.floats())
 batches = st.builds(lambda n: lambda e: e.close_batch(f"cycle-{n}"), st.integers(0, 3))
 commands = st.lists(
     st.tuples(
-        st.booleans(), st.one_of(upserts, upserts, events, events, stabilised, thresholds, batches)
+        st.booleans(),
+        st.one_of(upserts, upserts, events, events, stabilised, relieved, thresholds, batches),
     ),
     max_size=12,
 )

@@ -21,7 +21,9 @@ from importlib import import_module
 
 from engines.errors import DinoError
 
-MODULES = tuple(f"tests.crash.programs.{name}" for name in ("lives", "operations", "queue_lives"))
+MODULES = tuple(
+    f"tests.crash.programs.{name}" for name in ("cycles", "lives", "operations", "queue_lives")
+)
 
 
 def live(module: str, function: str, *args: str, said: str, stopped: bool) -> None:

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from dino_os.commands import dino
+from tests.programs.doors import import_usual
 
 
 def run(name: str) -> dict[str, object]:
@@ -36,6 +37,7 @@ def run(name: str) -> dict[str, object]:
     return {"name": name, "code": code, "out": texts[0], "err": texts[1]}
 
 
+import_usual()
 for line in sys.stdin:
     name = line.strip()
     kept, file = Path(sys.argv[1], f"{name}.py"), Path("skills", f"{name}.py")

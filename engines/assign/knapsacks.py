@@ -1,0 +1,176 @@
+"""
+A tighter bound: a price for each task instead of one for each hour (Ross and Soland 1975).
+
+At prices u ≥ 0 of tasks each agent fills its hours as it likes best, whatever others take: a
+knapsack, solved exactly.  Σ u + Σ knapsacks is at least the value of any plan, over all pairs.  It
+is never above the bound by prices of hours, and the lower the fewer tasks an agent can hold.
+
+For tasks of whole units of time that are as long for every agent.  Of each length only the best few
+fit, so an agent's knapsack is a choice of how many of each length: all agents at once, by arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from engines.assign.problem import Dense, Floats, Ints
+
+_LENGTHS = 12
+_UNITS = 96
+_LISTED = 16  # tasks of each length that each agent looks at between passes over all
+_PATIENCE = 4  # rounds without a better bound before steps are halved
+_KEPT = 0.6  # share of the last direction in the next
+_EPS = 1e-9
+_SLACK = 1e-7  # what rounding may take off a sum
+
+
+@dataclass(slots=True)
+class _Length:
+    """
+    Tasks of one length.
+
+    Attributes:
+        units: How long they are.
+        row: (agents, listed) tasks, and *value* what each is worth.
+    """
+
+    units: int
+    row: Ints
+    value: Floats
+
+
+@dataclass(slots=True)
+class Packed:
+    """
+    Agents' knapsacks at prices of tasks.
+
+    Attributes:
+        bound: Over the pairs looked at.
+        taken: How many agents took each task.
+        row, column: The pairs they took.
+    """
+
+    bound: float
+    taken: Ints
+    row: Ints
+    column: Ints
+
+
+class Knapsacks:
+    """The knapsacks of a problem; `of` says whether it has them."""
+
+    def __init__(self, problem: Dense, units: Ints, room: Ints) -> None:
+        self._problem, self._units, self._room = problem, units, room
+
+    @classmethod
+    def of(cls, problem: Dense) -> Knapsacks | None:
+        """None where tasks are of too many lengths, or not of whole units, or for teams."""
+        hours = problem.hours[:, :1]
+        if (problem.team > 1).any() or (problem.hours != hours).any():
+            return None
+        scale = next((s for s in (1, 2, 4, 10) if _whole(hours[:, 0] * s)), None)
+        if scale is None:
+            return None
+        units = np.round(hours[:, 0] * scale).astype(np.int64)
+        room = np.floor(problem.capacity * scale + 1e-6).astype(np.int64)
+        if len(np.unique(units)) > _LENGTHS or room.max() > _UNITS:
+            return None
+        return cls(problem, units, room)
+
+    def listed(self, prices: Floats, most: int | None) -> list[_Length]:
+        """Per length each agent's *most* best tasks at *prices*; of None all that could fit."""
+        lengths = []
+        for length in np.unique(self._units).tolist():
+            rows = np.flatnonzero(self._units == length)
+            value = self._problem.value[rows].T
+            fit = max(int(self._room.max()) // length, 1)
+            listed = min(len(rows), fit if most is None else most)
+            cost = prices[rows] - value
+            best = np.argpartition(cost, listed - 1, axis=1)[:, :listed]
+            best.sort(axis=1)
+            lengths.append(_Length(length, rows[best], np.take_along_axis(value, best, axis=1)))
+        return lengths
+
+    def pack(self, prices: Floats, lengths: list[_Length]) -> Packed:
+        """Fill every agent's hours at *prices*."""
+        agents, most = len(self._room), int(self._room.max())
+        every = np.arange(agents)[:, None]
+        worth = np.zeros((agents, most + 1))
+        chosen: list[tuple[_Length, Ints, Ints]] = []
+        for length in lengths:
+            profit = length.value - prices[length.row]
+            fit = min(most // length.units, profit.shape[1])
+            order = np.argsort(-profit, axis=1, kind="stable")[:, :fit]
+            gains = np.cumsum(np.maximum(np.take_along_axis(profit, order, axis=1), 0.0), axis=1)
+            best, count = worth.copy(), np.zeros((agents, most + 1), np.int64)
+            for many in range(1, fit + 1):
+                from_ = most + 1 - many * length.units
+                offer = worth[:, :from_] + gains[:, many - 1 : many]
+                better = offer > best[:, -from_:]
+                best[:, -from_:] = np.where(better, offer, best[:, -from_:])
+                count[:, -from_:] = np.where(better, many, count[:, -from_:])
+            worth = best
+            chosen.append((length, order, count))
+        room = self._room.copy()
+        total = float(worth[every[:, 0], room].sum())
+        rows, columns = [], []
+        for length, order, counts in reversed(chosen):
+            held = counts[every[:, 0], room]
+            room -= held * length.units
+            agent, place = np.nonzero(np.arange(order.shape[1]) < held[:, None])
+            at = order[agent, place]
+            task = length.row[agent, at]
+            gains_some = length.value[agent, at] > prices[task]
+            rows.append(task[gains_some])
+            columns.append(agent[gains_some])
+        row, column = np.concatenate(rows), np.concatenate(columns)
+        taken = np.bincount(row, minlength=len(prices))
+        slack = _SLACK * len(prices)
+        return Packed(float(prices.sum()) + total + slack, taken, row, column)
+
+    def bound(self, prices: Floats) -> float:
+        """What *prices* prove, over all pairs."""
+        return self.pack(prices, self.listed(prices, None)).bound
+
+    def descend(
+        self,
+        prices: Floats,
+        rounds: int,
+        lower: float,
+        over: Callable[[], bool],
+        seen: Callable[[Packed, Floats], None] = lambda *_: None,
+    ) -> tuple[Floats, float]:
+        """Prices of a lower bound, and the bound that they prove over all pairs."""
+        lengths = self.listed(prices, _LISTED)
+        best, lowest = prices, np.inf
+        scale, worse = 1.0, 0
+        direction = np.zeros_like(prices)
+        for _ in range(rounds):
+            if over():
+                break
+            packed = self.pack(prices, lengths)
+            seen(packed, prices)
+            if packed.bound < lowest - _EPS:
+                best, lowest, worse = prices, packed.bound, 0
+            else:
+                worse += 1
+            if worse >= _PATIENCE:
+                scale, worse = scale / 2, 0
+                prices, direction = best, np.zeros_like(prices)
+                continue
+            short = packed.taken - 1.0
+            short[(prices <= 0) & (short < 0)] = 0.0
+            direction = short + _KEPT * direction
+            norm = float(direction @ direction)
+            if norm <= 0 or lowest <= lower:
+                break
+            step = scale * max(packed.bound - lower, 0.0) / norm
+            prices = np.maximum(prices + step * direction, 0.0)
+        return best, self.bound(best)
+
+
+def _whole(values: Floats) -> bool:
+    return bool(np.all(np.abs(values - np.round(values)) < _EPS) and np.all(values >= 1 - _EPS))

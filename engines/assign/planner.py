@@ -1,0 +1,378 @@
+"""From a solution in rows and columns to decisions with their reasons, and what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import numpy as np
+
+from engines.assign.balance import balanced
+from engines.assign.compile import ROUNDING, Compiled, compiled
+from engines.assign.draft import Draft
+from engines.assign.model import (
+    AgentProfile,
+    AssignableTask,
+    AssignmentDecision,
+    AssignmentPlan,
+    UnassignedTask,
+)
+from engines.assign.problem import Ints, Problem
+from engines.assign.rules import AssignmentRules
+from engines.assign.solve import Solution, bounded, solve
+from engines.assign.weights import Weights, urgency
+from engines.errors import InvalidInput
+
+Last = Mapping[str, Collection[str]]
+_BOUNDED = 1_000_000  # pairs up to which a plan of another method gets a bound
+_LOOKED_AT = 20_000_000  # pairs among which runners-up are looked for
+_ALIKE = 1e-5  # scores that differ by less are the same
+
+
+@dataclass(slots=True)
+class Round:
+    """
+    One round of planning, ready to be solved.
+
+    Attributes:
+        last: Task → its agents in the last plan.
+    """
+
+    tasks: Sequence[AssignableTask]
+    agents: Sequence[AgentProfile]
+    rules: AssignmentRules
+    weights: Weights
+    min_match: float
+    last: Last
+
+    def plan(
+        self,
+        limit: int | None,
+        now: datetime,
+        *,
+        seed: int = 0,
+        left: Callable[[], float] | None = None,
+    ) -> AssignmentPlan:
+        """The best plan found; of a *limit* the most urgent decisions."""
+        problem, pinned = self._problem()
+        held = problem.held
+        start = self._start(problem, held)
+        solution = solve(held, start, seed=seed, left=left)
+        if self.rules.balance or not solution.draft.teams:
+            balanced(held, solution, self.rules.balance)
+        return self._written(problem, pinned, solution, limit, now)
+
+    def bound_of(self, plan: AssignmentPlan, limit: int | None) -> AssignmentPlan:
+        """*plan* of another method, with its value, and a bound where that costs little."""
+        if len(self.tasks) * len(self.agents) > _BOUNDED:
+            return replace(plan, value=self._value(plan))
+        problem, _ = self._problem()
+        draft = _drafted(problem, plan)
+        found = bounded(problem.held, draft)
+        return replace(
+            plan,
+            value=found.value,
+            bound=_limited(problem, found, limit),
+            price_bound=_limited(problem, found, limit),
+            prices=_prices(problem, found),
+        )
+
+    def _problem(self) -> tuple[Compiled, dict[str, str]]:
+        """The problem without the pairs that are pinned, and these."""
+        names = {task.identifier: task for task in self.tasks}
+        there = {agent.name: agent for agent in self.agents}
+        pinned = {
+            task: agent
+            for task, agent in sorted(self.rules.pinned.items())
+            if task in names and agent in there
+        }
+        if not pinned:
+            return self._compiled(self.tasks), {}
+        return self._without(pinned), pinned
+
+    def _value(self, plan: AssignmentPlan) -> float:
+        tasks = {task.identifier: task for task in self.tasks}
+        agents = {agent.name: agent for agent in self.agents}
+        pairs = [(tasks[d.task_id], agents[d.agent]) for d in plan.decisions]
+        return sum(
+            float(urgency(task.priority)) * self.score(task, agent, task.estimated_effort_hours)
+            for task, agent in pairs
+        )
+
+    def _compiled(self, tasks: Sequence[AssignableTask]) -> Compiled:
+        return compiled(
+            tasks,
+            self.agents,
+            rules=self.rules,
+            weights=self.weights,
+            min_match=self.min_match,
+            last=self.last,
+        )
+
+    def _without(self, pinned: Mapping[str, str]) -> Compiled:
+        chosen = [task for task in self.tasks if task.identifier in pinned]
+        apart = self._compiled(chosen)
+        columns = {agent.name: column for column, agent in enumerate(apart.agents)}
+        column = np.array([columns[pinned[t.identifier]] for t in apart.tasks], np.int64)
+        value, hours = apart.pairs(np.arange(len(column)), column)
+        for task, worth, size in zip(apart.tasks, value.tolist(), apart.team.tolist(), strict=True):
+            if worth == -np.inf or size > 1:
+                who = pinned[task.identifier]
+                raise InvalidInput(
+                    f"task {task.identifier!r} is pinned to {who!r}, who cannot take it"
+                    if size == 1
+                    else f"task {task.identifier!r} needs a team of {size} and cannot be pinned"
+                )
+        spent = np.bincount(column, hours, len(apart.agents))
+        for agent, asked in zip(apart.agents, spent.tolist(), strict=True):
+            if asked > agent.available_hours + ROUNDING:
+                raise InvalidInput(
+                    f"{asked:g} h are pinned to {agent.name!r}, who has {agent.available_hours:g} h"
+                )
+        rest = [task for task in self.tasks if task.identifier not in pinned]
+        problem = self._compiled(rest)
+        problem.capacity = np.maximum(problem.capacity - spent, 0.0)
+        problem.pinned = list(
+            zip(apart.tasks, column.tolist(), value.tolist(), hours.tolist(), strict=True)
+        )
+        return problem
+
+    def _start(self, problem: Compiled, held: Problem) -> Draft | None:
+        """The last plan, as far as it still can be."""
+        if not self.last:
+            return None
+        draft = Draft.empty(held)
+        columns = {agent.name: column for column, agent in enumerate(problem.agents)}
+        rows, chosen = [], []
+        for row, task in enumerate(problem.tasks):
+            names = [name for name in self.last.get(task.identifier, ()) if name in columns]
+            if len(names) == 1 and problem.team[row] == 1:
+                rows.append(row)
+                chosen.append(columns[names[0]])
+        value, hours = held.pairs(np.array(rows, np.int64), np.array(chosen, np.int64))
+        for at in np.argsort(-value, kind="stable").tolist():
+            if value[at] > -np.inf and draft.fits(chosen[at], float(hours[at])):
+                draft.put(rows[at], chosen[at], float(hours[at]))
+        return draft
+
+    # --- in words ------------------------------------------------------------------------------
+
+    def _written(
+        self,
+        problem: Compiled,
+        pinned: Mapping[str, str],
+        solution: Solution,
+        limit: int | None,
+        now: datetime,
+    ) -> AssignmentPlan:
+        writer = _Writer(self, problem, pinned, now)
+        given = _given(problem, solution.draft)
+        most_urgent_first = sorted(self.tasks, key=lambda task: -task.priority)
+        taken = [task for task in most_urgent_first if task.identifier in given]
+        decisions: list[AssignmentDecision] = []
+        others = _runners_up(problem, *solution.draft.pairs())
+        done: set[str] = set()
+        for task in taken:
+            members = given[task.identifier]
+            if limit is not None and len(decisions) + len(members) > limit:
+                continue
+            done.add(task.identifier)
+            for agent, spent in members:
+                other = others.get(task.identifier)
+                decisions.append(writer.decision(task, agent, spent, other))
+        full = limit is not None and len(decisions) >= limit
+        reason = f"the limit of {limit} assignments was reached"
+        unassigned = [
+            UnassignedTask(task.identifier, "limit", reason)
+            if full or task.identifier in given
+            else self._left_over(task, writer.left)
+            for task in most_urgent_first
+            if task.identifier not in done
+        ]
+        fixed = sum(value for _, _, value, _ in problem.pinned)
+        plan = AssignmentPlan(
+            tuple(decisions),
+            tuple(unassigned),
+            "auto",
+            solution.value + fixed,
+            solution.bound + fixed,
+            solution.price_bound + fixed,
+            _prices(problem, solution),
+            solution.finished,
+        )
+        if len(done) == len(taken):
+            return plan
+        value = _drafted(problem, plan).value(problem)
+        value += sum(worth for task, _, worth, _ in problem.pinned if task.identifier in done)
+        limited = min(_limited(problem, solution, limit), solution.bound) + fixed
+        return replace(plan, value=value, bound=limited, price_bound=limited)
+
+    def score(self, task: AssignableTask, agent: AgentProfile, spent: float) -> float:
+        """The weighted components, without what rules add."""
+        return self.weights.score(components(task, agent, spent))
+
+    def _left_over(self, task: AssignableTask, left: Sequence[float]) -> UnassignedTask:
+        required = ", ".join(task.required_skills)
+        matches = [agent.skill_overlap(task.required_skills) for agent in self.agents]
+        best = max(matches, default=0.0)
+        least = max(self.min_match, self.rules.min_match.get(task.identifier, 0.0))
+        able = [
+            agent
+            for agent, match in zip(self.agents, matches, strict=True)
+            if match > 0 and match >= least
+        ]
+        barred = {agent for name, agent in self.rules.forbidden if name == task.identifier}
+        free = [
+            agent
+            for agent in able
+            if agent.name not in barred and self.rules.can_be_there(task.identifier, agent.name)
+        ]
+        size = self.rules.teams.get(task.identifier, 1)
+        if not self.agents:
+            cause, reason = "no_agents", "there are no agents"
+        elif best == 0:
+            cause, reason = "no_skill", f"no agent has any of its skills ({required})"
+        elif not able:
+            cause = "skill_match"
+            reason = (
+                f"the best match is {best:.0%} of its skills ({required}), "
+                f"at least {least:.0%} is asked for"
+            )
+        elif not free:
+            cause = "rules"
+            reason = f"all who could are barred or away ({', '.join(a.name for a in able[:5])})"
+        elif len(free) < size:
+            cause, reason = "team", f"needs a team of {size}; {len(free)} could"
+        else:
+            by_name = dict(zip(sorted(a.name for a in self.agents), left, strict=True))
+            most = max(by_name[agent.name] for agent in free)
+            cause = "hours"
+            reason = (
+                f"needs {task.estimated_effort_hours:g} h; "
+                f"of those able nobody has more than {most:g} h left"
+            )
+            if size > 1:
+                reason = (
+                    f"needs {task.estimated_effort_hours:g} h of each of {size}; "
+                    "not so many of those able have them left"
+                )
+        return UnassignedTask(task.identifier, cause, reason)
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Writes decisions in turn, counting down the hours."""
+
+    round_: Round
+    problem: Compiled
+    pinned: Mapping[str, str]
+    now: datetime
+    left: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = [agent.available_hours for agent in self.problem.agents]
+
+    def decision(
+        self, task: AssignableTask, column: int, spent: float, other: tuple[str, float] | None
+    ) -> AssignmentDecision:
+        agent, has_left = self.problem.agents[column], self.left[column]
+        self.left[column] = max(has_left - spent, 0.0)
+        match = agent.skill_overlap(task.required_skills)
+        score = self.round_.score(task, agent, spent)
+        if task.required_skills:
+            has = [skill for skill in task.required_skills if skill in agent.skills]
+            skills = f"has {len(has)} of {len(task.required_skills)} skills ({', '.join(has)})"
+        else:
+            skills = "no special skill needed"
+        if task.identifier in self.pinned:
+            beside = "pinned"
+        elif other is None:
+            beside = "nobody else can"
+        elif other[1] > score + _ALIKE:
+            beside = f"{other[0]} has {other[1]:.2f} and is worth more elsewhere"
+        else:
+            beside = f"next is {other[0]} with {other[1]:.2f}"
+        rationale = f"{skills}; {spent:g} h of {has_left:g} h left; score {score:.2f}, {beside}"
+        load = min(spent / has_left, 1.0) if has_left > 0 else 1.0
+        return AssignmentDecision(
+            task.identifier, agent.name, rationale, min(score, 1.0), match, load, self.now
+        )
+
+
+def _given(problem: Compiled, draft: Draft) -> dict[str, list[tuple[int, float]]]:
+    """Task → columns and hours of its agents."""
+    row, column = draft.pairs()
+    _, hours = problem.pairs(row, column)
+    given: dict[str, list[tuple[int, float]]] = {}
+    for at, agent, spent in zip(row.tolist(), column.tolist(), hours.tolist(), strict=True):
+        given.setdefault(problem.tasks[at].identifier, []).append((agent, spent))
+    for task, agent, _, spent in problem.pinned:
+        given[task.identifier] = [(agent, spent)]
+    return given
+
+
+def components(
+    task: AssignableTask, agent: AgentProfile, spent: float
+) -> tuple[float, float, float, float]:
+    """Skill, free, confidence and focus of a pair, each 0…1."""
+    from engines.assign.compile import places_of  # noqa: PLC0415  one name of it
+
+    hours = agent.available_hours
+    load = min(spent / hours, 1.0) if hours > 0 else 1.0
+    return (
+        agent.skill_overlap(task.required_skills),
+        1 - load,
+        agent.confidence,
+        float(bool(set(places_of(task)) & set(agent.focus_areas))),
+    )
+
+
+def _drafted(problem: Compiled, plan: AssignmentPlan) -> Draft:
+    draft = Draft.empty(problem)
+    rows = {task.identifier: row for row, task in enumerate(problem.tasks)}
+    columns = {agent.name: column for column, agent in enumerate(problem.agents)}
+    teams: dict[int, list[int]] = {}
+    for decision in plan.decisions:
+        row = rows.get(decision.task_id)
+        if row is None:
+            continue
+        if problem.team[row] > 1:
+            teams.setdefault(row, []).append(columns[decision.agent])
+        else:
+            draft.column[row] = columns[decision.agent]
+    draft.teams = {row: np.array(sorted(team), np.int64) for row, team in teams.items()}
+    return draft
+
+
+def _prices(problem: Compiled, solution: Solution) -> dict[str, float]:
+    return {
+        problem.agents[column].name: float(solution.prices[column])
+        for column in np.flatnonzero(solution.prices > 0).tolist()
+    }
+
+
+def _limited(problem: Compiled, solution: Solution, limit: int | None) -> float:
+    """The bound where at most *limit* tasks are assigned: those worth most at the prices."""
+    if limit is None or limit >= len(problem.tasks):
+        return solution.bound
+    worth = np.sort(problem.held.responses(solution.prices).worth)[::-1][:limit]
+    return float(worth.sum() + (solution.prices * problem.capacity).sum())
+
+
+def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[str, float]]:
+    """Per task given to one agent, the agent with the best score beside it, and that."""
+    found: dict[str, tuple[str, float]] = {}
+    step = max(1, (1 << 21) // max(len(problem.agents), 1))
+    if len(row) * len(problem.agents) > _LOOKED_AT:
+        return found
+    for first in range(0, len(row), step):
+        rows, mine = row[first : first + step], column[first : first + step]
+        value, _ = problem.rows(rows)
+        value[np.arange(len(rows)), mine] = -np.inf
+        best = value.argmax(axis=1)
+        worth = value[np.arange(len(rows)), best] / problem.urgency[rows]
+        for at in np.flatnonzero(worth > -np.inf).tolist():
+            name = problem.agents[int(best[at])].name
+            found[problem.tasks[int(rows[at])].identifier] = name, float(worth[at])
+    return found

@@ -1,0 +1,66 @@
+"""
+Prices of the agents' hours that lower the bound: subgradient steps (Held, Wolfe, Crowder 1974).
+
+The direction is the hours asked for beyond those there are, mixed with the last one (Camerini,
+Fratta, Maffioli 1975); the step is Polyak's towards a target below the best bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from engines.assign.problem import Floats, Market, dual_bound
+
+_KEPT = 0.6  # share of the last direction in the next
+_PATIENCE = 4  # rounds without a better bound before steps are halved
+
+
+@dataclass(slots=True)
+class Bound:
+    """The best bound found, and the prices that prove it."""
+
+    value: float
+    prices: Floats
+
+
+def descend(
+    problem: Market,
+    prices: Floats,
+    rounds: int,
+    lower: float,
+    over: Callable[[], bool] = lambda: False,
+) -> Bound:
+    """
+    Lower the bound over all pairs, in at most *rounds* passes.
+
+    Args:
+        prices: Where to begin.
+        lower: The value of a plan; what the steps aim at.
+        over: Whether the time is up; asked between passes.
+    """
+    value, answers = dual_bound(problem, prices)
+    best = Bound(value, prices)
+    scale, worse = 1.0, 0
+    direction = np.zeros_like(prices)
+    for _ in range(rounds):
+        if over() or best.value <= lower * (1 + 1e-9):
+            break
+        excess = answers.load - problem.capacity
+        excess[(prices <= 0) & (excess < 0)] = 0.0
+        direction = excess + _KEPT * direction
+        norm = float(direction @ direction)
+        if norm <= 0:
+            break
+        prices = np.maximum(prices + direction * (scale * (value - lower) / norm), 0.0)
+        value, answers = dual_bound(problem, prices)
+        if value < best.value - 1e-12:
+            best, worse = Bound(value, prices), 0
+        else:
+            worse += 1
+            if worse >= _PATIENCE:
+                scale, worse = scale / 2, 0
+                prices, direction = best.prices, np.zeros_like(prices)
+    return best

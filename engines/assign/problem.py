@@ -1,0 +1,254 @@
+"""
+The generalised assignment problem as arrays, and the one question asked of all of its pairs.
+
+    maximise    Σ value[i, j] x[i, j]
+    where       Σ_j x[i, j] = team[i] y[i]          a task has its whole team or nobody
+                Σ_i hours[i, j] x[i, j] ≤ capacity[j]
+                x, y ∈ {0, 1};  x[i, j] = 0 where value[i, j] is -inf
+
+At prices λ ≥ 0 per hour of each agent the tasks are independent: each takes its best team or
+nothing.  What they are worth then, plus Σ λ capacity, is at least the value of any plan (weak
+duality; Fisher 1981), whatever the prices.  The bound is over all pairs, never over a shortlist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+BLOCK = 1 << 16  # pairs looked at together; what is done to them stays in the processor's cache
+
+
+class Market(Protocol):
+    """What answers to prices."""
+
+    capacity: Floats
+
+    def responses(self, prices: Floats) -> Responses:
+        """What each task takes at *prices*."""
+
+
+class Problem(Market, Protocol):
+    """What solvers need to know; rows are tasks and columns agents."""
+
+    team: Ints
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    def rows(self, rows: Ints) -> tuple[Floats, Floats]:
+        """Values and hours of all pairs of some tasks, as (len(rows), agents)."""
+
+    def pairs(self, rows: Ints, columns: Ints) -> tuple[Floats, Floats]:
+        """Values and hours of single pairs."""
+
+    def near(self, prices: Floats, most: int) -> Candidates:
+        """About the *most* best agents of each task at *prices*."""
+
+    def part(self, rows: Ints, columns: Ints) -> Dense:
+        """Some tasks and some agents."""
+
+
+@dataclass(slots=True)
+class Responses:
+    """
+    Tasks' answers to prices.
+
+    Attributes:
+        worth: Per task, what its best team is worth at the prices, at least 0; never too small.
+        column: Per task of one, the agent it takes; -1 for none and for teams.
+        teams: Per task of several that takes one: its agents.
+        load: Per agent, the hours asked of it.
+    """
+
+    worth: Floats
+    column: Ints
+    load: Floats
+    teams: dict[int, Ints] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Pairs, ordered by row: those of row i stand from start[i] to start[i + 1]."""
+
+    start: Ints
+    column: Ints
+    value: Floats
+    hours: Floats
+
+    @property
+    def row(self) -> Ints:
+        return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+
+    def of(self, row: int) -> slice:
+        return slice(int(self.start[row]), int(self.start[row + 1]))
+
+
+@dataclass(slots=True)
+class Dense:
+    """
+    All pairs in memory.
+
+    Args:
+        value: (tasks, agents); -inf where the agent cannot take the task.
+        hours: (tasks, agents), above 0.
+        capacity: Hours of each agent.
+        team: How many agents each task needs.
+    """
+
+    value: Floats
+    hours: Floats
+    capacity: Floats
+    team: Ints
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.team), len(self.capacity)
+
+    def rows(self, rows: Ints) -> tuple[Floats, Floats]:
+        return self.value[rows], self.hours[rows]
+
+    def pairs(self, rows: Ints, columns: Ints) -> tuple[Floats, Floats]:
+        return self.value[rows, columns], self.hours[rows, columns]
+
+    def responses(self, prices: Floats) -> Responses:
+        tasks, agents = self.shape
+        worth = np.zeros(tasks)
+        column = np.full(tasks, -1)
+        for rows in blocks(tasks, agents):
+            reduced = self.value[rows] - self.hours[rows] * prices
+            best = reduced.argmax(axis=1)
+            found = reduced[np.arange(len(best)), best]
+            worth[rows] = np.maximum(found, 0.0)
+            column[rows] = np.where(found > 0, best, -1)
+        teams = self._teams(prices, worth, column)
+        load = np.zeros(agents)
+        single = np.flatnonzero(column >= 0)
+        load += np.bincount(column[single], self.hours[single, column[single]], agents)
+        for row, members in teams.items():
+            load[members] += self.hours[row, members]
+        return Responses(worth, column, load, teams)
+
+    def _teams(self, prices: Floats, worth: Floats, column: Ints) -> dict[int, Ints]:
+        teams: dict[int, Ints] = {}
+        for row in np.flatnonzero(self.team > 1):
+            size = int(self.team[row])
+            column[row], worth[row] = -1, 0.0
+            if size > len(prices):
+                continue
+            reduced = self.value[row] - self.hours[row] * prices
+            best = np.argsort(-reduced, kind="stable")[:size]
+            found = float(reduced[best].sum())
+            if found > 0:
+                worth[row], teams[int(row)] = found, np.sort(best)
+        return teams
+
+    def part(self, rows: Ints, columns: Ints) -> Dense:
+        at = np.ix_(rows, columns)
+        return Dense(self.value[at], self.hours[at], self.capacity[columns], self.team[rows])
+
+    def near(self, prices: Floats, most: int) -> Candidates:
+        tasks, agents = self.shape
+        kept: list[tuple[Ints, Ints]] = []
+        for rows in blocks(tasks, agents):
+            reduced = self.value[rows] - self.hours[rows] * prices
+            if most < agents:
+                best = np.argpartition(-reduced, most - 1, axis=1)[:, :most]
+                keep = np.zeros_like(reduced, dtype=bool)
+                np.put_along_axis(keep, best, values=True, axis=1)
+                keep &= reduced > -np.inf
+            else:
+                keep = reduced > -np.inf
+            row, column = np.nonzero(keep)
+            kept.append((row + rows.start, column))
+        row = np.concatenate([row for row, _ in kept]) if kept else np.zeros(0, np.int64)
+        column = np.concatenate([c for _, c in kept]) if kept else np.zeros(0, np.int64)
+        return candidates(tasks, row, column, *self.pairs(row, column))
+
+
+def candidates(tasks: int, row: Ints, column: Ints, value: Floats, hours: Floats) -> Candidates:
+    """Pairs that are ordered by row already."""
+    start = np.zeros(tasks + 1, np.int64)
+    np.cumsum(np.bincount(row, minlength=tasks), out=start[1:])
+    return Candidates(start, column, value, hours)
+
+
+def blocks(tasks: int, agents: int) -> Iterator[slice]:
+    """Rows in blocks of about `BLOCK` pairs."""
+    step = max(1, BLOCK // max(agents, 1))
+    for first in range(0, tasks, step):
+        yield slice(first, min(first + step, tasks))
+
+
+def dual_bound(problem: Market, prices: Floats) -> tuple[float, Responses]:
+    """The value that no plan exceeds, as these prices prove it, and the tasks' answers."""
+    answers = problem.responses(prices)
+    return float(answers.worth.sum() + (prices * problem.capacity).sum()), answers
+
+
+@dataclass(slots=True)
+class Shortlist:
+    """
+    A problem with some of the pairs only: its bound holds for plans over these, not for all.
+
+    Args:
+        pairs: Of tasks of one only.
+    """
+
+    pairs: Candidates
+    capacity: Floats
+    team: Ints
+    _filled: Ints = field(init=False)
+    _row: Ints = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._filled = np.flatnonzero(np.diff(self.pairs.start))
+        self._row = self.pairs.row
+
+    def responses(self, prices: Floats) -> Responses:
+        pairs = self.pairs
+        worth, column = np.zeros(len(self.team)), np.full(len(self.team), -1)
+        load = np.zeros(len(self.capacity))
+        if not len(pairs.column):
+            return Responses(worth, column, load)
+        reduced = pairs.value - pairs.hours * prices[pairs.column]
+        best = np.maximum.reduceat(reduced, pairs.start[self._filled])
+        worth[self._filled] = best
+        at = np.flatnonzero((reduced == worth[self._row]) & (reduced > 0))
+        row = self._row[at]
+        first = np.ones(len(at), bool)
+        first[1:] = row[1:] != row[:-1]
+        at = at[first]
+        column[row[first]] = pairs.column[at]
+        load += np.bincount(pairs.column[at], pairs.hours[at], len(load))
+        return Responses(np.maximum(worth, 0.0), column, load)
+
+
+def sampled(problem: Problem, each: int, seed: int) -> Candidates:
+    """Some pairs of each task, every agent as likely as another."""
+    tasks, agents = problem.shape
+    random = np.random.default_rng(seed)
+    column = np.sort(random.integers(0, agents, (tasks, each)), axis=1)
+    new = np.ones(column.shape, bool)
+    new[:, 1:] = column[:, 1:] != column[:, :-1]
+    row, at = np.nonzero(new)
+    value, hours = problem.pairs(row, column[row, at])
+    able = value > -np.inf
+    return candidates(tasks, row[able], column[row, at][able], value[able], hours[able])
+
+
+def merged(one: Candidates, other: Candidates, agents: int) -> Candidates:
+    """The pairs of both, each once."""
+    key = np.concatenate([one.row * agents + one.column, other.row * agents + other.column])
+    key, at = np.unique(key, return_index=True)
+    value = np.concatenate([one.value, other.value])[at]
+    hours = np.concatenate([one.hours, other.hours])[at]
+    return candidates(len(one.start) - 1, key // agents, key % agents, value, hours)

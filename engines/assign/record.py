@@ -1,0 +1,75 @@
+"""A planning round's inputs as its journal keeps them, so that it can be explained later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engines.assign.model import AgentProfile, AssignableTask
+from engines.assign.planner import Last, Round
+from engines.assign.rules import AssignmentRules
+from engines.assign.weights import Weights
+
+MOST = 20_000  # tasks or agents of a round whose inputs are kept
+
+
+def written(round_: Round, limit: int | None) -> dict[str, Any]:
+    """The inputs as JSON; nothing where there are too many."""
+    if max(len(round_.tasks), len(round_.agents)) > MOST:
+        return {}
+    return {
+        "inputs": {
+            "tasks": [_task(task) for task in round_.tasks],
+            "agents": [_agent(agent) for agent in round_.agents],
+            "rules": round_.rules.as_dict(),
+            "weights": round_.weights.as_dict(),
+            "min_skill_match": round_.min_match,
+            "limit": limit,
+            "last": {task: list(agents) for task, agents in sorted(round_.last.items())},
+        }
+    }
+
+
+def read(inputs: Mapping[str, Any]) -> tuple[Round, int | None]:
+    """The round that `written` wrote, and its limit."""
+    last: Last = {task: tuple(agents) for task, agents in inputs["last"].items()}
+    round_ = Round(
+        [AssignableTask(**task) for task in inputs["tasks"]],
+        [AgentProfile(**agent) for agent in inputs["agents"]],
+        AssignmentRules.from_dict(inputs["rules"]),
+        Weights(**inputs["weights"]),
+        inputs["min_skill_match"],
+        last,
+    )
+    return round_, inputs["limit"]
+
+
+def of_names(last: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Task → its agents, from pairs of names."""
+    found: dict[str, tuple[str, ...]] = {}
+    for task, agent in last:
+        found[task] = (*found.get(task, ()), agent)
+    return found
+
+
+def _task(task: AssignableTask) -> dict[str, Any]:
+    metadata = task.metadata or {}
+    places = {key: str(metadata[key]) for key in ("zone", "sector") if metadata.get(key)}
+    return {
+        "identifier": task.identifier,
+        "description": task.description,
+        "priority": task.priority,
+        "required_skills": list(task.required_skills),
+        "estimated_effort_hours": task.estimated_effort_hours,
+        **({"metadata": places} if places else {}),
+    }
+
+
+def _agent(agent: AgentProfile) -> dict[str, Any]:
+    return {
+        "name": agent.name,
+        "skills": list(agent.skills),
+        "available_hours": agent.available_hours,
+        "focus_areas": list(agent.focus_areas),
+        "confidence": agent.confidence,
+    }
