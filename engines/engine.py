@@ -122,6 +122,16 @@ class Engine(ABC):
         self._apply(event)
         return event
 
+    def commit_so_far(self) -> None:
+        """
+        Make durable what was recorded, and go on deciding.  Only within `deciding()`.
+
+        For commands whose events are too many to be staged at once; the last of them is the one
+        without which those before it do not count.
+        """
+        self.journal.commit()
+        self._folded_to = self.journal.end
+
     def restored(self) -> None:  # noqa: B027  few derive anything
         """Set again what is derived from state that came from a snapshot."""
 

@@ -9,10 +9,11 @@ Nothing is recorded before every file was read and checked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dino_os.errors import InvalidInput
 from dino_os.planning.scenario import Scenario, Signals, check_columns
@@ -21,9 +22,11 @@ from dino_os.workspace import Workspace
 from engines.checks import did_you_mean, rfc3339
 from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
 from engines.personas import Escalation, PersonaSignal, RejectedRow, Row, SignalMap
+from engines.spool import Spool
 from engines.zone import Zone
 
-_BEST_UP_TO = 20_000  # signals; more are planned by the greedy rule, whose cost is linear
+T = TypeVar("T")
+_AT_ONCE = 5_000
 
 Watch = Callable[[Iterable[Any], str], Iterable[Any]]
 """Given an iterable and what it is, hands the same items on; may show progress meanwhile."""
@@ -104,7 +107,7 @@ def plan_signals(
     workspace: Workspace,
     scenario: Scenario,
     orchestrator: DynamicUsageOrchestrator,
-    signals: Sequence[PersonaSignal],
+    signals: Iterable[PersonaSignal],
     *,
     reference: str | None = None,
 ) -> tuple[UsageCycleResult, Sequence[Escalation]]:
@@ -117,9 +120,9 @@ def plan_signals(
             orchestrator.register_sector(sector)
     planning = workspace.config.settings.planning
     horizon = planning.horizon if options.horizon is None else options.horizon
-    weighed, escalations = _weigh(orchestrator, signals, horizon)
+    escalations: list[Escalation] = []
     result = orchestrator.plan_cycle(
-        weighed,
+        _weighed(orchestrator, signals, horizon, escalations),
         scenario.agents,
         limit=options.limit,
         allow_unassigned=options.allow_unassigned,
@@ -127,7 +130,7 @@ def plan_signals(
         min_skill_match=planning.min_skill_match
         if options.min_skill_match is None
         else options.min_skill_match,
-        method=planning.method if len(weighed) <= _BEST_UP_TO else "greedy",
+        method=planning.method,
         reference=reference,
     )
     return result, escalations
@@ -138,14 +141,23 @@ def _signals(
     scenario: Scenario,
     orchestrator: DynamicUsageOrchestrator,
     watch: Watch,
-) -> tuple[Sequence[PersonaSignal], list[RejectedRow]]:
+) -> tuple[Spool[PersonaSignal] | Sequence[PersonaSignal], list[RejectedRow]]:
     source = scenario.signals
     if source.file is None or source.map is None:
         return source.ready, []
     rows = watch(_rows(source, source.file, workspace), f"reading {source.file.name}")
-    made, refused = read_signals(rows, source.map, scenario, orchestrator)
-    signals, twins = _without_twins(made)
-    return signals, sorted([*refused, *twins], key=lambda row: row.line)
+    kept: Spool[PersonaSignal] = Spool()
+    rejected: list[RejectedRow] = []
+    first: dict[str, int] = {}  # identifier → its line
+    for part in in_parts(rows):
+        made, refused = read_signals(part, source.map, scenario, orchestrator)
+        rejected += refused
+        for signal in made:
+            if twin := _twin(signal, first):
+                rejected.append(twin)
+            else:
+                kept.append(signal)
+    return kept, sorted(rejected, key=lambda row: row.line)
 
 
 def read_signals(
@@ -179,35 +191,42 @@ def known_sectors(scenario: Scenario, orchestrator: DynamicUsageOrchestrator) ->
     return {sector.name for sector in (*orchestrator.space_engine.sectors, *scenario.sectors)}
 
 
-def _rows(source: Signals, file: Path, workspace: Workspace) -> list[tuple[int, Row]]:
-    rows = list(reader_for(file, workspace.plugins.signal_sources())(file))
-    if columns := columns_of(file, rows):
-        check_columns(source, columns)
-    return rows
+def _rows(source: Signals, file: Path, workspace: Workspace) -> Iterator[tuple[int, Row]]:
+    """The records; that the map's columns are there is known at the end at the latest."""
+    stated = file.suffix.lower() == ".csv"  # once; elsewhere a record may leave one out
+    columns: dict[str, None] = {}
+    for line, row in reader_for(file, workspace.plugins.signal_sources())(file):
+        if not (stated and columns):
+            columns |= dict.fromkeys(row)
+            if stated:
+                check_columns(source, list(columns))
+        yield line, row
+    if found := list(columns) or columns_of(file, []):
+        check_columns(source, found)
 
 
-def _without_twins(
-    signals: Iterable[PersonaSignal],
-) -> tuple[list[PersonaSignal], list[RejectedRow]]:
-    """The signals without those whose identifier an earlier record has."""
-    kept: list[PersonaSignal] = []
-    rejected: list[RejectedRow] = []
-    first: dict[str, int] = {}
-    for signal in signals:
-        name, line = signal.task_identifier, (signal.metadata or {}).get("line", 0)
-        if name is not None and name in first:
-            rejected.append(
-                RejectedRow(line, f"identifier {name!r} is taken already, by line {first[name]}")
-            )
-            continue
-        if name is not None:
-            first[name] = line
-        kept.append(signal)
-    return kept, rejected
+def in_parts(items: Iterable[T]) -> Iterator[list[T]]:
+    """*items* in lists that fit into memory, of which there is at least one."""
+    several = iter(items)
+    yield list(islice(several, _AT_ONCE))
+    while part := list(islice(several, _AT_ONCE)):
+        yield part
+
+
+def _twin(signal: PersonaSignal, first: dict[str, int]) -> RejectedRow | None:
+    """Why it does not count, where an earlier record has its identifier."""
+    name, line = signal.task_identifier, (signal.metadata or {}).get("line", 0)
+    if name is not None and name in first:
+        return RejectedRow(line, f"identifier {name!r} is taken already, by line {first[name]}")
+    if name is not None:
+        first[name] = line
+    return None
 
 
 def _refuse_unfit(
-    scenario: Scenario, signals: Sequence[PersonaSignal], orchestrator: DynamicUsageOrchestrator
+    scenario: Scenario,
+    signals: Spool[PersonaSignal] | Sequence[PersonaSignal],
+    orchestrator: DynamicUsageOrchestrator,
 ) -> None:
     """Raise for what the orchestrator would refuse, or guess at, while nothing is recorded yet."""
     if signals and not scenario.agents and not scenario.options.allow_unassigned:
@@ -237,23 +256,35 @@ def _refuse_unfit(
             taken.add(signal.task_identifier)
 
 
-def _weigh(
-    orchestrator: DynamicUsageOrchestrator, signals: Sequence[PersonaSignal], horizon: int
-) -> tuple[Sequence[PersonaSignal], Sequence[Escalation]]:
-    """Let the risk persona judge the signals against the state of their places."""
-    zones: Mapping[str, Any] = orchestrator.zone_registry.snapshot()
-    overview = orchestrator.space_engine.network_overview(horizon=horizon)
-    weighed: Any = orchestrator.load_persona_chain()["risk"].run(
-        {
-            "signals": signals,
-            "zone_load": {name: zone.utilisation for name, zone in zones.items()},
-            "sector_stability": {
-                name: sector.stability_score for name, sector in overview.snapshots.items()
-            },
-            "critical_threshold": orchestrator.critical_threshold,
-        }
-    )
-    return weighed.signals, weighed.escalations
+def _weighed(
+    orchestrator: DynamicUsageOrchestrator,
+    signals: Iterable[PersonaSignal],
+    horizon: int,
+    escalations: list[Escalation],
+) -> Iterator[PersonaSignal]:
+    """Let the risk persona judge the signals against the state of their places, in parts."""
+    zones, space = orchestrator.zone_registry, orchestrator.space_engine
+    load: dict[str, float] = {}
+    stability: dict[str, float] = {}
+    risk = orchestrator.load_persona_chain()["risk"]
+    for part in in_parts(signals):
+        # Of those places only that the signals name: there may be many more.
+        for zone in sorted({signal.zone for signal in part} - load.keys()):
+            if zone in zones:
+                load[zone] = zones.utilisation(zone)
+        for sector in sorted({signal.sector for signal in part} - stability.keys()):
+            if sector in space.space:
+                stability[sector] = space.snapshot(sector, horizon=horizon).stability_score
+        weighed: Any = risk.run(
+            {
+                "signals": part,
+                "zone_load": load,
+                "sector_stability": stability,
+                "critical_threshold": orchestrator.critical_threshold,
+            }
+        )
+        escalations += weighed.escalations
+        yield from weighed.signals
 
 
 class _Locator:

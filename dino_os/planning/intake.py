@@ -6,17 +6,18 @@ Each record becomes a signal, or is told with its source, file, line and reason;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dino_os.planning.cycle import known_sectors, known_zones, read_signals
+from dino_os.planning.cycle import in_parts, known_sectors, known_zones, read_signals
 from dino_os.planning.feed import Feed, Piece
 from dino_os.planning.runs import Memory
 from dino_os.planning.scenario import Scenario
 from engines.checks import did_you_mean
 from engines.orchestrator import DynamicUsageOrchestrator
-from engines.personas import PersonaSignal, RejectedRow
+from engines.personas import PersonaSignal, RejectedRow, SignalMap
+from engines.spool import Spool
 
 Watch = Callable[[Iterable[Any], str], Iterable[Any]]
 
@@ -43,7 +44,7 @@ class Rejected:
 class Intake:
     """What came in: signals in the order of the sources, and what each source came to."""
 
-    signals: list[PersonaSignal] = field(default_factory=list)
+    signals: Spool[PersonaSignal] = field(default_factory=Spool)
     rejected: list[Rejected] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
 
@@ -97,13 +98,7 @@ class Reading:
         """Add one piece; how many of its records were counted in an earlier cycle."""
         source, known = feed.source, 0
         self._refuse(feed, piece, piece.rejected)
-        if source.map:
-            rows = self._watch(piece.rows, f"reading {piece.label}")
-            made, rejected = read_signals(rows, source.map, self._scenario, self._orchestrator)
-            self._refuse(feed, piece, rejected)
-            found = [((signal.metadata or {}).get("line", 0), signal) for signal in made]
-        else:
-            found = list(self._fitting(feed, piece))
+        found = self._read(feed, piece, source.map) if source.map else self._fitting(feed, piece)
         counted = self._memory(source.name).identifiers if source.done == "remember-records" else {}
         for line, signal in found:
             if signal.task_identifier in counted:
@@ -112,6 +107,16 @@ class Reading:
                 more = {**(signal.metadata or {}), "feed": source.name}
                 self.intake.signals.append(replace(signal, metadata=more))
         return known
+
+    def _read(
+        self, feed: Feed, piece: Piece, signal_map: SignalMap
+    ) -> Iterator[tuple[int, PersonaSignal]]:
+        """The signals that the source's map makes of the records."""
+        for part in in_parts(self._watch(piece.rows, f"reading {piece.label}")):
+            made, rejected = read_signals(part, signal_map, self._scenario, self._orchestrator)
+            self._refuse(feed, piece, rejected)
+            for signal in made:
+                yield (signal.metadata or {}).get("line", 0), signal
 
     def _fitting(self, feed: Feed, piece: Piece) -> Iterable[tuple[int, PersonaSignal]]:
         """The ready signals whose places are known."""

@@ -8,7 +8,6 @@ line; a record that is merely odd is the map's to judge.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +40,7 @@ def columns_of(path: Path, rows: Sequence[tuple[int, Row]]) -> list[str]:
 
 def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The fields of each record and the line on which it begins."""
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    reader = csv.reader(_lines(path, newline=""), strict=True)
     line = 1
     try:
         for fields in reader:
@@ -75,9 +74,19 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         InvalidInput: A line is no JSON object.
     """
     # Not splitlines(), which also breaks where JSON does not: at U+2028 within a text, for example.
-    for line, text in enumerate(read_text(path).split("\n"), start=1):
+    for line, text in enumerate(_lines(path, newline="\n"), start=1):
         if text.strip():
-            yield line, read_object(path, line, text)
+            yield line, read_object(path, line, text.removesuffix("\n"))
+
+
+def _lines(path: Path, newline: str) -> Iterator[str]:
+    """The lines of a file, with their ends, as they are asked for: a large one is never held."""
+    try:
+        with path.open(encoding="utf-8-sig", newline=newline) as file:
+            yield from file
+    except (OSError, UnicodeDecodeError):
+        read_text(path)  # says what is wrong, and on which line
+        raise
 
 
 def read_yaml(path: Path) -> Iterator[tuple[int, Row]]:

@@ -3,10 +3,11 @@ One cycle: signals in, a plan out, all of it in the record.
 
     signals → zone and sector events → tasks → assignments → plan
 
-A cycle writes three journals.  `cycles.jsonl` comes first and is the commit point; zones and
-sectors follow, each all or none, and last the assignments where they are kept.  Where a crash comes
+A cycle writes three journals.  `cycles.jsonl` comes first, and its `cycle_completed` is the commit
+point; zones and sectors follow, and last the assignments where they are kept.  Where a crash comes
 between them, the next cycle finds in the cycles journal what zones and sectors are missing and
-brings them up to date before it plans.
+brings them up to date before it plans.  Signals are taken one by one and wait in a file; of each
+only its task stays in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 from engines import checks
 from engines.assign import (
@@ -27,12 +29,18 @@ from engines.engine import Engine
 from engines.errors import InvalidInput, NotFound
 from engines.journal import Event, Journal
 from engines.orchestrator.model import CycleSummary, UsageCycleResult
-from engines.orchestrator.recorded import Effect, agents_of, effect_of, number_of, tasks_of
+from engines.orchestrator.recorded import agents_of, events_of, number_of, tasks_of
+from engines.orchestrator.strain import (
+    AT_ONCE,
+    Facts,
+    Thresholds,
+    is_in,
+    strain_sectors,
+    strain_zones,
+)
 from engines.orchestrator.translation import (
-    facts_of,
-    refuse_unwritable,
+    Translated,
     sector_of,
-    task_of,
     zone_of,
 )
 from engines.personas import (
@@ -41,27 +49,12 @@ from engines.personas import (
     prime_dynamic_start_agents,
     reset_dynamic_start_agents,
 )
-from engines.space import DynamicSpaceEngine, SpaceEvent, SpaceEventSeverity, SpaceSector
-from engines.zone import DynamicZoneRegistry, Zone, ZoneEventType
+from engines.space import DynamicSpaceEngine, SpaceSector
+from engines.zone import DynamicZoneRegistry, Zone
 
-_ADVISORY_THRESHOLD = 0.35
 _CYCLES_REMEMBERED = 1000
-
-
-class _Thresholds(NamedTuple):
-    """From which severity on a signal is an alert, and from which it is critical."""
-
-    alert: float
-    critical: float
-
-    def grade(self, severity: float) -> SpaceEventSeverity:
-        if severity >= self.critical:
-            return SpaceEventSeverity.CRITICAL
-        if severity >= self.alert:
-            return SpaceEventSeverity.ALERT
-        if severity >= _ADVISORY_THRESHOLD:
-            return SpaceEventSeverity.ADVISORY
-        return SpaceEventSeverity.INFO
+_SIGNALS_REMEMBERED = 1000  # of the last cycle; where it had more they are read again
+_BEST_UP_TO = 20_000  # tasks; more are planned by the greedy rule, whose cost is linear
 
 
 class DynamicUsageOrchestrator(Engine):
@@ -141,44 +134,49 @@ class DynamicUsageOrchestrator(Engine):
             limit: At most so many assignments.
             allow_unassigned: Whether a cycle without agents is meant.
             horizon: How many of a sector's last events its stability is judged by.
-            min_skill_match, method: As in `DynamicAssignEngine.decide`.
+            min_skill_match, method: As in `DynamicAssignEngine.decide`; beyond 20,000 tasks greedy.
             reference: What the caller calls this cycle; `cycle_of` finds it by that.
 
         Raises:
             InvalidInput: There are signals but no agents, or two tasks of one name.
             ZoneNotFoundError: A signal's zone is unknown and it brings no configuration.
         """
-        signals, agents = tuple(signals), tuple(agents)
-        if signals and not agents and not allow_unassigned:
-            raise InvalidInput(
-                "there are signals but no agents to answer them",
-                hint="add agents, or allow a plan without assignments (--allow-unassigned)",
-            )
+        agents = tuple(agents)
         checks.at_least(horizon, 0, "horizon")
-        tasks = tuple(task_of(signal, index) for index, signal in enumerate(signals))
-        facts = [facts_of(task, signal) for task, signal in zip(tasks, signals, strict=True)]
-        refuse_unwritable(facts)
-        zones, sectors = self._places_brought(signals)
+        taken = Translated(horizon)
+        for signal in signals:
+            if not (taken.tasks or agents or allow_unassigned):
+                raise InvalidInput(
+                    "there are signals but no agents to answer them",
+                    hint="add agents, or allow a plan without assignments (--allow-unassigned)",
+                )
+            taken.add(signal)
+        zones, sectors = self._places_brought(taken)
         with self.assign_engine.deciding():
             # What cannot be planned is refused before any place has changed.
             plan = self.assign_engine.decide(
-                tasks, agents, limit=limit, min_skill_match=min_skill_match, method=method
+                taken.tasks,
+                agents,
+                limit=limit,
+                min_skill_match=min_skill_match,
+                method=method if len(taken.tasks) <= _BEST_UP_TO else "greedy",
             )
             self._register_places(zones, sectors)
             with self._deciding_everywhere():
                 number = self._next_number()
-                self._take_in(signals, number)
-                result = UsageCycleResult(
+                self._record_cycle(number, plan, taken, agents, reference)
+                self.commit_so_far()
+                strain_zones(self.zone_registry, taken.facts, number, self._thresholds)
+                strain_sectors(self.space_engine, taken.facts, number, self._thresholds)
+                return UsageCycleResult(
                     assignments=plan.decisions,
-                    tasks=tasks,
+                    tasks=tuple(taken.tasks),
                     zone_snapshots=self.zone_registry.snapshot(),
                     space_overview=self.space_engine.network_overview(horizon=horizon),
                     unassigned=plan.unassigned,
                     cycle=number,
                     planned_at=checks.from_epoch(self.clock()),
                 )
-                self._record_cycle(result, plan, facts, agents, reference)
-        return result
 
     def catch_up(self) -> None:
         """Bring zones and sectors up to the last cycle, where a crash came between the journals."""
@@ -228,12 +226,13 @@ class DynamicUsageOrchestrator(Engine):
 
     def apply_cycle_started(self, event: Event) -> None:
         self._gathering = []
-        self._gathering_thresholds = _Thresholds(
+        self._gathering_thresholds = Thresholds(
             event["alert_threshold"], event["critical_threshold"]
         )
 
     def apply_task_planned(self, event: Event) -> None:
-        self._gathering.append(event)
+        if len(self._gathering) < _SIGNALS_REMEMBERED:
+            self._gathering.append(event)
 
     def apply_cycle_completed(self, event: Event) -> None:
         self._last_signals, self._gathering = self._gathering, []
@@ -252,20 +251,14 @@ class DynamicUsageOrchestrator(Engine):
 
     # --- taking signals in -------------------------------------------------------------------
 
-    def _places_brought(
-        self, signals: Sequence[PersonaSignal]
-    ) -> tuple[list[Zone], list[SpaceSector]]:
+    def _places_brought(self, taken: Translated) -> tuple[list[Zone], list[SpaceSector]]:
         """The zones and sectors that are not known yet, as the signals describe them."""
-        zones: dict[str, Zone] = {}
-        sectors: dict[str, SpaceSector] = {}
         self.zone_registry.refresh()
         self.space_engine.refresh()
-        for signal in signals:
-            if signal.zone not in self.zone_registry and signal.zone not in zones:
-                zones[signal.zone] = zone_of(signal)
-            if signal.sector not in self.space_engine.space and signal.sector not in sectors:
-                sectors[signal.sector] = sector_of(signal)
-        return list(zones.values()), list(sectors.values())
+        zones = [zone_of(s) for name, s in taken.zones.items() if name not in self.zone_registry]
+        known = self.space_engine.space
+        sectors = [sector_of(s) for name, s in taken.sectors.items() if name not in known]
+        return zones, sectors
 
     def _register_places(self, zones: Sequence[Zone], sectors: Sequence[SpaceSector]) -> None:
         if not zones and not sectors:
@@ -275,41 +268,9 @@ class DynamicUsageOrchestrator(Engine):
             for sector in sectors:
                 self.space_engine.upsert_sector(sector)
 
-    def _take_in(self, signals: Sequence[PersonaSignal], cycle: int) -> None:
-        for signal in signals:
-            effect = Effect(signal.severity, signal.summary, signal.timestamp, cycle)
-            self._strain_zone(signal.zone, effect, self._thresholds)
-            self._strain_sector(signal.sector, effect, self._thresholds)
-        self.zone_registry.close_batch(_batch(cycle))
-        self.space_engine.close_batch(_batch(cycle))
-
     @property
-    def _thresholds(self) -> _Thresholds:
-        return _Thresholds(self.alert_threshold, self.critical_threshold)
-
-    def _strain_zone(self, zone: str, effect: Effect, thresholds: _Thresholds) -> None:
-        alert = effect.severity >= thresholds.alert
-        self.zone_registry.record_event(
-            zone,
-            kind=ZoneEventType.ALERT if alert else ZoneEventType.SAMPLE,
-            change=1 if alert else 0,
-            value=effect.severity,
-            note=effect.summary,
-            metadata={"cycle": effect.cycle},
-            timestamp=effect.seen_at,
-        )
-
-    def _strain_sector(self, sector: str, effect: Effect, thresholds: _Thresholds) -> None:
-        self.space_engine.record_event(
-            SpaceEvent(
-                sector_name=sector,
-                description=effect.summary,
-                impact_score=effect.severity,
-                severity=thresholds.grade(effect.severity),
-                timestamp=effect.seen_at,
-                metadata={"cycle": effect.cycle},
-            )
-        )
+    def _thresholds(self) -> Thresholds:
+        return Thresholds(self.alert_threshold, self.critical_threshold)
 
     # --- the record of a cycle ---------------------------------------------------------------
 
@@ -318,15 +279,15 @@ class DynamicUsageOrchestrator(Engine):
 
     def _record_cycle(
         self,
-        result: UsageCycleResult,
+        number: int,
         plan: AssignmentPlan,
-        facts: Sequence[Mapping[str, Any]],
+        taken: Translated,
         agents: Sequence[AgentProfile],
         reference: str | None,
     ) -> None:
         self.record(
             "cycle_started",
-            cycle=result.cycle,
+            cycle=number,
             agents=[
                 {
                     "name": a.name,
@@ -342,7 +303,7 @@ class DynamicUsageOrchestrator(Engine):
         )
         given = {decision.task_id: decision for decision in plan.decisions}
         left = {task.task_id: task for task in plan.unassigned}
-        for fact in facts:
+        for count, fact in enumerate(taken.facts, start=1):
             outcome: dict[str, Any] = {}
             if decision := given.get(fact["task_id"]):
                 outcome = {
@@ -356,12 +317,15 @@ class DynamicUsageOrchestrator(Engine):
                     "cause": unassigned.cause,
                     "rationale": unassigned.reason,
                 }
-            self.record("task_planned", cycle=result.cycle, **fact, **outcome)
-        overview = result.space_overview
+            self.record("task_planned", cycle=number, **fact, **outcome)
+            if count % AT_ONCE == 0:
+                self.commit_so_far()
+        expected = taken.latest.events(self._thresholds, number)
+        overview = self.space_engine.network_overview(horizon=taken.horizon, expected=expected)
         self.record(
             "cycle_completed",
-            cycle=result.cycle,
-            tasks=len(result.tasks),
+            cycle=number,
+            tasks=len(taken.tasks),
             assigned=len(plan.decisions),
             unassigned=len(plan.unassigned),
             average_stability=overview.average_stability,
@@ -389,23 +353,21 @@ class DynamicUsageOrchestrator(Engine):
         last = self.last_cycle
         if last is None or not self.journal.durable:
             return False
-        batch = _batch(last.cycle)
-        missing = [
-            (engine, strain, known, place)
-            for engine, strain, known, place in (
-                (self.zone_registry, self._strain_zone, self.zone_registry, "zone"),
-                (self.space_engine, self._strain_sector, self.space_engine.space, "sector"),
+        # By the thresholds of that cycle, which need not be ours.
+        thresholds = self._last_thresholds
+        behind = [
+            strain
+            for engine, strain in (
+                (self.zone_registry, partial(strain_zones, self.zone_registry)),
+                (self.space_engine, partial(strain_sectors, self.space_engine)),
             )
-            if engine.last_batch != batch
+            if not is_in(engine, last.cycle)
         ]
-        for engine, strain, known, place in missing:
-            for event in self._last_signals:
-                if event[place] in known:  # it may have been removed since
-                    # By the thresholds of that cycle, which need not be ours.
-                    strain(event[place], effect_of(event), self._last_thresholds)
-            engine.close_batch(batch)
-        return bool(missing)
+        for strain in behind:
+            strain(self._signals_of(last), last.cycle, thresholds)
+        return bool(behind)
 
-
-def _batch(cycle: int) -> str:
-    return f"cycle-{cycle}"
+    def _signals_of(self, last: CycleSummary) -> Iterable[Facts]:
+        if len(self._last_signals) == last.tasks:
+            return self._last_signals
+        return events_of(self.journal, last.cycle)

@@ -3,18 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from engines import checks
 from engines.assign import AssignableTask
 from engines.journal import VolatileJournal
+from engines.orchestrator.strain import Facts, Latest
 from engines.personas import PersonaSignal
 from engines.space import SpaceSector
+from engines.spool import Spool
 from engines.zone import Zone, ZoneNotFoundError
 
 _unwelcome_in_slugs = re.compile(r"[^\w]+|_+")
+
+
+class Translated:
+    """
+    Signals as they are taken in: each its task, what the record says of it, and its places.
+
+    Args:
+        horizon: How many of a sector's last signals its stability is judged by.
+
+    Attributes:
+        zones, sectors: Name → the first signal that lies there.
+    """
+
+    def __init__(self, horizon: int) -> None:
+        self.horizon = horizon
+        self.tasks: list[AssignableTask] = []
+        self.facts: Spool[Facts] = Spool()
+        self.zones: dict[str, PersonaSignal] = {}
+        self.sectors: dict[str, PersonaSignal] = {}
+        self.latest = Latest(horizon)
+        self._trial = VolatileJournal()
+
+    def add(self, signal: PersonaSignal) -> None:
+        """
+        Take one more.
+
+        Raises:
+            InvalidInput: It cannot be written down.
+        """
+        task = task_of(signal, len(self.tasks))
+        facts = facts_of(task, signal)
+        # Places are registered before the cycle is recorded; what cannot be must show before both.
+        read_back = self._trial.stage("task_planned", facts)
+        self.facts.append({name: read_back[name] for name in facts})
+        self.tasks.append(task)
+        self.latest.add(facts)
+        self.zones.setdefault(signal.zone, signal)
+        self.sectors.setdefault(signal.sector, signal)
 
 
 def task_of(signal: PersonaSignal, index: int) -> AssignableTask:
@@ -49,13 +88,6 @@ def facts_of(task: AssignableTask, signal: PersonaSignal) -> dict[str, Any]:
         "seen_at": signal.timestamp.timestamp() if signal.timestamp else None,
         "metadata": dict(signal.metadata or {}),
     }
-
-
-def refuse_unwritable(facts: Iterable[Mapping[str, Any]]) -> None:
-    # Places are registered before the cycle is recorded; what cannot be must show before both.
-    trial = VolatileJournal()
-    for fact in facts:
-        trial.stage("task_planned", fact)
 
 
 def zone_of(signal: PersonaSignal) -> Zone:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -185,9 +185,11 @@ class DynamicSpaceEngine(Advice):
     def sectors(self) -> tuple[SpaceSector, ...]:
         return self.space.sectors
 
-    def snapshot(self, sector: str, *, horizon: int = 5) -> SpaceSnapshot:
+    def snapshot(
+        self, sector: str, *, horizon: int = 5, expected: Sequence[SpaceEvent] = ()
+    ) -> SpaceSnapshot:
         """
-        A sector as it is now, judged by its last *horizon* events.
+        A sector as it is now, or after what is *expected*, judged by its last *horizon* events.
 
         Raises:
             SectorNotFoundError: No sector has that name.
@@ -195,8 +197,8 @@ class DynamicSpaceEngine(Advice):
         known = self.space.get_sector(sector)
         if horizon < 0:
             raise InvalidInput(f"horizon must be at least 0, found {horizon}")
-        remembered = self._recent[sector]
-        recent = tuple(remembered)[-horizon:] if horizon else ()
+        remembered = (*self._recent[sector], *expected)
+        recent = remembered[-min(horizon, self._max_events) :] if horizon else ()
         return SpaceSnapshot(
             sector_name=sector,
             timestamp=checks.from_epoch(self.clock()),
@@ -207,15 +209,27 @@ class DynamicSpaceEngine(Advice):
             recent_events=recent,
         )
 
-    def network_overview(self, *, horizon: int = 5, ahead: int = 0) -> SpaceNetworkOverview:
+    def network_overview(
+        self,
+        *,
+        horizon: int = 5,
+        ahead: int = 0,
+        expected: Mapping[str, Sequence[SpaceEvent]] | None = None,
+    ) -> SpaceNetworkOverview:
         """
         All sectors together; without any the average stability is 1.
 
         Args:
             ahead: Forecast that many events ahead too, and name each sector's bridges.
+            expected: Sector → events that are not recorded yet, oldest first: it is then as it
+                will be after them.
         """
+        coming = expected or {}
         snapshots = {
-            sector.name: self.snapshot(sector.name, horizon=horizon) for sector in self.sectors
+            sector.name: self.snapshot(
+                sector.name, horizon=horizon, expected=coming.get(sector.name, ())
+            )
+            for sector in self.sectors
         }
         scores = [snapshot.stability_score for snapshot in snapshots.values()]
         worst_first = sorted(snapshots.values(), key=_worst_first)
