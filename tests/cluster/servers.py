@@ -110,6 +110,25 @@ class Server:
         self.kill()
         self.start()
 
+    @contextlib.contextmanager
+    def slowed(self, delay_s: float) -> Iterator[None]:
+        """Each of its writes and syncs takes so much longer, as on a disk that others keep busy."""
+        assert self.process
+        calls = "write,pwrite64,fsync,fdatasync,renameat"
+        slow = ["-e", f"trace={calls}", "-e", f"inject={calls}:delay_exit={int(delay_s * 1e6)}"]
+        strace = subprocess.Popen(
+            ["strace", "-f", "-o", "/dev/null", "-p", str(self.process.pid), *slow],
+            stderr=subprocess.PIPE,
+        )
+        try:
+            assert strace.stderr
+            assert b"attached" in strace.stderr.readline()
+            yield
+            assert strace.poll() is None
+        finally:
+            strace.terminate()  # it lets go of the server, which goes on as before
+            strace.communicate(timeout=PATIENCE_S)
+
     def _end(self, how: signal.Signals) -> None:
         if self.process:
             self.process.send_signal(how)

@@ -17,6 +17,7 @@ from tests.cluster.nodes import MakeNodes, Node
 from tests.cluster.proxy import Proxy
 from tests.cluster.servers import HubAndLeaf, MakeServer, Server, Three, needs_server, until
 from tests.conftest import REPOSITORY, environment
+from tests.crash.strace import why_not
 
 pytestmark = needs_server
 
@@ -53,6 +54,27 @@ def stream_of(node: Node, what: str = "info") -> int:
         return link.call(look, 30)
     finally:
         link.close()
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_a_slow_disk_holds_nobody_up_and_loses_nothing(
+    make_nodes: MakeNodes, make_server: MakeServer
+) -> None:
+    """What is said is in the node's own journal; the server has it when it has it."""
+    server = make_server("slow").start()
+    north, south = make_nodes(server.url, "north", "south")
+    north.say("level", "before")
+    south.await_heard(["before"])
+    south.say("level", "before")
+    north.await_heard(["before"])
+    with server.slowed(0.03):
+        north.say("level", *range(40))
+        south.say("level", "one")
+        assert len(north.lines("message_published")) == 41
+        south.await_heard(["before", *range(40)])
+    north.await_heard(["before", "one"])
+    north.say("level", "quick again")
+    south.await_heard(["before", *range(40), "quick again"])
 
 
 def test_what_one_says_the_others_have(make_nodes: MakeNodes, server: Server) -> None:
