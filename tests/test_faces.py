@@ -68,7 +68,7 @@ CALLS: list[tuple[type[Face], str, tuple[Any, ...], dict[str, Any], Any]] = [
     (MemoryLayer, "clear", (), {}, 2),
     (MemoryLayer, "backup", ("b.db",), {"path": "b.db"}, None),
     (MemoryLayer, "restore", (Path("b.db"),), {"path": "b.db"}, 2),
-    (MessageBus, "publish", ("a", [1]), {"channel": "a", "message": [1]}, 2),
+    (MessageBus, "publish", ("a", [1]), {"channel": "a", "message": [1]}, [2, 1]),
     (MessageBus, "publish_many", ([("a", 1)],), {"messages": [["a", 1]]}, 2),
     (MessageBus, "get_subscribers", ("a",), {"channel": "a"}, ["id"]),
     (MessageBus, "list_channels", (), {}, ["a"]),
@@ -140,7 +140,9 @@ def test_every_call_is_the_brokers(broker: Broker, call: Any) -> None:
     face, method, given, asked, broker.answer = call
     got = getattr(face(), method)(*given)
     assert broker.asked == [(face._part, method, asked)]
-    if method not in {"search", "channel_history", "list_jobs", "next_runs"}:
+    if method == "publish":  # whom it reached, and whether it was said before
+        assert got == broker.answer[0]
+    elif method not in {"search", "channel_history", "list_jobs", "next_runs"}:
         assert got == broker.answer
 
 
@@ -217,14 +219,17 @@ def test_a_skills_own_subscribers_hear_what_it_publishes(broker: Broker) -> None
     heard: list[Any] = []
     bus = MessageBus()
     own = bus.subscribe("inside", heard.append)
-    broker.answer = 2
+    broker.answer = [2, 1]
     assert MessageBus().publish("inside", {"n": 1}) == 3
+    broker.answer = [0, 0]  # it had been said before
+    assert MessageBus().publish("inside", {"n": 1}, id="1") == 0
     assert heard == [{"n": 1}]
     broker.answer = ["theirs"]
     assert bus.get_subscribers("inside") == ["theirs", own]
     assert bus.list_channels() == ["inside", "theirs"]
     assert (bus.unsubscribe("inside", own), bus.unsubscribe("inside", own)) == (True, False)
     assert [method for _, method, _ in broker.asked] == [
+        "publish",
         "publish",
         "get_subscribers",
         "list_channels",

@@ -49,7 +49,7 @@ class Latency:
         """By how much cost rises with the load."""
         with np.errstate(divide="ignore", invalid="ignore"):
             steep = self.alpha * self.power * self._use(load) ** (self.power - 1) / self.capacity
-        return np.where(self.capacity > 0, self.free * steep, 0.0)
+            return np.where(self.capacity > 0, self.free * steep, 0.0)
 
     def marginal(self) -> Latency:
         """Cost and what it does to the others, t + x t'; its integral is the total cost."""

@@ -116,7 +116,7 @@ def optimum(tasks: Tasks, agents: Agents, rules: AssignmentRules) -> float:
     return max(every_plan(tasks, agents, rules, left))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(some_tasks, some_agents, some_rules)
 def test_small_plans_are_the_best_there_are(
     tasks: Tasks, agents: Agents, rules: AssignmentRules
@@ -134,7 +134,7 @@ def test_small_plans_are_the_best_there_are(
     assert verdict.bound >= best - ROUNDING
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(some_tasks, some_agents)
 def test_greedy_is_below_the_bound_too(tasks: Tasks, agents: Agents) -> None:
     """Each method's bound is above every plan, and no method beats the optimum."""
@@ -144,7 +144,7 @@ def test_greedy_is_below_the_bound_too(tasks: Tasks, agents: Agents) -> None:
     assert plan.value - ROUNDING <= best <= plan.bound + ROUNDING
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(some_tasks, some_agents, st.integers(0, 4))
 def test_a_limits_bound_is_above_every_plan_of_that_length(
     tasks: Tasks, agents: Agents, limit: int
@@ -163,7 +163,7 @@ def test_a_limits_bound_is_above_every_plan_of_that_length(
     assert plan.value - ROUNDING <= best <= plan.bound + ROUNDING
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(some_tasks, some_agents.filter(bool), st.data())
 def test_pins_hold_or_are_refused(tasks: Tasks, agents: Agents, data: Any) -> None:
     """A pinned pair is in the plan; where it cannot be, nothing is planned."""

@@ -87,7 +87,7 @@ def test_the_planted_equilibrium_is_found(method: Any, seed: int) -> None:
     assert found.load == pytest.approx(load, abs=near * load.max())
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.booleans())
 def test_the_optimum_is_never_above_the_equilibrium(seed: int, both_ways: bool) -> None:
     """Also where both stop early; the bound is below both, and tolls make the one the other."""
@@ -128,7 +128,7 @@ def _balance(routes: RouteNetwork, load: Any, travel: Trips, paid: Any) -> bool:
     return bool(np.allclose(at, 0, atol=1e-6))
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6))
 def test_cheapest_ways_are_those_of_an_exhaustive_search(seed: int) -> None:
     """Parallel routes, free ones and loops included; a trip without a way loads nothing."""
@@ -212,7 +212,7 @@ extreme = st.tuples(
 demand = st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from([0.0, 1e-300, 1.0, 1e12]))
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(
     rows=st.lists(extreme, max_size=8),
     travel=st.lists(demand, max_size=4),

@@ -53,7 +53,7 @@ def test_what_reverts_is_forecast_better_than_by_its_last_value() -> None:
 
 
 @given(arrays(float, (2, 30), elements=st.floats(0, 1)), st.integers(5, 25))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_no_error_of_the_past_knows_its_future(values: Any, cut: int) -> None:
     """What was forecast at a point is the same whatever came after it."""
     whole, before = forecast(values, 3), forecast(values[:, :cut], 3)
