@@ -66,7 +66,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> HashTree:
 
 
 @given(data=st.data(), new=st.integers(1, N))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_proofs_are_the_others_proofs(
     oracle: InmemoryTree, whole: HashTree, data: st.DataObject, new: int
 ) -> None:

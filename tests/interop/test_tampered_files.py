@@ -314,7 +314,7 @@ def make(folder: Path, edits: list[Edit]) -> None:
 
 
 @given(edit=edits, home=st.booleans())
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_any_edit_of_any_file_is_placed_alike(
     long: Path, copy: Copy, edit: Edit, home: bool
 ) -> None:

@@ -88,7 +88,7 @@ KEYS = st.lists(st.text(r"\_]^a[", min_size=1, max_size=4), max_size=6, unique=T
 
 
 @given(keys=KEYS, ends=KEYS, limit=st.integers(0, 4) | st.none())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_keys_come_in_order_from_one_end_to_the_other(
     stores: Any, keys: list[str], ends: list[str], limit: int | None
 ) -> None:
