@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -85,9 +86,9 @@ class Database:
         """
         return self.connection or self._open()
 
-    def writing(self) -> Transaction:
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """A transaction of this process's connection.  Under `guard`."""
-        return Transaction(self.reading())
+        return transaction(self.reading())
 
     def another(self) -> sqlite3.Connection:
         """A connection of the caller's own to the file, which is there; it only reads."""
@@ -154,29 +155,16 @@ class Database:
         db.execute("COMMIT")
 
 
-class Transaction:
-    """
-    A transaction that nobody else writes beside; whole or absent.
-
-    A class: a generator's turns would be a twentieth of what a cache does most.
-    """
-
-    __slots__ = ("_db",)
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._db.execute("BEGIN IMMEDIATE")
-        return self._db
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:  # a full disk ends some by itself
-                self._db.execute("ROLLBACK")
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """A transaction that nobody else writes beside; whole or absent."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:  # a full disk ends some by itself
+            db.execute("ROLLBACK")
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from hashlib import md5
 from random import getrandbits
 from typing import NamedTuple
 
+from engines.database import transaction
 from engines.latent_cache.tree import GONE, HASH_SIZE, Path, follow
 
 _MOST, _LONGEST = 4096, 2048  # documents; bytes of a path
@@ -119,14 +120,8 @@ def replace(db: sqlite3.Cursor, new: Setting, known: Known | None) -> Known | No
             return _follow(db, new, known)
         except sqlite3.IntegrityError:
             pass  # it is not as it was left
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        now = _look_up_and_follow(db, new)
-        db.execute("COMMIT")
-    finally:
-        if db.connection.in_transaction:  # a full disk ends some by itself
-            db.execute("ROLLBACK")
-    return now
+    with transaction(db.connection):
+        return _look_up_and_follow(db, new)
 
 
 def _follow(db: sqlite3.Cursor, new: Setting, old: Known) -> Known:

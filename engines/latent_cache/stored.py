@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from engines.database import Transaction, without_waiting
+from engines.database import transaction, without_waiting
 from engines.errors import DinoError, InvalidInput, JournalError
 from engines.journal import Journal
 from engines.latent_cache import lapsed
@@ -147,7 +147,7 @@ class Stored:
     @contextlib.contextmanager
     def changing(self) -> Iterator[Batch]:
         """One transaction, all of it or none, with its record; durable on leaving."""
-        with self._guard, self._errors(), Transaction(self.opened()) as db:
+        with self._guard, self._errors(), transaction(self.opened()) as db:
             batch = Batch(db, self.clock(), self.revs_limit, records=self._records.kept)
             yield batch
             batch.flush()
