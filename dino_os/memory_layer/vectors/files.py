@@ -8,6 +8,7 @@ overwritten first (which reaches the disk itself where the file system writes in
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 
+from dino_os.memory_layer.vectors.rows import Unsound
 from engines.durable import sync_data, sync_folder
 
 Identity: TypeAlias = tuple[int, int] | None
@@ -39,6 +41,27 @@ def wipe_all(folder: Path, begins: str) -> None:
     stem = _readable(begins)
     for pattern in (f"{stem}*.vectors", f"{stem}*.graph", f".{stem}*.tmp"):
         wipe(*folder.glob(pattern))
+
+
+def mapped_file(path: Path, least: int) -> tuple[mmap.mmap, tuple[int, int]] | None:
+    """
+    The file at *path* to be read, and which one it is; None where there is none.
+
+    Raises:
+        Unsound: It has less than *least* bytes.
+        OSError: It cannot be read.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        found = os.fstat(fd)
+        if found.st_size < least:
+            raise Unsound("it is too short")
+        return mmap.mmap(fd, 0, access=mmap.ACCESS_READ), (found.st_dev, found.st_ino)
+    finally:
+        os.close(fd)
 
 
 def identity(path: Path) -> Identity:

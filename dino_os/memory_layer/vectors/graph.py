@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dino_os.errors import MemoryLayerError
-from dino_os.memory_layer.vectors.files import Identity, draft, zero
+from dino_os.memory_layer.vectors.files import Identity, draft, mapped_file, zero
 from dino_os.memory_layer.vectors.rows import Query, Rows, Unsound
 from dino_os.memory_layer.vectors.snapshot import Sums, sums_of
 from dino_os.memory_layer.vectors.source import Floats, Integers
@@ -148,17 +148,9 @@ def open_graph(path: Path, name: str, dim: int, *, searched: bool) -> Graph | No
         Unsound: It is not what was written, or not of the vectors of *name*.
         OSError: It cannot be read.
     """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    if (found := mapped_file(path, _PAGE)) is None:
         return None
-    try:
-        found = os.fstat(fd)
-        if found.st_size < _PAGE:
-            raise Unsound("it is too short")
-        mapped = _map(fd)
-    finally:
-        os.close(fd)
+    mapped, identity = memoryview(found[0]), found[1]
     magic, form, *numbers, own, digest = _FOOTER.unpack_from(mapped, len(mapped) - _PAGE)
     its_dim, count, n, expansion, recall = numbers
     if magic != _MAGIC or form != _FORMAT or its_dim != dim:
@@ -171,7 +163,7 @@ def open_graph(path: Path, name: str, dim: int, *, searched: bool) -> Graph | No
     if index is not None:
         index.view(mapped[:own])
         index.expansion_search = expansion
-    return Graph(path, (found.st_dev, found.st_ino), count, n, recall, own, index, dim, mapped)
+    return Graph(path, identity, count, n, recall, own, index, dim, mapped)
 
 
 def overwrite_vectors(graph: Graph, rows: Rows, removed: Integers) -> None:

@@ -25,7 +25,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from dino_os.memory_layer.vectors.files import Identity, draft, zero
+from dino_os.memory_layer.vectors.files import Identity, draft, mapped_file, zero
 from dino_os.memory_layer.vectors.rows import Rows, Unsound
 from dino_os.memory_layer.vectors.source import Floats, Source, batches
 from engines.durable import write_all
@@ -125,17 +125,9 @@ def open_snapshot(path: Path, name: str, dim: int) -> Snapshot | None:
         Unsound: It is not what was written, or not of the vectors of *name*.
         OSError: It cannot be read.
     """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
+    if (found := mapped_file(path, _PAGE)) is None:
         return None
-    try:
-        found = os.fstat(fd)
-        if found.st_size < _PAGE:
-            raise Unsound("it is too short")
-        mapped = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
-    finally:
-        os.close(fd)
+    mapped, identity = found
     magic, form, its_dim, count, n, r, digest = _HEADER.unpack_from(mapped)
     if magic != _MAGIC or form != _FORMAT or its_dim != dim:
         raise Unsound("it is no file of such vectors")
@@ -153,7 +145,7 @@ def open_snapshot(path: Path, name: str, dim: int) -> Snapshot | None:
         _matrix(mapped, count, dim),
     )
     sums = np.frombuffer(table, "<u4", count, 16 * count)
-    return Snapshot(path, (found.st_dev, found.st_ino), rows, sums, n, r, len(mapped))
+    return Snapshot(path, identity, rows, sums, n, r, len(mapped))
 
 
 def check_snapshot(path: Path, name: str, dim: int) -> list[str]:
