@@ -187,19 +187,21 @@ def test_a_callback_that_names_no_type_of_messages_hears_them_all(
 def test_a_bare_type_is_held_against_where_that_was_asked_for(bus: MessageBus) -> None:
     """By a durable subscription, which is new, or by who declared what the channel has."""
     heard: list[Any] = []
+    lasted: list[Any] = []
 
     def declared(message: dict) -> None:  # type: ignore[type-arg]
         heard.append(message)
 
     def lasting(message: str = None) -> None:  # type: ignore[assignment]  # noqa: RUF013
-        heard.append(message)
+        lasted.append(message)
 
     bus.declare("a", dict)
     bus.subscribe("a", declared)
     bus.subscribe("b", lasting, durable="d")
     bus.publish_many([("a", []), ("a", {}), ("b", 1), ("b", None), ("b", "x")])
-    until(lambda: len(heard) == 3 and bus.dead_letters(), "what fits, and what does not")
-    assert heard == [{}, None, "x"]
+    until(lambda: heard and len(lasted) == 2 and bus.dead_letters(), "what fits, and what not")
+    assert heard == [{}]
+    assert lasted == [None, "x"]
     assert [letter.message for letter in bus.dead_letters()] == [1]
 
 
