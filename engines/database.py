@@ -37,12 +37,14 @@ class Schema:
         application: SQLite's `application_id`.
         migrations: Only ever added to; `user_version` counts those that a file has been through.
         error: What is raised where a file is something else.
+        page_bytes: Of a new file; SQLite's own choice where that is None.
     """
 
     what: str
     application: int
     migrations: tuple[Callable[[sqlite3.Connection], None], ...]
     error: type[DinoError]
+    page_bytes: int | None = None
 
     @property
     def format(self) -> int:
@@ -133,6 +135,8 @@ class Database:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL, 0o600))  # nobody else's to read
         try:
             with contextlib.closing(self._connect(draft, "rw")) as db:
+                if self._schema.page_bytes:
+                    db.execute(f"PRAGMA page_size={self._schema.page_bytes}")
                 db.execute("PRAGMA journal_mode=WAL")
                 self._migrate(db)
             sync_file(draft)

@@ -123,7 +123,8 @@ def _settings(db: sqlite3.Connection) -> None:
 
 
 _TABLES = (_first_tables, _cells, _releases, _settings)
-_SCHEMA = Schema("document store", 0x44494E43, _TABLES, CacheError)
+# A value that is set writes two pages: smaller ones are sooner summed and on the disk.
+_SCHEMA = Schema("document store", 0x44494E43, _TABLES, CacheError, page_bytes=2048)
 
 
 def database(path: Path, timeout_s: float, *, make: bool) -> Database:
