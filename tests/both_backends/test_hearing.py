@@ -238,11 +238,16 @@ def test_a_message_that_does_not_fit_is_reported_and_not_handed_over(
     for number, (message, told) in enumerate(table, 1):
         pair.hears.subscribe(f"a.{number}", annotated(strictly, Reading))
         pair.speaks.publish_many([(f"a.{number}", message), ("a.end", number)])
-        until(lambda n=number: len(heard) == 2 * n, "it")  # type: ignore[misc]
-        err = capsys.readouterr().err
-        assert f"strict, subscribed to 'a.{number}'" in err
-        assert told in err
+        report = reported(capsys)
+        assert f"strict, subscribed to 'a.{number}'" in report
+        assert told in report
+    until(lambda: len(heard) == 2 * len(table), "all")
     assert strictly == []
+
+
+def reported(capsys: pytest.CaptureFixture[str]) -> str:
+    """The next line on standard error."""
+    return str(until(lambda: capsys.readouterr().err, "a report"))
 
 
 def test_a_declared_type_goes_for_callbacks_that_name_none(

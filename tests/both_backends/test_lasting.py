@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from dino_os.errors import NotFound
-from dino_os.message_bus import Delivery
-from dino_os.workspace import Workspace
+from dino_os.message_bus import Delivery, MessageBusError
 from engines.again import Fatal, RetryLater
 from tests.both_backends.conftest import MakePair, Pair
 from tests.message_bus.waiting import until
@@ -172,23 +171,27 @@ def test_what_a_handler_says_of_trying_again_is_heeded(pair: Pair, terms: dict[s
     assert [letter.message for letter in pair.hears.dead_letters("d")] == ["never"]
 
 
-@pytest.mark.parametrize("delay", [float("nan"), float("inf"), "1", None, True, 10**400], ids=repr)
-def test_a_delay_that_is_none_refuses_its_message_alone(pair: Pair, delay: Any) -> None:
+@TERMS
+def test_a_delay_that_is_none_refuses_its_message_alone(pair: Pair, terms: dict[str, Any]) -> None:
     heard: list[Any] = []
+    delays: list[Any] = [float("nan"), float("inf"), "1", None, True, 10**400]
 
     def refuses(message: Any, delivery: Delivery) -> None:
         heard.append(message)
-        if message == "nak":
-            delivery.nak(delay)
-        if message == "raise":
-            raise type("Later", (Exception,), {"retry_after_s": delay})
+        how, number = message
+        if how == "nak":
+            delivery.nak(delays[number])
+        if how == "raise":
+            raise type("Later", (Exception,), {"retry_after_s": delays[number]})
 
-    pair.hears.subscribe("a", refuses, durable="d", retries=1, backoff_s=[0])
-    pair.speaks.publish_many([("a", what) for what in ("good", "nak", "raise", "fine")])
-    until(settled(pair, "d", 2), "an end")
-    assert sorted(heard) == ["fine", "good", "nak", "nak", "raise", "raise"]
-    errors = {letter.message: letter.error for letter in pair.hears.dead_letters()}
-    assert errors["nak"].startswith("InvalidInput: delay_s ")
+    said = [[how, n] for n in range(len(delays)) for how in ("good", "nak", "raise", "fine")]
+    pair.hears.subscribe("a", refuses, durable="d", retries=1, backoff_s=[0], **terms)
+    pair.speaks.publish_many([("a", message) for message in said])
+    until(lambda: len(pair.hears.dead_letters()) >= 2 * len(delays), "an end")
+    until(settled(pair, "d", 2 * len(delays)), "an end")
+    assert sorted(heard) == sorted([*said, *(one for one in said if one[0] in ("nak", "raise"))])
+    letters = [one for one in pair.hears.dead_letters() if one.message[0] == "nak"]
+    assert all(one.error.startswith("InvalidInput: delay_s ") for one in letters)
 
 
 @TERMS
@@ -214,15 +217,10 @@ def test_what_does_not_fit_is_a_dead_letter_at_once(pair: Pair, terms: dict[str,
 def test_a_message_is_settled_when_its_handler_says_so(pair: Pair, terms: dict[str, Any]) -> None:
     kept: list[Delivery] = []
 
-    def handler(message: Any, delivery: Delivery) -> None:
+    def keep(_: Any, delivery: Delivery) -> None:
         kept.append(delivery)
-        if message == "no" and delivery.attempt == 1:
-            delivery.nak(0.01)
-            delivery.ack()  # too late: the first word holds
 
-    pair.hears.subscribe(
-        "a", handler, durable="d", ack="explicit", max_in_flight=3, ack_wait_s=2.0, **terms
-    )
+    pair.hears.subscribe("a", keep, durable="d", ack="explicit", max_in_flight=3, **terms)
     pair.speaks.publish_many([("a", n) for n in range(5)])
     until(lambda: len(kept) == 3, "three messages")
     kept[0].ack()  # from another thread than the handler's
@@ -231,12 +229,28 @@ def test_a_message_is_settled_when_its_handler_says_so(pair: Pair, terms: dict[s
         delivery.ack()
     until(lambda: len(kept) == 5, "the last one")
     kept[4].ack()
-    pair.speaks.publish("a", "no")
-    until(lambda: len(kept) == 7, "a second attempt")
-    until(lambda: len(kept) == 8, "a third one: it was not acknowledged in time")
+    until(settled(pair, "d", 5), "an acknowledgement")
+    assert [one.attempt for one in kept] == [1] * 5
+
+
+@TERMS
+def test_what_is_refused_or_not_acknowledged_in_time_comes_again(
+    pair: Pair, terms: dict[str, Any]
+) -> None:
+    kept: list[Delivery] = []
+
+    def refuse(_: Any, delivery: Delivery) -> None:
+        kept.append(delivery)
+        if delivery.attempt == 1:
+            delivery.nak(0.01)
+            delivery.ack()  # too late: the first word holds
+
+    pair.hears.subscribe("a", refuse, durable="d", ack="explicit", ack_wait_s=2.0, **terms)
+    pair.speaks.publish("a", 1)
+    until(lambda: len(kept) == 3, "a third attempt")
     kept[-1].ack()
-    until(settled(pair, "d"), "an acknowledgement")
-    assert [one.attempt for one in kept] == [1, 1, 1, 1, 1, 1, 2, 3]
+    until(settled(pair, "d", 1), "an acknowledgement")
+    assert [one.attempt for one in kept] == [1, 2, 3]
 
 
 # --- ending -------------------------------------------------------------------------------------
@@ -303,3 +317,54 @@ def test_what_is_beyond_its_limits_is_not_shown(make_pair: MakePair) -> None:
     pair.hears.subscribe("few", heard["late"].append, durable="d", start="all")
     until(lambda: len(heard["late"]) >= 3 and len(heard["plain"]) >= 5, "all")
     assert heard == {"plain": [0, 1, 2, 3, 4], "late": [2, 3, 4]}
+
+
+def test_what_is_full_refuses(make_pair: MakePair) -> None:
+    """All of a batch or none, whoever says it."""
+    pair = make_pair(LIMITS)
+    heard: list[Any] = []
+    pair.hears.subscribe("full", heard.append)
+    with pytest.raises(MessageBusError, match="full"):
+        pair.speaks.publish_many([("free", 0), *(("full", n) for n in range(4))])
+    pair.speaks.publish_many([("full", n) for n in range(3)])
+    pair.come("full", 3)
+    for bus in (pair.speaks, pair.hears):
+        with pytest.raises(MessageBusError, match="'full' is full: 3 messages"):
+            bus.publish("full", 3)
+        bus.publish("free", 1)
+    until(lambda: len(heard) >= 3, "all")
+    assert heard == [0, 1, 2]
+
+
+def test_who_is_too_far_behind_holds_up_who_publishes_there(make_pair: MakePair) -> None:
+    """On its own node; what others say there is on record, and waits."""
+    pair = make_pair(LIMITS)
+    kept: list[Delivery] = []
+
+    def keep(_: Any, delivery: Delivery) -> None:
+        kept.append(delivery)
+
+    pair.hears.subscribe("a.>", keep, durable="slow", ack="explicit", max_in_flight=2)
+    pair.speaks.publish_many([("a.b", n) for n in range(5)])
+    pair.come("a.b", 5)
+    until(lambda: len(kept) == 2, "two")
+    for bus in (pair.hears, *((pair.speaks,) if pair.kind != "cluster" else ())):
+        until(lambda bus=bus: is_refused(bus), "a refusal")  # type: ignore[misc]
+        assert bus.publish("other", 1) == 0
+
+    def done() -> bool:
+        for one in kept:
+            one.ack()
+        return settled(pair, "slow")()
+
+    until(done, "an end")
+    until(lambda: not is_refused(pair.hears), "room")
+
+
+def is_refused(bus: Any) -> bool:
+    """Whether nothing at all of a batch was said, for the sake of one that is too far behind."""
+    try:
+        bus.publish_many([("more", 1), ("a.c", 1)])
+    except MessageBusError as error:
+        return "more than 5 messages wait for the durable subscription 'slow'" in str(error)
+    return False
