@@ -18,7 +18,7 @@ from engines.again import Fatal, RetryLater
 from engines.journal import Journal
 from engines.resource_engine import Crew, ResourceEngine, Task, calling, forking, wait_readable
 from tests.cluster.servers import PATIENCE_S, Server, Three, node_folders
-from tests.resource_engine.functions import nested
+from tests.resource_engine.functions import bad, nested
 
 
 def square(n: int) -> int:
@@ -46,7 +46,7 @@ def later(s: float) -> None:
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     f"here:{function.__name__}": function
-    for function in (square, slowly, fail, later, long_text, nested)
+    for function in (square, slowly, fail, later, long_text, nested, bad)
 }
 _CONFIG = f"resources:\n  functions: {[*FUNCTIONS]}\n"
 

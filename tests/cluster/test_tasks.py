@@ -50,26 +50,13 @@ def test_what_may_not_travel_stays(two: Nodes) -> None:
     assert [owner.state(f"stays-{n}") for n in range(2)] == ["queued"] * 2
 
 
-def test_its_owner_decides_whether_it_is_tried_again(two: Nodes) -> None:
+def test_one_is_offered_when_its_time_comes(two: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing else happens: an owner without workers woke up for its beat alone."""
+    monkeypatch.setattr(offering, "BEAT_S", 3600.0)
     owner = two.owner
-    again = call("again", "fail", options={"max_attempts": 2})
-    never = call("never", "fail", final=True, options={"max_attempts": 9})
-    owner.resources.submit_tasks([again, never])
+    tasks = [call("first", n=1), call("t", n=2, options={"not_before": time.time() + 0.5})]
+    owner.resources.submit_tasks(tasks)
     two.until(two.ended(2))
-    found = {task.task_id: task for task in owner.resources.tasks(state="dead")}
-    assert (found["again"].attempts, found["never"].attempts) == (2, 1)
-    assert (found["again"].error or {})["message"] == "not now"
-    assert (found["never"].error or {})["type"] == "Fatal"
-
-
-def test_it_is_stopped_where_it_runs(two: Nodes) -> None:
-    owner, worker = two.owner, two.worker
-    owner.resources.submit_tasks([call(f"t-{n}", "slowly", n=n) for n in range(3)])
-    two.until(lambda: worker.resources.depth()["running"])
-    for n in range(3):
-        owner.resources.cancel(f"t-{n}")
-    two.until(two.ended(3))
-    assert {task.state.value for task in owner.resources.tasks()} == {"cancelled"}
 
 
 def test_one_that_was_stopped_by_another_than_its_owner_is_tried_again(two: Nodes) -> None:
@@ -95,27 +82,6 @@ def test_a_result_that_is_too_large_to_travel_is_told(two: Nodes) -> None:
     assert huge
     assert len(large.result) == 200_000
     assert (huge.state.value, (huge.error or {})["type"]) == ("dead", "ResultTooLarge")
-
-
-def test_a_result_that_is_nested_too_deep_fails_its_task(two: Nodes) -> None:
-    owner = two.owner
-    once = {"max_attempts": 1}
-    tasks = [call(f"deep-{n}", "nested", depth=n, options=once) for n in (200, 201, 252, 253)]
-    owner.resources.submit_tasks(tasks)
-    two.until(two.ended(4))
-    states = [owner.state(task.task_id) for task in tasks]
-    assert states == ["succeeded", "dead", "dead", "dead"]
-
-
-def test_what_it_asks_to_be_left_for_is_a_time(two: Nodes) -> None:
-    """One before now was no report at all, and the task ran again for ever."""
-    owner = two.owner
-    owner.resources.submit_task(call("t", "later", s=-5.0, options={"max_attempts": 2}))
-    two.until(two.ended(1))
-    task = owner.resources.task("t")
-    assert task
-    assert (task.state.value, task.attempts) == ("dead", 2)
-    assert (task.error or {})["message"] == "not now"
 
 
 def test_an_owner_that_was_killed_offers_again_and_takes_no_late_result(two: Nodes) -> None:
