@@ -11,7 +11,9 @@ import time
 
 import pytest
 
+from dino_os.cluster.carrying import Carrying
 from dino_os.cluster.link import Client
+from dino_os.cluster.nodes import Nodes
 from dino_os.cluster.wire import Carried
 from tests.cluster.nodes import MakeNodes, Node
 from tests.cluster.proxy import Proxy
@@ -90,6 +92,28 @@ def test_what_one_says_the_others_have(make_nodes: MakeNodes, server: Server) ->
     assert first["node"] == "north"
     assert first["at"] == north.lines("message_published")[0]["timestamp"]
     assert not north.heard("north")
+
+
+def test_what_is_said_while_another_joins_is_heard(
+    make_nodes: MakeNodes, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its origin's first: it was taken for one from before, between two answers of the servers."""
+    north, south = make_nodes(server.url, "north", "south", carry=False)
+    north.up()
+    until(lambda: north.lines("stream_began"), f"it does not join: {north.error}")
+    ask = Carrying._sent_before
+
+    def slowly(carrying: Carrying, nodes: Nodes) -> dict[str, int]:
+        if carrying is south.carrying and not north.lines("message_published"):
+            north.say("level", "meanwhile")
+            until(lambda: max(ask(carrying, nodes).values()) > 0, "it is not sent")
+        return ask(carrying, nodes)
+
+    monkeypatch.setattr(Carrying, "_sent_before", slowly)
+    south.up()
+    south.await_heard(["meanwhile"])
+    north.say("level", "next")
+    south.await_heard(["meanwhile", "next"])
 
 
 def test_what_was_said_before_joining_stays(make_nodes: MakeNodes, server: Server) -> None:
