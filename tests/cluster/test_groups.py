@@ -154,20 +154,28 @@ def test_a_consumer_that_is_gone_is_made_anew(make_nodes: MakeNodes, server: Ser
         north.say("jobs.x", "before")
         until(lambda: "before" in heard, "it is not handled")
         time.sleep(0.5)  # until that is acknowledged, and the next pull begun
+        inboxes = len(cluster.link.call(subscribed))
 
         async def delete(client: Client) -> None:
             stream = cluster.link.stream("BUS")
             for one in await client.js.consumers_info(stream):
                 await client.js.delete_consumer(stream, one.name)
 
-        cluster.link.call(delete)
-        north.say("jobs.x", "behind it")
-        until(lambda: "behind it" in heard, "it does not go on")
+        for number in range(2):
+            cluster.link.call(delete)
+            north.say("jobs.x", f"behind it {number}")
+            until(lambda n=number: f"behind it {n}" in heard, "it does not go on")
+        until(lambda: len(cluster.link.call(subscribed)) <= inboxes, "it leaves inboxes behind")
     finally:
         bus.close()
         assert north.workspace.carrying
         north.workspace.carrying.stop()
         cluster.link.close()
+
+
+async def subscribed(client: Client) -> list[object]:
+    """What this connection listens to."""
+    return [*client.nc._subs]
 
 
 def test_what_is_not_shared_is_the_nodes_own(make_nodes: MakeNodes, server: Server) -> None:

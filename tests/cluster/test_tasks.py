@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from nats.js.api import StreamConfig
 from dino_os.cluster import desk, membership, offering
 from dino_os.cluster.jobs import Job, JobTask, encode, kind_token
 from dino_os.cluster.link import Client
+from dino_os.cluster.streams import ensure_stream
+from dino_os.cluster.task_pulling import pull_for_ever
+from dino_os.cluster.task_streams import consumer, jobs_stream
 from tests.cluster.servers import Server, needs_server, one_server
 from tests.cluster.task_nodes import Node, Nodes, call, nodes
 from tests.resource_engine.functions import nested
@@ -190,6 +194,30 @@ def test_consumers_that_are_gone_are_made_anew(two: Nodes) -> None:
     owner.resources.submit_tasks([call(f"t-{n}", n=n) for n in range(3)])
     two.until(two.ended(4))
     assert owner.resources.totals()["succeeded"] == 4
+
+
+def test_who_pulls_no_more_leaves_no_inbox_behind(two: Nodes) -> None:
+    link = two.owner.workspace.cluster.link  # type: ignore[union-attr]
+    stream, config = jobs_stream(link), consumer("job-x", link.subject("job", "x", "*"), 10.0)
+
+    async def room() -> int:
+        return 1
+
+    async def listened(client: Client) -> tuple[int, int, int]:
+        await ensure_stream(client, link.settings, stream)
+        before = len(client.nc._subs)
+        pulling = asyncio.ensure_future(
+            pull_for_ever(client, link, stream, config, room=room, take=print)
+        )
+        while len(client.nc._subs) == before:  # noqa: ASYNC110  nothing tells of that
+            await asyncio.sleep(0.01)
+        during = len(client.nc._subs)
+        pulling.cancel()
+        await asyncio.wait([pulling])
+        return before, during, len(client.nc._subs)
+
+    before, during, behind = link.call(listened, 30.0)
+    assert before == behind < during
 
 
 def test_a_server_that_lost_its_disk_holds_up_nothing_for_ever(tmp_path: Path) -> None:
