@@ -162,10 +162,13 @@ class Nodes:
 
 
 @contextlib.contextmanager
-def nodes(folder: Path, server: Server | Three, places: Sequence[int] = (0, 1)) -> Iterator[Nodes]:
+def nodes(
+    folder: Path, server: Server | Three, places: Sequence[int] = (0, 1), **more: Any
+) -> Iterator[Nodes]:
     """An owner and workers with so many places each; 0: it has no workers."""
     names = ["owner", *(f"worker-{n}" for n in range(1, len(places)))]
-    homes = node_folders(folder, server.url, names, f"t{uuid4().hex[:12]}")
+    url = more.pop("url", server.url)
+    homes = node_folders(folder, url, names, f"t{uuid4().hex[:12]}", **more)
     for home in homes:
         with (home / "config.yaml").open("a") as config:
             config.write(_CONFIG)

@@ -436,7 +436,9 @@ def test_a_clock_an_hour_ahead_changes_nothing(
     assert ahead["at"] > behind["at"] + 7000
 
 
-def test_the_leader_killed(make_nodes: MakeNodes, three: Three) -> None:
+@pytest.mark.parametrize("hangs", [False, True], ids=["killed", "hung"])
+def test_the_leader_fails(make_nodes: MakeNodes, three: Three, *, hangs: bool) -> None:
+    """One that hangs keeps its connections, says nothing, and then goes on as if it still led."""
     north, south = make_nodes(three.url, "north", "south")
     until(lambda: south.lines("stream_began"), f"it does not join: {south.error}")
     cluster = north.workspace.cluster
@@ -451,11 +453,18 @@ def test_the_leader_killed(make_nodes: MakeNodes, three: Three) -> None:
     name = ""
     while not name:
         name = cluster.link.call(leader, 30)
+    server = three.named(name)
     north.say("x", *range(50))
-    three.named(name).kill()
-    north.say("x", *range(50, 100))
-    south.await_heard([*range(100)])
-    three.named(name).start()
+    server.pause() if hangs else server.kill()
+    try:
+        north.say("x", *range(50, 100))
+        south.say("x", "south")
+        south.await_heard([*range(100)])
+        north.await_heard(["south"])
+    finally:
+        server.resume() if hangs else server.start()
+    north.say("x", 100)
+    south.await_heard([*range(101)])
     cluster.link.close()
 
 

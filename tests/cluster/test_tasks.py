@@ -17,6 +17,8 @@ from dino_os.cluster.link import Client
 from dino_os.cluster.streams import ensure_stream
 from dino_os.cluster.task_pulling import pull_for_ever
 from dino_os.cluster.task_streams import consumer, jobs_stream
+from dino_os.cluster.trust import new_key
+from tests.cluster.certificates import Authority
 from tests.cluster.servers import Server, needs_server, one_server
 from tests.cluster.task_nodes import Node, Nodes, call, nodes
 from tests.resource_engine.functions import nested
@@ -161,6 +163,65 @@ def test_two_owners_share_a_worker(tmp_path: Path, server: Server) -> None:
         for owner in owners:  # ids are each owner's own
             owner.resources.submit_tasks([call(f"t-{n}", n=n) for n in range(10)])
         found.until(lambda: all(o.resources.totals()["succeeded"] == 10 for o in owners))
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, -3600.0], ids=["ahead", "behind"])
+def test_a_clock_an_hour_off_changes_nothing(
+    two: Nodes, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    """Of the node that runs them: when, how long and how often is its owner's to say."""
+    owner, worker = two.owner, two.worker
+    monkeypatch.setattr(worker.resources, "clock", lambda: time.time() + ahead_s)
+    monkeypatch.setattr(worker.resources.journal, "_clock", lambda: time.time() + ahead_s)
+    soon = time.time() + 0.3
+    owner.resources.submit_tasks(
+        [
+            *(call(f"t-{n}", n=n) for n in range(10)),
+            call("fails", "fail", options={"max_attempts": 2}),
+            call("later", "later", s=0.2, options={"max_attempts": 2}),
+            call("due", n=3, options={"not_before": soon, "start_by": soon + 600}),
+            call("long", "slowly", n=1, s=3600.0, options={"timeout_s": 0.5, "max_attempts": 1}),
+        ]
+    )
+    two.until(two.ended(14))
+    owner.resources.submit_task(call("stopped", "slowly", n=1, s=3600.0))
+    two.until(lambda: worker.resources.depth()["running"])
+    owner.resources.cancel("stopped")
+    two.until(two.ended(15))
+    totals = owner.resources.totals()
+    assert (totals["succeeded"], totals["dead"], totals["cancelled"]) == (11, 3, 1)
+    attempts = {task.task_id: task.attempts for task in owner.resources.tasks(state="dead")}
+    assert attempts == {"fails": 2, "later": 2, "long": 1}
+    assert owner.events("tasks_returned") == []
+    due = next(e for e in owner.events("task_succeeded") if e["task_id"] == "due")
+    assert due["timestamp"] >= soon
+    ran = worker.events("task_succeeded")
+    assert all(abs(e["timestamp"] - time.time() - ahead_s) < 600 for e in ran)
+
+
+def test_over_tls_with_keys_of_their_own(tmp_path: Path) -> None:
+    authority, keys = Authority(tmp_path), [new_key() for _ in range(2)]
+    users = [{"nkey": public} for _, public in keys]
+    more = {"tls": authority.sign("localhost"), "authorization": {"users": users}}
+    server = Server(tmp_path / "tls", more=more).start()
+    given = {"url": f"tls://localhost:{server.port}", "ca": str(authority.ca)}
+    try:
+        with nodes(tmp_path / "nodes", server, credentials="cluster", **given) as found:
+            for node, (seed, _) in zip(found.all, keys, strict=True):
+                node.workspace.security.set_key("cluster", seed)
+            owner, worker = found.owner, found.worker
+            owner.resources.submit_tasks([call(f"t-{n}", n=n) for n in range(10)])
+            found.until(found.ended(10))
+            assert {e["node"] for e in owner.events("task_succeeded")} == {worker.name}
+            for node in found.all:
+                assert all(
+                    seed.encode() not in file.read_bytes()
+                    for seed, _ in keys
+                    for file in (node.home / "memory").rglob("*")
+                    if file.is_file()
+                )
+    finally:
+        server.kill()
 
 
 # --- what goes wrong on the way ------------------------------------------------------------------
