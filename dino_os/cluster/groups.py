@@ -26,6 +26,7 @@ from dino_os.cluster.pulling import Puller
 from dino_os.cluster.wire import MESSAGES, Carried, as_subject
 from dino_os.errors import DinoError
 from dino_os.message_bus.claims import Claimed, Claims, Settled
+from dino_os.message_bus.failure import writable
 from dino_os.message_bus.following import Follower
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.stored import RECEIVED, Stored
@@ -104,7 +105,8 @@ class ClusterClaims:
     Args:
         bus: The journal of the bus.
         record: The journal in which it is recorded what this node settled.
-        rest: Decides about what is not shared with other nodes; None where all is.
+        rest: Decides about what is this node's own: what is not shared with others, and dead
+            letters that are delivered again.
         clean: What may be kept of an error's text.
         now: Seconds since the epoch.
         after: Behind which line of the own journal the group begins if it is a new one.
@@ -120,7 +122,7 @@ class ClusterClaims:
         *,
         after: Callable[[], int],
         is_for_us: Callable[[Stored], bool],
-        rest: Claims | None = None,
+        rest: Claims,
         clean: Callable[[str], str] = str,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -142,8 +144,7 @@ class ClusterClaims:
     # --- as `Claims` -------------------------------------------------------------------------
 
     def join(self) -> None:
-        if self._rest:
-            self._rest.join()
+        self._rest.join()
         self._began, self._since = self._after(), self._now()
         # Now, if it can be: what is said from here on is the group's.
         with contextlib.suppress(ClusterUnavailable):
@@ -151,22 +152,25 @@ class ClusterClaims:
 
     def exchange(self, settled: Settled, most: int) -> list[Claimed]:
         ours, others = self._split(settled)
-        found = self._rest.exchange(others, most) if self._rest else []
+        found = self._rest.exchange(others, most)
         try:
             if ours:
                 self._settle(ours)
+            most = min(most, self._room())
             if found or most <= 0 or self._cluster.draining:
                 return found
             return self._next(most)
         except ClusterUnavailable:
-            self._is_there, self._puller = False, None  # the consumer may be gone by then
+            self._is_there = False  # the consumer may be gone by then
+            self._let_go()
             return found
 
     def renew(self, claims: Sequence[Claim]) -> None:
         with self._guard:
             held = [self._held[claim.seq][0] for claim in claims if claim.seq in self._held]
-        if self._rest:
-            self._rest.renew([claim for claim in claims if claim.seq not in self._held])
+            others = [claim for claim in claims if claim.seq not in self._held]
+        if others:
+            self._rest.renew(others)
 
         async def tell(_client: Client) -> None:
             for message in held:
@@ -176,15 +180,14 @@ class ClusterClaims:
             self._cluster.link.call(tell, _CALL_S)
 
     def pause_s(self) -> float:
-        away = _AWAY_S if not self._cluster.link.connected or self._cluster.draining else _SOON_S
-        return min(away, self._rest.pause_s()) if self._rest else away
+        ready = self._cluster.link.connected and not self._cluster.draining and self._room() > 0
+        return min(_SOON_S if ready else _AWAY_S, self._rest.pause_s())
 
     def is_shared(self) -> bool:
         return True  # who else there is, only the servers know
 
     def leave(self) -> None:
-        if self._rest:
-            self._rest.leave()
+        self._rest.leave()
         with self._guard:
             held, self._held = [message for message, _ in self._held.values()], {}
             held, self._early = [*held, *self._early], []
@@ -193,6 +196,18 @@ class ClusterClaims:
             with contextlib.suppress(DinoError):
                 held += self._cluster.link.call(lambda _client: puller.close(), _CALL_S)
         self._tell(held, _give_back)
+
+    def _room(self) -> int:
+        """How many more may be unsettled here."""
+        with self._guard:
+            return self._terms.max_in_flight - len(self._held)
+
+    def _let_go(self) -> None:
+        """Of what was asked for: where its inbox stayed, servers would put messages into it."""
+        puller, self._puller = self._puller, None
+        if puller:
+            with contextlib.suppress(DinoError):
+                self._cluster.link.spawn(lambda _client: puller.close())
 
     # --- what is settled ---------------------------------------------------------------------
 
@@ -216,7 +231,7 @@ class ClusterClaims:
         with self._guard:
             held = self._held
             acked = [held[claim.seq] for claim in settled.acked]
-            given_up = [(held[r.claim.seq], r.error) for r in dead]
+            given_up = [(held[r.claim.seq], r) for r in dead]
             later = [(held[r.claim.seq][0], max(r.delay_s, 0.0)) for r in again]
             back = [held[claim.seq] for claim in settled.returned]
         if acked or given_up:
@@ -226,7 +241,8 @@ class ClusterClaims:
                     "group": self._terms.name,
                     "acked": [[*key] for _, key in acked],
                     "dead": [
-                        [*key, self._clean(error)[:_OF_AN_ERROR]] for (_, key), error in given_up
+                        [*key, self._told(r.error), r.claim.seq, r.claim.attempt]
+                        for (_, key), r in given_up
                     ],
                 },
             )
@@ -247,7 +263,7 @@ class ClusterClaims:
         self._cluster.link.call(tell, _CALL_S)
 
     def _told(self, error: str) -> str:
-        return self._clean(error)[:_OF_AN_ERROR]
+        return writable(self._clean(error)[:_OF_AN_ERROR])
 
     def _tell(self, messages: list[Msg], what: Callable[[Msg], Any]) -> None:
         async def tell(_client: Client) -> None:

@@ -15,7 +15,7 @@ import orjson
 from msgspec import Meta, Raw, Struct
 
 from dino_os.errors import ClusterError
-from engines.resource_engine import with_room
+from engines.resource_engine import DEEPEST, with_room
 
 T = TypeVar("T")
 
@@ -23,6 +23,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=1000)]
 Node = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,63}\Z")]
 Whole = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
+
+_LONG_NUMBER = re.compile(rb"\d{19}")  # as all have that are beyond 64 bits
 
 
 class JobTask(Struct, omit_defaults=True, frozen=True):
@@ -140,12 +142,19 @@ def decode_outcome(data: bytes | Raw) -> Outcome:
     Raises:
         ClusterError: It cannot.
     """
+    data = bytes(data)
     found = decode(data, Outcome)
     try:
-        orjson.dumps(with_room(found.result))
+        if not _is_plain(data):
+            orjson.dumps(with_room(found.result))
     except TypeError as error:
         raise ClusterError(f"its result cannot be recorded: {error}") from None
     return found
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a glance tells that all of it can be recorded: it neither goes deep nor far."""
+    return data.count(b"[") + data.count(b"{") <= DEEPEST and not _LONG_NUMBER.search(data)
 
 
 def decode(data: bytes | Raw, kind: type[T]) -> T:
@@ -157,7 +166,8 @@ def decode(data: bytes | Raw, kind: type[T]) -> T:
     """
     try:
         found = msgspec.json.decode(data, type=kind)
-        orjson.dumps(msgspec.to_builtins(found))  # no number beyond 64 bits, for example
+        if not _is_plain(bytes(data)):
+            orjson.dumps(msgspec.to_builtins(found))  # no number beyond 64 bits, for example
     except (msgspec.DecodeError, TypeError, RecursionError) as error:
         raise ClusterError(f"not a message about tasks: {error}") from None
     return found

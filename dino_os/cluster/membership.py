@@ -12,6 +12,7 @@ from dino_os.cluster.link import Client
 from dino_os.cluster.nodes import Node, Nodes
 from dino_os.cluster.notes import Notes
 from dino_os.cluster.relay import Note
+from dino_os.cluster.trouble import trouble_of
 from dino_os.errors import DinoError, InvalidInput
 from dino_os.message_bus.stored import PUBLISHED
 from engines.durable import create_file, make_folder
@@ -105,6 +106,7 @@ def status_of(workspace: Workspace) -> dict[str, Any]:
         "waits_for": note.waits or None,
         "too_large": note.too_large,
         "missed": _missed(state),
+        "tasks_error": trouble_of(cluster),
     }
 
 

@@ -28,6 +28,7 @@ from dino_os.message_bus.requests import DEADLINE
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
+    from nats.js.api import StreamInfo
 
     from dino_os.cluster.cluster import Cluster
     from dino_os.cluster.link import Client
@@ -171,10 +172,11 @@ class Mirror:
 
     def _open(self) -> None:
         link, state = self._cluster.link, self._ledger.state
-        info = link.call(lambda client: bus_stream(client, link), _OPEN_S, wait=False)
-        made = str(info.created)
-        if made != state.stream:
-            began = {"created": made, "reaches": info.state.last_seq, "sent": self._sent_before()}
+        info = self._stream()
+        if str(info.created) != state.stream:
+            # In this order: what was sent by then, the stream has by the time it is asked.
+            sent, info = self._sent_before(), self._stream()
+            began = {"created": str(info.created), "reaches": info.state.last_seq, "sent": sent}
             self._ledger.record([(STREAM, began)])
         self._read_to = state.settled
 
@@ -184,6 +186,10 @@ class Mirror:
             return source
 
         self._source = link.call(open_it, _OPEN_S, wait=False)
+
+    def _stream(self) -> StreamInfo:
+        link = self._cluster.link
+        return link.call(lambda client: bus_stream(client, link), _OPEN_S, wait=False)
 
     def _arrived(self, message: Msg) -> _Arrived | None:
         self._read_to = message.metadata.sequence.stream

@@ -85,7 +85,7 @@ class Offering:
         self._others = others
         self._out: dict[int, _Out] = {}
         self._owed: list[Ended] = []
-        self._look_at: float | None = None  # when to see what is new in the queue
+        self._look_at = math.inf  # when to see what is new in the queue, or due by then
         self._more = True  # whether there may be more to claim than there was room for
         self._handles: list[Msg] = []
         self._returned: dict[int, set[str]] = {}
@@ -155,9 +155,9 @@ class Offering:
         now = time.monotonic()
         self._look_after(now)
         room = self._room() if claim else 0
-        if self._was_written() and self._look_at is None:
-            self._look_at = now + _OWN_FIRST_S
-        looks = self._look_at is not None and now >= self._look_at
+        if self._was_written():
+            self._look_at = min(self._look_at, now + _OWN_FIRST_S)
+        looks = now >= self._look_at
         claims = room > 0 and (self._more or looks) and now >= self._claims_from
         if self._owed or self._returned or looks or claims or now >= self._next_beat:
             return self._exchange(room if now >= self._claims_from else 0)
@@ -167,8 +167,7 @@ class Offering:
     def wake_at(self) -> float:
         """Monotonic."""
         pause = [self._claims_from] if self._claims_from > time.monotonic() else []
-        looks = [self._look_at] if self._look_at is not None else []
-        return min(self._next_check, self._next_beat, *looks, *pause)
+        return min(self._next_check, self._next_beat, self._look_at, *pause)
 
     def close(self) -> None:
         """Record what came in, and have what is out there come back."""
@@ -184,7 +183,7 @@ class Offering:
     def _join(self) -> None:
         self.name = self._engine.join(remote=True)
         self._seen = self._engine.journal.end
-        self._more, self._look_at = True, None
+        self._more, self._look_at = True, math.inf
         self._next_beat = time.monotonic() + BEAT_S
         self._out.clear()
         self._owed.clear()
@@ -228,7 +227,8 @@ class Offering:
         count = len(self._owed) - found.void + len(found.leases)
         self.recorded += len(self._owed) - found.void
         self._owed, self._returned = [], {}
-        self._seen, self._look_at = self._engine.journal.end, None
+        self._seen = self._engine.journal.end
+        self._look_at = time.monotonic() + self._due_in() if room else math.inf
         self._more = len(found.leases) >= room  # also where there was no room for any
         self._next_beat = time.monotonic() + BEAT_S
         self.leaving = self.leaving or found.leave
@@ -243,6 +243,13 @@ class Offering:
             return 0
         self._kinds = frozenset(self._others.tokens())
         return max(self._others.places() * _JOBS_EACH - len(self._out), 0)
+
+    def _due_in(self) -> float:
+        """In how many seconds a task's time comes, and its own machine has let it be."""
+        delayed = self._engine.ready.next_delayed()
+        if delayed is None:
+            return math.inf
+        return max(delayed - self._engine.clock(), 0.0) + _OWN_FIRST_S
 
     def _acknowledge(self) -> None:
         """What is recorded need not come again."""

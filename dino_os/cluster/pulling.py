@@ -63,9 +63,9 @@ class Puller:
 
     async def close(self) -> list[Msg]:
         """What came and was not taken."""
-        if self._heard and self._client.nc.is_connected:
-            await self._heard.unsubscribe()
-        self._heard = None
+        heard, self._heard = self._heard, None
+        if heard and not self._client.nc.is_closed:
+            await heard.unsubscribe()
         return [*self._there]
 
     async def _request(

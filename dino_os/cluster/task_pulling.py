@@ -37,14 +37,17 @@ async def pull_for_ever(
     ask = f"{link.api}.CONSUMER.MSG.NEXT.{stream.name}.{config.durable_name}"
     puller = Puller(client, ask)
     is_there = False
-    while True:
-        try:
-            if not is_there:
-                await ensure_stream(client, link.settings, stream)
-                await client.js.add_consumer(stream.name or "", config)
-                is_there = True
-            for message in await puller.pull(await room(), _PULL_S):
-                take(message)
-        except Exception:  # noqa: BLE001  the server is away, or lost it: made anew when it is back
-            is_there = False
-            await asyncio.sleep(_AGAIN_S)
+    try:
+        while True:
+            try:
+                if not is_there:
+                    await ensure_stream(client, link.settings, stream)
+                    await client.js.add_consumer(stream.name or "", config)
+                    is_there = True
+                for message in await puller.pull(await room(), _PULL_S):
+                    take(message)
+            except Exception:  # noqa: BLE001  the server is away, or lost it: made when it is back
+                is_there = False
+                await asyncio.sleep(_AGAIN_S)
+    finally:
+        await puller.close()

@@ -26,6 +26,7 @@ from dino_os.cluster.task_news import (
     Reported,
     Taken,
 )
+from dino_os.cluster.trouble import Trouble
 from dino_os.cluster.working import Working
 from dino_os.errors import ClusterError, DinoError
 from dino_os.process_lock import Busy, ProcessLock
@@ -65,6 +66,7 @@ class Traffic:
         self._refused: DinoError | None = None
         self._name = _Name(workspace, cluster)
         self._others = Others(cluster.node)
+        self._trouble = Trouble(cluster)
 
     @property
     def error(self) -> DinoError | None:
@@ -95,6 +97,12 @@ class Traffic:
         Raises:
             DinoError: The journal does not take it.
         """
+        try:
+            return self._turn(claim=claim)
+        finally:
+            self._trouble.tell(self.error)
+
+    def _turn(self, *, claim: bool) -> int:
         if self._desk is None and (time.monotonic() < self._next_try or not self._open()):
             return 0
         if refusal := self._name.refusal():
@@ -118,6 +126,7 @@ class Traffic:
 
     def close(self) -> None:
         """Leave: what this node has of others goes back, and what others have of it is void."""
+        self._trouble.tell(None)
         if self._desk is None:
             return
         desk, self._desk = self._desk, None

@@ -70,6 +70,8 @@ def _show(found: dict[str, Any]) -> None:
         output.say(f"too large for the servers: {output.counted(found['too_large'], 'message')}")
     for gap in found["missed"]:
         output.say(f"missed of {gap['node']}: behind line {gap['after']}, up to {gap['upto']}")
+    if found["tasks_error"]:
+        output.say(f"tasks are not shared now: {found['tasks_error']}")
     cluster_checkpoints.show(found)
 
 

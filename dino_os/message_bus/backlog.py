@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ class Backlog:
     Args:
         path: Of the journal of the bus, beside which that of the deliveries lies.
         most: So many messages may wait for one of them.
+        holds_up: Whether a subscription is to be waited for at all.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class Backlog:
         messages: Messages,
         most: int,
         *,
+        holds_up: Callable[[Subscription], bool] = attrgetter("durable"),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._holds_up = holds_up
         self._file = path.with_name("bus_deliveries.jsonl")
         self._index = path.with_name("bus_deliveries.backlog")
         self._deliveries = deliveries
@@ -101,7 +105,7 @@ class Backlog:
         if not self._file.exists():
             return []
         try:
-            return [own for own in self._deliveries().subscriptions() if own.durable]
+            return [own for own in self._deliveries().subscriptions() if self._holds_up(own)]
         except JournalBroken as error:
             raise JournalBroken(
                 f"nothing is published while nobody can tell how far durable subscriptions are: "

@@ -92,7 +92,9 @@ class Bus(Lasting):
         self.messages = Messages(journal, self._limits)
         self.room = Room(self._limits if any(limit.refuse for limit in limits) else None)
         self._backlog = (
-            Backlog(journal.path, deliveries, self.messages, max_backlog) if deliveries else None
+            Backlog(journal.path, deliveries, self.messages, max_backlog, holds_up=self._holds_up)
+            if deliveries
+            else None
         )
         if self._backlog:
             self.room.check_backlog = self._backlog.check

@@ -199,6 +199,15 @@ class DeliveryState(Engine):
         for seq in event["dead"]:
             self._bury(own, seq, event["why"], event["at"])
 
+    def apply_group_settled(self, event: Event) -> None:
+        """What members of a group of nodes did here; how it came to them is on record elsewhere."""
+        if own := self._subscriptions.get(event["group"]):
+            own.acked += len(event["acked"])
+            for _workspace, _seq, error, *here in event["dead"]:
+                if here:  # lines of before it was kept where the message lies
+                    seq, attempts = here
+                    self._keep(own, DeadLetter(seq, attempts, error, event["timestamp"]))
+
     def apply_letter_redelivered(self, event: Event) -> None:
         own = self._subscriptions[event["subscription"]]
         letter = own.dead.pop(event["message"])
@@ -223,7 +232,9 @@ class DeliveryState(Engine):
         one.due = one.decided = now
 
     def _bury(self, own: Subscription, seq: int, error: str, now: float) -> None:
-        one = own.unsettled.pop(seq)
-        own.dead[seq] = DeadLetter(seq, one.attempts, error, now)
+        self._keep(own, DeadLetter(seq, own.unsettled.pop(seq).attempts, error, now))
+
+    def _keep(self, own: Subscription, letter: DeadLetter) -> None:
+        own.dead[letter.seq] = letter
         if len(own.dead) > _DEAD_LETTERS:
             del own.dead[next(iter(own.dead))]

@@ -40,6 +40,8 @@ class Lasting(ABC):
     arbiter: Arbiter | None = None
     """Who says who gets which message, where it is not the journal of deliveries; to be set before
     anybody subscribes."""
+    groups_are_elsewhere = False
+    """Whether that is so for all messages of groups: how many wait is not known here."""
     _deliveries: Callable[[], Deliveries] | None
     _carry: Callable[[], None] | None
     _read_only: bool
@@ -145,10 +147,16 @@ class Lasting(ABC):
         """How many messages nobody had yet."""
         from dino_os.message_bus.requests import is_request  # noqa: PLC0415
 
+        if own.group and self.groups_are_elsewhere:
+            return 0
         if (own.group or "").startswith(_RESPONDERS):
             found = self.messages.after(own.taken_to, own.subject, _MOST_COUNTED)
             return sum(map(is_request, found))
         return self.messages.count_after(own.taken_to, own.subject, opened=own.opened)
+
+    def _holds_up(self, own: Subscription) -> bool:
+        """Whether who publishes is to wait for it."""
+        return own.durable and not (own.group and self.groups_are_elsewhere)
 
     # --- requests ----------------------------------------------------------------------------
 

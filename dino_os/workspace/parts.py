@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -117,6 +118,7 @@ class Parts(Engines):
         )
         if self.config.settings.cluster.url:
             bus.arbiter = self._arbiter
+            bus.groups_are_elsewhere = self.cluster is not None and self.cluster.shares_all
         return bus
 
     def _arbiter(
@@ -133,7 +135,15 @@ class Parts(Engines):
             alone = said.node is None and not cluster.shares_channel(said.channel)
             return alone and is_for_us(said)
 
-        rest = LocalClaims(self.deliveries, self.bus.messages, terms, after, is_ours_alone)
+        # Where all is shared, only dead letters that are delivered again are left to it.
+        rest = LocalClaims(
+            self.deliveries,
+            self.bus.messages,
+            terms,
+            after,
+            is_ours_alone,
+            upto=-1 if cluster.shares_all else math.inf,
+        )
         return ClusterClaims(
             cluster,
             self.own_journal("bus"),
@@ -141,7 +151,7 @@ class Parts(Engines):
             terms,
             after=after,
             is_for_us=is_for_us,
-            rest=None if cluster.shares_all else rest,
+            rest=rest,
             clean=self.deliveries.clean,
         )
 

@@ -17,12 +17,13 @@ from engines.resource_engine.model import (
 )
 from engines.resource_engine.pool import PoolLimits, ResourcePool
 from engines.resource_engine.results import ResultBroken
-from engines.resource_engine.rows import check_params, with_room
+from engines.resource_engine.rows import DEEPEST, check_params, with_room
 from engines.resource_engine.scaling import ScalingRule
 from engines.resource_engine.worker import Run, calling, die_with, failure, serve, wait_readable
 from engines.resource_engine.workers import Launch, Workers, forking
 
 __all__ = [
+    "DEEPEST",
     "FINISHED",
     "OK_OUTCOMES",
     "OUTCOMES",

@@ -253,9 +253,12 @@ class Lease(NamedTuple):
 
 def kind_of(payload: Any) -> str:
     """Whether *payload* names a "skill" or a "call", or is nothing to do."""
-    if not isinstance(payload, Mapping):
+    # Asked several times of every task; and a dict, as most are, is known as one at once.
+    if type(payload) is not dict and not isinstance(payload, Mapping):
         return ""
-    return next((kind for kind in ("skill", "call") if kind in payload), "")
+    if "skill" in payload:
+        return "skill"
+    return "call" if "call" in payload else ""
 
 
 def check_payload(payload: Any) -> None:

@@ -293,12 +293,14 @@ def settings_for(workspace: Path, url: str, node: str, namespace: str, **more: A
     )
 
 
-def node_folders(folder: Path, url: str, names: Sequence[str], namespace: str) -> list[Path]:
+def node_folders(
+    folder: Path, url: str, names: Sequence[str], namespace: str, **more: Any
+) -> list[Path]:
     """Workspaces that are nodes of one cluster."""
     found = []
     for name in names:
         home = folder / name
         (home / "skills").mkdir(parents=True)
-        settings_for(home, url, name, namespace)
+        settings_for(home, url, name, namespace, **more)
         found.append(home)
     return found

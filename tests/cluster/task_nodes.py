@@ -18,7 +18,7 @@ from engines.again import Fatal, RetryLater
 from engines.journal import Journal
 from engines.resource_engine import Crew, ResourceEngine, Task, calling, forking, wait_readable
 from tests.cluster.servers import PATIENCE_S, Server, Three, node_folders
-from tests.resource_engine.functions import nested
+from tests.resource_engine.functions import bad, nested
 
 
 def square(n: int) -> int:
@@ -46,7 +46,7 @@ def later(s: float) -> None:
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     f"here:{function.__name__}": function
-    for function in (square, slowly, fail, later, long_text, nested)
+    for function in (square, slowly, fail, later, long_text, nested, bad)
 }
 _CONFIG = f"resources:\n  functions: {[*FUNCTIONS]}\n"
 
@@ -162,10 +162,13 @@ class Nodes:
 
 
 @contextlib.contextmanager
-def nodes(folder: Path, server: Server | Three, places: Sequence[int] = (0, 1)) -> Iterator[Nodes]:
+def nodes(
+    folder: Path, server: Server | Three, places: Sequence[int] = (0, 1), **more: Any
+) -> Iterator[Nodes]:
     """An owner and workers with so many places each; 0: it has no workers."""
     names = ["owner", *(f"worker-{n}" for n in range(1, len(places)))]
-    homes = node_folders(folder, server.url, names, f"t{uuid4().hex[:12]}")
+    url = more.pop("url", server.url)
+    homes = node_folders(folder, url, names, f"t{uuid4().hex[:12]}", **more)
     for home in homes:
         with (home / "config.yaml").open("a") as config:
             config.write(_CONFIG)

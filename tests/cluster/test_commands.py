@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dino_os.cluster.traffic import Traffic
+from dino_os.workspace import Workspace
 from tests.cluster.nodes import MakeNodes, Node
 from tests.cluster.servers import BINARY, Server, free_port, needs_server, until
 from tests.conftest import Dino
@@ -62,6 +64,29 @@ def test_two_workspaces_of_one_name_are_noticed(
         "another workspace is the node 'north'"
         in dino("cluster", "join", cwd=south.home, code=1).err
     )
+
+
+def test_why_a_service_shares_no_tasks_is_shown(
+    make_nodes: MakeNodes, server: Server, dino: Dino
+) -> None:
+    """For as long as it is so, and that service lives."""
+    north, south = make_nodes(server.url, "north", "south", carry=False)
+    dino("cluster", "join", cwd=north.home)
+    text = (south.home / "config.yaml").read_text().replace('"south"', '"north"')
+    (south.home / "config.yaml").write_text(text)
+    workspace = Workspace(south.home)
+    assert workspace.cluster
+    traffic = Traffic(workspace, workspace.cluster, lambda: 1)
+    try:
+        until(lambda: not traffic.turn(claim=True) and traffic.error, "it is not refused")
+        told = "tasks are not shared now: another workspace is the node 'north'"
+        assert told in dino("cluster", "status", cwd=south.home).out
+        dino("cluster", "leave", cwd=north.home)
+        until(lambda: not traffic.turn(claim=True) and not traffic.error, "it goes on refused")
+        assert dino("cluster", "status", "--json", cwd=south.home).json["tasks_error"] is None
+    finally:
+        traffic.close()
+        workspace.cluster.link.close()
 
 
 def test_a_copy_at_work_elsewhere_is_noticed(

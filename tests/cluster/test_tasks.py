@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,6 +14,11 @@ from nats.js.api import StreamConfig
 from dino_os.cluster import desk, membership, offering
 from dino_os.cluster.jobs import Job, JobTask, encode, kind_token
 from dino_os.cluster.link import Client
+from dino_os.cluster.streams import ensure_stream
+from dino_os.cluster.task_pulling import pull_for_ever
+from dino_os.cluster.task_streams import consumer, jobs_stream
+from dino_os.cluster.trust import new_key
+from tests.cluster.certificates import Authority
 from tests.cluster.servers import Server, needs_server, one_server
 from tests.cluster.task_nodes import Node, Nodes, call, nodes
 from tests.resource_engine.functions import nested
@@ -50,26 +56,13 @@ def test_what_may_not_travel_stays(two: Nodes) -> None:
     assert [owner.state(f"stays-{n}") for n in range(2)] == ["queued"] * 2
 
 
-def test_its_owner_decides_whether_it_is_tried_again(two: Nodes) -> None:
+def test_one_is_offered_when_its_time_comes(two: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing else happens: an owner without workers woke up for its beat alone."""
+    monkeypatch.setattr(offering, "BEAT_S", 3600.0)
     owner = two.owner
-    again = call("again", "fail", options={"max_attempts": 2})
-    never = call("never", "fail", final=True, options={"max_attempts": 9})
-    owner.resources.submit_tasks([again, never])
+    tasks = [call("first", n=1), call("t", n=2, options={"not_before": time.time() + 0.5})]
+    owner.resources.submit_tasks(tasks)
     two.until(two.ended(2))
-    found = {task.task_id: task for task in owner.resources.tasks(state="dead")}
-    assert (found["again"].attempts, found["never"].attempts) == (2, 1)
-    assert (found["again"].error or {})["message"] == "not now"
-    assert (found["never"].error or {})["type"] == "Fatal"
-
-
-def test_it_is_stopped_where_it_runs(two: Nodes) -> None:
-    owner, worker = two.owner, two.worker
-    owner.resources.submit_tasks([call(f"t-{n}", "slowly", n=n) for n in range(3)])
-    two.until(lambda: worker.resources.depth()["running"])
-    for n in range(3):
-        owner.resources.cancel(f"t-{n}")
-    two.until(two.ended(3))
-    assert {task.state.value for task in owner.resources.tasks()} == {"cancelled"}
 
 
 def test_one_that_was_stopped_by_another_than_its_owner_is_tried_again(two: Nodes) -> None:
@@ -95,27 +88,6 @@ def test_a_result_that_is_too_large_to_travel_is_told(two: Nodes) -> None:
     assert huge
     assert len(large.result) == 200_000
     assert (huge.state.value, (huge.error or {})["type"]) == ("dead", "ResultTooLarge")
-
-
-def test_a_result_that_is_nested_too_deep_fails_its_task(two: Nodes) -> None:
-    owner = two.owner
-    once = {"max_attempts": 1}
-    tasks = [call(f"deep-{n}", "nested", depth=n, options=once) for n in (200, 201, 252, 253)]
-    owner.resources.submit_tasks(tasks)
-    two.until(two.ended(4))
-    states = [owner.state(task.task_id) for task in tasks]
-    assert states == ["succeeded", "dead", "dead", "dead"]
-
-
-def test_what_it_asks_to_be_left_for_is_a_time(two: Nodes) -> None:
-    """One before now was no report at all, and the task ran again for ever."""
-    owner = two.owner
-    owner.resources.submit_task(call("t", "later", s=-5.0, options={"max_attempts": 2}))
-    two.until(two.ended(1))
-    task = owner.resources.task("t")
-    assert task
-    assert (task.state.value, task.attempts) == ("dead", 2)
-    assert (task.error or {})["message"] == "not now"
 
 
 def test_an_owner_that_was_killed_offers_again_and_takes_no_late_result(two: Nodes) -> None:
@@ -193,6 +165,65 @@ def test_two_owners_share_a_worker(tmp_path: Path, server: Server) -> None:
         found.until(lambda: all(o.resources.totals()["succeeded"] == 10 for o in owners))
 
 
+@pytest.mark.parametrize("ahead_s", [3600.0, -3600.0], ids=["ahead", "behind"])
+def test_a_clock_an_hour_off_changes_nothing(
+    two: Nodes, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    """Of the node that runs them: when, how long and how often is its owner's to say."""
+    owner, worker = two.owner, two.worker
+    monkeypatch.setattr(worker.resources, "clock", lambda: time.time() + ahead_s)
+    monkeypatch.setattr(worker.resources.journal, "_clock", lambda: time.time() + ahead_s)
+    soon = time.time() + 0.3
+    owner.resources.submit_tasks(
+        [
+            *(call(f"t-{n}", n=n) for n in range(10)),
+            call("fails", "fail", options={"max_attempts": 2}),
+            call("later", "later", s=0.2, options={"max_attempts": 2}),
+            call("due", n=3, options={"not_before": soon, "start_by": soon + 600}),
+            call("long", "slowly", n=1, s=3600.0, options={"timeout_s": 0.5, "max_attempts": 1}),
+        ]
+    )
+    two.until(two.ended(14))
+    owner.resources.submit_task(call("stopped", "slowly", n=1, s=3600.0))
+    two.until(lambda: worker.resources.depth()["running"])
+    owner.resources.cancel("stopped")
+    two.until(two.ended(15))
+    totals = owner.resources.totals()
+    assert (totals["succeeded"], totals["dead"], totals["cancelled"]) == (11, 3, 1)
+    attempts = {task.task_id: task.attempts for task in owner.resources.tasks(state="dead")}
+    assert attempts == {"fails": 2, "later": 2, "long": 1}
+    assert owner.events("tasks_returned") == []
+    due = next(e for e in owner.events("task_succeeded") if e["task_id"] == "due")
+    assert due["timestamp"] >= soon
+    ran = worker.events("task_succeeded")
+    assert all(abs(e["timestamp"] - time.time() - ahead_s) < 600 for e in ran)
+
+
+def test_over_tls_with_keys_of_their_own(tmp_path: Path) -> None:
+    authority, keys = Authority(tmp_path), [new_key() for _ in range(2)]
+    users = [{"nkey": public} for _, public in keys]
+    more = {"tls": authority.sign("localhost"), "authorization": {"users": users}}
+    server = Server(tmp_path / "tls", more=more).start()
+    given = {"url": f"tls://localhost:{server.port}", "ca": str(authority.ca)}
+    try:
+        with nodes(tmp_path / "nodes", server, credentials="cluster", **given) as found:
+            for node, (seed, _) in zip(found.all, keys, strict=True):
+                node.workspace.security.set_key("cluster", seed)
+            owner, worker = found.owner, found.worker
+            owner.resources.submit_tasks([call(f"t-{n}", n=n) for n in range(10)])
+            found.until(found.ended(10))
+            assert {e["node"] for e in owner.events("task_succeeded")} == {worker.name}
+            for node in found.all:
+                assert all(
+                    seed.encode() not in file.read_bytes()
+                    for seed, _ in keys
+                    for file in (node.home / "memory").rglob("*")
+                    if file.is_file()
+                )
+    finally:
+        server.kill()
+
+
 # --- what goes wrong on the way ------------------------------------------------------------------
 
 
@@ -224,6 +255,30 @@ def test_consumers_that_are_gone_are_made_anew(two: Nodes) -> None:
     owner.resources.submit_tasks([call(f"t-{n}", n=n) for n in range(3)])
     two.until(two.ended(4))
     assert owner.resources.totals()["succeeded"] == 4
+
+
+def test_who_pulls_no_more_leaves_no_inbox_behind(two: Nodes) -> None:
+    link = two.owner.workspace.cluster.link  # type: ignore[union-attr]
+    stream, config = jobs_stream(link), consumer("job-x", link.subject("job", "x", "*"), 10.0)
+
+    async def room() -> int:
+        return 1
+
+    async def listened(client: Client) -> tuple[int, int, int]:
+        await ensure_stream(client, link.settings, stream)
+        before = len(client.nc._subs)
+        pulling = asyncio.ensure_future(
+            pull_for_ever(client, link, stream, config, room=room, take=print)
+        )
+        while len(client.nc._subs) == before:  # noqa: ASYNC110  nothing tells of that
+            await asyncio.sleep(0.01)
+        during = len(client.nc._subs)
+        pulling.cancel()
+        await asyncio.wait([pulling])
+        return before, during, len(client.nc._subs)
+
+    before, during, behind = link.call(listened, 30.0)
+    assert before == behind < during
 
 
 def test_a_server_that_lost_its_disk_holds_up_nothing_for_ever(tmp_path: Path) -> None:

@@ -54,15 +54,6 @@ def on_record(home: Path) -> list[tuple[int, Any]]:
     ]
 
 
-def test_a_subscriber_hears_what_another_process_publishes(home: Path) -> None:
-    """Also where there was no journal yet when it began to listen."""
-    heard: list[Any] = []
-    MessageBus().subscribe("say.*", heard.append)
-    ended(process(home, PUBLISHER, "a", 3, 1))
-    until(lambda: len(heard) == 3)
-    assert heard == [["a", 0], ["a", 1], ["a", 2]]
-
-
 def test_others_hear_what_this_process_publishes(home: Path) -> None:
     listeners = [process(home, LISTENER, subject) for subject in ("say.>", "say.b", "say.*")]
     assert [line_of(listener) for listener in listeners] == ["ready"] * 3
@@ -74,16 +65,6 @@ def test_others_hear_what_this_process_publishes(home: Path) -> None:
     assert everything.split("\n")[:4] == ["1 say.a 1", "3 say.b 3", "4 say.b.c 4", "5 say.b end"]
     assert one.split("\n")[:2] == ["3 say.b 3", "5 say.b end"]
     assert star.split("\n")[:3] == ["1 say.a 1", "3 say.b 3", "5 say.b end"]
-
-
-def test_what_was_said_before_it_listened_is_not_heard(home: Path) -> None:
-    MessageBus().publish("say.a", "before")
-    ended(process(home, PUBLISHER, "a", 2, 1))
-    heard: list[Any] = []
-    MessageBus().subscribe("say.a", heard.append)
-    ended(process(home, PUBLISHER, "b", 1, 1), process(home, PUBLISHER, "a", 1, 1))
-    MessageBus().publish("say.a", "after")
-    assert heard == [["a", 0], "after"]
 
 
 @pytest.mark.parametrize("names", ["ab", "abc"])

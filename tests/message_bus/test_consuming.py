@@ -6,22 +6,19 @@ import asyncio
 import io
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dino_os.errors import InvalidInput, NotFound
+from dino_os.errors import InvalidInput
 from dino_os.message_bus import Delivery, MessageBus
 from dino_os.message_bus.claims import Claimed, LocalClaims, Settled
 from dino_os.message_bus.messages import Messages
 from dino_os.message_bus.stored import Stored
 from dino_os.message_bus.terms import Claim, Terms
 from dino_os.workspace import Workspace
-from engines.again import Fatal, RetryLater
 from engines.journal import verify
 from tests.message_bus.waiting import until
 
@@ -65,59 +62,6 @@ def settled(bus: MessageBus, name: str, to: int | None = None) -> Callable[[], b
 # --- what comes, and when -----------------------------------------------------------------------
 
 
-def test_a_durable_subscription_hears_what_is_said_and_goes_on_where_it_was(
-    bus: MessageBus,
-) -> None:
-    heard: list[Any] = []
-    assert bus.publish("a", "before") == 0
-    own = bus.subscribe("a", heard.append, durable="billing")
-    assert bus.publish("a", 1) == 0  # nobody waits for it
-    until(settled(bus, "billing", 1), "an acknowledgement")
-    assert bus.unsubscribe("a", own)
-    assert not bus.unsubscribe("a", own)
-    bus.publish_many([("a", 2), ("b", 0), ("a", 3)])
-    assert heard == [1]
-    bus.subscribe("a", heard.append, durable="billing", start="all")  # which is for new ones
-    until(settled(bus, "billing", 3), "an acknowledgement")
-    assert heard == [1, 2, 3]
-
-
-def test_where_a_subscription_begins(bus: MessageBus) -> None:
-    for number in range(4):
-        bus.publish("a", number)
-        time.sleep(0.002)  # so that their times differ
-    third = bus.channel_history("a")[2]
-    starts: dict[str, Any] = {
-        "new": "new",
-        "all": "all",
-        "seq": third.seq,
-        "time": third.published,
-        "late": datetime(2999, 1, 1, tzinfo=UTC),
-    }
-    heard: dict[str, list[Any]] = {name: [] for name in starts}
-    for name, start in starts.items():
-        bus.subscribe("a", heard[name].append, durable=name, start=start)
-    bus.publish("a", 4)
-    for name in starts:
-        until(settled(bus, name), "an end")
-    assert heard == {
-        "new": [4],
-        "all": [0, 1, 2, 3, 4],
-        "seq": [2, 3, 4],
-        "time": [2, 3, 4],
-        "late": [4],
-    }
-
-
-def test_many_messages_come_in_their_order(bus: MessageBus) -> None:
-    heard: list[Any] = []
-    bus.subscribe("a.>", heard.append, durable="d")
-    for begin in range(0, 600, 50):
-        bus.publish_many([(f"a.{n % 3}", n) for n in range(begin, begin + 50)])
-    until(settled(bus, "d", 600), "the last one")
-    assert heard == [*range(600)]
-
-
 def test_a_message_wakes_who_waits_for_it(bus: MessageBus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking now and then is for what nobody tells."""
     monkeypatch.setattr(LocalClaims, "pause_s", lambda _: 3600.0)
@@ -131,20 +75,6 @@ def test_a_message_wakes_who_waits_for_it(bus: MessageBus, monkeypatch: pytest.M
     assert heard == [*range(21)]
 
 
-def test_members_of_a_group_share_and_each_subscription_has_its_own(bus: MessageBus) -> None:
-    heard: dict[str, list[Any]] = {name: [] for name in ("one", "two", "other", "plain")}
-    bus.subscribe("a", heard["one"].append, group="workers")
-    bus.subscribe("a", heard["two"].append, group="workers")
-    bus.subscribe("a", heard["other"].append, group="others")
-    bus.subscribe("a", heard["plain"].append)
-    for number in range(50):
-        assert bus.publish("a", number) == 1
-    until(settled(bus, "workers.a", 50), "an end")
-    until(settled(bus, "others.a", 50), "an end")
-    assert sorted(heard["one"] + heard["two"]) == [*range(50)]
-    assert heard["other"] == heard["plain"] == [*range(50)]
-
-
 def test_a_group_ends_with_its_last_member(bus: MessageBus) -> None:
     bus.subscribe("a", print, group="workers")
     bus.subscribe("b", print, durable="d", group="workers")
@@ -154,33 +84,6 @@ def test_a_group_ends_with_its_last_member(bus: MessageBus) -> None:
 
 
 # --- what fails ---------------------------------------------------------------------------------
-
-
-def test_one_that_raises_gets_it_again_and_then_it_is_a_dead_letter(
-    bus: MessageBus, capsys: pytest.CaptureFixture[str]
-) -> None:
-    attempts: list[tuple[Any, int]] = []
-
-    def clumsy(message: Any, delivery: Delivery) -> None:
-        attempts.append((message, delivery.attempt))
-        if message == "bad":
-            raise ValueError("it says \x1b no")
-
-    bus.subscribe("a", clumsy, durable="d", retries=2, backoff_s=[0.01])
-    bus.publish_many([("a", "bad"), ("a", "good")])
-    until(settled(bus, "d"), "an end")
-    assert sorted(attempts) == [("bad", 1), ("bad", 2), ("bad", 3), ("good", 1)]
-    (letter,) = bus.dead_letters()
-    assert (letter.subscription, letter.channel, letter.message) == ("d", "a", "bad")
-    assert (letter.attempts, letter.error) == (3, "ValueError: it says \x1b no")
-    assert capsys.readouterr().err.count("raised ValueError") == 1
-    attempts.clear()
-    assert bus.redeliver("d", letter.seq)
-    until(lambda: len(attempts) == 3, "three more attempts")
-    until(bus.dead_letters, "a dead letter")
-    assert not bus.redeliver("d", letter.seq + 1)
-    with pytest.raises(NotFound):
-        bus.dead_letters("e")
 
 
 def test_a_dead_letter_that_is_not_on_record_any_more_stays_one(
@@ -200,23 +103,6 @@ def test_a_dead_letter_that_is_not_on_record_any_more_stays_one(
     (again,) = until(bus.dead_letters, "a dead letter")
     assert (again.message, again.error) == (None, "it is not on record any more")
     assert heard == [1]
-
-
-def test_what_a_handler_says_of_trying_again_is_heeded(bus: MessageBus) -> None:
-    seen: list[Any] = []
-
-    def handler(message: Any, delivery: Delivery) -> None:
-        seen.append(message)
-        if message == "never":
-            raise Fatal("no use")
-        if delivery.attempt == 1:
-            raise RetryLater(0.01)
-
-    bus.subscribe("a", handler, durable="d", backoff_s=[999])
-    bus.publish_many([("a", "never"), ("a", "later")])
-    until(settled(bus, "d"), "an end")
-    assert seen == ["never", "later", "later"]
-    assert [letter.message for letter in bus.dead_letters("d")] == ["never"]
 
 
 def test_whatever_a_handler_raises_the_next_message_comes(
@@ -250,25 +136,6 @@ def test_whatever_a_handler_raises_the_next_message_comes(
     assert letters[4].error.startswith("Unspeakable: ")
 
 
-@pytest.mark.parametrize("delay", [float("nan"), float("inf"), "1", None, True, 10**400], ids=repr)
-def test_a_delay_that_is_none_refuses_its_message_alone(bus: MessageBus, delay: Any) -> None:
-    heard: list[Any] = []
-
-    def refuses(message: Any, delivery: Delivery) -> None:
-        heard.append(message)
-        if message == "nak":
-            delivery.nak(delay)
-        if message == "raise":
-            raise type("Later", (Exception,), {"retry_after_s": delay})
-
-    bus.subscribe("a", refuses, durable="d", retries=1, backoff_s=[0])
-    bus.publish_many([("a", what) for what in ("good", "nak", "raise", "fine")])
-    until(settled(bus, "d", 2), "an end")
-    assert sorted(heard) == ["fine", "good", "nak", "nak", "raise", "raise"]
-    errors = {letter.message: letter.error for letter in bus.dead_letters()}
-    assert errors["nak"].startswith("InvalidInput: delay_s ")
-
-
 def test_what_cannot_be_recorded_holds_up_nothing_else(
     bus: MessageBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,54 +157,7 @@ def test_what_cannot_be_recorded_holds_up_nothing_else(
     assert [letter.message for letter in bus.dead_letters()] == [1]
 
 
-def test_what_does_not_fit_is_a_dead_letter_at_once(bus: MessageBus) -> None:
-    heard: list[int] = []
-
-    def counts(message: int) -> None:
-        heard.append(message)
-
-    bus.subscribe("a", counts, durable="d", start="all")
-    bus.publish_many([("a", "one"), ("a", 2)])
-    until(settled(bus, "d"), "an end")
-    assert heard == [2]
-    (letter,) = bus.dead_letters()
-    assert (letter.message, letter.attempts) == ("one", 1)
-    assert "does not fit" in letter.error
-
-
 # --- acknowledging ------------------------------------------------------------------------------
-
-
-def test_with_explicit_acks_a_message_is_settled_when_its_handler_says_so(
-    bus: MessageBus, hands: Hands
-) -> None:
-    kept: dict[Any, Delivery] = {}
-    seen: list[tuple[Any, int]] = []
-
-    def handler(message: Any, delivery: Delivery) -> None:
-        kept[message] = delivery
-        seen.append((message, delivery.attempt))
-        if message == "now":
-            delivery.ack()
-        if message == "no" and delivery.attempt == 1:
-            delivery.nak(0.01)
-            delivery.ack()  # too late: the first word holds
-
-    bus.subscribe("a", handler, durable="d", ack="explicit")
-    bus.publish("a", "now")
-    until(settled(bus, "d", 1), "an acknowledgement")
-    bus.publish("a", "later")
-    until(lambda: "later" in kept, "a message")
-    assert bus.subscriptions()[0].in_flight == 1
-    kept["later"].ack()  # from another thread than the handler's
-    until(settled(bus, "d", 2), "an acknowledgement")
-    bus.publish("a", "no")
-    until(lambda: ("no", 2) in seen, "a second attempt")
-    hands.pass_by(31)
-    until(lambda: ("no", 3) in seen, "a third one: it was not acknowledged in time")
-    kept["no"].ack()
-    until(settled(bus, "d", 3), "an acknowledgement")
-    assert len(seen) == 5
 
 
 def test_a_sign_of_life_keeps_a_message_that_is_not_acknowledged_yet(
@@ -395,52 +215,7 @@ def test_a_handler_that_takes_longer_than_it_may_keeps_its_message_by_itself(
     assert sorted(map(str, seen)) == sorted(map(str, ["slow", -1, *range(50)]))
 
 
-def test_what_is_in_flight_is_limited(bus: MessageBus) -> None:
-    kept: list[Delivery] = []
-
-    def keep(_: Any, delivery: Delivery) -> None:
-        kept.append(delivery)
-
-    bus.subscribe("a", keep, durable="d", ack="explicit", max_in_flight=3)
-    bus.publish_many([("a", n) for n in range(5)])
-    until(lambda: len(kept) == 3, "three messages")
-    kept[0].ack()
-    until(lambda: len(kept) == 4, "one more")
-    state = bus.subscriptions()[0]
-    assert (state.in_flight, state.backlog) == (3, 4)
-
-
 # --- ending -------------------------------------------------------------------------------------
-
-
-def test_a_subscription_that_is_forgotten_ends_here_too(
-    bus: MessageBus, capsys: pytest.CaptureFixture[str]
-) -> None:
-    heard: list[Any] = []
-    bus.subscribe("a", heard.append, durable="d")
-    assert bus.forget("d")
-    assert not bus.forget("d")
-    bus.publish("a", 1)
-    until(lambda: "no subscription 'd'" in capsys.readouterr().err, "a report")
-    assert (bus.subscriptions(), heard) == ([], [])
-
-
-def test_a_handler_may_publish_unsubscribe_and_ask_how_far_it_is(bus: MessageBus) -> None:
-    heard: list[Any] = []
-
-    def once(message: Any) -> None:
-        bus.publish("b", message + 1)
-        assert bus.unsubscribe("a", once)
-        assert bus.subscriptions()[0].in_flight == 1
-
-    bus.subscribe("b", heard.append)
-    bus.subscribe("a", once, durable="d")
-    bus.publish("a", 1)
-    until(lambda: heard == [2], "an answer")
-    until(lambda: not bus.subscriptions()[0].members, "an end")
-    assert bus.subscriptions()[0].acknowledged == 1
-    bus.publish("a", 2)
-    assert heard == [2]
 
 
 def test_a_disk_that_is_full_for_a_while_loses_nothing(

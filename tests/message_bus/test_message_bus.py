@@ -128,13 +128,6 @@ def test_history_finds_what_lies_far_back(bus: MessageBus, journal: Path) -> Non
     assert anew().list_channels() == ["busy", "rare"]
 
 
-def test_what_others_publish_is_seen_at_once(bus: MessageBus, home: Path) -> None:
-    bus.publish("a", 1)
-    assert bus.list_channels() == ["a"]
-    Workspace(home).bus.publish("b", 2)
-    assert (bus.list_channels(), messages(bus, "b")) == (["a", "b"], [2])
-
-
 def test_two_buses_of_one_workspace_share_their_subscribers(home: Path, bus: MessageBus) -> None:
     """Also with those that the workspace itself hands out; not with another workspace's."""
     heard: list[Any] = []
@@ -220,32 +213,6 @@ def test_an_interruption_goes_through(bus: MessageBus) -> None:
     with pytest.raises(KeyboardInterrupt):
         bus.publish("a", 1)
     assert messages(bus, "a") == [1]
-
-
-def test_each_subscriber_has_a_message_of_its_own(bus: MessageBus) -> None:
-    heard: list[Any] = []
-
-    def greedy(message: Any) -> None:
-        message.clear()
-
-    bus.subscribe("a", greedy)
-    bus.subscribe("a", heard.append)
-    sent = {"k": (1, 2)}
-    bus.publish("a", sent)
-    assert (heard, sent) == ([{"k": [1, 2]}], {"k": (1, 2)})
-
-
-def test_a_callback_may_publish_subscribe_and_unsubscribe(bus: MessageBus) -> None:
-    heard: list[Any] = []
-
-    def once(message: Any) -> None:
-        bus.unsubscribe("a", once)
-        bus.subscribe("b", heard.append)
-        bus.publish("b", [message])
-
-    bus.subscribe("a", once)
-    assert [bus.publish("a", 1), bus.publish("a", 2)] == [1, 0]
-    assert heard == [[1]]
 
 
 def test_two_that_answer_each_other_come_to_an_end(

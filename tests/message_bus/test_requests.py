@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dino_os.errors import InvalidInput, MessageBusError
+from dino_os.errors import InvalidInput
 from dino_os.message_bus import Delivery, MessageBus, requests
 from dino_os.message_bus.requests import DEADLINE, RequestFailed, RequestTimedOut
 from dino_os.message_bus.subject import REPLIES
@@ -86,29 +86,6 @@ def test_a_responder_of_this_process_answers_in_the_thread_that_asks(bus: Messag
         bus.request("price.BTC", "BTC", timeout=0.05)
 
 
-def test_what_is_asked_and_answered_is_on_record_and_not_in_the_way(bus: MessageBus) -> None:
-    heard: list[Any] = []
-    bus.subscribe(">", heard.append)
-    bus.subscribe("price.BTC", heard.append)
-    bus.respond("price.BTC", lambda message: message + 1)
-    assert bus.request("price.BTC", 1) == 2
-    assert (heard, bus.list_channels()) == ([1, 1], ["price.BTC"])
-    assert (said(bus, ">"), said(bus, f"{REPLIES}.>")) == ([1], [2])
-
-
-def test_an_error_comes_back_and_names_who_raised_it(bus: MessageBus) -> None:
-    def clumsy(_: Any) -> None:
-        raise KeyError("no\nuse")
-
-    bus.respond("a", clumsy)
-    bus.respond("b", lambda _: object())
-    with pytest.raises(RequestFailed, match=r"clumsy could not answer: KeyError: 'no\\\\nuse'"):
-        bus.request("a", 1)
-    with pytest.raises(MessageBusError, match="not a JSON value"):
-        bus.request("b", 1)
-    assert bus.dead_letters() == []
-
-
 def test_a_responder_may_ask_others_and_itself(
     bus: MessageBus, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,80 +97,6 @@ def test_a_responder_may_ask_others_and_itself(
     with pytest.raises(RequestFailed):
         bus.request("count", 50)
     assert "nested 32 deep" in capsys.readouterr().err
-
-
-def test_one_that_is_busy_is_asked_when_it_is_free(bus: MessageBus) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-    answers: list[Any] = []
-
-    def slow(message: Any) -> Any:
-        if message == "first":
-            begun.set()
-            assert go_on.wait(20)
-        return message
-
-    bus.respond("a", slow)
-    first = threading.Thread(target=lambda: answers.append(bus.request("a", "first", timeout=30)))
-    first.start()
-    assert begun.wait(20)
-    with pytest.raises(RequestTimedOut, match=r"nobody answered within 0\.1 s") as found:
-        bus.request("a", "too soon", timeout=0.1)
-    assert found.value.exit_code == 124
-    then = threading.Thread(target=lambda: answers.append(bus.request("a", "then", timeout=30)))
-    then.start()
-    until(lambda: said(bus, "a") == ["first", "too soon", "then"], "a request")
-    go_on.set()
-    first.join()
-    then.join()
-    assert sorted(answers) == ["first", "then"]
-    until(lambda: bus.subscriptions()[0].backlog == 0, "an end")
-
-
-def test_any_subscriber_may_reply_and_what_is_no_request_is_none(bus: MessageBus) -> None:
-    def durable(message: Any, delivery: Delivery) -> None:
-        delivery.reply([message, delivery.attempt])
-
-    bus.subscribe("a", durable, durable="d")
-    assert bus.request("a", 1) == [1, 1]
-    handled: list[Any] = []
-    bus.respond("b", handled.append)
-    bus.publish("b", "by the way")
-    assert bus.request("b", "asked") is None
-    assert handled == ["asked"]
-    bus.subscribe("c", durable)
-    assert bus.request("c", 2) == [2, 1]
-
-
-def test_a_responder_that_replies_has_answered(
-    bus: MessageBus, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Once: what it returns then, or raises, or replies, is nothing to who asked."""
-    kept: list[Delivery] = []
-
-    def replies(message: Any, delivery: Delivery) -> str:
-        kept.append(delivery)
-        if message == "returns":
-            return "returned"
-        with pytest.raises(InvalidInput, match="JSON"):
-            delivery.reply(object())
-        delivery.reply(["replied", message])
-        with pytest.raises(MessageBusError, match="already"):
-            delivery.reply("again")
-        if message == "raises":
-            raise ValueError("too late")
-        return "returned"
-
-    bus.respond("a", replies)
-    asked = ["replies", "raises", "returns"]
-    answers = [["replied", "replies"], ["replied", "raises"], "returned"]
-    assert [bus.request("a", message) for message in asked] == answers
-    assert "too late" in capsys.readouterr().err
-    # As from another process: through the record, in the responder's own thread.
-    with bus_busy(bus) as others:
-        assert [others.request("a", message) for message in asked] == answers
-    assert said(bus, f"{REPLIES}.>") == answers * 2
-    with pytest.raises(MessageBusError, match="already"):
-        kept[-1].reply("later")
 
 
 @contextlib.contextmanager
@@ -229,17 +132,6 @@ def test_what_is_no_timeout_is_refused(bus: MessageBus, timeout: Any) -> None:
 
 
 # --- between processes --------------------------------------------------------------------------
-
-
-def test_another_process_answers(
-    bus: MessageBus, responder: Callable[[str], subprocess.Popen[str]]
-) -> None:
-    responder("one")
-    assert bus.request("price.BTC", {"n": 1}, timeout=30) == ["one", {"n": 1}]
-    with pytest.raises(RequestFailed, match="answer could not answer: ValueError: not that"):
-        bus.request("price.BTC", "bad", timeout=30)
-    for number in range(10):
-        assert bus.request("price.BTC", number, timeout=30) == ["one", number]
 
 
 def test_of_two_exactly_one_answers(
