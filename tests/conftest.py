@@ -6,11 +6,13 @@ import contextlib
 import gc
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -97,6 +99,14 @@ def _nothing_stays_open() -> Iterator[None]:
 
 
 @pytest.fixture
+def chance(request: pytest.FixtureRequest) -> Random:
+    """Drawn anew by each run: where its test fails its seed is shown, for $SEED to draw it again."""
+    seed = os.environ.get("SEED") or str(random.SystemRandom().getrandbits(32))
+    request.node.add_report_section("call", "seed", f"SEED={seed}")
+    return Random(seed)
+
+
+@pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """An empty workspace."""
     (tmp_path / "config.yaml").write_text("system:\n  name: test\n")
@@ -119,7 +129,8 @@ def dino(workspace: Path) -> Dino:
     """
     Run `dino …` in the workspace: `dino("zone", "list", "--json").json`.
 
-    The exit code must be the one expected (0 unless told), and there is never a traceback.
+    The exit code must be the one expected (0 unless told), and there is never a traceback.  What
+    is *given* it reads from a pipe.
     """
 
     def call(
@@ -128,24 +139,30 @@ def dino(workspace: Path) -> Dino:
         env: dict[str, str] | None = None,
         cwd: Path | None = None,
         door: str = "dino",
+        given: bytes = b"",
         timeout_s: float = 60,
     ) -> Outcome:
-        given = environment(**{"PYTHONPATH": str(REPOSITORY), **(env or {})})
+        variables = environment(**{"PYTHONPATH": str(REPOSITORY), **(env or {})})
         arguments, folder = [str(arg) for arg in args], cwd or workspace
-        if can_run(given, arguments):
+        if can_run(variables, arguments):
             done = doors().run(
-                door, arguments, folder=folder, environment=given, timeout_s=timeout_s
+                door,
+                arguments,
+                folder=folder,
+                environment=variables,
+                given=given,
+                timeout_s=timeout_s,
             )
         else:
             done = subprocess.run(
                 command(*args, door=door),
                 cwd=folder,
-                env=given,
+                env=variables,
                 capture_output=True,
                 text=True,
                 timeout=timeout_s,
                 check=False,
-                stdin=subprocess.DEVNULL,
+                input=given.decode(),
             )
         outcome = Outcome(done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in outcome.err, outcome.err
