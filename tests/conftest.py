@@ -91,6 +91,37 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+# Where most of the time goes.  Of each in turn one file: some compute, others wait for servers.
+_LONG = (
+    *("cluster", "commands", "crash", "journal", "memory_layer", "message_bus", "offline"),
+    *("replication", "security", "tool_sandbox"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins early, so that in the end nobody waits for it."""
+    tests = REPOSITORY / "tests"
+    files: dict[Path, dict[Path, int]] = {}
+    for item in items:
+        numbers = files.setdefault(item.path.parent, {})
+        numbers.setdefault(item.path, len(numbers))
+
+    def turn(item: pytest.Item) -> tuple[bool, int]:
+        is_long = item.path.relative_to(tests).parts[0] in _LONG
+        return not is_long, files[item.path.parent][item.path] if is_long else 0
+
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """A file's tests are one worker's, and share what they prepare; files go in their order."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_stays_open() -> Iterator[None]:
     """Engines that a module dropped close their files now, not some modules later."""
