@@ -32,7 +32,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 settings.register_profile(
     "dino",
     deadline=None,
-    max_examples=40,
+    max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("dino")
