@@ -206,7 +206,7 @@ def test_what_a_task_started_ends_with_its_worker(
     engine.submit_task(task(**call("forks", file=str(file), then=then), **limits))
     before = time.monotonic()
     engine.run_cycle()
-    assert time.monotonic() - before < 15, "it was noticed when its time was up, or never"
+    assert time.monotonic() - before < 50, "it was noticed when its time was up, or never"
     wanted = {"hang": "timeout", "return": "ok"}.get(then, "error")
     found = engine.task("t")
     assert found is not None
