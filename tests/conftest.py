@@ -6,11 +6,13 @@ import contextlib
 import gc
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -30,7 +32,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 settings.register_profile(
     "dino",
     deadline=None,
-    max_examples=40,
+    max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("dino")
@@ -89,11 +91,50 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+# Where most of the time goes.  Of each in turn one file: some compute, others wait for servers.
+_LONG = (
+    *("cluster", "commands", "crash", "journal", "memory_layer", "message_bus", "offline"),
+    *("replication", "security", "tool_sandbox"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins early, so that in the end nobody waits for it."""
+    tests = REPOSITORY / "tests"
+    files: dict[Path, dict[Path, int]] = {}
+    for item in items:
+        numbers = files.setdefault(item.path.parent, {})
+        numbers.setdefault(item.path, len(numbers))
+
+    def turn(item: pytest.Item) -> tuple[bool, int]:
+        is_long = item.path.relative_to(tests).parts[0] in _LONG
+        return not is_long, files[item.path.parent][item.path] if is_long else 0
+
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """A file's tests are one worker's, and share what they prepare; files go in their order."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_stays_open() -> Iterator[None]:
     """Engines that a module dropped close their files now, not some modules later."""
     yield
     gc.collect()
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> Random:
+    """Drawn anew by each run: where its test fails its seed is shown, for $SEED to draw it again."""
+    seed = os.environ.get("SEED") or str(random.SystemRandom().getrandbits(32))
+    request.node.add_report_section("call", "seed", f"SEED={seed}")
+    return Random(seed)
 
 
 @pytest.fixture
@@ -119,7 +160,8 @@ def dino(workspace: Path) -> Dino:
     """
     Run `dino …` in the workspace: `dino("zone", "list", "--json").json`.
 
-    The exit code must be the one expected (0 unless told), and there is never a traceback.
+    The exit code must be the one expected (0 unless told), and there is never a traceback.  What
+    is *given* it reads from a pipe.
     """
 
     def call(
@@ -128,24 +170,30 @@ def dino(workspace: Path) -> Dino:
         env: dict[str, str] | None = None,
         cwd: Path | None = None,
         door: str = "dino",
+        given: bytes = b"",
         timeout_s: float = 60,
     ) -> Outcome:
-        given = environment(**{"PYTHONPATH": str(REPOSITORY), **(env or {})})
+        variables = environment(**{"PYTHONPATH": str(REPOSITORY), **(env or {})})
         arguments, folder = [str(arg) for arg in args], cwd or workspace
-        if can_run(given, arguments):
+        if can_run(variables, arguments):
             done = doors().run(
-                door, arguments, folder=folder, environment=given, timeout_s=timeout_s
+                door,
+                arguments,
+                folder=folder,
+                environment=variables,
+                given=given,
+                timeout_s=timeout_s,
             )
         else:
             done = subprocess.run(
                 command(*args, door=door),
                 cwd=folder,
-                env=given,
+                env=variables,
                 capture_output=True,
                 text=True,
                 timeout=timeout_s,
                 check=False,
-                stdin=subprocess.DEVNULL,
+                input=given.decode(),
             )
         outcome = Outcome(done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in outcome.err, outcome.err

@@ -42,9 +42,10 @@ class Doors:
         *,
         folder: Path,
         environment: Mapping[str, str],
+        given: bytes = b"",
         timeout_s: float,
     ) -> subprocess.CompletedProcess[str]:
-        """As `subprocess.run` would."""
+        """As `subprocess.run` would, with *given* on a pipe."""
         asked = {
             "door": door,
             "arguments": list(arguments),
@@ -52,14 +53,18 @@ class Doors:
             "environment": dict(environment),
         }
         read, end = os.pipe()
+        given_there, giving = os.pipe()
+        assert os.write(giving, given) == len(given) < 1 << 16  # what a pipe takes at once
+        os.close(giving)
         with (
             tempfile.TemporaryFile() as out,
             tempfile.TemporaryFile() as err,
             os.fdopen(read, "rb", 0) as told,
         ):
-            handed = [out.fileno(), err.fileno(), end]
+            handed = [given_there, out.fileno(), err.fileno(), end]
             with self._guard:
                 socket.send_fds(self._asking, [json.dumps(asked).encode()], handed)
+            os.close(given_there)
             os.close(end)
             pid = int(told.readline())
             code = _ended(told.fileno(), pid, timeout_s) and int(told.readline())
@@ -78,7 +83,7 @@ def doors() -> Doors:
 def can_run(environment: Mapping[str, str], arguments: Sequence[str]) -> bool:
     """Whether a forked process would take this: how an interpreter starts cannot be changed."""
     ours = {"PYTHONPATH", "PYTHON_KEYRING_BACKEND"}
-    same = environment.get("PYTHONPATH") == str(_HERE.parent)
+    same = environment.get("PYTHONPATH", "").split(os.pathsep)[0] == str(_HERE.parent)
     language = {name: environment[name] for name in environment if _is_language(name)}
     plain = all(not name.startswith("PYTHON") or name in ours for name in environment)
     utf8 = not any(0xD800 <= ord(letter) < 0xE000 for letter in "".join(arguments))

@@ -83,6 +83,7 @@ class Connection:
         self._urls, self._trust, self._options, self._name = urls, trust, options, name
         self._domain = domain
         self.client: Client | None = None
+        self._connecting: Any = None
         self.failure: DinoError | None = None
         self._was_connected = False
         self._failures = 0
@@ -155,8 +156,9 @@ class Connection:
 
     async def _leave(self) -> None:
         self._keeping.cancel()
-        if self.client:
-            await self.client.nc.close()
+        await asyncio.sleep(0)  # whoever is still connecting stops, and its socket is ours to close
+        if self._connecting:
+            await self._connecting.close()
 
     async def _ready(self, *, patient: bool) -> Client:
         """The client, once it is connected; *patient* waits however long that takes."""
@@ -193,7 +195,7 @@ class Connection:
     async def _connect(self, closed: asyncio.Event) -> None:
         from dino_os.cluster.client import careful_client, jetstream  # noqa: PLC0415  brings nats-py
 
-        nc = careful_client(self._judge)
+        nc = self._connecting = careful_client(self._judge)
 
         async def note(error: Exception) -> None:
             self._note(error)

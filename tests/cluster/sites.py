@@ -15,7 +15,7 @@ from tests.cluster.servers import until
 from tests.scheduler.conftest import Clock
 from tests.scheduler.desk import Desk
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Site:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -92,6 +93,23 @@ def test_a_server_that_does_not_answer_is_waited_for_no_longer_than_said(
         assert link.call(echo, timeout_s=30) == b"there"
     finally:
         mute.kill()
+
+
+def test_who_is_closed_while_it_connects_leaves_no_socket(make_link: MakeLink) -> None:
+    """The server has said who it is, and nothing more."""
+    hello = b'INFO {"server_id":"a","version":"2.10.0","proto":1,"max_payload":1000}\r\n'
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        link = make_link(f"nats://127.0.0.1:{server.getsockname()[1]}")
+        link.spawn(echo)
+        peer, _ = server.accept()
+        with peer:
+            peer.settimeout(30)
+            peer.sendall(hello)
+            assert peer.recv(7) == b"CONNECT"
+            link.close()
+            while peer.recv(4096):
+                pass
 
 
 def test_a_lost_connection_comes_back_by_itself(make_link: MakeLink, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,16 +133,18 @@ def test_a_worker_that_was_killed_goes_on_with_what_it_had(two: Nodes) -> None:
     assert {task.attempts for task in owner.resources.tasks(state="succeeded")} == {1}
 
 
-def test_a_node_that_leaves_gives_back_what_it_has(tmp_path: Path, server: Server) -> None:
+def test_a_node_that_leaves_gives_back_what_it_has(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it: that would take longer than this test does."""
+    monkeypatch.setattr(desk, "ACK_WAIT_S", 600.0)
     with nodes(tmp_path, server, (0, 1, 1)) as found:
         owner, leaver = found.owner, found.worker
         owner.resources.submit_tasks([call(f"t-{n}", "slowly", n=n) for n in range(6)])
         found.until(lambda: leaver.resources.depth()["running"])
         leaver.close()
         found.all.remove(leaver)
-        began = time.monotonic()
         found.until(found.ended(6))
-        assert time.monotonic() - began < desk.ACK_WAIT_S  # nobody waited for it
         assert leaver.resources.depth()["queued"] == 0
 
 

@@ -133,4 +133,4 @@ def test_a_witness_that_answers_in_circles_is_given_up(
 ) -> None:
     """Each time with another size as the last one it saw."""
     url = fake((409, SIZE, b"1\n"), (409, SIZE, b"2\n"))
-    told(audit("witness", "submit", url, code=1, timeout_s=3))
+    told(audit("witness", "submit", url, code=1, timeout_s=30))

@@ -6,6 +6,8 @@ import hashlib
 import json
 import shutil
 from collections import Counter
+from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,8 @@ class History:
             self.lines.insert(0, lines[here])
             here = json.loads(lines[here])["parent_hash"]
         self.numbers = {line[-66:-2].decode(): n for n, line in enumerate(self.lines)}
+        changes = (json.loads(line).get("change", 0) for line in self.lines)
+        self._occupancies = [*accumulate(changes, initial=0)]
 
     @classmethod
     def of(cls, steps: list[Step]) -> History:
@@ -91,7 +95,7 @@ class History:
 
     def occupancy(self, lines: int) -> int:
         """What these first lines fold to."""
-        return sum(json.loads(line).get("change", 0) for line in self.lines[:lines])
+        return self._occupancies[lines]
 
 
 def check_workspace(root: Path, crash: Crash, history: History) -> None:
@@ -146,9 +150,14 @@ def _check_signed(space: Workspace, crash: Crash, lines: list[bytes]) -> None:
 def root_of(lines: list[bytes]) -> bytes:
     """The definition of RFC 6962, section 2.1, and nothing else."""
     if len(lines) == 1:
-        return hashlib.sha256(b"\0" + lines[0]).digest()
+        return _leaf_hash(lines[0])
     half = 1 << (len(lines) - 1).bit_length() - 1
     return hashlib.sha256(b"\1" + root_of(lines[:half]) + root_of(lines[half:])).digest()
+
+
+@cache
+def _leaf_hash(line: bytes) -> bytes:
+    return hashlib.sha256(b"\0" + line).digest()
 
 
 def check_first(root: Path, crash: Crash, history: History) -> None:

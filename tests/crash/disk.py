@@ -10,10 +10,10 @@ the bytes did not come; later ones are there without earlier ones; names are old
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import combinations, islice, pairwise, zip_longest
+from itertools import combinations, pairwise, zip_longest
 from pathlib import Path, PurePosixPath
 from random import Random
 from typing import Any
@@ -25,8 +25,8 @@ _FEW = 5  # so many changes are tried in every combination
 _SOME = 12  # so many combinations of more are drawn
 
 Change = Write | Resize
-Tree = dict[str, tuple[int, bytes]]
-"""What lies on the disk: path → number and content of the file, or FOLDER and nothing."""
+Visible = list[tuple[str, int]]
+"""Paths that can be reached, and the number of the file of each, or FOLDER."""
 
 
 @dataclass
@@ -63,40 +63,34 @@ class Disk:
         _rename(self._names, self._pending)
         self._pending = []
 
-    def states(self, chance: Random, draws: int) -> Iterator[Tree]:
+    def states(self, chance: Random, draws: int) -> Iterator[State]:
         """
         What may be on the disk: each way of each file and of the names, with all else lost and
         with all else arrived; then *draws* at random, each of all by itself.
         """
-        ways = [list(self._ways_of_names(chance))]
-        ways += [list(_ways(file, chance)) for file in self._files.values()]
-        for others in (0, -1):
-            for one, several in enumerate(ways):
-                for way in several:
-                    yield self._tree(
-                        [
-                            *(w[others] for w in ways[:one]),
-                            way,
-                            *(w[others] for w in ways[one + 1 :]),
-                        ]
-                    )
+        names = [*self._ways_of_names(chance)]
+        ways = {number: [*_ways(file, chance)] for number, file in self._files.items()}
+        for others, told in ((0, "lost"), (-1, "arrived")):
+            contents = {number: several[others][1] for number, several in ways.items()}
+            for visible in names:
+                yield State(f"names, else {told}", visible, contents)
+            for one, several in ways.items():
+                for how, content in several:
+                    kind = f"{how} of file {one}, else {told}"
+                    yield State(kind, names[others], {**contents, one: content})
         for _ in range(draws):
-            yield self._tree([chance.choice(several) for several in ways])
+            contents = {number: chance.choice(several)[1] for number, several in ways.items()}
+            yield State("drawn", chance.choice(names), contents)
 
-    def _tree(self, ways: list) -> Tree:
-        contents = dict(zip(self._files, ways[1:], strict=True))
-        names: dict[str, int] = ways[0]
-        return {
-            path: (file, contents.get(file, b""))
-            for path, file in sorted(names.items())
-            if all(names.get(above) == FOLDER for above in _folders_above(path))
-        }
-
-    def _ways_of_names(self, chance: Random) -> Iterator[dict[str, int]]:
+    def _ways_of_names(self, chance: Random) -> Iterator[Visible]:
         for some in _subsets(self._pending, chance):
             names = dict(self._names)
             _rename(names, some)
-            yield names
+            yield [
+                (path, file)
+                for path, file in sorted(names.items())
+                if all(names.get(above) == FOLDER for above in _folders_above(path))
+            ]
 
     def _file(self, number: int) -> _File:
         return self._files.setdefault(number, _File())
@@ -143,36 +137,38 @@ def _subsets(changes: list, chance: Random) -> Iterator[list]:
     yield changes
 
 
-def _ways(file: _File, chance: Random) -> Iterator[bytes]:
-    """What a file may hold: as synced first, all of it last."""
-    found = {file.synced: None}
+def _ways(file: _File, chance: Random) -> Iterator[tuple[str, bytes]]:
+    """What a file may hold, and how it came to that: as synced first, all of it last."""
+    found = {file.synced: "nothing"}
     for some in _subsets(file.pending, chance):
-        found[_written(file.synced, some)] = None
+        found.setdefault(_written(file.synced, some), "some writes")
     for here, change in enumerate(file.pending):
         if isinstance(change, Write):
             for before in {
                 b"": file.synced,
                 b"all": _written(file.synced, file.pending[:here]),
             }.values():
-                found.update(dict.fromkeys(_torn(before, change, chance)))
+                for how, content in _torn(before, change, chance):
+                    found.setdefault(content, how)
     whole = _written(file.synced, file.pending)
     del found[whole]
-    yield from found
-    yield whole
+    yield from ((how, content) for content, how in found.items())
+    yield "all", whole
 
 
-def _torn(before: bytes, write: Write, chance: Random) -> Iterator[bytes]:
+def _torn(before: bytes, write: Write, chance: Random) -> Iterator[tuple[str, bytes]]:
     """A write of which some units arrived, and some of the room that it needs."""
     begin, end = write.offset, write.offset + len(write.data)
-    for unit in (SECTOR, PAGE):
+    for unit, told in ((SECTOR, "sectors"), (PAGE, "pages")):
         edges = [begin, *range(begin - begin % unit + unit, end, unit), end]
         units = [
             Write(write.file, a, write.data[a - begin : b - begin]) for a, b in pairwise(edges)
         ]
         for some in _subsets(units, chance):
             arrived = _written(before, some)
-            yield arrived
-            yield arrived.ljust(end, b"\0")  # the size grew, whatever came
+            yield told, arrived
+            # The size grew, whatever came.
+            yield f"{told} and zeros", arrived.ljust(end, b"\0")
     # Any byte; the ends of lines above all, where half a batch looks like a whole one.
     ends = [here + 1 for here, byte in enumerate(write.data) if byte == 0x0A]
     cuts = {
@@ -180,9 +176,11 @@ def _torn(before: bytes, write: Write, chance: Random) -> Iterator[bytes]:
         *(chance.randrange(len(write.data)) for _ in range(24)),
     }
     for cut in sorted(cuts | {1, len(write.data) - 1}):
-        yield (some := _written(before, [Write(write.file, begin, write.data[:cut])]))
-        yield some.ljust(end, b"\0")
-        yield _written(before, [Write(write.file, begin + cut, write.data[cut:])])
+        some = _written(before, [Write(write.file, begin, write.data[:cut])])
+        told = "lines" if cut in ends else "bytes"
+        yield f"first {told}", some
+        yield f"first {told} and zeros", some.ljust(end, b"\0")
+        yield f"last {told}", _written(before, [Write(write.file, begin + cut, write.data[cut:])])
 
 
 def _written(content: bytes, changes: list) -> bytes:
@@ -197,11 +195,34 @@ def _written(content: bytes, changes: list) -> bytes:
 
 
 @dataclass(frozen=True)
+class State:
+    """What may be on the disk, and of what kind that is."""
+
+    kind: str
+    names: Visible
+    contents: dict[int, bytes]
+
+    @property
+    def identity(self) -> Hashable:
+        """Content, and which names are one file; not the numbers, which no reader sees."""
+        first: dict[int, str] = {}
+        return tuple(
+            (path, file and first.setdefault(file, path), self.contents.get(file))
+            for path, file in self.names
+        )
+
+
+@dataclass(frozen=True)
 class Crash:
     """One state of a disk, and what the program had said by then."""
 
-    tree: Tree
+    state: State
     said: tuple[Mark, ...]
+
+    @property
+    def kind(self) -> tuple[int, str]:
+        """At which moment, and which of the ways there are."""
+        return len(self.said), self.state.kind
 
     def promised(self, what: str) -> list[Any]:
         """Everything of that kind that had been said."""
@@ -216,26 +237,26 @@ class Crash:
         """Make it real in a new folder."""
         root.mkdir()
         first: dict[int, Path] = {}
-        for path, (file, content) in self.tree.items():
+        for path, file in self.state.names:
             target = root / path
             if file == FOLDER:
                 target.mkdir()
             elif file in first:
                 os.link(first[file], target)
             else:
-                target.write_bytes(content)
+                target.write_bytes(self.state.contents.get(file, b""))
                 first[file] = target
         return root
 
 
-def crashes(steps: list[Step], count: int, *, seed: int, draws: int = 16) -> list[Crash]:
+def crashes(steps: list[Step], each: int, *, chance: Random, draws: int = 16) -> list[Crash]:
     """
-    *count* distinct states of those behind the mark "go", each moment in between with its share.
+    Distinct states behind the mark "go": of every kind that there is *each*, or all there are.
 
     Where a state may be found at several moments, by the last of them most had been promised.
     """
-    chance, disk, said, going = Random(seed), Disk(), [], False
-    found: dict[frozenset, Crash] = {}
+    disk, said, going = Disk(), [], False
+    found: dict[Hashable, Crash] = {}
     # Whatever may be found behind a write or a rename may be found behind the next of them too.
     for step, after in zip_longest(steps, steps[1:]):
         disk.take(step)
@@ -245,27 +266,9 @@ def crashes(steps: list[Step], count: int, *, seed: int, draws: int = 16) -> lis
                 going = True
                 disk.settle()
         if going and (isinstance(step, Mark) or isinstance(after, SyncFile | SyncFolder | None)):
-            for tree in disk.states(chance, draws):
-                found[_identity(tree)] = Crash(tree, tuple(said))
-    return _in_turn(list(found.values()), count, chance)
-
-
-def _in_turn(found: list[Crash], count: int, chance: Random) -> list[Crash]:
-    assert len(found) >= count, f"{len(found)} states"
-    chance.shuffle(found)
-    moments: dict[int, list[Crash]] = {}
-    for crash in found:
-        moments.setdefault(len(crash.said), []).append(crash)
-    turns = zip_longest(*moments.values())
-    return list(islice((crash for turn in turns for crash in turn if crash), count))
-
-
-def _identity(tree: Tree) -> frozenset:
-    """Content, and which names are one file; not the numbers, which no reader sees."""
-    same: dict[int, list[str]] = {}
-    for path, (file, _) in tree.items():
-        same.setdefault(file, []).append(path)
-    return frozenset(
-        (path, tuple(same[file]) if file else None, content)
-        for path, (file, content) in tree.items()
-    )
+            for state in disk.states(chance, draws):
+                found[state.identity] = Crash(state, tuple(said))
+    kinds: dict[tuple[int, str], list[Crash]] = {}
+    for crash in found.values():
+        kinds.setdefault(crash.kind, []).append(crash)
+    return [crash for some in kinds.values() for crash in chance.sample(some, min(each, len(some)))]

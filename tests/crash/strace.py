@@ -21,6 +21,9 @@ from tests.crash.nursery import Life
 # Memory is no file; `writev` is the test's own voice.  Whether a file is a terminal (`ioctl`) is
 # asked of no journal's sake, and its error is the usual answer.
 _LEFT_OUT = {"mmap", "writev", "ioctl"}
+_content = re.compile(r'(?<=, )"(?:\\.|[^"\\])*"\.*(?=, \d)')
+_code = re.compile(r"[^<\"]*\.py\b")
+_number = re.compile(r"\d+\w*")
 _call = re.compile(r"(?P<name>\w+)\((?P<args>.*)\) += ").match
 
 
@@ -30,6 +33,12 @@ class Call(NamedTuple):
     name: str
     number: int
     text: str
+
+    @property
+    def kind(self) -> str:
+        """What is asked, and of which file: without numbers, contents, and names of our own code."""
+        asked = self.text.rpartition(" = ")[0]
+        return _number.sub("#", _code.sub("CODE", _content.sub("…", asked)))
 
 
 @cache

@@ -1,9 +1,11 @@
 """
-Power cuts at every moment: 10,100 distinct states of a disk, each opened by the next process.
+Power cuts at every moment: thousands of states of a disk, each opened by the next process.
 
 The real code runs once per scenario while strace records what reaches the file system; `disk` works
-out what may be found if the power goes in between.  In every such state what was acknowledged is
-there, no batch is by half, the journal verifies and goes on, and so do its engines and checkpoints.
+out what may be found if the power goes in between: about 70,000 states of 1,600 kinds (at which
+moment, which file or name, how torn).  Each run draws others of every kind.  In every such state what
+was acknowledged is there, no batch is by half, the journal verifies and goes on, and so do its engines
+and checkpoints.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -30,28 +33,23 @@ pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace i
 
 Check = Callable[[Path, Crash], None]
 
-# Scenario, and how many states of it: 10,100 in all.
 journals = [
-    ("first_single", 300),
-    ("first_batch", 600),
-    ("single", 1300),
-    ("batch", 1300),
-    ("group", 600),
-    ("recovery", 1500),
-    ("full_disk", 800),
-    ("rotation", 1500),
-    ("compression", 700),
+    "first_single",
+    "first_batch",
+    "single",
+    "batch",
+    "group",
+    "recovery",
+    "full_disk",
+    "rotation",
+    "compression",
 ]
 workspaces = [
-    ("first_of_a_workspace", check_first, 300),
-    ("checkpoint", check_workspace, 400),
-    ("snapshot", check_workspace, 300),
-    ("pruning", check_workspace, 500),
+    ("first_of_a_workspace", check_first),
+    ("checkpoint", check_workspace),
+    ("snapshot", check_workspace),
+    ("pruning", check_workspace),
 ]
-
-
-def test_there_are_more_than_ten_thousand_states() -> None:
-    assert sum(case[-1] for case in (*journals, *workspaces)) == 10_100
 
 
 @pytest.fixture
@@ -92,41 +90,41 @@ def failures(found: list[Crash], ground: Path, patch: pytest.MonkeyPatch, check:
             law = [frame for frame in frames if frame.filename == afterwards.__file__][-1]
             kind = f"{law.name}:{law.lineno} {law.line}: {type(error).__name__}"
             last = [mark.said for mark in crash.said[-1:]]
-            wrong.setdefault(kind, []).append(f"{error}; after {last}: {sorted(crash.tree)}")
+            wrong.setdefault(kind, []).append(f"{error}; {crash.state.kind}, after {last}")
         shutil.rmtree(root)
     return "\n".join(
         f"{len(some)} of {len(found)}: {kind}: {some[0]}" for kind, some in wrong.items()
     )
 
 
-@pytest.mark.parametrize(("scenario", "count"), journals)
+@pytest.mark.parametrize("scenario", journals)
 def test_a_journal_survives_a_power_cut_at_any_moment(
     ground: Path,
     settings: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
+    chance: Random,
     *,
     scenario: str,
-    count: int,
 ) -> None:
-    found = crashes(traced(scenario, ground, settings), count, seed=count)
-    assert len(found) == count
+    found = crashes(traced(scenario, ground, settings), 3, chance=chance)
+    assert len(found) > 40
     wrong = failures(found, ground, monkeypatch, check_journal)
     assert not wrong, wrong
 
 
-@pytest.mark.parametrize(("scenario", "check", "count"), workspaces)
+@pytest.mark.parametrize(("scenario", "check"), workspaces)
 def test_a_workspace_survives_a_power_cut_at_any_moment(
     ground: Path,
     settings: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
+    chance: Random,
     *,
     scenario: str,
     check: Callable[..., None],
-    count: int,
 ) -> None:
     """State, checkpoints and snapshots are those of the lines, and nothing handed out is taken back."""
     steps = traced(scenario, ground, settings)
-    found = crashes(steps, count, seed=count)
-    assert len(found) == count
+    found = crashes(steps, 1, chance=chance)
+    assert len(found) > 20
     wrong = failures(found, ground, monkeypatch, partial(check, history=History.of(steps)))
     assert not wrong, wrong

@@ -145,7 +145,7 @@ def children(pid: int) -> list[int]:
 
 def gone(pid: int) -> bool:
     """Whether it ends without its parent: it must not go on with what others run by now."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,5 +1,6 @@
 """
-Ten thousand ways to change a journal behind its back: each is found, and in the right place.
+Thousands of ways to change a journal behind its back, of every kind and drawn anew by each run: each
+is found, and in the right place.
 
 A line that somebody sealed anew, as anybody can who computes hashes, stands by itself; the first
 line behind it that does not follow from it tells, and if there is none, the head.
@@ -20,38 +21,33 @@ from tests.journal import mutations, victims
 from tests.journal.mutations import Change, FileChange, changed, changed_files
 from tests.journal.victims import Beginning, Mutation, Victim, beginning
 
-# Kind of change, and how many in a journal of one file and in one of several: 11,832 with those below.
+# Kind of change, and how many in a journal of one file and in one of several.
 kinds = [
-    (mutations.flip_a_bit, 900, 500),
-    (mutations.change_a_byte, 900, 500),
-    (mutations.insert_bytes, 600, 400),
-    (mutations.delete_bytes, 600, 400),
-    (mutations.cut, 600, 300),
+    (mutations.flip_a_bit, 300, 150),
+    (mutations.change_a_byte, 300, 150),
+    (mutations.insert_bytes, 200, 120),
+    (mutations.delete_bytes, 200, 120),
+    (mutations.cut, 200, 100),
     (mutations.cut_whole_lines, 50, 35),
-    (mutations.append_garbage, 400, 250),
-    (mutations.remove_lines, 150, 100),
-    (mutations.swap_lines, 500, 120),
-    (mutations.duplicate_a_line, 500, 250),
-    (mutations.move_a_line, 500, 150),
-    (mutations.take_one_from_another_journal, 80, 60),
-    (mutations.seal_a_line_anew, 400, 250),
-    (mutations.seal_all_from_a_line_on, 400, 250),
-    (mutations.append_forged_lines, 300, 200),
+    (mutations.append_garbage, 120, 80),
+    (mutations.remove_lines, 80, 50),
+    (mutations.swap_lines, 150, 60),
+    (mutations.duplicate_a_line, 150, 80),
+    (mutations.move_a_line, 150, 60),
+    (mutations.take_one_from_another_journal, 60, 40),
+    (mutations.seal_a_line_anew, 120, 80),
+    (mutations.seal_all_from_a_line_on, 120, 80),
+    (mutations.append_forged_lines, 100, 70),
 ]
 file_kinds = [
     (mutations.remove_a_file, 8),
     (mutations.empty_a_file, 8),
     (mutations.swap_files, 21),
-    (mutations.damage_a_packed_file, 400),
-    (mutations.cut_a_packed_file, 250),
-    (mutations.append_to_a_packed_file, 250),
-    (mutations.pack_a_file_differently, 250),
+    (mutations.damage_a_packed_file, 150),
+    (mutations.cut_a_packed_file, 100),
+    (mutations.append_to_a_packed_file, 100),
+    (mutations.pack_a_file_differently, 100),
 ]
-
-
-def test_there_are_more_than_ten_thousand_mutations() -> None:
-    assert sum(one + several for _, one, several in kinds) == 10_645
-    assert sum(count for _, count in file_kinds) == 1_187
 
 
 @pytest.fixture(scope="module")
@@ -118,27 +114,27 @@ def read(victim: Victim, mutation: Mutation) -> Iterator[str]:
 
 @pytest.mark.parametrize(("change", "count"), [kind[:2] for kind in kinds])
 def test_no_change_of_a_journal_goes_unnoticed(
-    one_file: Victim, change: Change, count: int
+    one_file: Victim, chance: Random, change: Change, count: int
 ) -> None:
-    found = list(changed(one_file, change, count, Random(count)))
+    found = list(changed(one_file, change, count, chance))
     assert len(found) == count
     assert misses(one_file, found) == []
 
 
 @pytest.mark.parametrize(("change", "count"), [kind[::2] for kind in kinds])
 def test_no_change_of_a_sealed_file_goes_unnoticed(
-    several_files: Victim, change: Change, count: int
+    several_files: Victim, chance: Random, change: Change, count: int
 ) -> None:
     """Plain or packed, and of the live one behind them."""
-    found = list(changed(several_files, change, count, Random(count)))
+    found = list(changed(several_files, change, count, chance))
     assert len(found) == count
     assert misses(several_files, found) == []
 
 
 @pytest.mark.parametrize(("change", "count"), file_kinds)
 def test_no_change_of_the_files_goes_unnoticed(
-    several_files: Victim, change: FileChange, count: int
+    several_files: Victim, chance: Random, change: FileChange, count: int
 ) -> None:
-    found = list(changed_files(several_files, change, count, Random(count)))
+    found = list(changed_files(several_files, change, count, chance))
     assert len(found) == count
     assert misses(several_files, found) == []

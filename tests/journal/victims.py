@@ -150,8 +150,7 @@ def _in_file(
     victim: Victim, name: str, content: bytes, forged: frozenset[bytes], behind: list[str]
 ) -> Beginning:
     before, good = victim.content[name], victim.lines_before(name)
-    pairs = enumerate(zip(before, content, strict=False))
-    same = next((at for at, (one, other) in pairs if one != other), min(len(before), len(content)))
+    same = _common(before, content)
     line = before[:same].count(b"\n")
     if same == len(content) and content[-1:] in {b"", b"\n"}:  # cut between two lines
         seam = [(name, line + 1), *((file, 1) for file in behind[:1])]
@@ -167,6 +166,15 @@ def _in_file(
         return _begin([(behind[0], 1)], good + line)
     last = before.count(b"\n")  # the head remembers it
     return _begin([(name, last)], good + last - 1)
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many first bytes they share."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def _begin(places: list[tuple[str, int]], good: int) -> Beginning:

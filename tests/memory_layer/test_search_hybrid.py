@@ -223,7 +223,7 @@ class Waits(Concepts):
     def query(self, text: str) -> Any:
         another = ThreadPoolExecutor(1)
         try:
-            another.submit(self.meanwhile).result(timeout=10)
+            another.submit(self.meanwhile).result(timeout=60)
         finally:
             another.shutdown(wait=False)
         return super().query(text)
@@ -232,7 +232,7 @@ class Waits(Concepts):
 def test_nobody_waits_for_the_model_that_embeds_a_query(folder: Path) -> None:
     def meanwhile() -> None:
         store.add("ship", "boat")
-        other = MemoryStore(folder / "m.db", Journal(folder / "log.jsonl"), timeout_s=5.0)
+        other = MemoryStore(folder / "m.db", Journal(folder / "log.jsonl"), timeout_s=30.0)
         done.append((store.get("ship"), other.forget(key="crane")))
         other.close()
 

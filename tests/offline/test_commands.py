@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -211,10 +212,15 @@ def test_two_workspaces_come_to_have_the_same(
     assert serving.end()[0] == 130
 
     keep(other, later=4)
-    assert "not reached, kept for the next time" in dino("offline", "sync", cwd=other, code=75).out
+    port = int(serving.said["url"].rsplit(":", 1)[1].partition("/")[0])
+    with socket.socket() as nobody:  # and nobody else either, who would be taken for the peer
+        nobody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        nobody.bind(("127.0.0.1", port))
+        told = dino("offline", "sync", cwd=other, code=75).out
+    assert "not reached, kept for the next time" in told
     shown = dino("offline", "--json", cwd=other).json
     assert (shown["to_push"], set(shown["failing_since"])) == (1, {"push", "pull"})
-    again = serve("--port", str(serving.said["url"].rsplit(":", 1)[1].partition("/")[0]))
+    again = serve("--port", str(port))
     point(other, again)
     dino("offline", "sync", cwd=other)
     shown = dino("offline", "--json", cwd=other).json

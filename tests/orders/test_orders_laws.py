@@ -170,5 +170,5 @@ class Life(RuleBasedStateMachine):
                 assert len(keys) == len(set(keys))
 
 
-Life.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(max_examples=20, stateful_step_count=40, deadline=None)
 TestLife = Life.TestCase

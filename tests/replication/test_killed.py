@@ -38,7 +38,7 @@ def mortal() -> Iterator[Mortal]:
 
     yield order
     process.stdin.close()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 

@@ -181,7 +181,7 @@ def test_work_ahead_keeps_order_passes_errors_and_ends() -> None:
 
     def slow() -> Any:
         yield 1
-        hold.wait(10)
+        hold.wait(60)
         yield 2
 
     idle = Ahead(slow(), idle_s=0.01)

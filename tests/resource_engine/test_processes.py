@@ -202,12 +202,11 @@ def test_what_a_task_started_ends_with_its_worker(
 ) -> None:
     """Also where the child keeps the worker's socket: the worker's end is seen at once."""
     file = tmp_path / "child"
-    engine.submit_task(
-        task(**call("forks", file=str(file), then=then), timeout_s=1.0, at_most_once=True, max_attempts=1)
-    )  # fmt: skip
+    limits = {"timeout_s": 1.0 if then == "hang" else 60.0, "at_most_once": True, "max_attempts": 1}
+    engine.submit_task(task(**call("forks", file=str(file), then=then), **limits))
     before = time.monotonic()
     engine.run_cycle()
-    assert time.monotonic() - before < 15, "it was noticed when its time was up, or never"
+    assert time.monotonic() - before < 50, "it was noticed when its time was up, or never"
     wanted = {"hang": "timeout", "return": "ok"}.get(then, "error")
     found = engine.task("t")
     assert found is not None

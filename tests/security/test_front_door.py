@@ -91,7 +91,7 @@ def _run_all(world: World, folder: Path) -> None:
             cwd=world.workspace,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=1800,
             check=False,
         )
 

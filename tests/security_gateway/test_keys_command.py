@@ -35,23 +35,13 @@ print("looked" if looked > 2 else "blind", "found", found)
 
 
 @pytest.fixture
-def keys(workspace: Path) -> Keys:
+def keys(dino: Dino, workspace: Path) -> Keys:
     """Run `dino keys …` with that value on its input; the code must be the one expected."""
 
     def call(*args: object, value: str | bytes = b"", code: int = 0, **env: str) -> Outcome:
-        mine = {"PYTHONPATH": str(REPOSITORY), "XDG_CONFIG_HOME": str(workspace / "xdg"), **env}
-        done = subprocess.run(
-            command("keys", *args),
-            cwd=workspace,
-            env=environment(**mine),
-            capture_output=True,
-            check=False,
-            input=value.encode() if isinstance(value, str) else value,
-        )
-        found = Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
-        assert "Traceback" not in found.err
-        assert found.code == code, found
-        return found
+        mine = {"XDG_CONFIG_HOME": str(workspace / "xdg"), **env}
+        given = value.encode() if isinstance(value, str) else value
+        return dino("keys", *args, code=code, env=mine, given=given)
 
     return call
 
@@ -189,6 +179,7 @@ def test_a_value_is_found_nowhere(keys: Keys, dino: Dino, workspace: Path) -> No
     (workspace / "say.py").write_text(
         "import sys; v = sys.stdin.read(); print(v, v.encode().hex())"
     )
+    look = f"{sys.executable} look.py"
     said = [
         keys("set", "weather", "--meta", "owner=desk", value=CANARY),
         keys("set", "weather", "--json", value=CANARY),
@@ -196,7 +187,8 @@ def test_a_value_is_found_nowhere(keys: Keys, dino: Dino, workspace: Path) -> No
         keys("get", "weather", "--json"),
         keys("list"),
         keys("rotate", "weather", "--test", f"{sys.executable} say.py", value=NEW),
-        keys("rotate", "weather", "--test", f"{sys.executable} look.py", value=CANARY),
+        # An interpreter of its own, whose arguments and environment the system shows.
+        keys("rotate", "weather", "--test", look, value=CANARY, PYTHONUTF8="1"),
         keys("rotate", "weather", "--test", f"{sys.executable} -c 'exit(3)'", value=NEW, code=1),
         keys("rotate", "weather", "--meta", value=NEW, code=2),
         keys("set", "b", "--meta", "x", value=NEW, code=2),

@@ -19,6 +19,9 @@ import sys
 import traceback
 from importlib import import_module
 
+import msgspec
+
+from dino_os.config.settings import Settings
 from engines.errors import DinoError
 
 MODULES = tuple(
@@ -49,6 +52,7 @@ def live(module: str, function: str, *args: str, said: str, stopped: bool) -> No
 
 for name in MODULES:
     import_module(name)
+msgspec.convert({}, Settings)  # what it works out of a type once, it works out here
 gc.freeze()  # what is here already is not looked at again by every child
 living = set()
 for line in sys.stdin:

@@ -130,6 +130,7 @@ def do(operation: str, folder: Path, say: Say, gate: Gate) -> dict[str, Any]:
     return {"end": "done"}
 
 
+gc.freeze()  # what is imported holds no file open: it is not looked through for each attempt
 ends: dict[str, Counter[str]] = {}
 for operation in (*OF_A_JOURNAL, *OF_A_WORKSPACE):
     prepared = ROOT / "prepared"
