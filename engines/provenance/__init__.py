@@ -1,0 +1,1 @@
+"""Provenance: what happened, what led to it, and what came of it."""
