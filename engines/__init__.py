@@ -50,6 +50,7 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
         "prime_dynamic_start_agents",
         "reset_dynamic_start_agents",
     ),
+    "engines.redaction": ("Policy", "Pseudonyms", "Redactor"),
     "engines.replication": ("LocalPeer", "RemotePeer", "Replicator", "Sync", "replicate"),
     "engines.resource_engine": (
         "ResourceEngine",
