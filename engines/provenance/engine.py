@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engines import checks
+from engines.anomalies import Anomaly, AnomalyDetector, AnomalyRules
 from engines.engine import Engine
 from engines.home import own_journal
 from engines.journal import START, Event, Journal, Position
@@ -22,17 +23,13 @@ from engines.provenance.graph import Graph
 from engines.provenance.index import Index
 from engines.provenance.model import (
     Edge,
-    Kind,
     Node,
     Relation,
     Tapped,
     checked_id,
-    nodes_of,
 )
 from engines.provenance.redacted import Redacted, Redactor
-
-if TYPE_CHECKING:
-    from engines.provenance.watching import Watching
+from engines.provenance.spans import GOOD
 
 _IN_ONE_LINE = 200  # statements
 _MOST_KINDS = 1_000
@@ -49,12 +46,12 @@ class ProvenanceDomain(Engine):
         provenance_log_path: The journal's file; None is the workspace's own.
         journal: Instead of a file, where one is open already.
         redactor: What takes secrets and personal data out; None: `engines.redaction`'s.
-        watching: Makes what looks for anomalies; None: `engines.anomalies`' detector.
+        rules: When something is an anomaly.
         remembered: How many of the last events are held in memory.
         clock: Seconds since the epoch.
 
     Attributes:
-        anomaly_detector: What looks for anomalies in what is tapped; `anomalies` is its list.
+        anomaly_detector: What looks for anomalies in all that is tapped; part of the folded state.
     """
 
     def __init__(
@@ -63,12 +60,13 @@ class ProvenanceDomain(Engine):
         *,
         journal: Journal | None = None,
         redactor: Redactor | None = None,
-        watching: Callable[[], Watching] | None = None,
+        rules: AnomalyRules | None = None,
         remembered: int = _REMEMBERED,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._redactor = redactor
-        self._make_watching = watching
+        self._rules = rules or AnomalyRules()
+        self._news: list[Anomaly] = []  # of the event that was folded last
         self._remembered = remembered
         found = journal or own_journal("provenance_log", provenance_log_path, clock=clock)
         path = found.path.with_suffix(".db") if found.durable else None
@@ -80,7 +78,7 @@ class ProvenanceDomain(Engine):
         self._totals = {"events": 0, "statements": 0, "anomalies": 0, "dropped": 0, "fell_out": 0}
         self._recent: deque[Event] = deque(maxlen=self._remembered)
         self._cursors: dict[str, Position] = {}
-        self.anomaly_detector = self._new_watching()
+        self.anomaly_detector = AnomalyDetector(self._rules)
 
     # --- commands ----------------------------------------------------------------------------
 
@@ -196,8 +194,10 @@ class ProvenanceDomain(Engine):
 
     def _take(self, event: Redacted) -> Event:
         taken = self._record_redacted(EVENT_TAPPED, event)
-        for found in self.anomaly_detector.found():
-            self._record_redacted("anomaly_detected", Redacted(found, self.redactor))
+        for found in self._news:
+            told = found.as_dict() | {"timestamp": found.timestamp}
+            told["at"] = told.pop("timestamp")
+            self._record_redacted("anomaly_detected", Redacted(told, self.redactor))
         return taken
 
     def _record_redacted(self, event_type: str, redacted: Redacted) -> Event:
@@ -269,13 +269,13 @@ class ProvenanceDomain(Engine):
             "head": {"seq": self._folded_to.seq, "hash": self._folded_to.parent_hash},
             "status": self.get_status(),
             "events": self.recent(),
-            "anomalies": list(self.anomaly_detector.anomalies),
+            "anomalies": [one.as_dict() for one in self.anomaly_detector.anomalies],
             "graph": self.get_provenance_graph(),
         }
 
     def get_status(self) -> dict[str, Any]:
-        with self.graph.reading() as counts:
-            size = counts.size()
+        self.refresh()
+        size = self.graph.size()
         return {
             **self._totals,
             "kinds": dict(sorted(self._kinds.items())),
@@ -288,7 +288,10 @@ class ProvenanceDomain(Engine):
     # --- folding -----------------------------------------------------------------------------
 
     def fold_settings(self) -> tuple[Any, ...]:
-        return (self._remembered, repr(self.anomaly_detector))
+        return (self._remembered, self._rules)
+
+    def restored(self) -> None:
+        self.anomaly_detector.rules = self._rules
 
     def apply_event_tapped(self, event: Event) -> None:
         known = event["kind"] in self._kinds or len(self._kinds) < _MOST_KINDS
@@ -298,7 +301,15 @@ class ProvenanceDomain(Engine):
         self._totals["fell_out"] += len(self._recent) == self._recent.maxlen
         self._recent.append(event)
         self._count_statements(event)
-        self.anomaly_detector.observe(event)
+        self._news = self.anomaly_detector.observe(
+            kind,
+            event["at"],
+            source=(event.get("source") or ("",))[0],
+            run=event.get("run", ""),
+            values={"seconds": event["duration_s"]} if "duration_s" in event else {},
+            ok=event["outcome"] in GOOD if "outcome" in event else None,
+            ref=event["seq"],
+        )
 
     def apply_statements_added(self, event: Event) -> None:
         self._count_statements(event)
@@ -309,7 +320,7 @@ class ProvenanceDomain(Engine):
     def apply_events_dropped(self, event: Event) -> None:
         self._totals["dropped"] += event["count"]
 
-    def apply_anomaly_detected(self, event: Event) -> None:
+    def apply_anomaly_detected(self, _event: Event) -> None:
         self._totals["anomalies"] += 1
 
     def _count_statements(self, event: Event) -> None:

@@ -21,6 +21,7 @@ MOST = 10_000
 """Nodes that a walk visits unless told otherwise."""
 _LINEAGE = ",".join(str(RELATIONS.index(one)) for one in LINEAGE)
 # CROSS JOIN keeps SQLite from scanning the edges for a short list of nodes.
+_NODE = "SELECT kind, id, declared FROM node"
 _UP = (
     "SELECT DISTINCT cause FROM json_each(?) CROSS JOIN edge ON effect = value "  # noqa: S608
     f"WHERE relation IN ({_LINEAGE}) AND cause != {NOBODY}"
@@ -111,9 +112,9 @@ class Graph:
             row = db.execute("SELECT kind, id, declared FROM node WHERE id = ?", [id_]).fetchone()
             if row:
                 return _node(*row)
-            near = [name for (name,) in db.execute(
-                "SELECT id FROM node ORDER BY seq DESC LIMIT 2000"
-            )]
+            near = [
+                name for (name,) in db.execute("SELECT id FROM node ORDER BY seq DESC LIMIT 2000")
+            ]
         raise NodeNotFound(
             f"nothing recorded is called {id_!r}{checks.did_you_mean(id_, near)}",
             hint="`dino provenance tail` shows what was recorded last",
@@ -128,21 +129,17 @@ class Graph:
         Raises:
             NodeNotFound: None, or several.
         """
+        latest = "WHERE id >= ? AND id < ? ORDER BY seq DESC LIMIT 1", (f"{name}@", f"{name}A")
+        same = "WHERE id = ?", (name,)
         with self._index.reading() as db:
-            row = db.execute(
-                "SELECT kind, id, declared FROM node WHERE id = :name OR id >= :low AND id < :high "
-                "ORDER BY id = :name AND NOT EXISTS (SELECT 1 FROM node WHERE id >= :low AND "
-                "id < :high) DESC, id != :name DESC, seq DESC LIMIT 1",
-                {"name": name, "low": f"{name}@", "high": f"{name}A"},
-            ).fetchone()
-            if row:
-                return _node(*row)
-            ends = db.execute(
-                "SELECT kind, id, declared FROM node WHERE substr(id, instr(id, ':') + 1, :size) "
-                "= :name LIMIT 2",
-                {"name": name, "size": len(name)},
+            for where, values in (latest, same):
+                row = db.execute(f"{_NODE} {where}", values).fetchone()
+                if row:
+                    return _node(*row)
+            rows = db.execute(
+                f"{_NODE} WHERE substr(id, instr(id, ':') + 1, ?) = ? LIMIT 2", (len(name), name)
             ).fetchall()
-        return _node(*ends[0]) if len(ends) == 1 else self.node(name)
+        return _node(*rows[0]) if len(rows) == 1 else self.node(name)
 
     # --- walks -------------------------------------------------------------------------------
 
@@ -187,7 +184,7 @@ class Graph:
             numbers = [
                 n
                 for (n,) in db.execute(
-                    "SELECT n FROM json_each(?) CROSS JOIN node ON id = value",
+                    "SELECT n FROM json_each(?) CROSS JOIN node ON node.id = value",
                     [json.dumps(list(ids))],
                 )
             ]
@@ -222,7 +219,7 @@ class Graph:
 
 def described(node: Node) -> dict[str, Any]:
     """A node as JSON."""
-    return {"id": node.id, "kind": node.kind.value, **{"attributes": dict(node.attributes)}}
+    return {"id": node.id, "kind": node.kind.value, "attributes": dict(node.attributes)}
 
 
 def _count(db: sqlite3.Connection, table: str) -> int:
@@ -235,7 +232,7 @@ def _number(db: sqlite3.Connection, node: Node) -> int:
 
 def _named(db: sqlite3.Connection, numbers: Iterable[int]) -> list[tuple[int, Node]]:
     rows = db.execute(
-        "SELECT n, kind, id, declared FROM json_each(?) CROSS JOIN node ON n = value",
+        "SELECT n, kind, node.id, declared FROM json_each(?) CROSS JOIN node ON n = value",
         [json.dumps(list(numbers))],
     )
     return [(n, _node(*rest)) for n, *rest in rows]

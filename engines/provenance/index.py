@@ -172,8 +172,8 @@ class Index:
                 seq = event["seq"]
                 for node in nodes_of(event.get("nodes", ())):
                     self._declare(db, node, seq)
-                for edge in edges_of(event.get("edges", ())):
-                    edges.append(self._row(db, edge, seq))
+                said = edges_of(event.get("edges", ()))
+                edges += [self._row(db, edge, seq) for edge in said]
                 for prefix, uri in event.get("namespaces", {}).items():
                     row = prefix, uri, seq
                     db.execute("INSERT OR REPLACE INTO namespace VALUES (?, ?, ?)", row)
@@ -224,4 +224,3 @@ def _place(db: sqlite3.Connection) -> tuple[Position, int] | None:
 
 def _text(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-

@@ -85,9 +85,7 @@ FORMS: Mapping[Relation, Form] = {
     ),
     Relation.ATTRIBUTED_TO: Form("prov:entity", "prov:agent", _E, _G),
     Relation.ASSOCIATED_WITH: Form("prov:activity", "prov:agent", _A, _G, (("prov:plan", _E),)),
-    Relation.ACTED_FOR: Form(
-        "prov:delegate", "prov:responsible", _G, _G, (("prov:activity", _A),)
-    ),
+    Relation.ACTED_FOR: Form("prov:delegate", "prov:responsible", _G, _G, (("prov:activity", _A),)),
     Relation.INFLUENCED_BY: Form("prov:influencee", "prov:influencer", None, None),
     Relation.SPECIALIZATION_OF: Form(
         "prov:specificEntity", "prov:generalEntity", _E, _E, attributes=False
