@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # it costs more to import than all of this
 
 # Public entry points only: module → what users import from here.
 _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
+    "engines.anomalies": ("Anomaly", "AnomalyDetector"),
     "engines.assign": (
         "AgentProfile",
         "AssignableTask",
