@@ -20,7 +20,6 @@ from engines.provenance.prov_n import to_prov_n
 from engines.provenance.ring import Ring
 from engines.provenance.spans import Span, spans, to_otlp
 from engines.provenance.tap import Tap
-from engines.provenance.trace import TraceContext, context_in, span_of, trace_context, trace_of
 from engines.provenance.why import Explanation, Way, explain
 
 __all__ = [
@@ -44,22 +43,17 @@ __all__ = [
     "Statements",
     "Tap",
     "Tapped",
-    "TraceContext",
     "Way",
     "compare",
-    "context_in",
     "described",
     "explain",
     "from_prov_json",
     "said_of",
     "shortened",
-    "span_of",
     "spans",
     "to_dot",
     "to_mermaid",
     "to_otlp",
     "to_prov_json",
     "to_prov_n",
-    "trace_context",
-    "trace_of",
 ]

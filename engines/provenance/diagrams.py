@@ -39,9 +39,10 @@ def to_mermaid(nodes: Sequence[Node], edges: Iterable[Edge]) -> str:
         text = shortened(node.id).translate(_ENTITIES)
         lines.append(f"  n{numbers[node.id]}{before}{text}{behind}")
     for edge in edges:
-        if edge.effect in numbers and edge.cause in numbers:
+        effect, cause = (numbers.get(id_ or "") for id_ in (edge.effect, edge.cause))
+        if effect is not None and cause is not None:
             said = said_of(edge).translate(_ENTITIES)
-            lines.append(f'  n{numbers[edge.effect]} -->|"{said}"| n{numbers[edge.cause]}')
+            lines.append(f'  n{effect} -->|"{said}"| n{cause}')
     return "\n".join([*lines, ""])
 
 

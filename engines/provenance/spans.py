@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engines.journal import Event
-from engines.provenance.trace import span_of, trace_context, trace_of
+from engines.trace import span_of, trace_context, trace_of
 
 _OK, _ERROR, _UNSET = 1, 2, 0
 _INTERNAL = 1
