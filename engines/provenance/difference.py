@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from engines.provenance.graph import MOST, Graph, described
 from engines.provenance.model import Edge, Node, Relation
 
+OWN = "…"
+"""In place of a run's own name, in what is named after it."""
 # Relation, and whether the run is its effect → what the other end is to the run.
 _PARTS = {
     (Relation.USED, True): "inputs",
@@ -81,7 +83,7 @@ def compare(graph: Graph, first: str, second: str, *, most: int = MOST) -> Diffe
         NodeNotFound: One is not there.
     """
     nodes = graph.node(first), graph.node(second)
-    ours, theirs = (_parts(node.id, graph.touching(node.id)) for node in nodes)
+    ours, theirs = (_parts(node, graph.touching(node.id)) for node in nodes)
     reached = [graph.ancestors(node.id, most=most) for node in nodes]
     names = sorted({*nodes[0].attributes, *nodes[1].attributes})
     facts = {name: tuple(node.attributes.get(name) for node in nodes) for name in names}
@@ -93,7 +95,12 @@ def compare(graph: Graph, first: str, second: str, *, most: int = MOST) -> Diffe
             for name in dict.fromkeys(_PARTS.values())
             if name in ours or name in theirs
         },
-        sides(*([node.id for node, _ in one.nodes] for one in reached)),
+        sides(
+            *(
+                _unnamed((one.id for one, _ in r.nodes), n)
+                for r, n in zip(reached, nodes, strict=True)
+            )
+        ),
         any(one.cut for one in reached),
     )
 
@@ -116,14 +123,20 @@ def sides(first: Iterable[str], second: Iterable[str]) -> Sides:
     )
 
 
-def _parts(id_: str, edges: Iterable[Edge]) -> dict[str, set[str]]:
+def _unnamed(ids: Iterable[str], run: Node) -> set[str]:
+    """What bears the name of the run it is of (`result:RUN@…`), without it."""
+    own = run.id.partition(":")[2]
+    return {id_.replace(own, OWN) for id_ in ids} if own else set(ids)
+
+
+def _parts(run: Node, edges: Iterable[Edge]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for edge in edges:
-        is_effect = edge.effect == id_
+        is_effect = edge.effect == run.id
         other = edge.cause if is_effect else edge.effect
         part = _PARTS.get((edge.relation, is_effect))
         if part and other:
-            found[part].add(other)
+            found[part] |= _unnamed([other], run)
         if part == "by" and (plan := edge.attributes.get("prov:plan")):
             found[part].add(str(plan))
     return found

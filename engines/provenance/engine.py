@@ -35,6 +35,7 @@ _IN_ONE_LINE = 200  # statements
 _MOST_KINDS = 1_000
 _OTHER = "other"
 _REMEMBERED = 1_000
+_UNTOLD = 1_000
 EVENT_TAPPED = "event_tapped"
 
 
@@ -78,6 +79,7 @@ class ProvenanceDomain(Engine):
         self._totals = {"events": 0, "statements": 0, "anomalies": 0, "dropped": 0, "fell_out": 0}
         self._recent: deque[Event] = deque(maxlen=self._remembered)
         self._cursors: dict[str, Position] = {}
+        self._untold: deque[Event] = deque(maxlen=_UNTOLD)
         self.anomaly_detector = AnomalyDetector(self._rules)
 
     # --- commands ----------------------------------------------------------------------------
@@ -192,13 +194,36 @@ class ProvenanceDomain(Engine):
             for one in clean:
                 self._record_redacted("statements_added", one)
 
+    def look(self) -> int:
+        """
+        Find what should have come by now and did not; how many anomalies that is.
+
+        Only where all that happened was tapped, and followed, up to now.
+        """
+        with self.deciding():
+            now = self.clock()
+            found = self.anomaly_detector.look(now)
+            if found:
+                self.record("silence_found", at=now)
+                self._record_anomalies(found)
+        return len(found)
+
+    def alerts_told(self, upto: int) -> None:
+        """Note that somebody was told of the anomalies up to that line."""
+        with self.deciding():
+            if any(event["seq"] <= upto for event in self._untold):
+                self.record("alerts_told", upto=upto)
+
     def _take(self, event: Redacted) -> Event:
         taken = self._record_redacted(EVENT_TAPPED, event)
-        for found in self._news:
-            told = found.as_dict() | {"timestamp": found.timestamp}
-            told["at"] = told.pop("timestamp")
-            self._record_redacted("anomaly_detected", Redacted(told, self.redactor))
+        self._record_anomalies(self._news)
         return taken
+
+    def _record_anomalies(self, found: Iterable[Anomaly]) -> None:
+        for one in found:
+            told = {n: v for n, v in one.as_dict().items() if n != "timestamp"}
+            redacted = Redacted({**told, "at": one.timestamp}, self.redactor)
+            self._record_redacted("anomaly_detected", redacted)
 
     def _record_redacted(self, event_type: str, redacted: Redacted) -> Event:
         event = self.record(event_type, **redacted.payload)
@@ -228,6 +253,11 @@ class ProvenanceDomain(Engine):
         """
         self._index.catch_up(self.journal)
         return Graph(self._index)
+
+    @property
+    def alerts(self) -> list[Event]:
+        """The anomalies of which nobody was told yet, oldest first."""
+        return list(self._untold)
 
     def cursor(self, journal: str) -> Position:
         """How far another journal was followed."""
@@ -320,8 +350,16 @@ class ProvenanceDomain(Engine):
     def apply_events_dropped(self, event: Event) -> None:
         self._totals["dropped"] += event["count"]
 
-    def apply_anomaly_detected(self, _event: Event) -> None:
+    def apply_anomaly_detected(self, event: Event) -> None:
         self._totals["anomalies"] += 1
+        self._untold.append(event)
+
+    def apply_silence_found(self, event: Event) -> None:
+        self.anomaly_detector.look(event["at"])  # which then knows that it was told
+
+    def apply_alerts_told(self, event: Event) -> None:
+        while self._untold and self._untold[0]["seq"] <= event["upto"]:
+            self._untold.popleft()
 
     def _count_statements(self, event: Event) -> None:
         self._totals["statements"] += len(event.get("nodes", ())) + len(event.get("edges", ()))

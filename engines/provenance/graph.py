@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 from engines import checks
 from engines.provenance.index import KINDS, NOBODY, RELATIONS, Index
 from engines.provenance.model import LINEAGE, Edge, Kind, Node, NodeNotFound
+from engines.provenance.prov_json import Statements
 
+_LAST = "\U0010ffff"
 MOST = 10_000
 """Nodes that a walk visits unless told otherwise."""
 _LINEAGE = ",".join(str(RELATIONS.index(one)) for one in LINEAGE)
@@ -78,7 +80,7 @@ class Graph:
     def nodes(self, like: str | None = None, most: int | None = None) -> list[Node]:
         """All nodes by identifier, or those that begin with *like*."""
         where = "WHERE id >= :low AND id < :high " if like else ""
-        bounds = {"low": like, "high": f"{like}\U0010ffff", "most": -1 if most is None else most}
+        bounds = {"low": like, "high": f"{like}{_LAST}", "most": -1 if most is None else most}
         with self._index.reading() as db:
             rows = db.execute(
                 f"SELECT kind, id, declared FROM node {where}ORDER BY id LIMIT :most",  # noqa: S608
@@ -94,7 +96,7 @@ class Graph:
         with self._index.reading() as db:
             return dict(db.execute("SELECT prefix, uri FROM namespace ORDER BY prefix"))
 
-    def declared(self) -> Iterator[tuple[str, dict[str, dict[str, Any]], Kind]]:
+    def _declared(self) -> Iterator[tuple[str, dict[str, dict[str, Any]], Kind]]:
         """Each node's identifier, what it was declared to be, and what it is."""
         with self._index.reading() as db:
             rows = db.execute("SELECT id, declared, kind FROM node ORDER BY id").fetchall()
@@ -129,17 +131,31 @@ class Graph:
         Raises:
             NodeNotFound: None, or several.
         """
-        latest = "WHERE id >= ? AND id < ? ORDER BY seq DESC LIMIT 1", (f"{name}@", f"{name}A")
-        same = "WHERE id = ?", (name,)
+        ways = (
+            "WHERE id >= :name || '@' AND id < :name || 'A' ORDER BY seq DESC LIMIT 1",
+            "WHERE id = :name",
+            "WHERE id >= :name AND id < :name || :last LIMIT 2",
+            "WHERE substr(id, instr(id, ':') + 1, length(:name)) = :name LIMIT 2",
+        )
+        rows: list[tuple[int, str, str]] = []
         with self._index.reading() as db:
-            for where, values in (latest, same):
-                row = db.execute(f"{_NODE} {where}", values).fetchone()
-                if row:
-                    return _node(*row)
-            rows = db.execute(
-                f"{_NODE} WHERE substr(id, instr(id, ':') + 1, ?) = ? LIMIT 2", (len(name), name)
-            ).fetchall()
+            for where in ways:
+                rows = db.execute(f"{_NODE} {where}", {"name": name, "last": _LAST}).fetchall()
+                if rows:
+                    break
         return _node(*rows[0]) if len(rows) == 1 else self.node(name)
+
+    def statements(self, ids: Collection[str] | None = None) -> Statements:
+        """All that the graph says, or what it says of these nodes and between them."""
+        wanted = None if ids is None else set(ids)
+        nodes = [
+            Node(Kind(named), id_, said)
+            for id_, declared, kind in self._declared()
+            if wanted is None or id_ in wanted
+            for named, said in (declared or {kind.value: {}}).items()
+        ]
+        edges = self.edges() if wanted is None else sorted(self.among(wanted), key=_as_said)
+        return Statements(tuple(nodes), tuple(edges), self.namespaces())
 
     # --- walks -------------------------------------------------------------------------------
 
@@ -220,6 +236,12 @@ class Graph:
 def described(node: Node) -> dict[str, Any]:
     """A node as JSON."""
     return {"id": node.id, "kind": node.kind.value, "attributes": dict(node.attributes)}
+
+
+def _as_said(edge: Edge) -> tuple[int, str, str, str]:
+    """In the order in which all of them come."""
+    number = RELATIONS.index(edge.relation)
+    return number, edge.effect or "", edge.cause or "", str(sorted(edge.attributes.items()))
 
 
 def _count(db: sqlite3.Connection, table: str) -> int:

@@ -44,8 +44,8 @@ def split(id_: str) -> tuple[str, str]:
 def prefixes(ids: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
     """Prefix → namespace of all that *ids* use; what nobody named is Dino's own."""
     used = {split(id_)[0] for id_ in ids} - {"prov", "xsd"}
-    found = {name or DEFAULT: known.get(name or DEFAULT, f"{_OWN}{name}") for name in used}
-    return {name: uri if uri != _OWN else f"{_OWN}node:" for name, uri in sorted(found.items())}
+    found = {name or DEFAULT: f"{_OWN}{name or 'node'}:" for name in used}
+    return {name: known.get(name, uri) for name, uri in sorted(found.items())}
 
 
 def attribute(name: str) -> str:

@@ -7,7 +7,7 @@ What is written here and read again is the same graph; identifiers are encoded a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from engines.errors import InvalidInput
@@ -152,11 +152,3 @@ def _one_by_one(records: Mapping[str, Any], part: str) -> Iterator[tuple[str, An
 
 def _by_id(node: Node) -> tuple[str, str]:
     return node.kind.value, node.id
-
-
-def merged(nodes: Iterable[Node]) -> list[Node]:
-    """The same, each kind of an identifier once."""
-    found: dict[tuple[Kind, str], dict[str, Any]] = {}
-    for node in nodes:
-        found.setdefault((node.kind, node.id), {}).update(node.attributes)
-    return [Node(kind, id_, said) for (kind, id_), said in found.items()]

@@ -43,10 +43,12 @@ def run_started(journal: str, event: Event) -> Tapped:
         entity(params),
         *whom,
     ]
-    edges = [used(run, params, role="params"), *(by(run, one.id, plan) for one in whom)]
-    if not whom:
-        edges.append(used(run, plan, role="plan"))
-    edges += _led_to(run, event)
+    edges = [
+        used(run, params, role="params"),
+        used(run, plan, role="plan"),
+        *(by(run, one.id, plan) for one in whom),
+        *_led_to(run, event),
+    ]
     return _of_run(journal, event, ("skill", "timeout_s", "task_id"), nodes, edges)
 
 
