@@ -17,7 +17,7 @@ from engines.anomalies.model import Finding
 
 _PER_ROW = 5
 _ROWS = 20  # buckets of up to half a million values; older ones are dropped
-_EVERY = 8
+_EVERY = 16
 _LEAST = 8  # values in either part
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from math import inf, log, sqrt
 
 TIMES = 5.0
+_SLOW_GAP = log(TIMES) / (TIMES - 1)  # of the mean: a longer gap speaks against a burst
 BURST_LIMIT = 9.5  # about one false alarm in 40,000 events that come by chance
 _WARM_UP = 50
 _SLOWEST = 1 / 500
@@ -101,10 +102,11 @@ class Burst:
 
     def add(self, at: float, gap: float, usual: Gaps) -> bool:
         """Take a gap; whether a burst is told of with it.  Before *usual* has learned it."""
-        if not usual.is_known:
+        if (self.score <= 0 and gap > _SLOW_GAP * usual.mean) or not usual.is_known:
             return False
         step = usual.shape * (log(TIMES) - (TIMES - 1) * gap / usual.mean)
         if self.score <= 0:
+            self.raised = False
             self.events, self.since = 0, at - gap
         self.score = min(max(self.score + step, 0.0), 2 * BURST_LIMIT)
         self.events += 1
