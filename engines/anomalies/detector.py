@@ -141,9 +141,8 @@ class AnomalyDetector:
     # --- queries -----------------------------------------------------------------------------
 
     def is_due(self, now: float) -> bool:
-        """Whether `look` may have something to tell; it need not be asked otherwise."""
-        due = self._state.due
-        return bool(due and due[0][0] <= now) or any(self._overdue(now))
+        """Whether `look` would tell something; it need not be asked otherwise."""
+        return any(self._silent(now)) or any(self._overdue(now))
 
     @property
     def anomalies(self) -> list[Anomaly]:
@@ -215,6 +214,12 @@ class AnomalyDetector:
         if len(due) > 2 * self.rules.most_series:
             due[:] = [(s.due, name) for name, s in self._state.series.items() if s.due is not None]
             heapify(due)
+
+    def _silent(self, now: float) -> Iterator[bool]:
+        for due, which in self._state.due:
+            series = self._state.series.get(which) if due <= now else None
+            if series is not None and series.due == due and series.gaps.last is not None:
+                yield series.gaps.last + series.gaps.longest_expected <= now
 
     def _overdue(self, now: float) -> Iterator[tuple[Expectation, float]]:
         state = self._state
