@@ -17,7 +17,30 @@ _domain = re.compile(
 )
 # Names of units and files that only look like domains.
 _NO_DOMAIN = frozenset(
-    ["css", "gif", "ico", "jpeg", "jpg", "js", "json", "md", "mount", "path", "png", "py", "scope", "service", "slice", "socket", "svg", "swap", "target", "timer", "ts", "webp"]
+    [
+        "css",
+        "gif",
+        "ico",
+        "jpeg",
+        "jpg",
+        "js",
+        "json",
+        "md",
+        "mount",
+        "path",
+        "png",
+        "py",
+        "scope",
+        "service",
+        "slice",
+        "socket",
+        "svg",
+        "swap",
+        "target",
+        "timer",
+        "ts",
+        "webp",
+    ]
 )
 
 
