@@ -72,7 +72,7 @@ _hinting = re.compile(
     r"|cred|passw|webhook|電話|电话|電話番号"
 )
 _placeholder = re.compile(
-    r"(?:[x*.\-_#?•●]{2,}|<[^<>]{0,40}>|\$\{[^{}]{0,60}\}|\$\w{1,60}|\{\{?[^{}]{0,60}\}?\}|%\(?\w{0,40}\)?[sd]"
+    r"(?:[x*.\-_#?•●]{2,}|<[^<>]{0,40}>|\$\{[^{}]{0,60}\}|\$\w{1,60}|\{\{?[^{}]{0,60}\}?\}|\{\{\S{0,60}|%\(?\w{0,40}\)?[sd]"
     r"|\[[^\]]{0,40}\]|(?:os\.|process\.|env\.|config\.|settings\.|self\.|this\.|args\.|var\.|local\.|secrets\."
     r"|data\.)[\w.\[\]'\"()]{1,80}|\w{1,40}\([^)]{0,40}\)?;?|(?:your|my|the|some|example|sample|dummy)[-_ ]?\w{0,40}"
     r"|null|nil|none|undefined|true|false|yes|no|on|off|nan|n/a|empty|redacted|hidden|masked|removed"

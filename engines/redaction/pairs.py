@@ -130,7 +130,8 @@ def _place(text: str, begin: int, end: int, kind: str) -> tuple[int, int, bool] 
     if kind == NAME and (whole := _people.match(text, at)):
         return at, whole.end(), spoken
     if bare := (_spoken_value if spoken else _bare).match(text, at):
-        value = bare[0].rstrip(",;:.!?)]}" if spoken else ",;)]}")
+        closing = ",;)]" if "{" in bare[0] else ",;)]}"
+        value = bare[0].rstrip(f"{closing}:.!?" if spoken else closing)
         return at, at + len(value or bare[0]), spoken
     return None
 

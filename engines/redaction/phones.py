@@ -16,7 +16,7 @@ from engines.redaction.views import Text
 
 _FEWEST, _MOST = 7, 15
 _REACH = 24
-_run = re.compile(r"(?<![\w.+])(?:\+|\(\+?|00)?\d[\d ().\-/]{5,28}\d(?![\d_])(?!\.\d)")
+_run = re.compile(r"(?<![\w.+])(?:\(?\+|\()?\d(?:[ ().\-/]{0,2}\d){6,16}(?![\d_])(?!\.\d)")
 _american = re.compile(
     r"(?:1[ .-]?)?(?:\([2-9]\d\d\) ?|[2-9]\d\d([.-]))[2-9]\d\d(?(1)\1|[ .-])\d{4}"
 )
@@ -65,6 +65,8 @@ def phone_finder(regions: tuple[str, ...]) -> Callable[[Text], Iterator[Hit]]:
 
 def _judged(scanned: Text, found: re.Match[str], regions: tuple[str, ...]) -> Hit | None:
     run, start = found[0], found.start()
+    if run[0] == "(" and ")" not in run:
+        run, start = run[1:], start + 1
     if not _FEWEST <= sum(map(str.isdigit, run)) <= _MOST or run.count(")") != run.count("("):
         return None
     international = "+" in run[:2]
