@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from engines.audit import Checkpoint, ForkFound, Note, SignerKey
 from engines.entity_manager import RestartLimits
 from engines.journal import RecordedJournal
 from engines.merkle import leaf_hash
+from engines.metrics import AlertRule, Point, read_expression
 from engines.personas import PersonaSignal
 from engines.trajectory import Fact, Rule
 from engines.zone.tracking import TrackingRules
@@ -335,6 +337,17 @@ def offline_log() -> Iterator[Step]:
     yield lambda w: w.offline_log.simulated(ok=True, hours=24, seed=1, faults={"": 1}, **drill)
 
 
+def metrics_log() -> Iterator[Step]:
+    rule = AlertRule("flow", read_expression("resource_flow < 80"), summary=MARK)
+    low, high = ([Point("resource_flow", {}, value)] for value in (70.0, 90.0))
+    yield lambda w: w.metrics_log.take({"resource_flow": 70.0, "nav_velocity": None})
+    yield lambda w: w.metrics_log.judge([rule], low)
+    yield lambda w: w.metrics_log.told("flow", w.metrics_log.untold["flow"])
+    yield lambda w: w.metrics_log.take({MARK: 1.5})
+    yield lambda w: w.metrics_log.judge([rule], high)
+    yield lambda w: w.metrics_log.judge([replace(rule, name="other")], low)
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -357,4 +370,5 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "offline_log": offline_log,
     "gate_log": lambda: gate_driver.steps(MARK),
     "bus_deliveries": lambda: delivery_driver.steps(MARK),
+    "metrics_log": metrics_log,
 }
