@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from engines.audit import Checkpoint, ForkFound, Note, SignerKey
 from engines.entity_manager import RestartLimits
 from engines.journal import Position, RecordedJournal
 from engines.merkle import leaf_hash
+from engines.metrics import AlertRule, Point, read_expression
 from engines.personas import PersonaSignal
 from engines.provenance import Kind, Node, Tapped
 from engines.trajectory import Fact, Rule
@@ -348,6 +350,17 @@ def provenance_log() -> Iterator[Step]:
     yield lambda w: w.provenance.alerts_told(w.provenance.alerts[0]["seq"])
 
 
+def metrics_log() -> Iterator[Step]:
+    rule = AlertRule("flow", read_expression("resource_flow < 80"), summary=MARK)
+    low, high = ([Point("resource_flow", {}, value)] for value in (70.0, 90.0))
+    yield lambda w: w.metrics_log.take({"resource_flow": 70.0, "nav_velocity": None})
+    yield lambda w: w.metrics_log.judge([rule], low)
+    yield lambda w: w.metrics_log.told("flow", w.metrics_log.untold["flow"])
+    yield lambda w: w.metrics_log.take({MARK: 1.5})
+    yield lambda w: w.metrics_log.judge([rule], high)
+    yield lambda w: w.metrics_log.judge([replace(rule, name="other")], low)
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -371,4 +384,5 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "gate_log": lambda: gate_driver.steps(MARK),
     "bus_deliveries": lambda: delivery_driver.steps(MARK),
     "provenance_log": provenance_log,
+    "metrics_log": metrics_log,
 }
