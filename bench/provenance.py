@@ -24,7 +24,7 @@ from engines.redaction import Pseudonyms, Redactor
 
 EVENTS, ROUNDS = 20_000, 5
 FLAT_EVENTS = 200_000
-EDGES, PER_RUN, RECENT, QUESTIONS = 1_000_000, 4, 2_000, 200
+EDGES, PER_RUN, A_DAY, MADE, QUESTIONS = 1_000_000, 4, 1_000, 0.7, 200
 
 
 def main() -> None:
@@ -45,14 +45,13 @@ def tapping(folder: Path) -> None:
     """Redacted, looked at for anomalies, sealed into the chain, written and synced: all of it."""
     tap = Tap(domain(folder))
     wall, cpu = [], []
-    for number in range(ROUNDS):
+    for _ in range(ROUNDS):
         began, worked = time.perf_counter(), time.process_time()
         for n in range(EVENTS):
             tap.tap("tide_read", {"station": n % 97, "level_m": n / 8, "state": "rising"}, "run-1")
         tap.flush()
         wall.append(time.perf_counter() - began)
         cpu.append(time.process_time() - worked)
-        del number
     each = [1e6 * median(times) / EVENTS for times in (wall, cpu)]
     print(f"tap, in batches    {each[0]:6.1f} us an event, {each[1]:.1f} us of CPU (below 50)")
 
@@ -78,18 +77,17 @@ def resident() -> float:
 
 
 def edges(count: int) -> list[tuple[str, str]]:
-    """(effect, cause): runs that use what others made lately, and each make one thing."""
+    """(effect, cause): days of runs that use what others made that day, and each make a thing."""
     chance = random.Random(10)
     found = []
     for run in range(count // PER_RUN):
-        if run:
-            low = max(run - RECENT, 0)
-            uses = {chance.randrange(low, run) for _ in range(PER_RUN - 1)}
-            # Much of what is used was made by hand, and nothing recorded led to it.
-            found += [
-                (f"run:{run}", f"made:{one}" if chance.random() < 0.3 else f"given:{one}")
-                for one in uses
-            ]
+        day = run - run % A_DAY
+        uses = {chance.randrange(day, run) for _ in range(PER_RUN - 1)} if run > day else set()
+        # Some of what is used came from elsewhere, and nothing recorded led to it.
+        found += [
+            (f"run:{run}", f"made:{one}" if chance.random() < MADE else f"given:{one}")
+            for one in sorted(uses)
+        ]
         found.append((f"made:{run}", f"run:{run}"))
     return found
 
@@ -119,14 +117,14 @@ def asking(folder: Path, count: int) -> None:
     ours = {one: {node.id for node, _ in graph.ancestors(one).nodes} for one in asked}
     sizes = sorted(map(len, ours.values()))
     print(f"ancestors          {median(sizes):,} of each in the middle, {sizes[-1]:,} at most")
-    report("dino", lambda one: graph.ancestors(one), asked)
+    report("dino", graph.ancestors, asked)
     plain = recursive(folder / "plain.db", said)
     assert all({*plain(one)} == ours[one] for one in asked)
     report("recursive query", plain, asked)
     if peer := networkx(said):
         assert all({*peer(one)} == ours[one] for one in asked)
         report("networkx", peer, asked)
-    report("dino, descendants", lambda one: graph.descendants(one), asked)
+    report("dino, down", graph.descendants, asked)
 
 
 def report(name: str, ask: Callable[[str], object], asked: list[str]) -> None:
