@@ -22,7 +22,8 @@ _secret_word = re.compile(r"key|token|secret|auth|passw|credential|api|sid\b|bea
 
 
 _secret_stems = (
-    "key", "token", "secret", "auth", "passw", "credential", "api", "sid", "bearer", "webhook", "passphrase",
+    "key", "token", "secret", "auth", "passw", "credential", "api", "sid", "bearer", "webhook",
+    "passphrase",
     "signing", "hmac", "session",
 )  # fmt: skip
 

@@ -38,8 +38,8 @@ def find_headers(scanned: Text) -> Iterator[Hit]:
 
 
 def _is_user_and_password(run: str) -> bool:
-    from base64 import b64decode  # noqa: PLC0415
     import binascii  # noqa: PLC0415
+    from base64 import b64decode  # noqa: PLC0415
 
     try:
         plain = b64decode(run + "=" * (-len(run) % 4)).decode()

@@ -25,7 +25,9 @@ class Walk:
         self._to = destination
         self._policy = redactor.policy
 
-    def value(self, value: Any, path: str = "", name: str = "", depth: int = 0) -> Any:
+    def value(  # noqa: PLR0911  one for each type
+        self, value: Any, path: str = "", name: str = "", depth: int = 0
+    ) -> Any:
         """The same without what must not be stored."""
         if isinstance(value, str):
             return self._text(value, name, depth)
