@@ -51,6 +51,8 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
         "prime_dynamic_start_agents",
         "reset_dynamic_start_agents",
     ),
+    "engines.redaction": ("Policy", "Pseudonyms", "Redactor"),
+    "engines.provenance": ("ProvenanceDomain", "Tap"),
     "engines.replication": ("LocalPeer", "RemotePeer", "Replicator", "Sync", "replicate"),
     "engines.resource_engine": (
         "ResourceEngine",

@@ -15,10 +15,11 @@ from dino_os.workspace import Workspace
 from engines.assign import AgentProfile, AssignableTask
 from engines.audit import Checkpoint, ForkFound, Note, SignerKey
 from engines.entity_manager import RestartLimits
-from engines.journal import RecordedJournal
+from engines.journal import Position, RecordedJournal
 from engines.merkle import leaf_hash
 from engines.metrics import AlertRule, Point, read_expression
 from engines.personas import PersonaSignal
+from engines.provenance import Kind, Node, Tapped
 from engines.trajectory import Fact, Rule
 from engines.zone.tracking import TrackingRules
 from tests.audit import delivery_driver, gate_driver, order_driver, queue_driver
@@ -348,6 +349,18 @@ def metrics_log() -> Iterator[Step]:
     yield lambda w: w.metrics_log.judge([replace(rule, name="other")], low)
 
 
+def provenance_log() -> Iterator[Step]:
+    wrote = Tapped("run_finished", 1e9, "r", duration_s=0.5, outcome="ok", data={"who": MARK})
+    node = Node(Kind.ACTIVITY, f"run:{MARK}", {"skill": "tide"})
+    yield lambda w: w.provenance.tap_event("tide_read", {"who": MARK, "level_m": 2.5}, "run-1")
+    yield lambda w: w.provenance.add_provenance_edge("dock", "sea", "sail", MARK, cost=2)
+    yield lambda w: w.provenance.add_statements([node], namespaces={"ex": "http://ex.org/"})
+    yield lambda w: w.provenance.tap([wrote] * 30)  # a burst
+    yield lambda w: w.provenance.follow("runs", Position(), [wrote], Position(3, "a" * 64, 90))
+    yield lambda w: w.provenance.append([], dropped=7)
+    yield lambda w: w.provenance.alerts_told(w.provenance.alerts[0]["seq"])
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -371,4 +384,5 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "gate_log": lambda: gate_driver.steps(MARK),
     "bus_deliveries": lambda: delivery_driver.steps(MARK),
     "metrics_log": metrics_log,
+    "provenance_log": provenance_log,
 }
