@@ -148,8 +148,8 @@ class Source:
             return
         evidence = {"seconds": within, "unit": f"events within {within:g} s"}
         size = float(self.crowd.size)
-        found = Finding(size, float(count), round(expected, 3), size, evidence)
-        yield AnomalyKind.BURST, "", found
+        usual = round(expected, 3) if known else "fewer"
+        yield AnomalyKind.BURST, "", Finding(size, float(count), usual, size, evidence)
 
 
 def _jump(jump: Jump, bucket_s: float) -> Finding:
