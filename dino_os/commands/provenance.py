@@ -10,6 +10,7 @@ import click
 from dino_os.commands import options, output
 from dino_os.commands.provenance_anomalies import anomalies
 from dino_os.commands.provenance_files import export, graph, import_
+from dino_os.commands.provenance_redact import redact
 from dino_os.commands.provenance_shown import domain_of, node_ids, show_why, shown_id
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.workspace import Workspace
@@ -186,7 +187,7 @@ def audit(workspace: Workspace, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-for command in (graph, export, import_, anomalies):
+for command in (graph, export, import_, redact, anomalies):
     provenance.add_command(command)
 
 _ONLY = ("only_first", "only_second")
