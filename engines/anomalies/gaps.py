@@ -19,7 +19,7 @@ from math import exp, inf, log, sqrt
 
 TIMES = 5.0
 _SLOW_GAP = log(TIMES) / (TIMES - 1)  # of the mean: a longer gap speaks against a burst
-BURST_LIMIT = 9.5  # about one false alarm in 40,000 events that come by chance
+BURST_LIMIT = 10.0  # about one false alarm in 50,000 events that come by chance
 _WARM_UP = 50
 _SLOWEST = 1 / 500
 _SHORTEST_S = 1e-3  # what is recorded together has the same time

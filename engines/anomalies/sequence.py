@@ -17,7 +17,7 @@ from math import log2
 from engines.anomalies.model import Finding
 
 ORDER = 3
-LIMIT_BITS = 15.0
+LIMIT_BITS = 16.0
 _LEARNING, _WARM_UP = 100, 300
 _SLOWEST, _MOST_RATIO = 1 / 1000, 64.0
 _MOST_KINDS = 64
