@@ -230,5 +230,8 @@ def test_what_is_exported_is_imported_elsewhere(workspace: Path, dino: Dino) -> 
         assert dino("provenance", "graph", "memory:plan", "--format", form).out.startswith(begin)
     assert dino("provenance", "graph", "--json").json["edges"]
     assert dino("provenance", "export", "--format", "otlp").json["resourceSpans"]
+    assert dino("provenance", "check", file, "--json").json == {"valid": True, "violations": []}
+    file.write_text('{"entity": {"a": {}}, "activity": {"a": {}}}')
+    assert "at once" in dino("provenance", "check", file, code=1).out
     file.write_text("[]")
     assert "is an object" in dino(*there, "import", file, code=2).err
