@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.provenance_escrow import escrow, forget, reveal
 from dino_os.commands.provenance_files import export, graph, import_
 from dino_os.commands.provenance_redact import redact
 from dino_os.commands.provenance_shown import domain_of, node_ids, show_why, shown_id
@@ -186,7 +187,7 @@ def audit(workspace: Workspace, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-for command in (graph, export, import_, redact):
+for command in (graph, export, import_, redact, escrow, reveal, forget):
     provenance.add_command(command)
 
 _ONLY = ("only_first", "only_second")
