@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from dino_os.config.bounds import Positive, Seconds
+from dino_os.config.bus import Duration
+
 Action = Literal["hash", "mask", "drop", "keep"]
 Region = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 
@@ -31,7 +34,28 @@ class Redaction(Struct, forbid_unknown_fields=True, frozen=True):
     escrow: str = ""
 
 
+class Expected(Struct, forbid_unknown_fields=True, frozen=True):
+    """An event that has to come, of the series "source/kind"."""
+
+    series: Annotated[str, Meta(min_length=1)]
+    every: Duration
+
+
+class Anomalies(Struct, forbid_unknown_fields=True, frozen=True):
+    """When something is an anomaly."""
+
+    bucket_s: Annotated[float, Meta(ge=1)] = 60.0
+    warm_up: Positive = 30
+    least: Positive = 20
+    burst_events: Annotated[int, Meta(ge=2)] = 25
+    burst_window_s: Annotated[float, Meta(ge=0.001)] = 1.0
+    cool_down_s: Seconds = 300.0
+    most_series: Positive = 10_000
+    expected: list[Expected] = []
+
+
 class Provenance(Struct, forbid_unknown_fields=True, frozen=True):
     """What happened, and why."""
 
     redaction: Redaction = Redaction()
+    anomalies: Anomalies = Anomalies()

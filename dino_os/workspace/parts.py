@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_log import SecurityLog
     from engines.engine import Engine
-    from engines.metrics import MetricsCollector
+    from engines.metrics import MetricsCollector, MetricsLog
     from engines.nav_mesh import Keys, NavigationMesh
     from engines.provenance import ProvenanceDomain
 
@@ -310,11 +310,15 @@ class Parts(Engines):
 
     @cached_property
     def provenance(self) -> ProvenanceDomain:
+        from dino_os.provenance.odd import anomaly_rules  # noqa: PLC0415
         from dino_os.provenance.redacting import WorkspaceRedactor  # noqa: PLC0415
         from engines.provenance import ProvenanceDomain  # noqa: PLC0415
 
-        redactor = WorkspaceRedactor(self)
-        return ProvenanceDomain(journal=self.journal("provenance_log"), redactor=redactor)
+        return ProvenanceDomain(
+            journal=self.journal("provenance_log"),
+            redactor=WorkspaceRedactor(self),
+            rules=anomaly_rules(self.config),
+        )
 
     @cached_property
     def tap(self) -> ProgramTap:
@@ -328,6 +332,12 @@ class Parts(Engines):
         from dino_os.offline.log import OfflineLog  # noqa: PLC0415
 
         return OfflineLog(self.journal("offline_log"))
+
+    @cached_property
+    def metrics_log(self) -> MetricsLog:
+        from engines.metrics import MetricsLog  # noqa: PLC0415
+
+        return MetricsLog(self.journal("metrics_log"))
 
     @property
     def engines(self) -> Mapping[str, Callable[[], Engine]]:
@@ -354,5 +364,6 @@ class Parts(Engines):
             "offline_log": lambda: self.offline_log,
             "gate_log": lambda: self.nav,
             "bus_deliveries": lambda: self.deliveries,
+            "metrics_log": lambda: self.metrics_log,
             "provenance_log": lambda: self.provenance,
         }

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -20,17 +21,17 @@ class AsIs:
     def redact(self, text: str) -> str:
         return text
 
-    def redact_json(self, value):
+    def redact_json(self, value: Any) -> Any:
         return value
 
     redact_dict = redact_json
 
 
-def domain(folder: Path, **given) -> ProvenanceDomain:
+def domain(folder: Path, **given: Any) -> ProvenanceDomain:
     return ProvenanceDomain(folder / "provenance_log.jsonl", redactor=AsIs(), **given)
 
 
-def edge(cause: str, effect: str, relation: Relation = Relation.DERIVED_FROM, **said) -> Edge:
+def edge(cause: str, effect: str, relation: Relation = Relation.DERIVED_FROM, **said: Any) -> Edge:
     return Edge(relation, effect, cause, said)
 
 

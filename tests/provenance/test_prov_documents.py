@@ -69,7 +69,7 @@ def statements(draw: st.DrawFn) -> Statements:
     return Statements(tuple(nodes.values()), tuple(edges.values()), {"ex": "http://ex.org/"})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(statements())
 def test_a_document_comes_back_as_it_was(said: Statements) -> None:
     document = json.loads(json.dumps(to_prov_json(said)))
@@ -83,9 +83,9 @@ def test_a_document_comes_back_as_it_was(said: Statements) -> None:
     assert to_prov_json(Graph(index).statements()) == whole
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(statements())
-def test_another_implementation_reads_what_is_written_and_writes_the_same(said) -> None:
+def test_another_implementation_reads_what_is_written_and_writes_the_same(said: Statements) -> None:
     """The same document for it from both of our forms: its PROV-N of our PROV-JSON is ours."""
     theirs = ProvDocument.deserialize(content=json.dumps(to_prov_json(said)), format="json")
     again = ProvDocument.deserialize(content=theirs.serialize(format="json"), format="json")
@@ -96,8 +96,7 @@ def test_another_implementation_reads_what_is_written_and_writes_the_same(said) 
 def lines(text: str) -> list[str]:
     """The records of a PROV-N document, however they are spaced, and without what says nothing."""
     found = []
-    for line in text.splitlines():
-        line = line.strip()
+    for line in map(str.strip, text.splitlines()):
         if "(" in line and not line.startswith(("prefix", "default")):
             head, _, rest = line.partition("(")
             body, _, attributes = rest[:-1].partition(", [")
@@ -137,7 +136,10 @@ def test_foreign_documents_are_taken_in_and_handed_out(tmp_path: Path) -> None:
     theirs = ProvDocument()
     theirs.add_namespace("ex", "http://ex.org/")
     theirs.set_default_namespace("http://default.org/")
-    theirs.entity("ex:e", {"prov:label": "e", "ex:size": 3, "prov:type": theirs.valid_qualified_name("prov:Plan")})
+    theirs.entity(
+        "ex:e",
+        {"prov:label": "e", "ex:size": 3, "prov:type": theirs.valid_qualified_name("prov:Plan")},
+    )
     theirs.entity("both", {"ex:of": "one"})
     theirs.agent("both", {"prov:type": theirs.valid_qualified_name("prov:Person")})
     theirs.activity("ex:a", TIME, None, {"ex:ok": True})

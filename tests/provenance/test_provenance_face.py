@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,11 @@ def test_what_the_old_systems_promised(tmp_path: Path) -> None:
     provenance.tap_event("user_action", {"data": MAIL}, "run_001")
     provenance.add_provenance_edge("fact_A", "fact_B", "rule1", "run_001")
     graph = provenance.get_provenance_graph()
-    assert (graph["nodes"], graph["node_count"], graph["edge_count"]) == (["fact_A", "fact_B"], 2, 1)
+    assert (graph["nodes"], graph["node_count"], graph["edge_count"]) == (
+        ["fact_A", "fact_B"],
+        2,
+        1,
+    )
     (found,) = graph["edges"]
     assert (found["source"], found["target"], found["rule_id"]) == ("fact_A", "fact_B", "rule1")
     assert (found["run_id"], found["cost"]) == ("run_001", 1.0)
@@ -116,7 +121,9 @@ def test_without_a_journal_it_lasts_as_long_as_the_process() -> None:
         lambda p: p.add_provenance_edge("a", "b", "r", "run", relation="eats"),
     ],
 )
-def test_what_makes_no_sense_is_refused_and_leaves_nothing(tmp_path: Path, wrong) -> None:
+def test_what_makes_no_sense_is_refused_and_leaves_nothing(
+    tmp_path: Path, wrong: Callable[[ProvenanceDomain], None]
+) -> None:
     provenance = domain(tmp_path)
     with pytest.raises(ValueError):
         wrong(provenance)
@@ -136,7 +143,9 @@ def test_a_tap_gathers_and_flushes_many_together(tmp_path: Path) -> None:
     assert [event["data"]["n"] for event in domain(tmp_path).recent()] == list(range(25))
 
 
-def test_what_falls_out_is_counted_and_told(tmp_path: Path, monkeypatch) -> None:
+def test_what_falls_out_is_counted_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A disk that takes nothing neither stops the program nor fills its memory."""
     provenance = domain(tmp_path)
     tap = Tap(provenance, capacity=10, together=10)

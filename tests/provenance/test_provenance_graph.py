@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -29,10 +30,14 @@ from tests.provenance.kit import (
     upstream,
 )
 
+Made = tuple[list[Node], list[Edge]]
 
-@settings(max_examples=40, deadline=None)
+
+@settings(max_examples=25, deadline=None)
 @given(graphs(), st.sampled_from(NAMES), st.sampled_from(NAMES))
-def test_walks_come_to_all_there_is_and_paths_are_the_shortest(made, one, other) -> None:
+def test_walks_come_to_all_there_is_and_paths_are_the_shortest(
+    made: Made, one: str, other: str
+) -> None:
     nodes, edges = made
     graph = Graph(in_memory(nodes, edges))
     above = {node.id: steps for node, steps in graph.ancestors(one).nodes}
@@ -47,12 +52,12 @@ def test_walks_come_to_all_there_is_and_paths_are_the_shortest(made, one, other)
         assert len(path) == steps + 1
         assert (path[0], path[-1]) == (one, other)
         said = {(e.effect, e.cause) for e in edges}
-        assert all(pair in said for pair in zip(path, path[1:], strict=False))
+        assert all(pair in said for pair in itertools.pairwise(path))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(graphs(), st.sampled_from(NAMES))
-def test_an_explanation_is_the_cheapest_there_is_and_holds(made, wanted) -> None:
+def test_an_explanation_is_the_cheapest_there_is_and_holds(made: Made, wanted: str) -> None:
     """Every cause of a chosen way is explained too, or an origin; a circle explains nothing."""
     nodes, edges = made
     found = explain(Graph(in_memory(nodes, edges)), wanted)
