@@ -8,11 +8,8 @@ from typing import Any
 import click
 
 from dino_os.commands import options, output
-<<<<<<< HEAD
-from dino_os.commands.provenance_escrow import escrow, forget, reveal
-=======
 from dino_os.commands.provenance_anomalies import anomalies
->>>>>>> p10-graph
+from dino_os.commands.provenance_escrow import escrow, forget, reveal
 from dino_os.commands.provenance_files import export, graph, import_
 from dino_os.commands.provenance_redact import redact
 from dino_os.commands.provenance_shown import complete_ids, domain_of, show_why, shown_id
@@ -191,11 +188,7 @@ def audit(workspace: Workspace, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-<<<<<<< HEAD
-for command in (graph, export, import_, redact, escrow, reveal, forget):
-=======
-for command in (graph, export, import_, redact, anomalies):
->>>>>>> p10-graph
+for command in (graph, export, import_, redact, escrow, reveal, forget, anomalies):
     provenance.add_command(command)
 
 _ONLY = ("only_first", "only_second")
