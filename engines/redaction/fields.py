@@ -72,7 +72,7 @@ _hinting = re.compile(
     r"|cred|passw|webhook|電話|电话|電話番号"
 )
 _placeholder = re.compile(
-    r"(?:[x*.\-_#?•●]{2,}|<[^<>]{0,40}>|\$\{[^{}]{0,60}\}|\$\w{1,60}|\{\{?[^{}]{0,60}\}?\}|\{\{\S{0,60}|%\(?\w{0,40}\)?[sd]"
+    r"(?:[x*.\-_#?•●]{2,}|<[^<>]{0,70}>|\$\{[^{}]{0,60}\}|\$\w{1,60}|\{\{?[^{}]{0,60}\}?\}|\{\{\S{0,60}|%\(?\w{0,40}\)?[sd]"
     r"|\[[^\]]{0,40}\]|(?:os\.|process\.|env\.|config\.|settings\.|self\.|this\.|args\.|var\.|local\.|secrets\."
     r"|data\.)[\w.\[\]'\"()]{1,80}|\w{1,40}\([^)]{0,40}\)?;?"
     r"|(?:your|my|the|some|example|sample|dummy)[-_ ]?\w{0,40}"
@@ -83,7 +83,9 @@ _placeholder = re.compile(
     r"|accepted|rejected|denied|valid|set|not|must|should|is|was|has|for|and|or|of|to|in|from|with|by)",
     re.IGNORECASE,
 )
-_words = re.compile(r"[A-Za-z]?[a-z]{1,20}(?:[-_ .][a-z]{1,20}){0,6}|[A-Z]{1,12}")
+_words = re.compile(
+    r"[A-Za-z]?[a-z]{1,20}(?:[-_ .][a-z]{1,20}){0,6}|[A-Z]{1,12}(?:_[A-Z]{1,12}){0,6}"
+)
 _person = re.compile(r"[^\W\d_][^\d_/@<>{}\[\]=:;|\\]{0,80}")
 _SECRET_SIZE, _LONG, _PIN = 8, 20, 4
 
@@ -111,7 +113,8 @@ def fits(kind: str, value: str) -> bool:
     if not value or _placeholder.fullmatch(value):
         return False
     if kind == SECRET:
-        return len(value) >= _SECRET_SIZE and not (len(value) < _LONG and _words.fullmatch(value))
+        worded = len(value) < _LONG and _words.fullmatch(value)
+        return len(value) >= _SECRET_SIZE and not worded and not is_monotonous(value)
     if kind == NAME:
         return _person.fullmatch(value) is not None
     if kind in {BIRTH, CODE}:
@@ -120,6 +123,11 @@ def fits(kind: str, value: str) -> bool:
         return _is_degree(value)
     # The shell's PWD; and counts of what passed.
     return not value.startswith(("/", "./", "~/")) and not (value.isdigit() and len(value) < _PIN)
+
+
+def is_monotonous(value: str) -> bool:
+    """Whether one character makes up half of it, as in a placeholder."""
+    return max(map(value.count, set(value))) * 2 > len(value)
 
 
 def plain_name(name: str) -> str:

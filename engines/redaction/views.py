@@ -33,7 +33,7 @@ _digits = re.compile(r"(?<![A-Za-z0-9])\d[\d ().\-/+]{5,}\d")
 _day = re.compile(r"(?:19|20)\d\d([-/.])(?:0\d|1[0-2])\1(?:[0-2]\d|3[01])(?!\d)")
 _LONG, _FEWEST = 16, 7
 _ascii_word, _word = re.compile(r"[a-z]+"), re.compile(r"[^\W\d_]+")
-_long = re.compile(r"[^\s\"'`<>()\[\]{},;|]{16,}")
+_long = re.compile(r"[^\s\"'`<>()\[\]{},;]{16,}")
 _unmarked = {"n": "\n", "t": "\t", "r": "\r"}
 
 
