@@ -57,6 +57,8 @@ def test_a_run_says_what_it_touched_and_what_its_skill_tapped(workspace: Path, d
     follow(home)
     graph = home.provenance.graph
     assert graph.path(graph.find("memory:tide").id, graph.find("memory:crew").id)
+    # The run and the memory's own journal speak of the same revisions.
+    assert len(graph.nodes("memory:tide@")) == len(graph.nodes("memory:crew@")) == 1
     (span,) = spans(home.provenance.recent())
     assert (span.trace_id, span.parent_span_id) == (sent.trace_id, sent.span_id)
     assert (span.name, span.status) == ("tide", 1)
