@@ -15,11 +15,11 @@ _forms = re.compile(
     r"[xX*.\-_#?•●]{2,}|…"
     r"|<[A-Za-z_ :.-]{1,40}>|<[a-z][a-z0-9_]{1,47}:[a-z2-7]{16}>"  # and what stands for another
     r"|\[[A-Za-z_ -]{0,40}\]|(?!\{[A-Z0-9-]{2,12}\})[{\[(][^0-9!@#$%^&*]{0,80}"  # {SSHA} is a hash
-    r"|\$\{[^{}]{0,60}\}|\$[A-Z][A-Z0-9_]{1,60}|\{\{?[\w .|-]{0,60}\}?\}|\{\{\S{0,60}"
+    r"|\$\{[^{}]{0,60}\}|\$[A-Z][A-Z0-9_]{1,60}|\{\{?[A-Za-z_ .|-]{0,60}\}?\}|\{\{[A-Za-z_.]{0,60}"
     r"|\$(?:db_?)?(?:pass|pwd|token|secret|key)\w{0,20}|%[sdr]|%\(\w{1,40}\)[sdr]|%[A-Za-z_]{1,40}%"
     r"|(?:os|process|env|config|settings|self|this|args|var|local|secrets|data|options|server)\."
     r"[\w.\[\]'\"()]{1,80}"
-    r"|[A-Za-z_][A-Za-z_.]{0,60}\((?:[^()]{0,80}\)[\w.()]{0,40}|[A-Za-z_.]{0,60});?"
+    r"|[A-Za-z_][A-Za-z_.]{0,60}\((?:[A-Za-z_\s.,'\"=:/-]{0,80}\)(?:\.[A-Za-z_.()]{0,40})?|[A-Za-z_.]{0,60});?"
     r"|[A-Za-z_.]{1,40}\[[\[A-Za-z_., ]{0,60}\]{0,2}"
     r"|(?:[Yy]our|YOUR|my|the|some|example|sample|dummy)[-_ ][A-Za-z_-]{0,40}"
 )
