@@ -10,8 +10,8 @@ from functools import cache, lru_cache
 from engines.any_of import any_of
 from engines.redaction import api_key_table as table
 from engines.redaction.api_key_table import Form
-from engines.redaction.fields import is_monotonous
 from engines.redaction.model import LIKELY, POSSIBLE, SURE, Hit
+from engines.redaction.placeholders import is_monotonous
 from engines.redaction.views import Text
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
