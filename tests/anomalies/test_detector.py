@@ -129,7 +129,7 @@ def test_silence_is_told_once_when_it_was_looked_for_and_again_after_it_came() -
 def test_memory_has_an_end_and_what_makes_way_is_counted() -> None:
     rules = AnomalyRules(most_series=10)
     detector = AnomalyDetector(rules)
-    for number in range(20_000):
+    for number in range(8_000):
         detector.observe(
             f"kind {number % 500}",
             NOON + number,
