@@ -32,6 +32,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/assignment.py
 	@$(BIN)/python bench/zones.py
 	@$(BIN)/python bench/trajectory.py
+	@$(BIN)/python bench/provenance.py
 	@$(BIN)/python bench/sandbox.py
 	@$(BIN)/python bench/security.py
 	@$(BIN)/python bench/gates.py
@@ -43,6 +44,8 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/bus.py
 	@$(BIN)/python bench/cluster_messages.py
 	@$(BIN)/python bench/cluster.py
+	@$(BIN)/python bench/redaction.py
+	@$(BIN)/python bench/anomalies.py
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Dino needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'

@@ -59,6 +59,7 @@ _CALLS: Mapping[str, Mapping[str, str]] = {
         "next_runs": "schedule_read",
     },
     "tools": {"execute": "tool_sandbox", "list_tools": ""},
+    "tap": {"tap": "provenance_tap", "flush": "provenance_tap"},
 }
 _NAMES = {f"{part}.{method}" for part, methods in _CALLS.items() for method in methods} | {
     f"security.{method}" for method in METHODS
@@ -97,6 +98,7 @@ class Broker:
         self._entity = entity
         self._clock = clock
         self._room, self._since = _BURST, clock()
+        self._made: dict[str, Any] = {}
         self.calls: list[dict[str, str]] = []
         self.counted: Counter[str] = Counter()
 
@@ -135,7 +137,7 @@ class Broker:
                 hint=f"allow it with: dino grant {self._entity.partition(':')[2]} "
                 f"--permission {needed}",
             )
-        function = getattr(self._parts[part](), method)
+        function = getattr(self._part(part), method)
         if part == "memory":
             _refuse_vectors(method, arguments)
         try:
@@ -143,6 +145,20 @@ class Broker:
         except TypeError as error:
             raise InvalidInput(f"{part}.{method}: {error}") from None
         return function(**(arguments if part == "tools" else self.clean(arguments)))
+
+    def end(self) -> dict[str, Any]:
+        """The run is over: what its parts, which are done with, have to tell of it."""
+        found: dict[str, Any] = {}
+        for part in self._made.values():
+            if ended := getattr(part, "run_ended", None):
+                found |= ended()
+        return found
+
+    def _part(self, part: str) -> Any:
+        """The part of that name; the same one for all calls of the run."""
+        if part not in self._made:
+            self._made[part] = self._parts[part]()
+        return self._made[part]
 
     def clean(self, value: Any) -> Any:
         """A JSON value without the values of keys."""

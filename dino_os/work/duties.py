@@ -15,7 +15,8 @@ def duties_of(
 ) -> list[Duty]:
     """
     Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, what waits
-    for the network, the documents, the memory, skills that hear messages, and the cluster.
+    for the network, the documents, the memory, skills that hear messages, the cluster, the
+    metrics, and provenance.
 
     Args:
         once: For one pass, which is to come to an end.
@@ -25,12 +26,14 @@ def duties_of(
     from dino_os.entities import EntityDuty  # noqa: PLC0415
     from dino_os.memory_layer.duty import EmbedDuty  # noqa: PLC0415
     from dino_os.message_bus.duty import BusDuty  # noqa: PLC0415
+    from dino_os.metrics.duty import MetricsDuty  # noqa: PLC0415
     from dino_os.nav.duty import ReplayDuty  # noqa: PLC0415
     from dino_os.nav.health import HealthDuty  # noqa: PLC0415
     from dino_os.offline.duty import SyncDuty  # noqa: PLC0415
     from dino_os.offline.upkeep import UpkeepDuty  # noqa: PLC0415
     from dino_os.orders import OrdersDuty  # noqa: PLC0415
     from dino_os.outbox.duty import DeliveryDuty  # noqa: PLC0415
+    from dino_os.provenance.duty import ProvenanceDuty  # noqa: PLC0415
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
 
     return [
@@ -46,4 +49,6 @@ def duties_of(
         BusDuty(workspace, once=once),
         ClusterDuty(workspace),
         CountersignDuty(workspace),
+        MetricsDuty(workspace),
+        ProvenanceDuty(workspace),
     ]

@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from dino_os.offline.log import OfflineLog
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
+    from dino_os.provenance.taps import ProgramTap
     from dino_os.run_once import RunLedger
     from dino_os.scheduler.jobs import Jobs
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_log import SecurityLog
     from engines.engine import Engine
-    from engines.metrics import MetricsCollector
+    from engines.metrics import MetricsCollector, MetricsLog
     from engines.nav_mesh import Keys, NavigationMesh
+    from engines.provenance import ProvenanceDomain
 
 
 class Parts(Engines):
@@ -98,6 +100,9 @@ class Parts(Engines):
         if "memory_store" in vars(self):
             with contextlib.suppress(DinoError):
                 self.memory_store.settle()
+        if "tap" in vars(self):
+            with contextlib.suppress(DinoError):
+                self.tap.flush()
 
     @cached_property
     def bus(self) -> Bus:
@@ -314,10 +319,35 @@ class Parts(Engines):
         return RunLedger(self.journal("runs"))
 
     @cached_property
+    def provenance(self) -> ProvenanceDomain:
+        from dino_os.provenance.odd import anomaly_rules  # noqa: PLC0415
+        from dino_os.provenance.redacting import WorkspaceRedactor  # noqa: PLC0415
+        from engines.provenance import ProvenanceDomain  # noqa: PLC0415
+
+        return ProvenanceDomain(
+            journal=self.journal("provenance_log"),
+            redactor=WorkspaceRedactor(self),
+            rules=anomaly_rules(self.config),
+        )
+
+    @cached_property
+    def tap(self) -> ProgramTap:
+        """What a program taps, on its way into the record."""
+        from dino_os.provenance.taps import ProgramTap  # noqa: PLC0415
+
+        return ProgramTap(self.provenance)
+
+    @cached_property
     def offline_log(self) -> OfflineLog:
         from dino_os.offline.log import OfflineLog  # noqa: PLC0415
 
         return OfflineLog(self.journal("offline_log"))
+
+    @cached_property
+    def metrics_log(self) -> MetricsLog:
+        from engines.metrics import MetricsLog  # noqa: PLC0415
+
+        return MetricsLog(self.journal("metrics_log"))
 
     @property
     def engines(self) -> Mapping[str, Callable[[], Engine]]:
@@ -344,4 +374,6 @@ class Parts(Engines):
             "offline_log": lambda: self.offline_log,
             "gate_log": lambda: self.nav,
             "bus_deliveries": lambda: self.deliveries,
+            "metrics_log": lambda: self.metrics_log,
+            "provenance_log": lambda: self.provenance,
         }

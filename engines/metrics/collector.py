@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from engines.checks import time_text
 from engines.errors import JournalError
 from engines.metrics import live
+from engines.metrics.alerting import AlertFold
 from engines.metrics.bus import BusFold
 from engines.metrics.entities import EntityFold
 from engines.metrics.families import Family, by, counters, gauges
@@ -40,10 +41,10 @@ F = TypeVar("F", bound=JournalFold)
 
 FOLDS: tuple[type[JournalFold], ...] = (
     *(TaskFold, RunFold, ScheduleFold, EntityFold, OrderFold, BusFold, SecurityFold, GateFold),
-    OfflineFold,
+    *(OfflineFold, AlertFold),
 )
 TARGETS = {"latency_tolerance": 100.0, "threshold_lock": 95.0, "resource_flow": 80.0}
-_METERS = ("nav_velocity", "gate_density", "task_arrivals", "task_completions")
+METERS = ("nav_velocity", "gate_density", "task_arrivals", "task_completions")
 _STEPS = 24
 _DAY_S = 24.0 * HOUR
 
@@ -68,7 +69,7 @@ class MetricsCollector:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.gauges = {name: Gauge(name, target) for name, target in TARGETS.items()}
-        self.meters = {name: Meter(name) for name in _METERS}
+        self.meters = {name: Meter(name) for name in METERS}
         self.problems: dict[str, JournalError] = {}
         self.updated_at = 0.0
         self._memory = memory
