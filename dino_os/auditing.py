@@ -7,9 +7,10 @@ The key lies outside the workspace: who copies or exports the folder does not ca
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -42,11 +43,13 @@ from engines.durable import replace_file, sync_folder
 from engines.journal import Fault, RecordedJournal, Since
 from engines.merkle import (
     ProofInvalid,
+    Span,
+    audit_path,
     check_consistency,
     check_inclusion,
     consistency_proof,
-    inclusion_proof,
     leaf_hash,
+    span_root,
 )
 
 PASSPHRASE_VARIABLE = "DINO_KEY_PASSPHRASE"  # noqa: S105  a variable's name
@@ -223,16 +226,55 @@ class Auditing:
                 hint="give the line itself with --line FILE",
             )
         found = recorded.line(seq) if line is None else line
-
-        def make(tree: HashTree) -> Proof:
-            hashes = inclusion_proof(seq, size, tree.hash_at)
-            check_inclusion(leaf_hash(found), seq, size, hashes, signed.checkpoint.root)
-            return Proof(seq, found, tuple(hashes), signed.note)
-
         try:
-            return self._from_index(path, make)
+            hashes = self.path_hashes(signed, {seq: leaf_hash(found)})
         except ProofInvalid:
             raise InvalidInput(f"that is not line {seq} of {journal!r} as it was signed") from None
+        steps = tuple(hashes[span] for span in audit_path(seq, size))
+        return Proof(seq, found, steps, signed.note)
+
+    def path_hashes(
+        self,
+        signed: Signed,
+        leaves: Mapping[int, bytes],
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> dict[Span, bytes]:
+        """
+        Every hash on the audit paths of *leaves*, number → leaf hash, each once.
+
+        Args:
+            on_progress: Told how many more leaves are proven.
+
+        Raises:
+            ProofInvalid: They are not the lines that were signed.
+        """
+        size, root = signed.checkpoint.size, signed.checkpoint.root
+
+        def make(tree: HashTree) -> dict[Span, bytes]:
+            hash_at = functools.lru_cache(1 << 14)(tree.hash_at)  # neighbours share their paths
+            found: dict[Span, bytes] = {}
+            for seq, leaf in leaves.items():
+                path = audit_path(seq, size)
+                found |= {span: span_root(span, hash_at) for span in path if span not in found}
+                check_inclusion(leaf, seq, size, [found[span] for span in path], root)
+                on_progress(1)
+            return found
+
+        return self._from_index(self.journals([signed.journal])[0], make)
+
+    def covering(self, journal: str, seq: int) -> Signed:
+        """
+        The last checkpoint of *journal*, made anew where it does not cover line *seq*.
+
+        Raises:
+            NotFound: There is no key to sign with.
+            Forked: The journal does not extend what was signed.
+        """
+        signed = self.log.latest(journal)
+        if signed is None or seq >= signed.checkpoint.size:
+            self.sign(self.journals([journal]))
+            signed = self.log.latest_or_raise(journal)
+        return signed
 
     def prove_consistency(self, journal: str, old: int, new: int | None) -> str:
         """

@@ -24,6 +24,9 @@ HashAt = Callable[[int, int], bytes]
 Subtrees = Sequence[tuple[int, bytes]]
 """Complete subtrees side by side, from left to right: level and root of each."""
 
+Span = tuple[int, int]
+"""The leaves of a subtree of RFC 6962's recursion: from the first up to the one behind the last."""
+
 HASH_SIZE = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
@@ -86,7 +89,7 @@ class RightEdge:
 
 def root(size: int, hash_at: HashAt) -> bytes:
     """The root of the tree's first *size* leaves."""
-    return _root_of(0, size, hash_at) if size else EMPTY_ROOT
+    return span_root((0, size), hash_at) if size else EMPTY_ROOT
 
 
 def edge(size: int, hash_at: HashAt) -> Subtrees:
@@ -101,9 +104,33 @@ def inclusion_proof(index: int, size: int, hash_at: HashAt) -> list[bytes]:
     Raises:
         ValueError: There is no such leaf.
     """
+    return [span_root(span, hash_at) for span in audit_path(index, size)]
+
+
+def audit_path(index: int, size: int) -> list[Span]:
+    """
+    The spans whose roots lead from leaf *index* to the root of *size* leaves, lowest first.
+
+    Raises:
+        ValueError: There is no such leaf.
+    """
     if not 0 <= index < size:
         raise ValueError(f"leaf {index} is not among {size}")
-    return _path(index, 0, size, hash_at)
+    low, high, found = 0, size, []
+    while high - low > 1:
+        middle = _split(low, high)
+        if index < middle:
+            found.append((middle, high))
+            high = middle
+        else:
+            found.append((low, middle))
+            low = middle
+    return found[::-1]
+
+
+def span_root(span: Span, hash_at: HashAt) -> bytes:
+    """The root over the leaves of *span*."""
+    return _joined([hash_at(*subtree) for subtree in _complete(*span)])
 
 
 def consistency_proof(old: int, new: int, hash_at: HashAt) -> list[bytes]:
@@ -213,10 +240,6 @@ def _split(low: int, high: int) -> int:
     return low + (1 << ((high - low - 1).bit_length() - 1))
 
 
-def _root_of(low: int, high: int, hash_at: HashAt) -> bytes:
-    return _joined([hash_at(*subtree) for subtree in _complete(low, high)])
-
-
 def _joined(roots: Sequence[bytes]) -> bytes:
     *others, found = roots
     for left in reversed(others):
@@ -224,22 +247,13 @@ def _joined(roots: Sequence[bytes]) -> bytes:
     return found
 
 
-def _path(index: int, low: int, high: int, hash_at: HashAt) -> list[bytes]:
-    if high - low == 1:
-        return []
-    middle = _split(low, high)
-    if index < middle:
-        return [*_path(index, low, middle, hash_at), _root_of(middle, high, hash_at)]
-    return [*_path(index, middle, high, hash_at), _root_of(low, middle, hash_at)]
-
-
 def _between(old: int, low: int, high: int, hash_at: HashAt, *, whole: bool) -> list[bytes]:
     if old == high:
         # The verifier has the old root already where the old tree is one whole subtree.
-        return [] if whole else [_root_of(low, high, hash_at)]
+        return [] if whole else [span_root((low, high), hash_at)]
     middle = _split(low, high)
     if old <= middle:
-        rest = _root_of(middle, high, hash_at)
+        rest = span_root((middle, high), hash_at)
         return [*_between(old, low, middle, hash_at, whole=whole), rest]
-    rest = _root_of(low, middle, hash_at)
+    rest = span_root((low, middle), hash_at)
     return [*_between(old, middle, high, hash_at, whole=False), rest]

@@ -1,5 +1,8 @@
 """What others can hold against a journal: checkpoints, proofs, and the witnesses who sign them."""
 
+from engines.audit.archive import NotAnArchive
+from engines.audit.bundle import Part, write_bundle
+from engines.audit.bundle_check import BundleFound, PartFound, check_bundle
 from engines.audit.checkpoint import Checkpoint
 from engines.audit.keyfile import WrongPassphrase, is_sealed, load_key, read_verifier, save_key
 from engines.audit.log import CheckpointLog, Forked, Signed, tree_of
@@ -24,6 +27,7 @@ from engines.audit.witness import Fork, ForkFound, StaleSize, UnknownLog, Witnes
 __all__ = [
     "Anchor",
     "Audit",
+    "BundleFound",
     "CannotPrune",
     "Checkpoint",
     "CheckpointLog",
@@ -31,9 +35,12 @@ __all__ = [
     "ForkFound",
     "Forked",
     "HashTree",
+    "NotAnArchive",
     "NotSigned",
     "Note",
     "NoteInvalid",
+    "Part",
+    "PartFound",
     "Proof",
     "Pruned",
     "Signature",
@@ -47,6 +54,7 @@ __all__ = [
     "WrongKey",
     "WrongPassphrase",
     "audit",
+    "check_bundle",
     "format_hashes",
     "is_sealed",
     "load_key",
@@ -59,4 +67,5 @@ __all__ = [
     "since_checkpoint",
     "tree_of",
     "verify_note",
+    "write_bundle",
 ]
