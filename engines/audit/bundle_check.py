@@ -39,7 +39,7 @@ from engines.journal import Event, Fault, OnProgress, check_line
 from engines.merkle import ProofInvalid, Span, audit_path, check_inclusion, leaf_hash
 
 _NEVER_PROVEN = (
-    "that nothing else belongs to it: a proof shows that a line is there, not that none is left out",
+    "that nothing else belongs to it: a proof shows that a line is there, not that none is missing",
     "that what the lines say is so: they are what was recorded, at the time of the writer's clock",
     "what lies beside the lines (summary, graph): signed, but the maker's own reading of them",
 )
@@ -332,8 +332,9 @@ class _Checking:
         found: dict[Span, bytes] = {}
         number = 0
         try:
-            for number, (span, root) in enumerate(read_hashes(self._files[file]), 1):
+            for span, root in read_hashes(self._files[file]):
                 found[span] = root
+                number += 1
         except NoteInvalid as error:
             self._add("malformed", file, error.message, number + 1)
         return found
