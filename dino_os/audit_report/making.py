@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from dino_os.audit_report.collecting import About, collect, events_of
 from dino_os.audit_report.page import JournalShown, page
 from dino_os.audit_report.summing_up import sums, timeline
-from dino_os.auditing import Auditing
+from dino_os.auditing import AskPassphrase, Auditing
 from dino_os.errors import InvalidInput
+from dino_os.workspace import Workspace
 from engines.audit import Part, Signed, write_bundle
 from engines.errors import JournalBroken
 from engines.journal import Event, OnProgress
@@ -58,35 +58,36 @@ class Report:
 
 
 def make_report(
-    auditing: Auditing,
-    paths: Sequence[Path],
+    workspace: Workspace,
     about: About,
     *,
-    name: str = "",
     withheld: Sequence[str] = (),
+    ask: AskPassphrase | None = None,
     graph: Graph | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> Report:
     """
-    The report about *about* from the journals at *paths*.
+    The report about *about*.
 
     The same journals, checkpoints and key give the same bytes.  Journals whose last checkpoint does
     not cover what belongs here are signed first.
 
     Args:
-        name: The workspace's, for people.
         withheld: Journals of which the report has hashes only.
+        ask: Asks for what opens the signing key.
         graph: Makes the graph of provenance.
         on_progress: Told of bytes that were read, then of lines that were proven.
 
     Raises:
-        NotFound: Nothing is about it; or there is no key to sign with.
+        NotFound: Nothing is about it; no such journal; or there is no key to sign with.
         InvalidInput: There is too much; or all of it is to be withheld.
         WrongPassphrase: The key is sealed.
         JournalBroken: A line does not stand, or is not what was signed.
     """
+    auditing = Auditing(workspace, ask)
+    auditing.journals(withheld)
     signer = auditing.signer()
-    lines = collect(paths, about, on_progress)
+    lines = collect(auditing.journals(()), about, on_progress)
     kept_back = tuple(journal for journal in lines if journal in withheld)
     signed = {journal: auditing.covering(journal, max(found)) for journal, found in lines.items()}
     parts = [
@@ -94,8 +95,7 @@ def make_report(
         for journal, found in lines.items()
     ]
     keys = [*auditing.log.keys, *auditing.log.witnesses]
-    origin = next(iter(signed.values())).checkpoint.origin.rpartition("/")[0]
-    beside = {README: _HOW_TO.format(about=_one_line(about), origin=origin).encode()}
+    beside = {README: _HOW_TO.format(about=_one_line(about), origin=workspace.origin()).encode()}
     disclosed = {journal: lines[journal] for journal in lines if journal not in kept_back}
     if not disclosed:
         raise InvalidInput("nothing would be left to read", hint="withhold fewer journals")
@@ -105,7 +105,7 @@ def make_report(
     rows = timeline(events_of(disclosed))
     beside[PAGE] = page(
         str(about),
-        {"Workspace": name, "Origin": origin},
+        {"Workspace": workspace.config.settings.system.name, "Origin": workspace.origin()},
         sums(rows),
         rows,
         [_shown(signed[part.journal], part) for part in parts],
@@ -114,7 +114,7 @@ def make_report(
     )
     content = write_bundle(
         parts,
-        origin=origin,
+        origin=workspace.origin(),
         about=about.as_dict(),
         keys=keys,
         beside=beside,

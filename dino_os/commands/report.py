@@ -12,7 +12,7 @@ from dino_os.commands.hashchain import size_of
 from dino_os.commands.log import Moment
 from dino_os.commands.verify import read_keys
 from dino_os.commands.workspace import complete, open_workspace
-from dino_os.errors import InvalidInput
+from dino_os.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from dino_os.audit_report import About
@@ -72,22 +72,15 @@ def report(
     if ctx.invoked_subcommand:
         return
     from dino_os.audit_report import make_report  # noqa: PLC0415
-    from dino_os.auditing import Auditing  # noqa: PLC0415
     from dino_os.commands.checkpoint import ask_passphrase  # noqa: PLC0415
     from engines.durable import replace_file  # noqa: PLC0415
 
     about = _about({"run": run, "order": order, "cycle": cycle}, since, until)
     workspace = open_workspace(ctx)
-    workspace.named_journals(withheld)
-    paths = workspace.journals()
-    with output.progress(size_of(paths) * (1 if about.kind == "period" else 2), "reading") as step:
+    size = size_of(workspace.journals()) * (1 if about.kind == "period" else 2)
+    with output.progress(size, "reading") as step:
         made = make_report(
-            Auditing(workspace, ask_passphrase),
-            paths,
-            about,
-            name=workspace.config.settings.system.name,
-            withheld=withheld,
-            on_progress=step,
+            workspace, about, withheld=withheld, ask=ask_passphrase, on_progress=step
         )
     file = out or Path(_file_name(about))
     try:
@@ -138,6 +131,8 @@ def verify(ctx: click.Context, file: Path, keys: tuple[str, ...], as_json: bool)
     """
     from engines.audit import check_bundle  # noqa: PLC0415
 
+    if not file.is_file():
+        raise NotFound(f"{file}: no such file")
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -172,19 +167,18 @@ def _file_name(about: About) -> str:
 
 
 def _show(file: Path, found: BundleFound) -> None:
-    about = " ".join(found.manifest.get("about", {}).values())
-    output.say(f"{'ok    ' if found.ok else 'BROKEN'}  {file}: {about or 'no report'}")
+    facts = {"kind": "no report", **found.manifest.get("about", {})}
+    about = " ".join([facts.pop("kind"), *facts.values()])
+    output.say(f"{'ok    ' if found.ok else 'BROKEN'}  {file}: {about}")
     output.say(f"        {found.verdict}")
     for fault in found.faults:
         place = f"{file}/{fault.file}" if fault.file else str(file)
         output.say(f"        {fault.kind}: {place}{f':{fault.line}' if fault.line else ''}")
         output.say(f"            {fault.what}")
     for part in found.parts:
-        hashes = "hashes of withheld lines" if part.withheld else "lines"
+        lines = output.counted(part.lines, "withheld line" if part.withheld else "line")
         names = ", ".join(part.signed_by)
-        output.say(
-            f"        {part.journal}: {part.lines:,} {hashes} of {part.size:,}, signed by {names}"
-        )
+        output.say(f"        {part.journal}: {lines} of {part.size:,}, signed by {names}")
     output.say("not shown by it:")
     for what in found.unproven:
         output.say(f"        {what}")

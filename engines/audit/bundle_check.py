@@ -38,6 +38,7 @@ from engines.audit.note import (
 from engines.journal import Event, Fault, OnProgress, check_line
 from engines.merkle import ProofInvalid, Span, audit_path, check_inclusion, leaf_hash
 
+_MOST_FAULTS, _MOST_KEYS = 1_000, 1_000
 _NEVER_PROVEN = (
     "that nothing else belongs to it: a proof shows that a line is there, not that none is missing",
     "that what the lines say is so: they are what was recorded, at the time of the writer's clock",
@@ -97,10 +98,8 @@ class BundleFound:
         if self.faults:
             return ", ".join(dict.fromkeys(fault.kind for fault in self.faults))
         lines = sum(part.lines for part in self.parts)
-        signers = ", ".join(self.signed_by)
-        if self.anchored:
-            return f"{lines:,} lines are what {signers} signed"
-        return f"{lines:,} lines are what {signers} signed, unanchored: no key from elsewhere"
+        signed = f"{lines:,} lines are what {', '.join(self.signed_by)} signed"
+        return signed if self.anchored else f"{signed}, unanchored: no key from elsewhere"
 
     @property
     def unproven(self) -> list[str]:
@@ -117,8 +116,7 @@ class BundleFound:
                 f"{', '.join(alone)}"
             )
         found += [
-            f"what stands on {part.lines} lines of {part.journal}: withheld, only their hashes "
-            "are here"
+            f"what stands on the {part.lines:,} lines of {part.journal}: only their hashes are here"
             for part in self.parts
             if part.withheld
         ]
@@ -215,7 +213,9 @@ class _Checking:
             self._hold_part(journal, said, names)
 
     def _add(self, kind: str, file: str, what: str, line: int = 0) -> None:
-        self._found.faults.append(_fault(kind, file, what, line))
+        faults = self._found.faults
+        if len(faults) < _MOST_FAULTS:
+            faults.append(_fault(kind, file, what, line))
 
     # --- files, keys and the manifest --------------------------------------------------------
 
@@ -232,7 +232,7 @@ class _Checking:
     def _read_keys(self) -> None:
         """Keys in the bundle help to name signers; where none was given they are all there is."""
         lines = self._files.get(KEYS, b"").decode("utf-8", "replace").splitlines()
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(lines[:_MOST_KEYS], 1):
             try:
                 key = VerifierKey.parse(line)
             except NoteInvalid as error:
