@@ -42,11 +42,11 @@ from engines.audit import (
 from engines.durable import replace_file, sync_folder
 from engines.journal import Fault, RecordedJournal, Since
 from engines.merkle import (
+    Inclusion,
     ProofInvalid,
     Span,
     audit_path,
     check_consistency,
-    check_inclusion,
     consistency_proof,
     leaf_hash,
     span_root,
@@ -253,10 +253,11 @@ class Auditing:
         def make(tree: HashTree) -> dict[Span, bytes]:
             hash_at = functools.lru_cache(1 << 14)(tree.hash_at)  # neighbours share their paths
             found: dict[Span, bytes] = {}
+            inclusion = Inclusion(size, root)
             for seq, leaf in leaves.items():
                 path = audit_path(seq, size)
                 found |= {span: span_root(span, hash_at) for span in path if span not in found}
-                check_inclusion(leaf, seq, size, [found[span] for span in path], root)
+                inclusion.check(leaf, seq, found)
                 on_progress(1)
             return found
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from engines.errors import DinoError
 
@@ -158,10 +158,43 @@ def check_inclusion(
     """
     if not 0 <= index < size:
         raise ProofInvalid(f"leaf {index} cannot be in a tree of {size}")
+    path = audit_path(index, size)
     with _steps(proof, leaf, expected_root) as steps:
-        found = _climb(leaf, index, 0, size, steps)
-    if found != expected_root:
-        raise ProofInvalid("the proof leads to another root")
+        hashes = {span: next(steps) for span in path}
+    Inclusion(size, expected_root).check(leaf, index, hashes)
+
+
+class Inclusion:
+    """Checks that leaves are in the tree of *size* leaves with that root."""
+
+    def __init__(self, size: int, root: bytes) -> None:
+        self._size = size
+        self._proven: dict[Span, bytes] = {(0, size): root}
+
+    def check(self, leaf: bytes, index: int, hashes: Mapping[Span, bytes]) -> None:
+        """
+        Check that *leaf* is at *index*; the way to the root is climbed as far as nobody was yet.
+
+        Args:
+            hashes: The roots of the spans on its audit path, and any others.
+
+        Raises:
+            ProofInvalid: They do not show it.
+            ValueError: The tree has no such leaf.
+            KeyError: One of them is missing.
+        """
+        span, found, climbed = (index, index + 1), leaf, {}
+        for beside in audit_path(index, self._size):
+            if span in self._proven:
+                break
+            climbed[span] = found
+            if beside[0] == span[1]:
+                span, found = (span[0], beside[1]), node_hash(found, hashes[beside])
+            else:
+                span, found = (beside[0], span[1]), node_hash(hashes[beside], found)
+        if found != self._proven[span]:
+            raise ProofInvalid("the proof leads to another root")
+        self._proven |= climbed
 
 
 def check_consistency(
@@ -196,16 +229,6 @@ def _steps(proof: Sequence[bytes], *ends: bytes) -> Iterator[Iterator[bytes]]:
         raise ProofInvalid("the proof is too short") from None
     if next(steps, None) is not None:
         raise ProofInvalid("the proof is too long")
-
-
-def _climb(leaf: bytes, index: int, low: int, high: int, steps: Iterator[bytes]) -> bytes:
-    if high - low == 1:
-        return leaf
-    middle = _split(low, high)
-    if index < middle:
-        return node_hash(_climb(leaf, index, low, middle, steps), next(steps))
-    found = _climb(leaf, index, middle, high, steps)
-    return node_hash(next(steps), found)
 
 
 def _climb_both(

@@ -36,7 +36,7 @@ from engines.audit.note import (
     verify_note,
 )
 from engines.journal import Event, Fault, OnProgress, check_line
-from engines.merkle import ProofInvalid, Span, audit_path, check_inclusion, leaf_hash
+from engines.merkle import Inclusion, ProofInvalid, Span, leaf_hash
 
 _MOST_FAULTS, _MOST_KEYS = 1_000, 1_000
 _NEVER_PROVEN = (
@@ -255,13 +255,16 @@ class _Checking:
             note = parse_note(self._files.get(file, b"").decode("utf-8", "replace"))
             if expected not in {None, note.text}:
                 self._add("edited", file, "it is a note of another manifest")
-            verify_note(note, asked or self._known)
-            return verify_note(note, self._known)
+            signers = verify_note(note, self._known)
+            if asked and not any(key in asked for key in signers):
+                verify_note(note, asked)  # says why not
         except (WrongKey, NotSigned) as error:
             kind = "wrong key" if isinstance(error, WrongKey) else "unsigned"
             self._add(kind, file, error.message)
         except NoteInvalid as error:
             self._add("malformed", file, error.message)
+        else:
+            return signers
         return []
 
     # --- a journal ---------------------------------------------------------------------------
@@ -348,10 +351,10 @@ class _Checking:
     ) -> list[int]:
         """The numbers of those that lead to the checkpoint's root."""
         found: list[int] = []
+        inclusion = Inclusion(checkpoint.size, checkpoint.root)
         for line, seq, leaf in leaves:
             try:
-                path = [hashes[span] for span in audit_path(seq, checkpoint.size)]
-                check_inclusion(leaf, seq, checkpoint.size, path, checkpoint.root)
+                inclusion.check(leaf, seq, hashes)
                 found.append(seq)
             except KeyError as error:
                 first, behind = error.args[0]
