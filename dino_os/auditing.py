@@ -7,7 +7,6 @@ The key lies outside the workspace: who copies or exports the folder does not ca
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,6 +29,7 @@ from engines.audit import (
     VerifierKey,
     audit,
     format_hashes,
+    inclusion_hashes,
     is_sealed,
     load_key,
     parse_note,
@@ -42,14 +42,12 @@ from engines.audit import (
 from engines.durable import replace_file, sync_folder
 from engines.journal import Fault, RecordedJournal, Since
 from engines.merkle import (
-    Inclusion,
     ProofInvalid,
     Span,
     audit_path,
     check_consistency,
     consistency_proof,
     leaf_hash,
-    span_root,
 )
 
 PASSPHRASE_VARIABLE = "DINO_KEY_PASSPHRASE"  # noqa: S105  a variable's name
@@ -248,20 +246,10 @@ class Auditing:
         Raises:
             ProofInvalid: They are not the lines that were signed.
         """
-        size, root = signed.checkpoint.size, signed.checkpoint.root
-
-        def make(tree: HashTree) -> dict[Span, bytes]:
-            hash_at = functools.lru_cache(1 << 14)(tree.hash_at)  # neighbours share their paths
-            found: dict[Span, bytes] = {}
-            inclusion = Inclusion(size, root)
-            for seq, leaf in leaves.items():
-                path = audit_path(seq, size)
-                found |= {span: span_root(span, hash_at) for span in path if span not in found}
-                inclusion.check(leaf, seq, found)
-                on_progress(1)
-            return found
-
-        return self._from_index(self.journals([signed.journal])[0], make)
+        path = self.journals([signed.journal])[0]
+        return self._from_index(
+            path, lambda tree: inclusion_hashes(tree, signed.checkpoint, leaves, on_progress)
+        )
 
     def covering(self, journal: str, seq: int) -> Signed:
         """

@@ -48,9 +48,7 @@ NOTHING = Named(_NOTHING, _NOTHING)
 def named(journal: str, event: Event) -> Named:
     """What that line of *journal* names."""
     names = event.keys()
-    if journal == "bus":
-        return Named({f"message:{event['seq']}"}, _NOTHING)
-    if names.isdisjoint(_READ) and names.isdisjoint(_MORE):
+    if journal != "bus" and names.isdisjoint(_READ) and names.isdisjoint(_MORE):
         if event["event_type"] in _OF_JOBS:
             return Named({f"job:{event.get('job_id')}"}, _NOTHING)
         return NOTHING
@@ -91,6 +89,8 @@ def _by_their_place(journal: str, event: Event, about: set[str], leads: set[str]
         about |= source  # who allowed what that version of a skill does
     elif journal == "runs":
         leads |= source
+    elif journal == "bus":
+        about.add(f"message:{event['seq']}")
     elif journal == "scheduler" and "task_id" in event:
         leads |= set(_thing(event, "job_id", "job"))
     elif journal == "engine_state" and (message := _message(str(event.get("task_id")))):

@@ -18,7 +18,7 @@ from engines.audit.note import (
     parse_signatures,
     verify_note,
 )
-from engines.audit.proof import Proof, format_hashes, parse_hashes
+from engines.audit.proof import Proof, format_hashes, inclusion_hashes, parse_hashes
 from engines.audit.pruning import CannotPrune, Pruned, prune
 from engines.audit.tree import HashTree
 from engines.audit.verification import Anchor, Audit, Statement, audit, since_checkpoint
@@ -56,6 +56,7 @@ __all__ = [
     "audit",
     "check_bundle",
     "format_hashes",
+    "inclusion_hashes",
     "is_sealed",
     "load_key",
     "parse_hashes",

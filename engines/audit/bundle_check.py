@@ -74,10 +74,11 @@ class BundleFound:
     What a bundle shows.
 
     Attributes:
-        faults: Everything wrong with it.
+        faults: What is wrong with it, up to a thousand things.
         manifest: What it says that it is; empty where that cannot be read.
-        anchored: Whether the keys came from elsewhere.
+        anchored: Whether keys came from elsewhere.
         signed_by: Whose signature the manifest has.
+        signed_by_given: Whether that is by a key from elsewhere.
         events: Journal → its events, as far as their lines hold.
     """
 
@@ -86,6 +87,7 @@ class BundleFound:
     manifest: dict[str, Any] = field(default_factory=dict)
     parts: list[PartFound] = field(default_factory=list)
     signed_by: tuple[str, ...] = ()
+    signed_by_given: bool = False
     events: dict[str, list[Event]] = field(default_factory=dict)
 
     @property
@@ -98,7 +100,8 @@ class BundleFound:
         if self.faults:
             return ", ".join(dict.fromkeys(fault.kind for fault in self.faults))
         lines = sum(part.lines for part in self.parts)
-        signed = f"{lines:,} lines are what {', '.join(self.signed_by)} signed"
+        names = dict.fromkeys(name for part in self.parts for name in part.signed_by)
+        signed = f"{lines:,} lines are what {', '.join(names)} signed"
         return signed if self.anchored else f"{signed}, unanchored: no key from elsewhere"
 
     @property
@@ -109,6 +112,11 @@ class BundleFound:
             found.append(
                 "whose it is (unanchored): no key from elsewhere was given, and the keys in the "
                 "report are its maker's own word"
+            )
+        elif not self.signed_by_given:
+            found.append(
+                "who put it together: the key that was given is a witness's, who signed the "
+                "checkpoints alone"
             )
         if alone := [part.journal for part in self.parts if not part.witnesses]:
             found.append(
@@ -246,6 +254,7 @@ class _Checking:
         asked = [key for key in self._given if key.algorithm == ED25519]
         signers = self._signers(MANIFEST_NOTE, asked, expected)
         self._found.signed_by = tuple(key.name for key in signers)
+        self._found.signed_by_given = any(key in asked for key in signers)
 
     def _signers(
         self, file: str, asked: Sequence[VerifierKey], expected: str | None = None

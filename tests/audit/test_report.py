@@ -231,6 +231,8 @@ def test_a_witness_who_countersigned_is_named_and_is_enough(own: Path) -> None:
         assert {part.witnesses for part in found.parts} == {("site-b",)}
         assert not any("countersigned" in text for text in found.unproven)
         assert found.anchored == bool(keys)
+        alone = any("the key that was given is a witness's" in text for text in found.unproven)
+        assert alone == (keys == [witness.cosigner])
 
 
 def test_withheld_journals_are_proven_and_not_shown(desk: Path, order: bytes) -> None:
