@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from dino_os import errors
+from dino_os import errors, run_context
 from dino_os.errors import Denied, NotConfined, SkillFailed, SkillTimedOut
 from dino_os.grants import Request
+from dino_os.run_context import RunContext
 from dino_os.skill_index import Skill
 from dino_os.tool_sandbox.policy import Limits, Policy
 
@@ -151,6 +152,7 @@ class Runner:
         timeout_s: float | None = None,
         on_output: OnOutput | None = None,
         environment: Mapping[str, str] | None = None,
+        traceparent: str | None = None,
     ) -> Run:
         """
         Run *skill* with *params* (validated already) and return how it ended; never raises for
@@ -160,6 +162,7 @@ class Runner:
             timeout_s: Instead of the skill's own limit.
             on_output: Given what the skill prints, as it comes.
             environment: Variables that it finds besides its own.
+            traceparent: The trace of whoever wants it, where they sent one.
 
         Raises:
             Denied: It asks for what it was not granted; it did not run.
@@ -169,6 +172,8 @@ class Runner:
         sandbox = self._sandbox_for(request)
         policy = self._policy(skill, request, timeout_s)
         run_id = uuid4().hex
+        own = dict(environment or {})
+        here, links = _context(run_id, own.get("DINO_TASK_ID"), traceparent)
         self._journal.append(
             "run_started",
             {
@@ -178,6 +183,7 @@ class Runner:
                 "params_sha256": _digest(params),
                 "permissions": request.permissions.as_dict(),
                 "timeout_s": policy.limits.timeout_s,
+                **links,
             },
         )
         began = time.monotonic()
@@ -187,15 +193,17 @@ class Runner:
         try:
             ended = sandbox.run(
                 policy,
-                _job(skill, sources, params) | {"environment": dict(environment or {})},
+                _job(skill, sources, params)
+                | {"environment": {"TRACEPARENT": here.traceparent, **own}},
                 on_output=shown.take,
-                on_call=broker.answer,
+                on_call=_answering(broker, here),
                 on_egress=egress.take,
                 carrier=self._carrier(skill.name) if policy.reaches else None,
             )
         except BaseException as error:
             stopped = "denied" if isinstance(error, NotConfined) else "cancelled"
             self._finish(run_id, skill, stopped, time.monotonic() - began)
+            broker.close()
             raise
         run = shown.end(_as_run(run_id, skill, ended, time.monotonic() - began))
         if refused := _refusals(run, ended, broker, egress):
@@ -212,7 +220,9 @@ class Runner:
             output_bytes=len(ended.output) + ended.output_cut,
             peak_memory_bytes=run.peak_bytes,
             calls=broker.calls,
+            **({"memory": broker.memory} if broker.memory else {}),
         )
+        broker.close()
         return run
 
     def _sandbox_for(self, request: Request) -> Sandbox:
@@ -250,6 +260,34 @@ class Runner:
                 **more,
             },
         )
+
+
+def _context(
+    run_id: str, task: str | None, traceparent: str | None
+) -> tuple[RunContext, dict[str, str]]:
+    """What the run works in, and what the record says of what led to it."""
+    from engines.trace import context_in, trace_context  # noqa: PLC0415  asked for by runs
+
+    above = run_context.current()
+    sent = traceparent or (above.traceparent if above else None)
+    known = trace_context(sent)
+    links = {
+        "task_id": task,
+        "parent_run": above.run_id if above else None,
+        "traceparent": str(known) if known else None,
+    }
+    here = RunContext(run_id, str(context_in(run_id, sent)), sent=known is not None)
+    return here, {name: value for name, value in links.items() if value}
+
+
+def _answering(broker: Broker, here: RunContext) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """The broker, whose calls are then this run's."""
+
+    def answer(call: Mapping[str, Any]) -> dict[str, Any]:
+        with run_context.within(here):
+            return broker.answer(call)
+
+    return answer
 
 
 class _Refused:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dino_os import run_context
 from dino_os.security_gateway.model import AuditEntry
 from engines.checks import from_epoch
 from engines.engine import Engine
@@ -62,6 +63,11 @@ class SecurityLog(Engine):
         """Record that *entity* asked for something, and how it ended; durable on return."""
         with self.deciding():
             self.record(event_type, entity=entity, result=result, **details)
+
+    def record(self, event_type: str, **payload: Any) -> Event:
+        """As an engine does; what is asked for within a run is asked for by that run."""
+        run = run_context.current()
+        return super().record(event_type, **payload, **({"run": run.run_id} if run else {}))
 
     def grant(self, to: str, permission: str, *, entity: str) -> bool:
         """Give *to* a permission; False where it has it."""

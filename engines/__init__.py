@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # it costs more to import than all of this
 
 # Public entry points only: module → what users import from here.
 _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
+    "engines.anomalies": ("Anomaly", "AnomalyDetector"),
     "engines.assign": (
         "AgentProfile",
         "AssignableTask",
@@ -50,6 +51,8 @@ _ENGINE_EXPORTS: dict[str, tuple[str, ...]] = {
         "prime_dynamic_start_agents",
         "reset_dynamic_start_agents",
     ),
+    "engines.redaction": ("Policy", "Pseudonyms", "Redactor"),
+    "engines.provenance": ("ProvenanceDomain", "Tap"),
     "engines.replication": ("LocalPeer", "RemotePeer", "Replicator", "Sync", "replicate"),
     "engines.resource_engine": (
         "ResourceEngine",

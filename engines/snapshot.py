@@ -57,7 +57,7 @@ class SnapshotFile:
             "format": _FORMAT,
             "maker": maker,
             "position": dataclasses.asdict(snapshot.position),
-            "state": {name: _pack(value) for name, value in snapshot.state.items()},
+            "state": {name: pack(value) for name, value in snapshot.state.items()},
         }
         replace_file(self.path, orjson.dumps(form))
 
@@ -71,7 +71,7 @@ class SnapshotFile:
         with contextlib.suppress(Exception), without_collection():
             form = orjson.loads(self.path.read_bytes())
             if form["format"] == _FORMAT and (maker is None or form["maker"] == maker()):
-                state = {name: _unpack(value) for name, value in form["state"].items()}
+                state = {name: unpack(value) for name, value in form["state"].items()}
                 return Snapshot(_position(form["position"]), state)
         return None
 
@@ -102,14 +102,14 @@ def _position(form: dict[str, Any]) -> Position:
     return Position(seq, parent_hash, offset)
 
 
-def _pack(value: Any) -> Any:
+def pack(value: Any) -> Any:
     """*value* as JSON; whatever JSON has no type for becomes {"": type, "=": content}."""
     if value is None or type(value) in {bool, int, float, str}:
         return value
     if type(value) is list:
-        return [_pack(item) for item in value]
+        return [pack(item) for item in value]
     if type(value) is dict and all(type(key) is str for key in value) and "" not in value:
-        return {key: _pack(item) for key, item in value.items()}
+        return {key: pack(item) for key, item in value.items()}
     kind, content = _dismantle(value)
     return {"": kind, "=": content}
 
@@ -143,33 +143,34 @@ _KINDS = {
 def _dismantle(value: Any) -> tuple[str, Any]:
     for name, kind in _KINDS.items():
         if type(value) is kind.type:
-            return name, _pack(kind.apart(value))
+            return name, pack(kind.apart(value))
     name = f"{type(value).__module__}:{type(value).__qualname__}"
     if hasattr(value, "to_plain"):
         return name, value.to_plain()
     if isinstance(value, Enum):
-        return name, _pack(value.value)
+        return name, pack(value.value)
     if isinstance(value, tuple):
-        return name, _pack(list(value))
+        return name, pack(list(value))
     if dataclasses.is_dataclass(value):
-        return name, [_pack(getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return name, [pack(getattr(value, field.name)) for field in dataclasses.fields(value)]
     raise TypeError(f"a snapshot cannot hold {type(value).__name__}")
 
 
-def _unpack(packed: Any) -> Any:
+def unpack(packed: Any) -> Any:
+    """The value of which `pack` made *packed*: of known types, and no code of theirs is run."""
     if isinstance(packed, list):
-        return [_unpack(item) for item in packed]
+        return [unpack(item) for item in packed]
     if not isinstance(packed, dict):
         return packed
     if "" not in packed:
-        return {key: _unpack(item) for key, item in packed.items()}
+        return {key: unpack(item) for key, item in packed.items()}
     name = packed[""]
     if name in _KINDS:
-        return _KINDS[name].again(_unpack(packed["="]))
+        return _KINDS[name].again(unpack(packed["="]))
     cls = _known_type(name)
     if hasattr(cls, "from_plain"):
         return cls.from_plain(packed["="])
-    return _rebuild(cls, _unpack(packed["="]))
+    return _rebuild(cls, unpack(packed["="]))
 
 
 def _known_type(kind: str) -> type:

@@ -18,7 +18,7 @@ from dino_os.auditing import Auditing
 from dino_os.workspace import Workspace
 from engines import engine as engine_module
 from engines.engine import Engine
-from engines.snapshot import _pack
+from engines.snapshot import pack
 from engines.state import DynamicStateEngine
 from engines.zone import DynamicZoneRegistry
 from tests.audit.drivers import DRIVERS, MARK
@@ -33,7 +33,7 @@ def opened(root: Path, name: str) -> Engine:
 
 def state(engine: Engine) -> bytes:
     """All it folded, with types, order and limits."""
-    return orjson.dumps({name: _pack(getattr(engine, name)) for name in engine._state_names})
+    return orjson.dumps({name: pack(getattr(engine, name)) for name in engine._state_names})
 
 
 def snapshot_file(root: Path, name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +199,11 @@ class _Call:
         if "keys" in skill.permissions:
             open_vault(workspace)
         finished = workspace.runner.run(
-            skill, arguments, timeout_s=timeout_s, on_output=None if as_json else _pass_on
+            skill,
+            arguments,
+            timeout_s=timeout_s,
+            on_output=None if as_json else _pass_on,
+            traceparent=os.environ.get("TRACEPARENT"),
         )
         if as_json:
             output.emit_json(finished.as_dict())

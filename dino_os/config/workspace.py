@@ -17,6 +17,7 @@ _SKILLS_MAY = (
     "bus_publish",
     "schedule_read",
     "tool_sandbox",
+    "provenance_tap",
 )
 
 

@@ -106,6 +106,11 @@ class Entries(Stored):
             progress(len(checked) % _STEP)
         return len(checked)
 
+    def digest(self, key: str, *, namespace: str = "") -> str | None:
+        """The SHA-256 that the journal tells of the value under *key*; None where there is none."""
+        found = self.find(key, namespace)
+        return None if found is None else str(fingerprint(found)["sha256"])
+
     def delete(self, key: str, *, namespace: str = "") -> bool:
         if self.find(key, namespace) is None:
             return False

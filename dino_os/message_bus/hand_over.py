@@ -155,7 +155,10 @@ class HandOver:
         name = f"{source}#{one.stored.seq}"
         params = heard_by(skill, one.stored)
         task = task_of(self._workspace, skill, params, task_id=name, key=name, source=source)
-        return replace(task, payload={**task.payload, "depth": one.stored.depth})
+        payload = {**task.payload, "depth": one.stored.depth}
+        if trace := one.stored.headers.get("traceparent"):
+            payload["traceparent"] = trace
+        return replace(task, payload=payload)
 
     def _tell(self, skill: Skill, refused: Sequence[Refusal]) -> None:
         first = refused[0].claim.seq

@@ -16,7 +16,7 @@ from engines.checks import did_you_mean
 
 SCOPES = {
     "read": ("memory_get", "file_read", "bus_read", "schedule_read"),
-    "write": ("memory_add", "file_write", "bus_publish"),
+    "write": ("memory_add", "file_write", "bus_publish", "provenance_tap"),
     "execute": ("tool_sandbox", "api_call"),
     "admin": ("key_management", "config_write", "schedule_write"),
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
+from dino_os import run_context
 from dino_os.errors import Denied, InvalidInput
 from dino_os.grants import Permissions, check
 from dino_os.tool_sandbox.policy import Limits, Policy
@@ -140,8 +141,10 @@ class Tools:
         check(permissions)
         policy = self._policy(permissions, timeout_ms)
         run = {"run_id": uuid4().hex, "tool": tool}
+        above = run_context.current()
+        parent = {"parent_run": above.run_id} if above else {}
         facts = {"permissions": permissions.as_dict(), "arguments_sha256": _digest(job)}
-        self._journal.append("tool_started", {**run, **facts})
+        self._journal.append("tool_started", {**run, **parent, **facts})
         try:
             ended = self._sandbox().run(policy, job, functions=functions)
         except BaseException:

@@ -15,7 +15,8 @@ def duties_of(
 ) -> list[Duty]:
     """
     Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, what waits
-    for the network, the documents, the memory, skills that hear messages, and the cluster.
+    for the network, the documents, the memory, skills that hear messages, the cluster, and
+    provenance.
 
     Args:
         once: For one pass, which is to come to an end.
@@ -31,6 +32,7 @@ def duties_of(
     from dino_os.offline.upkeep import UpkeepDuty  # noqa: PLC0415
     from dino_os.orders import OrdersDuty  # noqa: PLC0415
     from dino_os.outbox.duty import DeliveryDuty  # noqa: PLC0415
+    from dino_os.provenance.duty import ProvenanceDuty  # noqa: PLC0415
     from dino_os.scheduler.duty import SchedulerDuty  # noqa: PLC0415
 
     return [
@@ -46,4 +48,5 @@ def duties_of(
         BusDuty(workspace, once=once),
         ClusterDuty(workspace),
         CountersignDuty(workspace),
+        ProvenanceDuty(workspace),
     ]

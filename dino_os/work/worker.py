@@ -79,6 +79,7 @@ class Work:
                     "DINO_ATTEMPT": str(known["attempt"]),
                     "DINO_IDEMPOTENCY_KEY": known["key"],
                 },
+                traceparent=payload.get("traceparent"),
             )
         return _told(run)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dino_os.memory_layer.embedding import Embedder
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.skill_bus import SkillBus
+    from dino_os.provenance.taps import SkillTap
     from dino_os.runner import Runner
     from dino_os.tool_sandbox.egress.carrying import Carrier
     from dino_os.tool_sandbox.egress.hosts import Rule
@@ -135,6 +136,11 @@ class Workspace(Parts):
 
             return SkillBus(self.bus, until, depth)
 
+        def tap() -> SkillTap:
+            from dino_os.provenance.taps import SkillTap  # noqa: PLC0415  by those who tap
+
+            return SkillTap(self.provenance, request.name)
+
         entity = f"skill:{request.name}"
         keys = [f"key:{name}" for name in request.permissions.keys]
         self.security.lend(entity, [*self.config.settings.sandbox.skill_permissions, *keys])
@@ -144,6 +150,7 @@ class Workspace(Parts):
             "tools": lambda: tools,
             "bus": bus,
             "scheduler": lambda: self.jobs.for_skill(request.name, entity),
+            "tap": tap,
         }
         # Whoever may get a key may print it, publish it, or name a host after it.
         redactor = self.security.redactor if self.security.gives_keys(entity) else None
@@ -171,6 +178,7 @@ class Workspace(Parts):
             "bus": lambda: self.bus,
             "scheduler": lambda: self.jobs,
             "tools": lambda: self.tools,
+            "tap": lambda: self.tap,
         }
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dino_os.offline.log import OfflineLog
     from dino_os.outbox import Outbox
     from dino_os.planning.runs import CycleRuns
+    from dino_os.provenance.taps import ProgramTap
     from dino_os.run_once import RunLedger
     from dino_os.scheduler.jobs import Jobs
     from dino_os.security_gateway.gateway import Gateway
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from engines.engine import Engine
     from engines.metrics import MetricsCollector
     from engines.nav_mesh import Keys, NavigationMesh
+    from engines.provenance import ProvenanceDomain
 
 
 class Parts(Engines):
@@ -97,6 +99,9 @@ class Parts(Engines):
         if "memory_store" in vars(self):
             with contextlib.suppress(DinoError):
                 self.memory_store.settle()
+        if "tap" in vars(self):
+            with contextlib.suppress(DinoError):
+                self.tap.flush()
 
     @cached_property
     def bus(self) -> Bus:
@@ -304,6 +309,21 @@ class Parts(Engines):
         return RunLedger(self.journal("runs"))
 
     @cached_property
+    def provenance(self) -> ProvenanceDomain:
+        from dino_os.provenance.redacting import WorkspaceRedactor  # noqa: PLC0415
+        from engines.provenance import ProvenanceDomain  # noqa: PLC0415
+
+        redactor = WorkspaceRedactor(self)
+        return ProvenanceDomain(journal=self.journal("provenance_log"), redactor=redactor)
+
+    @cached_property
+    def tap(self) -> ProgramTap:
+        """What a program taps, on its way into the record."""
+        from dino_os.provenance.taps import ProgramTap  # noqa: PLC0415
+
+        return ProgramTap(self.provenance)
+
+    @cached_property
     def offline_log(self) -> OfflineLog:
         from dino_os.offline.log import OfflineLog  # noqa: PLC0415
 
@@ -334,4 +354,5 @@ class Parts(Engines):
             "offline_log": lambda: self.offline_log,
             "gate_log": lambda: self.nav,
             "bus_deliveries": lambda: self.deliveries,
+            "provenance_log": lambda: self.provenance,
         }

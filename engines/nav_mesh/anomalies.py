@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from engines.anomalies import Dependency, Jump, Rate
 from engines.checks import at_least, time_text
 from engines.errors import InvalidInput
 from engines.journal import Event
-from engines.nav_mesh.detectors import Breaches, Dependency, Jump, Rate
+from engines.nav_mesh.detectors import Breaches
 from engines.nav_mesh.rules import HOUR_S, Rules
 from engines.nav_mesh.state import ANY, GateState
 

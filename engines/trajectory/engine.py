@@ -44,6 +44,7 @@ from engines.trajectory.planner import Planner, path_of
 _IN_ONE_LINE = 1_000
 _REMEMBERED = 100
 _ID_DIGITS = 12
+_STEPS_TOLD = 1_000
 _CONSTRAINTS = ("fairness_weights", "max_burden")
 
 
@@ -487,6 +488,10 @@ class TrajectoryOptimizer(Engine):
             fairness=fair,
             steps=len(plan.steps),
             fold=plan.fold,
+            derivation=[
+                [rule.rule_id, list(rule.premises), rule.conclusion, rule.cost]
+                for rule in plan.steps[:_STEPS_TOLD]
+            ],
         )
 
 

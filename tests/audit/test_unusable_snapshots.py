@@ -14,7 +14,7 @@ import pytest
 
 from dino_os.auditing import Auditing
 from dino_os.workspace import Workspace
-from engines.snapshot import _pack
+from engines.snapshot import pack
 from engines.zone import DynamicZoneRegistry
 from tests.audit.drivers import DRIVERS
 from tests.audit.office import kinds
@@ -28,7 +28,7 @@ def opened(root: Path) -> DynamicZoneRegistry:
 
 
 def state(engine: DynamicZoneRegistry) -> bytes:
-    return orjson.dumps({name: _pack(getattr(engine, name)) for name in engine._state_names})
+    return orjson.dumps({name: pack(getattr(engine, name)) for name in engine._state_names})
 
 
 def snapshot(root: Path) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engines.anomalies import Dependency, Rate
 from engines.nav_mesh import AnomalyRule, Rules
-from engines.nav_mesh.detectors import Dependency, Rate
 from tests.nav_mesh.kit import NOON, WIDE, Site
 
 RULE = AnomalyRule()

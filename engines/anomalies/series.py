@@ -1,0 +1,162 @@
+"""What is known of one series of events, and of one source of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from engines.anomalies.adwin import Adwin
+from engines.anomalies.failures import FAILING, Dependency
+from engines.anomalies.gaps import BURST_LIMIT, TIMES, Burst, Crowd, Gaps
+from engines.anomalies.mix import Mix
+from engines.anomalies.model import AnomalyKind, Finding
+from engines.anomalies.novelty import Novelty
+from engines.anomalies.rate import LIMIT, Jump, Rate, poisson_bound
+from engines.anomalies.rules import AnomalyRules
+from engines.anomalies.sequence import Sequences
+from engines.anomalies.shift import Shift
+
+_MOST_FIELDS = 16
+
+T = TypeVar("T")
+
+Found = tuple[AnomalyKind, str, Finding]
+"""The kind, the field of the series ("" for all of it), and the finding."""
+
+
+@dataclass(slots=True)
+class Series:
+    """
+    The events of one kind from one source.
+
+    Attributes:
+        due: When its next event must have come; None where none is waited for.
+    """
+
+    gaps: Gaps = field(default_factory=Gaps)
+    burst: Burst = field(default_factory=Burst)
+    rate: Rate = field(default_factory=Rate)
+    bound: float = 0.0
+    bound_until: float = 0.0
+    over: bool = False
+    values: dict[str, Shift] = field(default_factory=dict)
+    labels: dict[str, Mix] = field(default_factory=dict)
+    failing: Dependency | None = None
+    failures: Adwin | None = None
+    due: float | None = None
+
+    def add(self, at: float, run: str, rules: AnomalyRules) -> Iterator[Found]:
+        """Take an event as such: its time."""
+        gap = self.gaps.add(at)
+        if gap is not None:
+            if self.burst.add(at, gap, self.gaps):
+                yield AnomalyKind.BURST, "", self._burst(at)
+            self.gaps.learn(gap)
+        at = self.gaps.last or at
+        if jump := self.rate.add(at, 1, run, rules):
+            yield AnomalyKind.RATE_SPIKE, "", _jump(jump, rules.bucket_s)
+        if self.rate.ends != self.bound_until:
+            self.bound_until, self.over = self.rate.ends, False
+            self.bound = max(self.rate.bound(self.rate.ends), float(rules.least))
+        if not self.over and self.rate.count >= self.bound and self.rate.seen > rules.warm_up:
+            self.over = True
+            yield AnomalyKind.RATE_SPIKE, "", self._over_bound(rules)
+
+    def measure(
+        self, values: Mapping[str, float], labels: Mapping[str, str], *, ok: bool | None
+    ) -> Iterator[Found]:
+        """Take what an event says."""
+        for name, value in values.items():
+            shift = _watched(self.values, name, Shift)
+            if shift and (found := shift.add(value)):
+                yield AnomalyKind.DRIFT, name, found
+        for name, word in labels.items():
+            mix = _watched(self.labels, name, Mix)
+            if mix and (found := mix.add(word)):
+                yield AnomalyKind.MIX_DRIFT, name, found
+        if ok is not None:
+            yield from self._outcome(ok=ok)
+
+    def _outcome(self, *, ok: bool) -> Iterator[Found]:
+        self.failing = known = self.failing or Dependency()
+        self.failures = share = self.failures or Adwin()
+        if known.add(ok=ok):
+            evidence = {"ok": known.ok, "failed": known.failed, "unit": "failures in a row"}
+            found = Finding(known.score, FAILING, "successes", known.in_a_row, evidence)
+            yield AnomalyKind.FAILING, "", found
+        if found_ := share.add(float(not ok)):
+            yield AnomalyKind.DRIFT, "failures", found_
+
+    def _burst(self, at: float) -> Finding:
+        burst, mean = self.burst, self.gaps.mean
+        seconds = max(at - burst.since, 1e-9)
+        evidence = {
+            "events": burst.events,
+            "seconds": round(seconds, 3),
+            "shape": round(self.gaps.shape, 2),
+            "times": TIMES,
+            "unit": "events/s",
+        }
+        return Finding(burst.score, BURST_LIMIT, 1 / mean, burst.events / seconds, evidence)
+
+    def _over_bound(self, rules: AnomalyRules) -> Finding:
+        rate = self.rate
+        subject, most = max(rate.by_subject.items(), key=lambda item: item[1])
+        evidence = {
+            "interval_s": rules.bucket_s,
+            "mostly": subject,
+            "share": round(most / rate.count, 3),
+            "bound": "poisson",
+            "unit": f"within {rules.bucket_s:g} s",
+        }
+        usual = round(rate.usually(rate.ends), 2)
+        return Finding(float(rate.count), self.bound, usual, float(rate.count), evidence)
+
+
+@dataclass(slots=True)
+class Source:
+    """All that comes from one source."""
+
+    gaps: Gaps = field(default_factory=Gaps)
+    crowd: Crowd = field(default_factory=Crowd)
+    novelty: Novelty = field(default_factory=Novelty)
+    sequences: Sequences = field(default_factory=Sequences)
+
+    def add(self, kind: str, at: float, run: str, rules: AnomalyRules) -> Iterator[Found]:
+        gap = self.gaps.add(at)
+        count, within = rules.burst_events, rules.burst_window_s
+        if self.crowd.add(self.gaps.last or at, count, within) and not self._by_chance(rules):
+            expected = within / self.gaps.mean if self.gaps.is_known else 0.0
+            evidence = {"seconds": within, "unit": f"events within {within:g} s"}
+            size = float(self.crowd.size)
+            found = Finding(size, float(count), round(expected, 3), size, evidence)
+            yield AnomalyKind.BURST, "", found
+        if gap is not None:
+            self.gaps.learn(gap)
+        if new := self.novelty.add(kind):
+            yield AnomalyKind.NEW_KIND, "", new
+        if odd := self.sequences.add(kind, run):
+            yield AnomalyKind.UNUSUAL_SEQUENCE, "", odd
+
+    def _by_chance(self, rules: AnomalyRules) -> bool:
+        if not self.gaps.is_known:
+            return False
+        return rules.burst_events < poisson_bound(rules.burst_window_s / self.gaps.mean)
+
+
+def _jump(jump: Jump, bucket_s: float) -> Finding:
+    evidence = {
+        "interval_s": bucket_s,
+        "mostly": jump.subject,
+        "share": round(jump.share, 3),
+        "bound": "cusum",
+        "unit": f"within {bucket_s:g} s",
+    }
+    return Finding(jump.score, LIMIT, jump.expected, float(jump.count), evidence)
+
+
+def _watched(known: dict[str, T], name: str, kind: type[T]) -> T | None:
+    if name not in known and len(known) < _MOST_FIELDS:
+        known[name] = kind()
+    return known.get(name)

@@ -1,0 +1,138 @@
+"""
+Runs as OpenTelemetry spans, in the JSON form of its protocol OTLP.
+
+A file of them is one `ExportTraceServiceRequest` a line, which the collector's receiver `otlpjson`
+reads (https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/).  What went in and came out
+stands in them by hash alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engines.journal import Event
+from engines.trace import span_of, trace_context, trace_of
+
+_OK, _ERROR, _UNSET = 1, 2, 0
+_INTERNAL = 1
+GOOD = {"ok", "ok_no_action"}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """
+    One run.
+
+    Attributes:
+        start_ns, end_ns: Since the epoch.
+        parent_span_id: Empty where nothing led to it.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    name: str
+    start_ns: int
+    end_ns: int
+    outcome: str | None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """As the protocol counts them: 0 unset, 1 ok, 2 error."""
+        if self.outcome is None:
+            return _UNSET
+        return _OK if self.outcome in GOOD else _ERROR
+
+    def as_otlp(self) -> dict[str, Any]:
+        """As a `Span` message in JSON: 64-bit numbers are texts there."""
+        told = {
+            "traceId": self.trace_id,
+            "spanId": self.span_id,
+            "name": self.name,
+            "kind": _INTERNAL,
+            "startTimeUnixNano": str(self.start_ns),
+            "endTimeUnixNano": str(self.end_ns),
+            "attributes": [_attribute(*item) for item in sorted(self.attributes.items())],
+            "status": {"code": self.status},
+        }
+        return told | ({"parentSpanId": self.parent_span_id} if self.parent_span_id else {})
+
+
+def spans(events: Iterable[Event]) -> list[Span]:
+    """
+    The spans of the runs that ended, of tapped *events*, in their order.
+
+    A run is in the trace that its caller sent, else in that of the run that led to it.
+    """
+    traces: dict[str, str] = {}
+    found = []
+    for event in events:
+        run = event.get("run")
+        if not run:
+            continue
+        sent, parent = trace_context(event.get("traceparent")), event.get("parent")
+        if run not in traces:
+            above = traces.get(parent) or trace_of(parent) if parent else trace_of(run)
+            traces[run] = sent.trace_id if sent else above
+        if "duration_s" not in event:
+            continue
+        end_ns = round(event["at"] * 1e9)
+        above_span = span_of(parent) if parent else sent.span_id if sent else ""
+        found.append(
+            Span(
+                traces[run],
+                span_of(run),
+                above_span,
+                str(event.get("data", {}).get("skill") or event["kind"]),
+                max(end_ns - round(event["duration_s"] * 1e9), 0),
+                end_ns,
+                event.get("outcome"),
+                _facts(event),
+            )
+        )
+    return found
+
+
+def to_otlp(found: Iterable[Span], resource: Mapping[str, str]) -> dict[str, Any]:
+    """One `ExportTraceServiceRequest`; *resource* says whose spans they are."""
+    about = {"service.name": "dino", **resource}
+    return {
+        "resourceSpans": [
+            {
+                "resource": {"attributes": [_attribute(*item) for item in sorted(about.items())]},
+                "scopeSpans": [
+                    {
+                        "scope": {"name": "dino.provenance"},
+                        "spans": [span.as_otlp() for span in found],
+                    }
+                ],
+            }
+        ]
+    }
+
+
+def _facts(event: Event) -> dict[str, Any]:
+    told = {"dino.run": event["run"], "dino.kind": event["kind"]}
+    if outcome := event.get("outcome"):
+        told["dino.outcome"] = outcome
+    for name in ("inputs", "outputs"):
+        if event.get(name):
+            told[f"dino.{name}"] = list(event[name])
+    return told
+
+
+def _attribute(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, list):
+        return {"key": name, "value": {"arrayValue": {"values": [_any(one) for one in value]}}}
+    return {"key": name, "value": _any(value)}
+
+
+def _any(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    return {"doubleValue": value} if isinstance(value, float) else {"stringValue": str(value)}

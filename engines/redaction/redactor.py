@@ -1,0 +1,136 @@
+"""
+The redactor: finds what must not be stored, and puts a pseudonym in its place.
+
+It looks into texts as they are and as they read once decoded (`views.py`), into JSON values field
+by field (`walking.py`), and goes over its own work until nothing is found any more: redacting twice
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from engines.redaction.model import Detector, Hit
+from engines.redaction.policy import JOURNAL, Action, Policy
+from engines.redaction.pseudonyms import Pseudonyms
+from engines.redaction.scanning import Scanner
+from engines.redaction.spans import merged, outside
+from engines.redaction.walking import Walk
+
+_ROUNDS = 16
+_REMEMBERED, _SHORT = 8192, 128  # texts, and their longest
+
+
+class Redactor:
+    """
+    Redacts by a policy.
+
+    Args:
+        policy: What is done with what; by default everything found is hashed.
+        pseudonyms: Those of the workspace; without, kinds stand in place of values.
+        detectors: More of them, beside ours.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        pseudonyms: Pseudonyms | None = None,
+        detectors: Iterable[Detector] = (),
+    ) -> None:
+        self.policy = policy or Policy()
+        self.pseudonyms = pseudonyms
+        self.counts: Counter[str] = Counter()
+        """How many values of each kind were taken out."""
+        self._scanner = Scanner(self.policy.phone_regions, tuple(detectors))
+        # Short texts come again and again: states, names, words.
+        self._remembered = lru_cache(_REMEMBERED)(self._scan)
+
+    def find(self, text: str, *, field: str = "") -> list[Hit]:
+        """
+        What *text* holds, in order and without overlaps, whatever the policy does with it.
+
+        Args:
+            field: The name it stands under, which may say what it is.
+        """
+        return merged(self._hits(text, field))
+
+    def redact(self, text: str, *, destination: str = JOURNAL, field: str = "") -> str:
+        """*text* with a pseudonym, or what the policy says, in place of each value."""
+        for _ in range(_ROUNDS):
+            hits = self._hits(text, field)
+            if not hits:
+                return text
+            actions = {kind: self.policy.of_kind(kind, destination) for kind in map(_kind, hits)}
+            found = merged(hits, lambda kind: actions[kind] is Action.KEEP)  # noqa: B023
+            if not found:
+                return text
+            text = self._without(text, found, actions)
+        return text
+
+    def redact_json(self, value: Any, *, destination: str = JOURNAL) -> Any:
+        """
+        A JSON value without what must not be stored, in its names, texts and numbers.
+
+        A number that is taken out becomes a text.
+        """
+        return Walk(self, destination).value(value)
+
+    def redact_dict(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """As `redact_json`, for what is sure to be a dict."""
+        found: dict[str, Any] = self.redact_json(dict(data))
+        return found
+
+    def redact_bytes(self, data: bytes, *, destination: str = JOURNAL) -> bytes:
+        """As `redact`, for UTF-8, UTF-16 with or without its mark, and what is neither."""
+        encoding, errors = _encoding(data)
+        text = data.decode(encoding, errors)
+        redacted = self.redact(text, destination=destination)
+        return data if redacted is text else redacted.encode(encoding, errors)
+
+    def stands_for(self, hit: Hit, text: str, action: Action) -> str:
+        """What comes in place of *hit* in *text*."""
+        return self.replacement(hit.kind, hit.value or text[hit.start : hit.end], action)
+
+    def replacement(self, kind: str, value: str, action: Action) -> str:
+        """What comes in place of *value*; counted."""
+        self.counts[kind] += 1
+        if action is Action.DROP:
+            return ""
+        if action is Action.HASH and self.pseudonyms:
+            return self.pseudonyms.token(kind, value)
+        return f"<{kind}>"
+
+    def _without(self, text: str, found: list[Hit], actions: Mapping[str, Action]) -> str:
+        out, here = [], 0
+        for hit in found:
+            out += [text[here : hit.start], self.stands_for(hit, text, actions[hit.kind])]
+            here = hit.end
+        return "".join([*out, text[here:]])
+
+    def _hits(self, text: str, field: str) -> tuple[Hit, ...]:
+        if len(text) <= _SHORT:
+            return self._remembered(text, field)
+        return self._scan(text, field)
+
+    def _scan(self, text: str, field: str) -> tuple[Hit, ...]:
+        hits = [h for h in self._scanner.hits(text, field) if h.score >= self.policy.lowest_score]
+        if hits and self.pseudonyms:
+            hits = outside(hits, self.pseudonyms.spans(text), text)
+        return tuple(hits)
+
+
+def _kind(hit: Hit) -> str:
+    return hit.kind
+
+
+def _encoding(data: bytes) -> tuple[str, str]:
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return "utf-16", "surrogatepass"
+    sample = data[:4096]
+    if len(data) % 2 == 0 and sample.count(0) * 3 > len(sample):
+        little = sample[1::2].count(0) >= sample[::2].count(0)
+        return ("utf-16-le" if little else "utf-16-be"), "surrogatepass"
+    return "utf-8", "surrogateescape"

@@ -1,0 +1,165 @@
+"""
+A text as it reads once decoded, with the way back to where each character came from.
+
+What is undone: characters that only look like others or like nothing (full-width and other digits,
+zero-width and combining marks, unusual spaces and dashes), %XX, \\uXXXX and \\xXX, numeric entities.
+Letters of other alphabets that look like Latin ones are left as they are.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from engines.redaction.model import Hit
+
+_SPACE, _DASH, _INVISIBLE = " ", "-", ""
+_BLANK, _DOTS = "\u115f\u1160\u3164\uffa0\u2800", "\u3002\uff0e\uff61\u2024\ufe52"
+# One character in UTF-8 at a time, so that each has its own place.
+_percent = re.compile(
+    r"%[cCdD][0-9a-fA-F]%[89abAB][0-9a-fA-F]"
+    r"|%[eE][0-9a-fA-F](?:%[89abAB][0-9a-fA-F]){2}"
+    r"|%[fF][0-7](?:%[89abAB][0-9a-fA-F]){3}"
+    r"|%[0-9a-fA-F]{2}"
+)
+_escape = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\[/ntr\"\\]"
+)
+_entity = re.compile(r"&#(?:[xX][0-9a-fA-F]{1,6}|[0-9]{1,7});")
+_unmarked = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+class Text:
+    """A text to look into, and what all detectors want to know of it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def low(self) -> str:
+        """In small letters, character for character."""
+        low = self.text.lower()
+        if len(low) == len(self.text):
+            return low
+        return "".join(c if len(s := c.lower()) != 1 else s for c in self.text)
+
+
+@dataclass(frozen=True)
+class View:
+    """A decoded text; character i of it stands for `starts[i]` to `ends[i]` of the other."""
+
+    text: str
+    starts: list[int]
+    ends: list[int]
+
+    def back(self, hit: Hit, how: str) -> Hit:
+        """The same hit in the text that this is a view of."""
+        return replace(
+            hit,
+            start=self.starts[hit.start],
+            end=self.ends[hit.end - 1],
+            rule=f"{hit.rule} {how}" if how else hit.rule,
+            value=hit.value or self.text[hit.start : hit.end],
+        )
+
+
+def plain(text: str) -> View | None:
+    """With look-alikes undone; None where there are none."""
+    if text.isascii() or text.translate(_plain) == text:
+        return None
+    out, places = [], []
+    for at, c in enumerate(text):
+        if made := _plain[ord(c)]:
+            out.append(made)
+            places.append(at)
+    return View("".join(out), places, [at + 1 for at in places])
+
+
+def decoded(text: str) -> Iterator[tuple[View, str]]:
+    """Each way in which parts of *text* can be decoded, with its name."""
+    if "%" in text and _percent.search(text):
+        yield _replaced(text, _percent, _from_percent), "url-encoded"
+    if "\\" in text and _escape.search(text):
+        yield _replaced(text, _escape, _from_escape), "escaped"
+    if "&#" in text and _entity.search(text):
+        yield _replaced(text, _entity, _from_entity), "as entities"
+
+
+class _Plain(dict[int, str]):
+    """Made as characters come: most texts have few that differ."""
+
+    def __missing__(self, code: int) -> str:
+        found = self[code] = _plain_character(chr(code))
+        return found
+
+
+_plain = _Plain()
+
+
+def _plain_character(c: str) -> str:
+    # A ligature's or a sign's several characters stay one, or "№" would start a word.
+    other = unicodedata.normalize("NFKC", c)
+    if len(other) == 1:
+        c = other
+    category = unicodedata.category(c)
+    if c.isascii():
+        return c
+    if category == "Nd":
+        return str(unicodedata.decimal(c))
+    if category in {"Cf", "Mn", "Me"} or c in _BLANK:
+        return _INVISIBLE
+    if category == "Zs":
+        return _SPACE
+    if category == "Pd" or c == "\u2212":
+        return _DASH
+    return "." if c in _DOTS else c
+
+
+def _replaced(text: str, pattern: re.Pattern[str], make: Callable[[str], str]) -> View:
+    out: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    here = 0
+    for found in pattern.finditer(text):
+        _as_is(text, here, found.start(), out, starts, ends)
+        made = make(found[0])
+        out.append(made)
+        starts += [found.start()] * len(made)
+        ends += [found.end()] * len(made)
+        here = found.end()
+    _as_is(text, here, len(text), out, starts, ends)
+    return View("".join(out), starts, ends)
+
+
+def _as_is(
+    text: str, here: int, end: int, out: list[str], starts: list[int], ends: list[int]
+) -> None:
+    out.append(text[here:end])
+    starts += range(here, end)
+    ends += range(here + 1, end + 1)
+
+
+def _from_percent(found: str) -> str:
+    raw = bytes.fromhex(found.replace("%", ""))
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _from_escape(found: str) -> str:
+    if len(found) == 2:  # noqa: PLR2004  a sign behind a backslash
+        return _unmarked.get(found[1], found[1])
+    codes = [int(code, 16) for code in re.findall(r"[ux]([0-9a-fA-F]+)", found)]
+    raw = b"".join(code.to_bytes(2, "little") for code in codes)
+    return raw.decode("utf-16-le", "replace")
+
+
+def _from_entity(found: str) -> str:
+    digits = found[2:-1]
+    code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
+    return chr(code) if code <= 0x10FFFF else found  # noqa: PLR2004  the last code point
