@@ -9,7 +9,7 @@ others.  docs/audit.md has the table; what is not in it, no report follows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from engines.journal import Event
@@ -29,6 +29,8 @@ _READ = frozenset({*_OWN, *_LISTS})
 _MORE = frozenset(
     {"error", "metadata", "batch", "source", "source_sha256", "reference", "key", "number"}
 )
+_ALWAYS_READ = {"bus", "memory_log"}
+_ENTRY = ("namespace", "key", "sha256")
 _OF_JOBS = {"job_added", "job_changed", "job_paused", "job_resumed", "job_removed"}
 _parent = re.compile(r"(order|cycle)[:-]([^:]+)").match
 _message = re.compile(r"bus:.*#([0-9]+)").fullmatch
@@ -48,7 +50,7 @@ NOTHING = Named(_NOTHING, _NOTHING)
 def named(journal: str, event: Event) -> Named:
     """What that line of *journal* names."""
     names = event.keys()
-    if journal != "bus" and names.isdisjoint(_READ) and names.isdisjoint(_MORE):
+    if journal not in _ALWAYS_READ and names.isdisjoint(_READ) and names.isdisjoint(_MORE):
         if event["event_type"] in _OF_JOBS:
             return Named({f"job:{event.get('job_id')}"}, _NOTHING)
         return NOTHING
@@ -88,7 +90,11 @@ def _by_their_place(journal: str, event: Event, about: set[str], leads: set[str]
     elif journal == "security_log" and "skill" in event:
         about |= source  # who allowed what that version of a skill does
     elif journal == "runs":
-        leads |= source
+        leads |= source | set(_touched(event.get("memory")))
+    elif journal == "memory_log":
+        changed = event.get("entries_changed")
+        entries = changed if isinstance(changed, list) else [event]
+        about |= {_revision(one) for one in entries if isinstance(one, dict) and "sha256" in one}
     elif journal == "bus":
         about.add(f"message:{event['seq']}")
     elif journal == "scheduler" and "task_id" in event:
@@ -96,6 +102,18 @@ def _by_their_place(journal: str, event: Event, about: set[str], leads: set[str]
     elif journal == "engine_state" and (message := _message(str(event.get("task_id")))):
         leads.add(f"message:{message[1]}")
     return Named(about, leads)
+
+
+def _touched(memory: Any) -> Iterable[str]:
+    """The revisions of entries of the memory that a run read or wrote."""
+    for entries in memory.values() if isinstance(memory, dict) else ():
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, list) and len(entry) == len(_ENTRY):
+                yield _revision(dict(zip(_ENTRY, entry, strict=True)))
+
+
+def _revision(entry: Mapping[str, Any]) -> str:
+    return f"memory:{entry.get('namespace') or ''}/{entry.get('key')}@{entry.get('sha256')}"
 
 
 def _thing(facts: Any, member: str, kind: str) -> Iterable[str]:

@@ -72,6 +72,7 @@ def report(
     if ctx.invoked_subcommand:
         return
     from dino_os.audit_report import make_report  # noqa: PLC0415
+    from dino_os.audit_report.graph import graph_of  # noqa: PLC0415
     from dino_os.commands.checkpoint import ask_passphrase  # noqa: PLC0415
     from engines.durable import replace_file  # noqa: PLC0415
 
@@ -80,7 +81,12 @@ def report(
     size = size_of(workspace.journals()) * (1 if about.kind == "period" else 2)
     with output.progress(size, "reading") as step:
         made = make_report(
-            workspace, about, withheld=withheld, ask=ask_passphrase, on_progress=step
+            workspace,
+            about,
+            withheld=withheld,
+            ask=ask_passphrase,
+            graph=graph_of,
+            on_progress=step,
         )
     file = out or Path(_file_name(about))
     try:

@@ -20,11 +20,27 @@ HOSTILE = "</code><script>alert(1)</script><img src=http://x.invalid/ onerror=a(
 
 LINES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "runs": [
-        ("run_started", {"run_id": RUN, "skill": "pack", "source_sha256": "ab", "task_id": TASK}),
+        (
+            "run_started",
+            {
+                "run_id": RUN,
+                "skill": "pack",
+                "source_sha256": "ab",
+                "params_sha256": "ee",
+                "timeout_s": 60,
+                "task_id": TASK,
+            },
+        ),
         ("run_started", {"run_id": OTHER_RUN, "skill": "hello", "source_sha256": "cd"}),
         (
             "run_finished",
-            {"run_id": RUN, "outcome": "ok", "duration_s": 1.5, "peak_memory_bytes": 9_000_000},
+            {
+                "run_id": RUN,
+                "outcome": "ok",
+                "duration_s": 1.5,
+                "peak_memory_bytes": 9_000_000,
+                "memory": {"wrote": [["", "k", "aa"]], "read": [["n", "k", "bb"], "odd"]},
+            },
         ),
         ("run_finished", {"run_id": OTHER_RUN, "outcome": "error", "duration_s": 9.0}),
     ],
@@ -67,7 +83,15 @@ LINES: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("run_started", {"run": "c0ffee", "name": "duty"}),
         ("run_planned", {"run": "c0ffee", "cycle": 1}),
     ],
-    "bus": [("message_published", {"channel": "tea", "message": {"for": "nobody"}})],
+    "memory_log": [
+        ("memory_added", {"key": "k", "sha256": "aa"}),
+        ("memory_added", {"key": "k", "sha256": "bb"}),
+        ("memory_changed", {"entries_changed": [{"namespace": "n", "key": "k", "sha256": "bb"}]}),
+    ],
+    "bus": [
+        ("message_published", {"channel": "tea", "message": {"for": "nobody"}}),
+        ("message_published", {"channel": "tea", "message": 1, "run": RUN}),
+    ],
 }
 
 

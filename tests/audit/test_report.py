@@ -19,8 +19,10 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from prov.model import ProvDocument, ProvElement, ProvRelation
 
 from dino_os.audit_report import About, make_report
+from dino_os.audit_report.graph import graph_of
 from dino_os.auditing import Auditing
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.retention import rotate
@@ -101,6 +103,8 @@ def told(found: BundleFound) -> list[tuple[str, str, int]]:
                 "engine_state": [1, 3],
                 "orders": [4],
                 "security_log": [1],
+                "memory_log": [1, 3],
+                "bus": [2],
             },
         ),
         (
@@ -120,6 +124,7 @@ def told(found: BundleFound) -> list[tuple[str, str, int]]:
                 "runs": [1, 3],
                 "sandbox_payments": [1],
                 "security_log": [1],
+                "bus": [2],
             },
         ),
         (
@@ -268,6 +273,22 @@ def test_a_graph_that_is_handed_in_is_signed_with_the_rest(desk: Path) -> None:
     assert "runs" not in asked[0][1]
     changed = with_file(made, "provenance.json", b'{"entity":[]}')
     assert told(check_bundle(changed)) == [("edited", "provenance.json", 0)]
+
+
+def test_the_graph_says_what_the_disclosed_lines_say(desk: Path) -> None:
+    """In a document that the reference implementation reads, the same each time."""
+    workspace, about = Workspace(desk), About("order", "o1")
+    made = make_report(workspace, about, graph=graph_of).content
+    assert make_report(workspace, about, graph=graph_of).content == made
+    told = files(made)["provenance.json"]
+    document = ProvDocument.deserialize(content=told.decode())
+    names = {str(record.identifier) for record in document.get_records(ProvElement)}
+    assert {"order:o1", f"run:{RUN}", "task:order%3Ao1%3Afulfil", "skill:pack@ab"} <= names
+    assert len([*document.get_records(ProvRelation)]) > 5
+    assert not {f"run:{OTHER_RUN}", "order:o2"} & names
+    withheld = make_report(workspace, about, graph=graph_of, withheld=["runs", "bus"]).content
+    assert b"skill:pack" not in files(withheld)["provenance.json"]
+    assert CANARY.encode() not in told
 
 
 # --- segments, and many lines --------------------------------------------------------------------
