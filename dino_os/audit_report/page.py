@@ -177,7 +177,8 @@ def _what_it_discloses(journals: Sequence[JournalShown], *, has_graph: bool) -> 
     return f"""<section><h2>What this file discloses</h2>
 <p>The whole content of {_text(shown or "no line")}{graph}, to whoever has it: nothing on a line can
 be blotted out without breaking its proof. Withheld, by hash only: {_text(withheld or "none")}. A
-hash tells nobody a line, but confirms a line that somebody has or guesses.</p></section>"""
+hash tells nobody a line, but confirms a line that somebody has or guesses; the proofs have hashes
+of neighbouring lines too.</p></section>"""
 
 
 def _how_to_check(keys: Sequence[str]) -> str:

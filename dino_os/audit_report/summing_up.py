@@ -14,6 +14,7 @@ from engines.orders import Money
 Row = tuple[str, Event]
 """A journal, and one of its events."""
 _ABSURD = 1e15
+_WHOSE = {"journal_created", "segment_started", "key_introduced"}
 _PAID_BACK = {"payment": "paid", "refund": "given back"}
 
 
@@ -41,7 +42,8 @@ def timeline(events: Mapping[str, Sequence[Event]]) -> list[Row]:
 
 
 def sums(rows: Sequence[Row]) -> Sums:
-    """What *rows*, of which there is one at least, come to."""
+    """What *rows* come to; those that say whose a journal is, and who signs, only if alone."""
+    rows = [row for row in rows if row[1]["event_type"] not in _WHOSE] or rows
     who = Counter(str(event.get("by", "not said")) for _, event in rows)
     happened = Counter(_kind(event) for _, event in rows)
     times = [event["timestamp"] for _, event in rows]
@@ -84,7 +86,7 @@ def _cost(rows: Iterable[Row]) -> dict[str, str]:
 def _money(events: Iterable[Event]) -> dict[str, str]:
     """What was paid and given back, per currency, as far as an answer says that it was."""
     currency: dict[Any, str] = {}
-    wanted: dict[tuple[Any, Any, str], int] = {}
+    wanted: dict[tuple[Any, Any, str], tuple[int, str]] = {}
     sums: Counter[tuple[str, str]] = Counter()
     for event in events:
         order = event.get("order_id")
@@ -93,9 +95,11 @@ def _money(events: Iterable[Event]) -> dict[str, str]:
         if event["event_type"] == "order_created":
             currency[order] = str(event.get("currency"))
         elif step == "wanted" and type(event.get("amount")) is int:
-            wanted[transfer] = event["amount"]
+            sandbox = ", where no money moves" if event.get("live") is False else ""
+            wanted[transfer] = event["amount"], f"{_PAID_BACK.get(kind, kind)}{sandbox}"
         elif step == "answered" and event.get("state") == "confirmed" and transfer in wanted:
-            sums[_PAID_BACK.get(kind, kind), currency.get(order, "")] += wanted[transfer]
+            amount, what = wanted[transfer]
+            sums[what, currency.get(order, "")] += amount
     return {f"{what} ({code})": _amount(amount, code) for (what, code), amount in sums.items()}
 
 

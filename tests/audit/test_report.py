@@ -12,6 +12,7 @@ import shutil
 import time
 import warnings
 import zipfile
+from collections import deque
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prov.model import ProvDocument, ProvElement, ProvRelation
 
 from dino_os.audit_report import About, make_report
@@ -41,7 +44,7 @@ from engines.audit import (
 from engines.audit.archive import Member, _parts, pack, unpack
 from engines.audit.bundle import FORMAT, manifest_text, read_hashes
 from engines.journal import RecordedJournal
-from engines.merkle import audit_path, leaf_hash
+from engines.merkle import Inclusion, ProofInvalid, audit_path, leaf_hash, node_hash
 from tests.audit.desk_of_orders import (
     CANARY,
     HOSTILE,
@@ -444,6 +447,35 @@ def test_what_somebody_else_made_holds_only_for_who_has_no_key(tmp_path: Path, d
     assert check_bundle(forged).ok
     assert "unanchored" in check_bundle(forged).verdict
     assert {kind for kind, _, _ in told(check_bundle(forged, [key_of(desk)]))} >= {"unsigned"}
+
+
+@given(st.data())
+@settings(max_examples=25)
+def test_each_leaf_is_proven_whatever_was_proven_before(data: st.DataObject) -> None:
+    """In any order; a false leaf is not, and a false hash shows wherever it is needed first."""
+    size = data.draw(st.integers(1, 40))
+    leaves = [leaf_hash(b"%d" % n) for n in range(size)]
+    spans = {span for n in range(size) for span in audit_path(n, size)}
+    hashes = {span: fold_all(leaves[slice(*span)]) for span in spans}
+    order = data.draw(st.permutations(range(size)))
+    checking = Inclusion(size, fold_all(leaves))
+    for index in order:
+        checking.check(leaves[index], index, hashes)
+        with pytest.raises(ProofInvalid):
+            checking.check(leaf_hash(b"x"), index, hashes)
+    if spans:
+        hashes[data.draw(st.sampled_from(sorted(spans)))] = bytes(32)
+        checking = Inclusion(size, fold_all(leaves))
+        with pytest.raises(ProofInvalid):
+            deque(checking.check(leaves[index], index, hashes) for index in order)
+
+
+def fold_all(leaves: list[bytes]) -> bytes:
+    """RFC 6962's root, as its text has it."""
+    if len(leaves) == 1:
+        return leaves[0]
+    middle = 1 << (len(leaves) - 1).bit_length() - 1
+    return node_hash(fold_all(leaves[:middle]), fold_all(leaves[middle:]))
 
 
 # --- hostile archives ----------------------------------------------------------------------------
