@@ -251,19 +251,18 @@ class Auditing:
             path, lambda tree: inclusion_hashes(tree, signed.checkpoint, leaves, on_progress)
         )
 
-    def covering(self, journal: str, seq: int) -> Signed:
+    def covering(self, journal: str, seq: int, signer: SignerKey) -> Signed:
         """
-        The last checkpoint of *journal*, made anew where it does not cover line *seq*.
+        The last checkpoint of *journal*, made anew where it lacks line *seq* or is not *signer*'s.
 
         Raises:
-            NotFound: There is no key to sign with.
             Forked: The journal does not extend what was signed.
         """
-        signed = self.log.latest(journal)
-        if signed is None or seq >= signed.checkpoint.size:
-            self.sign(self.journals([journal]))
-            signed = self.log.latest_or_raise(journal)
-        return signed
+        last = self.log.latest(journal)
+        if last and seq < last.checkpoint.size and last.note.is_signed_by(signer.verifier):
+            return last
+        self._sign(self.journals([journal]), signer)
+        return self.log.latest_or_raise(journal)
 
     def prove_consistency(self, journal: str, old: int, new: int | None) -> str:
         """

@@ -30,7 +30,8 @@ summary.html        for people: what happened, and what the proofs show and do n
 journals/           the lines, byte for byte (.jsonl) or only their hashes (.leaves); the hashes of
                     the Merkle tree that lead from them (.hashes) to the signed root (.note)
 manifest.json       the SHA-256 of every file here but manifest.note, which signs it
-keys.txt            who signed.  Trust keys that you got from their owner, not this file.
+keys.txt            who signed.  Do not trust it: get the key from its owner by another way (by
+                    telephone, from a printed page); `audit key show` prints it there.
 
 To verify, offline and without a workspace:
 
@@ -70,7 +71,7 @@ def make_report(
     The report about *about*.
 
     The same journals, checkpoints and key give the same bytes.  Journals whose last checkpoint does
-    not cover what belongs here are signed first.
+    not cover what belongs here, or is by another key, are signed first.
 
     Args:
         withheld: Journals of which the report has hashes only.
@@ -89,7 +90,7 @@ def make_report(
     signer = auditing.signer()
     lines = collect(auditing.journals(()), about, on_progress)
     kept_back = tuple(journal for journal in lines if journal in withheld)
-    signed = {journal: auditing.covering(journal, max(found)) for journal, found in lines.items()}
+    signed = {name: auditing.covering(name, max(found), signer) for name, found in lines.items()}
     parts = [
         _part(auditing, signed[journal], found, on_progress, withheld=journal in kept_back)
         for journal, found in lines.items()

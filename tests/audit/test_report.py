@@ -38,6 +38,7 @@ from engines.audit import (
     Part,
     Proof,
     SignerKey,
+    WrongPassphrase,
     check_bundle,
     write_bundle,
 )
@@ -241,6 +242,33 @@ def test_a_witness_who_countersigned_is_named_and_is_enough(own: Path) -> None:
         assert found.anchored == bool(keys)
         alone = any("the key that was given is a witness's" in text for text in found.unproven)
         assert alone == (keys == [witness.cosigner])
+
+
+def test_after_a_rotation_of_the_key_the_new_one_is_enough(own: Path, order: bytes) -> None:
+    """And what was signed before stays good by the old one."""
+    old = key_of(own)
+    new = Auditing(Workspace(own)).rotate_key(None)
+    later = make_report(Workspace(own), About("order", "o1")).content
+    assert check_bundle(later, [new]).ok
+    assert {kind for kind, _, _ in told(check_bundle(later, [old]))} == {"wrong key"}
+    assert check_bundle(order, [old]).ok
+    assert b'"endorsement":"dino.local/' in files(later)["journals/checkpoints.jsonl"]
+
+
+def test_a_sealed_key_is_opened_once(own: Path) -> None:
+    Auditing(Workspace(own)).key_file.unlink()
+    Auditing(Workspace(own)).new_key("swordfish")
+    asked: list[Path] = []
+
+    def ask(file: Path) -> str:
+        asked.append(file)
+        return "swordfish"
+
+    made = make_report(Workspace(own), About("order", "o1"), ask=ask).content
+    assert check_bundle(made, [key_of(own)]).ok
+    assert len(asked) == 1
+    with pytest.raises(WrongPassphrase):
+        make_report(Workspace(own), About("order", "o1"), ask=lambda _: None)
 
 
 def test_withheld_journals_are_proven_and_not_shown(desk: Path, order: bytes) -> None:
