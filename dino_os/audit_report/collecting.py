@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dino_os.audit_report.naming import named
 from dino_os.errors import InvalidInput, NotFound
+from engines.audit import read_time
 from engines.checks import time_text
 from engines.journal import Event, OnProgress, RecordedJournal
 
@@ -28,13 +29,22 @@ class About:
     Attributes:
         kind: run, order, cycle, or period.
         id: Of the run, order or cycle.
-        since, until: Of a period, seconds since the epoch; until is not in it.
+        since, until: Of a period, seconds since the epoch, whole microseconds; until is not in it.
     """
 
     kind: str
     id: str = ""
     since: float | None = None
     until: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("since", "until"):  # as it will be read in the report
+            object.__setattr__(self, name, read_time(time_text(getattr(self, name))))
+
+    def holds(self, event: Event) -> bool:
+        """Whether a line is of that time, or it is not about a time."""
+        begins = self.since is None or self.since <= event["timestamp"]
+        return begins and (self.until is None or event["timestamp"] < self.until)
 
     def as_dict(self) -> dict[str, str]:
         if self.kind != "period":
@@ -59,8 +69,7 @@ def collect(paths: Sequence[Path], about: About, on_progress: OnProgress) -> Lin
     The lines that belong to it.
 
     Args:
-        on_progress: Told of the bytes that were read; each journal is read twice for a thing, once
-            for a period.
+        on_progress: Told of the bytes that were read; each journal is read twice.
 
     Raises:
         NotFound: No line is about it.
@@ -68,7 +77,7 @@ def collect(paths: Sequence[Path], about: About, on_progress: OnProgress) -> Lin
         JournalBroken: A line does not stand.
     """
     if about.kind == "period":
-        found = _matching(paths, _within(about), on_progress)
+        found = _in_time(paths, about, on_progress)
     else:
         found = _around(paths, f"{about.kind}:{about.id}", on_progress)
     if not found:
@@ -90,14 +99,23 @@ def _around(paths: Sequence[Path], thing: str, on_progress: OnProgress) -> Lines
     return _matching(paths, concerned, on_progress) if seeds else {}
 
 
-def _within(about: About) -> Wanted:
-    since = float("-inf") if about.since is None else about.since
-    until = float("inf") if about.until is None else about.until
+def _in_time(paths: Sequence[Path], about: About, on_progress: OnProgress) -> Lines:
+    """
+    From the line before the first of that time to the one behind the last: by those two it shows
+    that none is left out.
+    """
+    ends: dict[str, tuple[int, int]] = {}
+    for path in paths:
+        for _, event in _read(path, on_progress):
+            if about.holds(event):
+                seq = event["seq"]
+                ends[path.stem] = ends.get(path.stem, (seq - 1, 0))[0], seq + 1
 
-    def within(_: str, event: Event) -> bool:
-        return bool(since <= event["timestamp"] < until)
+    def between(journal: str, event: Event) -> bool:
+        first, last = ends[journal]
+        return bool(first <= event["seq"] <= last)
 
-    return within
+    return _matching([path for path in paths if path.stem in ends], between, on_progress)
 
 
 def _matching(paths: Iterable[Path], wanted: Wanted, on_progress: OnProgress) -> Lines:

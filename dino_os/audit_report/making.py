@@ -90,7 +90,9 @@ def make_report(
     signer = auditing.signer()
     lines = collect(auditing.journals(()), about, on_progress)
     kept_back = tuple(journal for journal in lines if journal in withheld)
-    signed = {name: auditing.covering(name, max(found), signer) for name, found in lines.items()}
+    # That of the checkpoints first: to sign another adds a line to them.
+    names = sorted(lines, key=lambda name: (name != "checkpoints", name))
+    signed = {name: auditing.covering(name, max(lines[name]), signer) for name in names}
     parts = [
         _part(auditing, signed[journal], found, on_progress, withheld=journal in kept_back)
         for journal, found in lines.items()
@@ -103,7 +105,7 @@ def make_report(
     made = graph(about, events_of(disclosed)) if graph else None
     if made is not None:
         beside[GRAPH] = made
-    rows = timeline(events_of(disclosed))
+    rows = [row for row in timeline(events_of(disclosed)) if about.holds(row[1])]
     beside[PAGE] = page(
         str(about),
         {"Workspace": workspace.config.settings.system.name, "Origin": workspace.origin()},

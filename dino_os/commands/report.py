@@ -78,8 +78,7 @@ def report(
 
     about = _about({"run": run, "order": order, "cycle": cycle}, since, until)
     workspace = open_workspace(ctx)
-    size = size_of(workspace.journals()) * (1 if about.kind == "period" else 2)
-    with output.progress(size, "reading") as step:
+    with output.progress(2 * size_of(workspace.journals()), "reading") as step:
         made = make_report(
             workspace,
             about,

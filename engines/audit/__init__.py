@@ -1,8 +1,9 @@
 """What others can hold against a journal: checkpoints, proofs, and the witnesses who sign them."""
 
 from engines.audit.archive import NotAnArchive
-from engines.audit.bundle import Part, write_bundle
-from engines.audit.bundle_check import BundleFound, PartFound, check_bundle
+from engines.audit.bundle import Part, read_time, write_bundle
+from engines.audit.bundle_check import check_bundle
+from engines.audit.bundle_found import BundleFound, PartFound
 from engines.audit.checkpoint import Checkpoint
 from engines.audit.keyfile import WrongPassphrase, is_sealed, load_key, read_verifier, save_key
 from engines.audit.log import CheckpointLog, Forked, Signed, tree_of
@@ -63,6 +64,7 @@ __all__ = [
     "parse_note",
     "parse_signatures",
     "prune",
+    "read_time",
     "read_verifier",
     "save_key",
     "since_checkpoint",

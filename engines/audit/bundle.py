@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -143,6 +144,19 @@ def read_manifest(data: bytes) -> dict[str, Any]:
     if not right or manifest_text(found) != data:
         raise ValueError("a member has the wrong type, or is not spelled as Dino spells it")
     return found
+
+
+def read_time(text: str | None) -> float | None:
+    """
+    A time in `about`, in seconds since the epoch; None where none is said.
+
+    Raises:
+        ValueError: It is not RFC 3339.
+    """
+    found = datetime.fromisoformat(text) if text else None
+    if found and found.tzinfo is None:
+        raise ValueError(f"not in RFC 3339: {text!r}")
+    return found.timestamp() if found else None
 
 
 def read_leaves(data: bytes) -> Iterator[tuple[int, bytes]]:

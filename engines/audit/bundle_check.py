@@ -7,9 +7,8 @@ file in the bundle and the line in it.
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -22,8 +21,10 @@ from engines.audit.bundle import (
     read_hashes,
     read_leaves,
     read_manifest,
+    read_time,
     signed_text,
 )
+from engines.audit.bundle_found import BundleFound, PartFound
 from engines.audit.checkpoint import Checkpoint
 from engines.audit.note import (
     COSIGNATURE,
@@ -39,123 +40,6 @@ from engines.journal import Event, Fault, OnProgress, check_line
 from engines.merkle import Inclusion, ProofInvalid, Span, leaf_hash
 
 _MOST_FAULTS, _MOST_KEYS = 1_000, 1_000
-_NEVER_PROVEN = (
-    "that nothing else belongs to it: a proof shows that a line is there, not that none is missing",
-    "that what the lines say is so: they are what was recorded, at the time of the writer's clock",
-    "what lies beside the lines (summary, graph): signed, but the maker's own reading of them",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PartFound:
-    """
-    What was found of one journal in a bundle.
-
-    Attributes:
-        size: How many lines the checkpoint covers.
-        lines: How many lines, or hashes of withheld ones, lead to its root.
-        signed_by: Names of those who signed the checkpoint, as far as their keys are known.
-        witnesses: Those of them who countersigned.
-        gaps: Between the first line and the last.
-    """
-
-    journal: str
-    withheld: bool
-    size: int
-    lines: int
-    signed_by: tuple[str, ...]
-    witnesses: tuple[str, ...]
-    gaps: int
-
-
-@dataclass(slots=True)
-class BundleFound:
-    """
-    What a bundle shows.
-
-    Attributes:
-        faults: What is wrong with it, up to a thousand things.
-        manifest: What it says that it is; empty where that cannot be read.
-        anchored: Whether keys came from elsewhere.
-        signed_by: Whose signature the manifest has.
-        signed_by_given: Whether that is by a key from elsewhere.
-        events: Journal → its events, as far as their lines hold.
-    """
-
-    anchored: bool
-    faults: list[Fault] = field(default_factory=list)
-    manifest: dict[str, Any] = field(default_factory=dict)
-    parts: list[PartFound] = field(default_factory=list)
-    signed_by: tuple[str, ...] = ()
-    signed_by_given: bool = False
-    events: dict[str, list[Event]] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        return not self.faults
-
-    @property
-    def verdict(self) -> str:
-        """One sentence for people."""
-        if self.faults:
-            return ", ".join(dict.fromkeys(fault.kind for fault in self.faults))
-        lines = sum(part.lines for part in self.parts)
-        names = dict.fromkeys(name for part in self.parts for name in part.signed_by)
-        signed = f"{lines:,} lines are what {', '.join(names)} signed"
-        return signed if self.anchored else f"{signed}, unanchored: no key from elsewhere"
-
-    @property
-    def unproven(self) -> list[str]:
-        """What nobody can take from it, whether it holds or not."""
-        found = []
-        if not self.anchored:
-            found.append(
-                "whose it is (unanchored): no key from elsewhere was given, and the keys in the "
-                "report are its maker's own word"
-            )
-        elif not self.signed_by_given:
-            found.append(
-                "who put it together: the key that was given is a witness's, who signed the "
-                "checkpoints alone"
-            )
-        if alone := [part.journal for part in self.parts if not part.witnesses]:
-            found.append(
-                f"that the signer showed nobody another history: no witness countersigned "
-                f"{', '.join(alone)}"
-            )
-        found += [
-            f"what stands on the {part.lines:,} lines of {part.journal}: only their hashes are here"
-            for part in self.parts
-            if part.withheld
-        ]
-        return [*found, *_NEVER_PROVEN]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "ok": self.ok,
-            "verdict": self.verdict,
-            "anchored": self.anchored and self.ok,
-            "origin": self.manifest.get("origin"),
-            "about": self.manifest.get("about"),
-            "signed_by": list(self.signed_by),
-            "journals": [
-                {
-                    "journal": part.journal,
-                    "withheld": part.withheld,
-                    "proven_lines": part.lines,
-                    "signed_lines": part.size,
-                    "gaps": part.gaps,
-                    "signed_by": list(part.signed_by),
-                    "witnesses": list(part.witnesses),
-                }
-                for part in self.parts
-            ],
-            "faults": [
-                {"kind": f.kind, "file": f.file or None, "line": f.line or None, "what": f.what}
-                for f in self.faults
-            ],
-            "unproven": self.unproven,
-        }
 
 
 def check_bundle(
@@ -306,9 +190,32 @@ class _Checking:
                 len(proven),
                 tuple(dict.fromkeys(key.name for key in signers)),
                 tuple(key.name for key in signers if key.algorithm == COSIGNATURE),
-                gaps=sum(b - a != 1 for a, b in itertools.pairwise(proven)),
+                complete=self._is_complete(journal, proven, checkpoint.size),
             )
         )
+
+    def _is_complete(self, journal: str, numbers: Sequence[int], size: int) -> bool | None:
+        """Whether the lines go through from before the period to behind it, or to the end."""
+        about = self._found.manifest["about"]
+        if about.get("kind") != "period":
+            return None
+        if journal not in self._found.events:
+            return False
+        try:
+            since, until = (read_time(about.get(name)) for name in ("since", "until"))
+        except ValueError:
+            return None
+        proven = set(numbers)
+        at = {e["seq"]: e["timestamp"] for e in self._found.events[journal] if e["seq"] in proven}
+        begin = -math.inf if since is None else since
+        end = math.inf if until is None else until
+        own = [n for n in at if begin <= at[n] < end]
+        if not own:
+            return None
+        first, last = own[0], own[-1]
+        begins = first == 0 or at.get(first - 1, math.inf) < begin
+        ends = last == size - 1 or at.get(last + 1, -math.inf) >= end
+        return begins and ends and all(n in at for n in range(first, last))
 
     def _leaves(self, _: str, file: str) -> list[Leaf]:
         found: list[Leaf] = []

@@ -9,7 +9,6 @@ import itertools
 import json
 import re
 import shutil
-import time
 import warnings
 import zipfile
 from collections import deque
@@ -44,7 +43,7 @@ from engines.audit import (
 )
 from engines.audit.archive import Member, _parts, pack, unpack
 from engines.audit.bundle import FORMAT, manifest_text, read_hashes
-from engines.journal import RecordedJournal
+from engines.journal import Journal, RecordedJournal
 from engines.merkle import Inclusion, ProofInvalid, audit_path, leaf_hash, node_hash
 from tests.audit.desk_of_orders import (
     CANARY,
@@ -155,17 +154,61 @@ def test_a_report_has_what_is_about_it_and_one_step_more(
     assert shown(make_report(Workspace(desk), about).content, desk) == expected
 
 
-def test_a_period_has_every_line_of_its_time(own: Path) -> None:
-    workspace = Workspace(own)
-    first = RecordedJournal(own / "memory" / "runs.jsonl").tail(1)[0]["timestamp"]
-    time.sleep(0.002)
-    workspace.own_journal("runs").append("run_started", {"run_id": "7"})
-    last = RecordedJournal(own / "memory" / "runs.jsonl").tail(1)[0]["timestamp"]
-    late = make_report(workspace, About("period", since=(first + last) / 2)).content
-    assert shown(late, own)["runs"] == [5]
-    early = make_report(workspace, About("period", until=last)).content
-    assert shown(early, own)["runs"] == [1, 2, 3, 4]
-    assert set(shown(early, own)) >= {"orders", "bus", "zones"}
+def stamped(root: Path, *times: float) -> None:
+    """A journal `notes` whose lines behind the first have these times."""
+    clock = iter([0.0, *times])
+    journal = Journal(root / "memory" / "notes.jsonl", clock=lambda: next(clock))
+    for _ in times:
+        journal.append("noted")
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "numbers"),
+    [
+        (20, 40, [1, 2, 3, 4]),
+        (20.5, 40, [2, 3, 4]),
+        (None, 30, [0, 1, 2, 3]),
+        (40, None, [3, 4, 5]),
+        (None, None, [0, 1, 2, 3, 4, 5]),
+        (50, 51, [4, 5]),
+    ],
+)
+def test_a_period_has_every_line_of_its_time_and_shows_it(
+    own: Path, since: float | None, until: float | None, numbers: list[int]
+) -> None:
+    """By the lines before and behind them, if there are any."""
+    stamped(own, 10, 20, 30, 40, 50)
+    report = make_report(Workspace(own), About("period", since=since, until=until)).content
+    found = check_bundle(report, [key_of(own)])
+    assert found.ok, found.faults
+    seqs = [event["seq"] for event in found.events["notes"]]
+    assert [seq for seq in seqs if seq or 0 in numbers] == numbers
+    complete = {part.journal: part.complete for part in found.parts}
+    assert complete.pop("checkpoints") in {True, None}
+    assert set(complete.values()) == {True}
+    assert "no line of that time is missing" in "".join(found.unproven)
+
+
+@pytest.mark.parametrize("gone", [1, 2, 3, 4])
+def test_a_period_that_leaves_out_a_line_is_not_called_complete(own: Path, gone: int) -> None:
+    """Nor is it faulty: what is there is proven."""
+    stamped(own, 10, 20, 30, 40, 50)
+    report = make_report(Workspace(own), About("period", since=20, until=40)).content
+    name = "journals/notes.jsonl"
+    lines = [
+        line
+        for line in files(report)[name].splitlines(keepends=True)
+        if b'"seq":%d,' % gone not in line
+    ]
+    manifest = json.loads(files(report)["manifest.json"])
+    manifest["journals"]["notes"]["lines"] -= 1
+    changed = {name: b"".join(lines), "manifest.json": manifest_text(manifest)}
+    changed = as_it_was_signed(report, changed, Auditing(Workspace(own)).signer())
+    found = check_bundle(changed, [key_of(own)])
+    assert found.ok, found.faults
+    assert {part.journal: part.complete for part in found.parts}["notes"] is False
+    assert "that a line is there, not that none is missing" in "".join(found.unproven)
 
 
 @pytest.mark.parametrize("about", [About("run", "no"), About("order", ""), About("cycle", "9")])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,13 +29,14 @@ ReadLine = Callable[[bytes], dict[str, Any]]
 
 @dataclass
 class Reported:
-    """What a report shows: the lines of each journal, and who signed its checkpoint."""
+    """What a report shows: the lines of each journal, who signed, and which have all of a period."""
 
     about: dict[str, str]
     signers: set[str]
     lines: dict[str, dict[int, bytes]] = field(default_factory=dict)
     withheld: dict[str, list[int]] = field(default_factory=dict)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    complete: dict[str, bool] = field(default_factory=dict)
 
 
 def read_report(file: Path, vkeys: list[str], read_line: ReadLine) -> Reported:
@@ -59,22 +62,50 @@ def read_report(file: Path, vkeys: list[str], read_line: ReadLine) -> Reported:
         if checkpoint.origin != f"{manifest['origin']}/{journal}":
             raise Fault("foreign", f"it is of {checkpoint.origin}", f"{stem}.note")
         found.checkpoints[journal] = checkpoint
-        if said["withheld"]:
-            leaves = dict(number_and_leaf(need(files, f"{stem}.leaves")))
-            found.withheld[journal] = [*leaves]
-        else:
-            lines = dict(numbered(journal, need(files, f"{stem}.jsonl"), read_line))
-            found.lines[journal] = lines
-            leaves = {number: leaf_hash(line) for number, line in lines.items()}
-        if len(leaves) != said["lines"] or [*leaves] != sorted(leaves):
-            raise Fault("missing", "not as many lines as the manifest says, in order", stem)
-        roots = dict(spans(need(files, f"{stem}.hashes")))
-        for at, (number, leaf) in enumerate(leaves.items(), 1):
-            if number >= checkpoint.size or climbed(leaf, number, checkpoint.size, roots) != (
-                checkpoint.root
-            ):
-                raise Fault("forked", "it does not lead to the root", stem, at, number)
+        read_part(found, files, journal, read_line, **said)
+    for journal, lines in found.lines.items() if found.about["kind"] == "period" else ():
+        found.complete[journal] = has_all(lines, found.about, found.checkpoints[journal].size)
     return found
+
+
+def read_part(
+    found: Reported,
+    files: dict[str, bytes],
+    journal: str,
+    read_line: ReadLine,
+    *,
+    lines: int,
+    withheld: bool,
+) -> None:
+    """Read what there is of one journal, and hold each line against the checkpoint."""
+    stem, checkpoint = f"journals/{quote(journal, safe='')}", found.checkpoints[journal]
+    if withheld:
+        leaves = dict(number_and_leaf(need(files, f"{stem}.leaves")))
+        found.withheld[journal] = [*leaves]
+    else:
+        found.lines[journal] = dict(numbered(journal, need(files, f"{stem}.jsonl"), read_line))
+        leaves = {number: leaf_hash(line) for number, line in found.lines[journal].items()}
+    if len(leaves) != lines or [*leaves] != sorted(leaves):
+        raise Fault("missing", "not as many lines as the manifest says, in order", stem)
+    roots = dict(spans(need(files, f"{stem}.hashes")))
+    for at, (number, leaf) in enumerate(leaves.items(), 1):
+        if number >= checkpoint.size or climbed(leaf, number, checkpoint.size, roots) != (
+            checkpoint.root
+        ):
+            raise Fault("forked", "it does not lead to the root", stem, at, number)
+
+
+def has_all(lines: dict[int, bytes], about: dict[str, str], size: int) -> bool:
+    """Whether no line of a period is missing, by number 7."""
+    at = {number: json.loads(line)["timestamp"] for number, line in lines.items()}
+    since = datetime.fromisoformat(about["since"]).timestamp() if "since" in about else -math.inf
+    until = datetime.fromisoformat(about["until"]).timestamp() if "until" in about else math.inf
+    own = [number for number, time in at.items() if since <= time < until]
+    if not own or own != [*range(own[0], own[-1] + 1)]:
+        return False
+    before, behind = at.get(own[0] - 1), at.get(own[-1] + 1)
+    begins = own[0] == 0 or (before is not None and before < since)
+    return begins and (own[-1] == size - 1 or (behind is not None and behind >= until))
 
 
 def tlog_proof(file: Path, journal: str, number: int) -> str:

@@ -14,6 +14,7 @@ import verifier
 from dino_os.audit_report import About, make_report
 from dino_os.workspace import Workspace
 from engines.audit import Proof, SignerKey, check_bundle
+from engines.journal import RecordedJournal
 from tests.audit.desk_of_orders import (
     CANARY,
     as_it_was_signed,
@@ -64,6 +65,28 @@ def test_a_line_of_a_report_is_a_proof_of_the_standard_form(desk: Path, report: 
         proof = verifier.tlog_proof(report, "orders", seq)
         assert verifier.check_proof(proof, [str(key)]) == Proof.parse(proof).line
         assert Proof.parse(proof).check([key])[0].origin.endswith("/orders")
+
+
+@pytest.mark.parametrize("of", ["all", "early", "late", "withheld"])
+def test_both_say_alike_of_which_journals_a_period_has_all(
+    desk: Path, tmp_path: Path, of: str
+) -> None:
+    """Of a journal that goes on; what is withheld says nothing of times."""
+    times = [
+        RecordedJournal(desk / "memory" / "orders.jsonl").tail(6)[n]["timestamp"] for n in (2, 4)
+    ]
+    since, until = {"early": (None, times[0]), "late": (times[1], None)}.get(of, (None, None))
+    withheld = ["orders"] if of == "withheld" else []
+    about = About("period", since=since, until=until)
+    file = tmp_path / "period.zip"
+    file.write_bytes(make_report(Workspace(desk), about, withheld=withheld).content)
+    dino = {p.journal: p.complete for p in check_bundle(file.read_bytes(), [key_of(desk)]).parts}
+    found = verifier.verify_report(file, [str(key_of(desk))])
+    assert {name: bool(complete) for name, complete in dino.items()} == {
+        **dict.fromkeys(found.withheld, False),
+        **found.complete,
+    }
+    assert dino["orders"] is (of != "withheld")
 
 
 def test_both_refuse_the_same(desk: Path, report: Path, tmp_path: Path) -> None:
