@@ -99,13 +99,13 @@ def make_report(
     ]
     keys = [*auditing.log.keys, *auditing.log.witnesses]
     beside = {README: _HOW_TO.format(about=_one_line(about), origin=workspace.origin()).encode()}
-    disclosed = {journal: lines[journal] for journal in lines if journal not in kept_back}
-    if not disclosed:
+    disclosed = events_of({name: lines[name] for name in lines if name not in kept_back})
+    rows = [row for row in timeline(disclosed) if about.holds(row[1])]
+    if not rows:
         raise InvalidInput("nothing would be left to read", hint="withhold fewer journals")
-    made = graph(about, events_of(disclosed)) if graph else None
+    made = graph(about, disclosed) if graph else None
     if made is not None:
         beside[GRAPH] = made
-    rows = [row for row in timeline(events_of(disclosed)) if about.holds(row[1])]
     beside[PAGE] = page(
         str(about),
         {"Workspace": workspace.config.settings.system.name, "Origin": workspace.origin()},
