@@ -137,7 +137,7 @@ class _Checking:
         expected = signed_text(self._found.manifest["origin"], self._files[MANIFEST])
         asked = [key for key in self._given if key.algorithm == ED25519]
         signers = self._signers(MANIFEST_NOTE, asked, expected)
-        self._found.signed_by = tuple(key.name for key in signers)
+        self._found.signed_by = _names(signers)
         self._found.signed_by_given = any(key in asked for key in signers)
 
     def _signers(
@@ -188,8 +188,11 @@ class _Checking:
                 said["withheld"],
                 checkpoint.size,
                 len(proven),
-                tuple(dict.fromkeys(key.name for key in signers)),
-                tuple(key.name for key in signers if key.algorithm == COSIGNATURE),
+                _names(key for key in signers if key in self._given or not self._given),
+                _names(key for key in signers if key.algorithm == COSIGNATURE),
+                witnessed=any(
+                    key.algorithm == COSIGNATURE for key in signers if key in self._given
+                ),
                 complete=self._is_complete(journal, proven, checkpoint.size),
             )
         )
@@ -297,6 +300,10 @@ def _misplaced(journal: str, event: Event, before: Event | None) -> tuple[str, s
     if event["parent_hash"] != before["event_hash"]:
         return "replaced", "it does not follow from the line before"
     return None
+
+
+def _names(keys: Iterable[VerifierKey]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key.name for key in keys))
 
 
 def _fault(kind: str, file: str, what: str, line: int = 0) -> Fault:

@@ -21,8 +21,10 @@ class PartFound:
     Attributes:
         size: How many lines the checkpoint covers.
         lines: How many lines, or hashes of withheld ones, lead to its root.
-        signed_by: Names of those who signed the checkpoint, as far as their keys are known.
-        witnesses: Those of them who countersigned.
+        signed_by: Names of those who signed the checkpoint, by keys from elsewhere; where none was
+            given by those in the bundle.
+        witnesses: Names of those who countersigned, by keys from anywhere.
+        witnessed: Whether one of them did by a key from elsewhere.
         complete: Whether it shows every line of the period that the bundle is about, by the
             writers' clocks and up to the checkpoint; None where it is about none, or has no line
             of it.
@@ -34,6 +36,7 @@ class PartFound:
     lines: int
     signed_by: tuple[str, ...]
     witnesses: tuple[str, ...]
+    witnessed: bool
     complete: bool | None
 
 
@@ -87,10 +90,10 @@ class BundleFound:
                 "who put it together: the key that was given is a witness's, who signed the "
                 "checkpoints alone"
             )
-        if alone := [part.journal for part in self.parts if not part.witnesses]:
+        if alone := [part.journal for part in self.parts if not part.witnessed]:
             found.append(
-                f"that the signer showed nobody another history: no witness countersigned "
-                f"{', '.join(alone)}"
+                "that the signer showed nobody another history: no witness whose key was given "
+                f"countersigned {', '.join(alone)}"
             )
         found += [
             f"what stands on the {part.lines:,} lines of {part.journal}: only their hashes are here"
@@ -129,6 +132,7 @@ class BundleFound:
                     "complete": part.complete,
                     "signed_by": list(part.signed_by),
                     "witnesses": list(part.witnesses),
+                    "witnessed": part.witnessed,
                 }
                 for part in self.parts
             ],

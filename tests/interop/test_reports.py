@@ -102,7 +102,7 @@ def test_both_refuse_the_same(desk: Path, report: Path, tmp_path: Path) -> None:
     first = was["journals/orders.hashes"].split(b"\n")[0]
     lines = was[ORDERS].splitlines(keepends=True)
     resigned = {
-        "edited": {ORDERS: was[ORDERS].replace(b"1250", b"1251", 1)},
+        "edited": {ORDERS: was[ORDERS].replace(b'"amount":1250', b'"amount":1251', 1)},
         "malformed": {ORDERS: was[ORDERS].replace(b'"seq":2', b'"seq": 2')},
         "forked": {
             "journals/orders.hashes": was["journals/orders.hashes"].replace(first, first[:4] + leaf)
@@ -113,7 +113,7 @@ def test_both_refuse_the_same(desk: Path, report: Path, tmp_path: Path) -> None:
     cases = [
         ("unsigned", whole, stranger),
         ("wrong key", whole, namesake),
-        ("edited", with_file(whole, ORDERS, was[ORDERS].replace(b"1250", b"1251")), str(key)),
+        ("edited", with_file(whole, ORDERS, was[ORDERS].replace(b'"amount":1250', b'"amount":1251')), str(key)),
         ("edited", with_file(whole, "summary.html", b""), str(key)),
         ("edited", with_file(whole, "manifest.json", was["manifest.json"].replace(b"o1", b"o2")), str(key)),
         ("missing", with_file(whole, "journals/runs.note", None), str(key)),
