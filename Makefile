@@ -32,6 +32,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/assignment.py
 	@$(BIN)/python bench/zones.py
 	@$(BIN)/python bench/trajectory.py
+	@$(BIN)/python bench/provenance.py
 	@$(BIN)/python bench/sandbox.py
 	@$(BIN)/python bench/security.py
 	@$(BIN)/python bench/gates.py

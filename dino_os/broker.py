@@ -9,11 +9,10 @@ is answered, never raised.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import Denied, DinoError, InvalidInput
@@ -66,7 +65,6 @@ _NAMES = {f"{part}.{method}" for part, methods in _CALLS.items() for method in m
     f"security.{method}" for method in METHODS
 }
 _MOST_RECORDED = 1000
-_LATELY = 16
 _MOST_CALLS = 20_000
 _MOST_BYTES = 64 * 2**20
 _PER_SECOND, _BURST = 2000.0, 4000.0
@@ -102,8 +100,6 @@ class Broker:
         self._room, self._since = _BURST, clock()
         self._made: dict[str, Any] = {}
         self.calls: list[dict[str, str]] = []
-        self.memory: dict[str, Any] = {}
-        """What it read and wrote: lists of [namespace, key, SHA-256 of the value or None]."""
         self.counted: Counter[str] = Counter()
 
     def answer(self, call: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,46 +137,28 @@ class Broker:
                 hint=f"allow it with: dino grant {self._entity.partition(':')[2]} "
                 f"--permission {needed}",
             )
-        found = self._part(part)
-        function = getattr(found, method)
+        function = getattr(self._part(part), method)
         if part == "memory":
             _refuse_vectors(method, arguments)
         try:
             inspect.signature(function).bind(**arguments)
         except TypeError as error:
             raise InvalidInput(f"{part}.{method}: {error}") from None
-        arguments = arguments if part == "tools" else self.clean(arguments)
-        answer = function(**arguments)
-        if part == "memory":
-            self._note_memory(found, method, arguments, answer)
-        return answer
+        return function(**(arguments if part == "tools" else self.clean(arguments)))
 
-    def close(self) -> None:
-        """The run is over: record what was gathered of it."""
-        if tap := self._made.get("tap"):
-            with contextlib.suppress(DinoError):  # what is lost is counted, and the run is done
-                tap.flush()
+    def end(self) -> dict[str, Any]:
+        """The run is over: what its parts, which are done with, have to tell of it."""
+        found: dict[str, Any] = {}
+        for part in self._made.values():
+            if ended := getattr(part, "run_ended", None):
+                found |= ended()
+        return found
 
     def _part(self, part: str) -> Any:
         """The part of that name; the same one for all calls of the run."""
         if part not in self._made:
             self._made[part] = self._parts[part]()
         return self._made[part]
-
-    def _note_memory(
-        self, store: Any, method: str, arguments: Mapping[str, Any], answer: Any
-    ) -> None:
-        verb = "wrote" if _CALLS["memory"][method] == "memory_add" else "read"
-        noted = self.memory.setdefault(verb, [])
-        for namespace, key in touched(method, arguments, answer):
-            if len(noted) >= _MOST_RECORDED:
-                self.memory["more"] = self.memory.get("more", 0) + 1
-                continue
-            entry = [namespace, key, store.digest(key, namespace=namespace)]
-            if entry not in noted[-_LATELY:]:
-                noted.append(entry)
-        if not noted:
-            del self.memory[verb]
 
     def clean(self, value: Any) -> Any:
         """A JSON value without the values of keys."""
@@ -210,22 +188,6 @@ def _read(call: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     if not isinstance(part, str) or not isinstance(method, str) or not isinstance(arguments, dict):
         raise InvalidInput("a call has a part, a method and arguments by name")
     return part[:50], method[:50], arguments
-
-
-def touched(method: str, arguments: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, str]]:
-    """Namespace and key of each entry whose value a call of the memory took or gave."""
-    namespace = arguments.get("namespace") or ""
-    if method in {"add", "get", "delete", "tag", "versions"}:
-        yield namespace, arguments["key"]
-    elif method == "add_many":
-        for one in arguments["items"]:
-            yield one.get("namespace") or "", one["key"]
-    elif method == "search":
-        for one in answer:
-            yield one.get("namespace") or namespace, one["key"]
-    elif method == "get_all":
-        for key in answer:
-            yield namespace, key
 
 
 def _refuse_vectors(method: str, arguments: Mapping[str, Any]) -> None:

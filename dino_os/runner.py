@@ -202,8 +202,7 @@ class Runner:
             )
         except BaseException as error:
             stopped = "denied" if isinstance(error, NotConfined) else "cancelled"
-            self._finish(run_id, skill, stopped, time.monotonic() - began)
-            broker.close()
+            self._finish(run_id, skill, stopped, time.monotonic() - began, **broker.end())
             raise
         run = shown.end(_as_run(run_id, skill, ended, time.monotonic() - began))
         if refused := _refusals(run, ended, broker, egress):
@@ -220,9 +219,8 @@ class Runner:
             output_bytes=len(ended.output) + ended.output_cut,
             peak_memory_bytes=run.peak_bytes,
             calls=broker.calls,
-            **({"memory": broker.memory} if broker.memory else {}),
+            **broker.end(),
         )
-        broker.close()
         return run
 
     def _sandbox_for(self, request: Request) -> Sandbox:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.metrics_alerts import ALERT_COMMANDS
+from dino_os.commands.metrics_history import history
+from dino_os.commands.metrics_serve import serve
+from dino_os.commands.metrics_shown import sparkline
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
@@ -16,18 +20,19 @@ from dino_os.workspace import Workspace
 if TYPE_CHECKING:
     from engines.metrics import MetricsCollector
 
-_BARS = "▁▂▃▄▅▆▇█"
 _NAME_WIDTH = 13
 _LONGEST_S = 36_500 * 86_400.0  # further back there is no date
 
 
-@click.command(
+@click.group(
     epilog=options.example(
         "dino metrics",
         "dino metrics --since 24h --watch",
         "dino metrics --prometheus --out /var/lib/node_exporter/dino.prom",
-    )
+    ),
+    invoke_without_command=True,
 )
+@click.pass_context
 @click.option("--since", type=options.DURATION, help="Only the last TIME, as 90m, 24h or 7d.")
 @options.watching
 @click.option("--prometheus", is_flag=True, help="The text format that Prometheus reads.")
@@ -40,6 +45,7 @@ _LONGEST_S = 36_500 * 86_400.0  # further back there is no date
 @pass_workspace
 def metrics(
     workspace: Workspace,
+    ctx: click.Context,
     since: float | None,
     watch: bool,
     prometheus: bool,
@@ -52,6 +58,8 @@ def metrics(
     Exits 1 where a journal does not stand; the others are shown all the same.
     """
     _check(since, prometheus=prometheus, out=out, more=watch or as_json)
+    if ctx.invoked_subcommand:
+        return
     found = workspace.metrics(since)
     if prometheus:
         found.update_all()
@@ -150,8 +158,5 @@ def _meter_rows(meters: Any) -> Iterator[tuple[str, ...]]:
         yield meter["name"].replace("_", " "), value, "", "", meter["trend"] or ""
 
 
-def sparkline(values: Sequence[float | None], top: float) -> str:
-    """*values* from 0 to *top* as a line of bars; a blank where there is none."""
-    highest = len(_BARS) - 1
-    bars = [" " if v is None else _BARS[round(highest * min(v / top, 1.0))] for v in values]
-    return "".join(bars).rstrip()
+for _command in (history, serve, *ALERT_COMMANDS):
+    metrics.add_command(_command)

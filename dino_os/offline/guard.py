@@ -1,9 +1,9 @@
 """
-Who may call the protocol server at all: by name of the host, by origin, by password.
+Who may call a server of ours at all: by name of the host, by origin, by password.
 
 A page that somebody's browser shows can reach servers on loopback.  Its requests carry the name it
 was loaded from (Host, by which DNS rebinding is told) and its origin; neither is trusted unless it
-was named.  And without the password nothing is answered.
+was named.  And without the password, where there is one, nothing is answered.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Guard:
     Lets those calls through to *app* that may be made.
 
     Args:
-        password: As the password of the user `dino`, or as a bearer token.
+        password: As the password of the user `dino`, or as a bearer token; None asks for none.
         names: What the server may be called in a request's Host.
         origins: Of pages that may call it.
     """
@@ -42,13 +42,15 @@ class Guard:
         self,
         app: ASGIApp,
         *,
-        password: str,
+        password: str | None,
         names: Collection[str] = LOOPBACK,
         origins: Collection[str] = (),
     ) -> None:
         self._app = app
-        basic = base64.b64encode(f"{USER}:{password}".encode())
-        self._accepted = (("basic", basic), ("bearer", password.encode()))
+        self._accepted: tuple[tuple[str, bytes], ...] = ()
+        if password is not None:
+            basic = base64.b64encode(f"{USER}:{password}".encode())
+            self._accepted = (("basic", basic), ("bearer", password.encode()))
         self._names = {name.lower() for name in names}
         self._origins = frozenset(origins)
 
@@ -80,6 +82,8 @@ class Guard:
         if any(origin not in self._origins for origin in found.get(b"origin", [])):
             return Refused(HTTPStatus.FORBIDDEN, "pages of this origin may not call this server")
         credentials = found.get(b"authorization", [])
+        if not self._accepted:
+            return None
         if len(credentials) != 1 or not self._knows(credentials[0]):
             return Refused(HTTPStatus.UNAUTHORIZED, "name or password is incorrect")
         return None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
 from dino_os import run_context
-from engines.errors import DinoError
+from engines import checks
+from engines.errors import DinoError, InvalidInput
 from engines.provenance import Tap
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _WORDS = frozenset(
 
 class ProgramTap:
     """The events of a program."""
+
+    CALLS: ClassVar = frozenset({"tap", "flush"})
 
     def __init__(self, domain: ProvenanceDomain) -> None:
         self._tap = Tap(domain)
@@ -52,25 +55,25 @@ class SkillTap:
         here = run_context.current()
         run = here.run_id if here else None
         own = {**data, "skill": self._skill}
-        # What is said by a run is no end of that run.
         self._tap.tap(f"skill.{event_type}", own, run, **_checked(more))
 
     def flush(self) -> int:
         return self._tap.flush()
 
+    def run_ended(self) -> dict[str, Any]:
+        with contextlib.suppress(DinoError):  # the run is done, whatever becomes of what it said
+            self.flush()
+        return {}
+
 
 def _checked(more: dict[str, Any]) -> dict[str, Any]:
-    from engines.errors import InvalidInput  # noqa: PLC0415
-
     outcome, duration_s = more.pop("outcome", None), more.pop("duration_s", None)
     if outcome is not None and outcome not in _WORDS:
         raise InvalidInput(
             f"no outcome {outcome!r:.60}", hint=f"there are {', '.join(sorted(_WORDS))}"
         )
     if duration_s is not None:
-        from engines.checks import at_least  # noqa: PLC0415
-
-        duration_s = at_least(duration_s, 0.0, "duration_s")
+        duration_s = checks.at_least(duration_s, 0.0, "duration_s")
     hashes = {name: _texts(more.pop(name, ()), name) for name in ("inputs", "outputs")}
     if more:
         raise InvalidInput(f"an event has no {', '.join(sorted(more))}")
@@ -78,9 +81,7 @@ def _checked(more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _texts(value: Any, what: str) -> tuple[str, ...]:
-    from engines.checks import words  # noqa: PLC0415
-
-    return tuple(words(value, what))
+    return tuple(checks.words(value, what))
 
 
 _open: WeakSet[ProgramTap] = WeakSet()

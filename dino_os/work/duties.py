@@ -15,8 +15,8 @@ def duties_of(
 ) -> list[Duty]:
     """
     Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, what waits
-    for the network, the documents, the memory, skills that hear messages, the cluster, and
-    provenance.
+    for the network, the documents, the memory, skills that hear messages, the cluster,
+    provenance, and the metrics.
 
     Args:
         once: For one pass, which is to come to an end.
@@ -26,6 +26,7 @@ def duties_of(
     from dino_os.entities import EntityDuty  # noqa: PLC0415
     from dino_os.memory_layer.duty import EmbedDuty  # noqa: PLC0415
     from dino_os.message_bus.duty import BusDuty  # noqa: PLC0415
+    from dino_os.metrics.duty import MetricsDuty  # noqa: PLC0415
     from dino_os.nav.duty import ReplayDuty  # noqa: PLC0415
     from dino_os.nav.health import HealthDuty  # noqa: PLC0415
     from dino_os.offline.duty import SyncDuty  # noqa: PLC0415
@@ -49,4 +50,5 @@ def duties_of(
         ClusterDuty(workspace),
         CountersignDuty(workspace),
         ProvenanceDuty(workspace),
+        MetricsDuty(workspace),
     ]

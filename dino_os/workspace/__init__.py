@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dino_os.broker import Broker
     from dino_os.grants import Permissions, Request
     from dino_os.memory_layer.embedding import Embedder
+    from dino_os.memory_layer.skill_memory import SkillMemory
     from dino_os.memory_layer.store import MemoryStore
     from dino_os.message_bus.skill_bus import SkillBus
     from dino_os.provenance.taps import SkillTap
@@ -141,6 +142,11 @@ class Workspace(Parts):
 
             return SkillTap(self.provenance, request.name)
 
+        def memory() -> SkillMemory:
+            from dino_os.memory_layer.skill_memory import SkillMemory  # noqa: PLC0415
+
+            return SkillMemory(self.memory_store)
+
         entity = f"skill:{request.name}"
         keys = [f"key:{name}" for name in request.permissions.keys]
         self.security.lend(entity, [*self.config.settings.sandbox.skill_permissions, *keys])
@@ -150,6 +156,7 @@ class Workspace(Parts):
             "tools": lambda: tools,
             "bus": bus,
             "scheduler": lambda: self.jobs.for_skill(request.name, entity),
+            "memory": memory,
             "tap": tap,
         }
         # Whoever may get a key may print it, publish it, or name a host after it.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dino_os.security_gateway.gateway import Gateway
     from dino_os.security_log import SecurityLog
     from engines.engine import Engine
-    from engines.metrics import MetricsCollector
+    from engines.metrics import MetricsCollector, MetricsLog
     from engines.nav_mesh import Keys, NavigationMesh
     from engines.provenance import ProvenanceDomain
 
@@ -329,6 +329,12 @@ class Parts(Engines):
 
         return OfflineLog(self.journal("offline_log"))
 
+    @cached_property
+    def metrics_log(self) -> MetricsLog:
+        from engines.metrics import MetricsLog  # noqa: PLC0415
+
+        return MetricsLog(self.journal("metrics_log"))
+
     @property
     def engines(self) -> Mapping[str, Callable[[], Engine]]:
         """Journal → the engine whose state is folded from it."""
@@ -355,4 +361,5 @@ class Parts(Engines):
             "gate_log": lambda: self.nav,
             "bus_deliveries": lambda: self.deliveries,
             "provenance_log": lambda: self.provenance,
+            "metrics_log": lambda: self.metrics_log,
         }

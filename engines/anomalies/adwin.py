@@ -16,8 +16,8 @@ from math import log, sqrt
 from engines.anomalies.model import Finding
 
 _PER_ROW = 5
-_ROWS = 20  # buckets of up to half a million values; older ones are dropped
-_EVERY = 8
+_ROWS = 14  # of up to 80,000 values in all; older ones are dropped
+_EVERY = 16
 _LEAST = 8  # values in either part
 
 

@@ -13,14 +13,14 @@ in one process or, by `as_dict` and `from_dict`, in several.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from math import isfinite
 from typing import Any, Self, TypeVar
 
 from engines.anomalies.model import Anomaly, AnomalyKind, Finding, Severity
-from engines.anomalies.rules import AnomalyRules
+from engines.anomalies.rules import AnomalyRules, Expectation
 from engines.anomalies.series import Found, Series, Source
 from engines.checks import finite, name
 from engines.errors import InvalidInput
@@ -132,16 +132,17 @@ class AnomalyDetector:
             told += self._missing(which, now - series.gaps.last, longest, now, "learned")
         if state.began is None:
             state.began = now
-        for expected in self.rules.expected:
-            known = state.series.get(expected.series)
-            last = state.began if known is None or known.gaps.last is None else known.gaps.last
-            if now - last > expected.every_s and expected.series not in state.missing:
-                state.missing[expected.series] = None
-                waited = now - last
-                told += self._missing(expected.series, waited, expected.every_s, now, "configured")
+        for expected, waited in self._overdue(now):
+            state.missing[expected.series] = None
+            every_s = expected.every_s
+            told += self._missing(expected.series, waited, every_s, now, "configured")
         return told
 
     # --- queries -----------------------------------------------------------------------------
+
+    def is_due(self, now: float) -> bool:
+        """Whether `look` would tell something; it need not be asked otherwise."""
+        return any(self._silent(now)) or any(self._overdue(now))
 
     @property
     def anomalies(self) -> list[Anomaly]:
@@ -213,6 +214,21 @@ class AnomalyDetector:
         if len(due) > 2 * self.rules.most_series:
             due[:] = [(s.due, name) for name, s in self._state.series.items() if s.due is not None]
             heapify(due)
+
+    def _silent(self, now: float) -> Iterator[bool]:
+        for due, which in self._state.due:
+            series = self._state.series.get(which) if due <= now else None
+            if series is not None and series.due == due and series.gaps.last is not None:
+                yield series.gaps.last + series.gaps.longest_expected <= now
+
+    def _overdue(self, now: float) -> Iterator[tuple[Expectation, float]]:
+        state = self._state
+        for expected in self.rules.expected:
+            known = state.series.get(expected.series)
+            last = known.gaps.last if known else None
+            waited = now - ((state.began or now) if last is None else last)
+            if waited > expected.every_s and expected.series not in state.missing:
+                yield expected, waited
 
     def _missing(
         self, which: str, waited: float, longest: float, now: float, why: str

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from math import inf, log, sqrt
 
 TIMES = 5.0
+_SLOW_GAP = log(TIMES) / (TIMES - 1)  # of the mean: a longer gap speaks against a burst
 BURST_LIMIT = 9.5  # about one false alarm in 40,000 events that come by chance
 _WARM_UP = 50
 _SLOWEST = 1 / 500
@@ -25,9 +26,11 @@ _SHORTEST_S = 1e-3  # what is recorded together has the same time
 _CLUMPED, _REGULAR = 0.1, 50.0  # shapes, at the least and at the most
 _FAR = 4.5  # standard deviations: three in a million
 _EXPECTED_FROM = 0.5  # a shape below this is too irregular to wait for
-_FORGET = 0.99
-_LONGER = 2.0
-_HABIT, _LARGER = 10, 2.0
+_UNSURE = 2.0  # standard errors of the mean
+_MORE = 1.25
+_HALF_S = 7 * 86400.0
+_FAR_OUT = 20.0
+_HABIT, _LARGER, _FORGET = 10, 2.0, 0.99  # of crowds
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class Gaps:
 
     Attributes:
         last: The time of the last event; None before the first.
-        longest: Of the gaps, each later one making those before count for less.
+        longest: Of the gaps; it and the `second` count half as much after a week.
     """
 
     last: float | None = None
@@ -45,6 +48,7 @@ class Gaps:
     mean: float = 0.0
     mean_log: float = 0.0
     longest: float = 0.0
+    second: float = 0.0
 
     def add(self, at: float) -> float | None:
         """Take an event; the gap before it in seconds, None before the second."""
@@ -52,11 +56,18 @@ class Gaps:
         return None if before is None else max(at - before, _SHORTEST_S)
 
     def learn(self, gap: float) -> None:
+        keeps = 0.5 ** (gap / _HALF_S)
+        self.longest, self.second = self.longest * keeps, self.second * keeps
+        if gap > self.longest:
+            self.longest, self.second = gap, self.longest
+        elif gap > self.second:
+            self.second = gap
+        if self.is_known:  # one outage does not make all that is usual slower
+            gap = min(gap, _FAR_OUT * self.mean)
         self.seen += 1
         weight = max(_SLOWEST, 1 / self.seen)
         self.mean += weight * (gap - self.mean)
         self.mean_log += weight * (log(gap) - self.mean_log)
-        self.longest = max(self.longest * _FORGET, gap)
 
     @property
     def is_known(self) -> bool:
@@ -76,14 +87,15 @@ class Gaps:
         Seconds of silence behind which an event is missing; infinite where none can be expected.
 
         The larger of a quantile that chance exceeds three times in a million, with the mean as
-        long as it may well be, and of twice the longest of late.
+        long as it may well be, and of somewhat more than the second longest: what happens each
+        night is usual after two nights, what happened once is not.
         """
         if not self.is_known or (shape := self.shape) < _EXPECTED_FROM:
             return inf
         nine = 9 * shape
         quantile = (1 - 1 / nine + _FAR / sqrt(nine)) ** 3
-        mean = self.mean * (1 + _LONGER / sqrt(shape * min(self.seen, 1 / _SLOWEST)))
-        return max(mean * quantile, _LONGER * self.longest)
+        mean = self.mean * (1 + _UNSURE / sqrt(shape * min(self.seen, 1 / _SLOWEST)))
+        return max(mean * quantile, _MORE * self.second)
 
 
 @dataclass(slots=True)
@@ -101,10 +113,11 @@ class Burst:
 
     def add(self, at: float, gap: float, usual: Gaps) -> bool:
         """Take a gap; whether a burst is told of with it.  Before *usual* has learned it."""
-        if not usual.is_known:
+        if (self.score <= 0 and gap > _SLOW_GAP * usual.mean) or not usual.is_known:
             return False
         step = usual.shape * (log(TIMES) - (TIMES - 1) * gap / usual.mean)
         if self.score <= 0:
+            self.raised = False
             self.events, self.since = 0, at - gap
         self.score = min(max(self.score + step, 0.0), 2 * BURST_LIMIT)
         self.events += 1

@@ -70,17 +70,20 @@ class Sequences:
     def chance(self, past: tuple[str, ...], kind: str) -> float:
         """The probability of *kind* behind *past*, by the model."""
         p, excluded = 1.0, set[str]()
-        for order in range(len(past), -1, -1):
-            counts = self.contexts.get(past[len(past) - order :])
+        for start in range(len(past) + 1):
+            context = past[start:]
+            counts = self.contexts.get(context)
             if not counts:
                 continue
-            left = [name for name in counts if name not in excluded]
-            total = sum(counts[name] for name in left)
+            total, different = self.totals[context], len(counts)
+            if excluded:
+                left = counts.keys() - excluded
+                total, different = sum(counts[name] for name in left), len(left)
             if kind in counts:
-                return p * counts[kind] / (total + len(left))
-            if left:
-                p *= len(left) / (total + len(left))
-                excluded.update(left)
+                return p * counts[kind] / (total + different)
+            if different:
+                p *= different / (total + different)
+                excluded |= counts.keys()
         return p / (len(self.kinds) + 1 - len(excluded))
 
     def _step(self, walk: Walk, kind: str) -> Finding | None:
@@ -102,16 +105,16 @@ class Sequences:
 
     def _learn(self, past: tuple[str, ...], kind: str) -> None:
         self.seen += 1
-        for order in range(len(past) + 1):
-            context = past[len(past) - order :]
+        for start in range(len(past) + 1):
+            context = past[start:]
             counts = self.contexts.get(context)
             if counts is None:
-                if len(self.contexts) >= _MOST_CONTEXTS:
-                    return
+                if len(self.contexts) >= _MOST_CONTEXTS and context:
+                    continue
                 counts = self.contexts[context] = {}
                 self.totals[context] = 0
             counts[kind] = counts.get(kind, 0) + 1
-            self.totals[context] += 1
-            if self.totals[context] >= _HALVE_AT:
+            total = self.totals[context] = self.totals[context] + 1
+            if total >= _HALVE_AT:
                 halved = {name: count // 2 for name, count in counts.items() if count > 1}
                 self.contexts[context], self.totals[context] = halved, sum(halved.values())

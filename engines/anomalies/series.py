@@ -18,6 +18,7 @@ from engines.anomalies.sequence import Sequences
 from engines.anomalies.shift import Shift
 
 _MOST_FIELDS = 16
+_KNOWN, _SLOWEST = 50, 1 / 500  # gaps before they are known; the least weight of a new one
 
 T = TypeVar("T")
 
@@ -118,31 +119,37 @@ class Series:
 class Source:
     """All that comes from one source."""
 
-    gaps: Gaps = field(default_factory=Gaps)
+    last: float | None = None
+    seen: int = 0
+    mean_gap: float = 0.0
     crowd: Crowd = field(default_factory=Crowd)
     novelty: Novelty = field(default_factory=Novelty)
     sequences: Sequences = field(default_factory=Sequences)
 
     def add(self, kind: str, at: float, run: str, rules: AnomalyRules) -> Iterator[Found]:
-        gap = self.gaps.add(at)
-        count, within = rules.burst_events, rules.burst_window_s
-        if self.crowd.add(self.gaps.last or at, count, within) and not self._by_chance(rules):
-            expected = within / self.gaps.mean if self.gaps.is_known else 0.0
-            evidence = {"seconds": within, "unit": f"events within {within:g} s"}
-            size = float(self.crowd.size)
-            found = Finding(size, float(count), round(expected, 3), size, evidence)
-            yield AnomalyKind.BURST, "", found
-        if gap is not None:
-            self.gaps.learn(gap)
+        """Take an event as one of all kinds."""
+        before = self.last
+        self.last = at = at if before is None else max(at, before)
+        if self.crowd.add(at, rules.burst_events, rules.burst_window_s):
+            yield from self._crowded(rules)
+        if before is not None:
+            self.seen += 1
+            self.mean_gap += max(_SLOWEST, 1 / self.seen) * (at - before - self.mean_gap)
         if new := self.novelty.add(kind):
             yield AnomalyKind.NEW_KIND, "", new
         if odd := self.sequences.add(kind, run):
             yield AnomalyKind.UNUSUAL_SEQUENCE, "", odd
 
-    def _by_chance(self, rules: AnomalyRules) -> bool:
-        if not self.gaps.is_known:
-            return False
-        return rules.burst_events < poisson_bound(rules.burst_window_s / self.gaps.mean)
+    def _crowded(self, rules: AnomalyRules) -> Iterator[Found]:
+        count, within = rules.burst_events, rules.burst_window_s
+        known = self.seen >= _KNOWN and self.mean_gap > 0
+        expected = within / self.mean_gap if known else 0.0
+        if known and count < poisson_bound(expected):  # chance makes as many
+            return
+        evidence = {"seconds": within, "unit": f"events within {within:g} s"}
+        size = float(self.crowd.size)
+        found = Finding(size, float(count), round(expected, 3), size, evidence)
+        yield AnomalyKind.BURST, "", found
 
 
 def _jump(jump: Jump, bucket_s: float) -> Finding:

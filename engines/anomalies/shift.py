@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from functools import cache
+from math import sqrt
 
 from engines.anomalies.model import Finding
 
@@ -34,6 +35,7 @@ class Shift:
     seen: int = 0
     recent: float = 0.0
     middle: float = 0.0
+    scale: float = 1.0
 
     def add(self, value: float) -> Finding | None:
         """Take a value; what is told of it.  A NaN is passed over."""
@@ -43,14 +45,14 @@ class Shift:
         if len(reference) < REFERENCE:
             insort(reference, value)
             if len(reference) == REFERENCE:
-                self.middle = self._middle()
+                self._settle()
             return None
         self.seen += 1
         self.recent += (value - self.recent) / min(self.seen, 16)
         rank = bisect_left(reference, value) + bisect_right(reference, value)
         level, spread = _scores()
         score, width = level[rank], spread[rank]
-        width -= self.middle
+        width = (width - self.middle) / self.scale
         self.up = max(self.up + score - DRIFT, 0.0)
         self.down = max(self.down - score - DRIFT, 0.0)
         if reference[0] < reference[-1]:  # one value has no spread
@@ -60,11 +62,13 @@ class Shift:
             return None
         return self._told()
 
-    def _middle(self) -> float:
-        """The mean of the reference's own scores of spread: 0 but where values are equal."""
+    def _settle(self) -> None:
+        """Where values are equal, scores of spread have a mean that is not 0, and vary more."""
         usual, spread = self.reference, _scores()[1]
-        ranks = (bisect_left(usual, one) + bisect_right(usual, one) for one in usual)
-        return sum(spread[rank] for rank in ranks) / REFERENCE
+        scores = [spread[bisect_left(usual, one) + bisect_right(usual, one)] for one in usual]
+        self.middle = sum(scores) / REFERENCE
+        varies = sum((score - self.middle) ** 2 for score in scores) / REFERENCE
+        self.scale = max(sqrt(varies), 1.0)
 
     def _told(self) -> Finding:
         sums = {"up": self.up, "down": self.down, "wider": self.wider, "narrower": self.narrower}

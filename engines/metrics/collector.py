@@ -43,7 +43,7 @@ FOLDS: tuple[type[JournalFold], ...] = (
     OfflineFold,
 )
 TARGETS = {"latency_tolerance": 100.0, "threshold_lock": 95.0, "resource_flow": 80.0}
-_METERS = ("nav_velocity", "gate_density", "task_arrivals", "task_completions")
+METERS = ("nav_velocity", "gate_density", "task_arrivals", "task_completions")
 _STEPS = 24
 _DAY_S = 24.0 * HOUR
 
@@ -68,7 +68,7 @@ class MetricsCollector:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.gauges = {name: Gauge(name, target) for name, target in TARGETS.items()}
-        self.meters = {name: Meter(name) for name in _METERS}
+        self.meters = {name: Meter(name) for name in METERS}
         self.problems: dict[str, JournalError] = {}
         self.updated_at = 0.0
         self._memory = memory

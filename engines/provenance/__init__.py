@@ -1,5 +1,6 @@
 """Provenance: what happened, what led to it, and what came of it."""
 
+from engines.provenance import names
 from engines.provenance.diagrams import said_of, shortened, to_dot, to_mermaid
 from engines.provenance.difference import Difference, Sides, compare
 from engines.provenance.engine import EVENT_TAPPED, ProvenanceDomain
@@ -48,6 +49,7 @@ __all__ = [
     "described",
     "explain",
     "from_prov_json",
+    "names",
     "said_of",
     "shortened",
     "spans",

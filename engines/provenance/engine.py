@@ -36,6 +36,7 @@ _MOST_KINDS = 1_000
 _OTHER = "other"
 _REMEMBERED = 1_000
 _UNTOLD = 1_000
+_NO_VALUES: Mapping[str, float] = {}
 EVENT_TAPPED = "event_tapped"
 
 
@@ -115,7 +116,8 @@ class ProvenanceDomain(Engine):
         kind = checked_id(event_type, "what happened")
         run = None if run_id is None else checked_id(run_id, "a run")
         own = checks.mapping(data, "data")
-        return Tapped(kind, **{"at": self.clock(), "run": run, "data": own, **more})
+        at = more.pop("at", None)
+        return Tapped(kind, self.clock() if at is None else at, run, data=own, **more)
 
     def tap(self, events: Iterable[Tapped]) -> list[Event]:
         """As `tap_event`, of several, all or none."""
@@ -216,7 +218,8 @@ class ProvenanceDomain(Engine):
 
     def _take(self, event: Redacted) -> Event:
         taken = self._record_redacted(EVENT_TAPPED, event)
-        self._record_anomalies(self._news)
+        if self._news:
+            self._record_anomalies(self._news)
         return taken
 
     def _record_anomalies(self, found: Iterable[Anomaly]) -> None:
@@ -324,20 +327,23 @@ class ProvenanceDomain(Engine):
         self.anomaly_detector.rules = self._rules
 
     def apply_event_tapped(self, event: Event) -> None:
-        known = event["kind"] in self._kinds or len(self._kinds) < _MOST_KINDS
-        kind = event["kind"] if known else _OTHER
-        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        kind, kinds = event["kind"], self._kinds
+        if kind not in kinds and len(kinds) >= _MOST_KINDS:
+            kind = _OTHER
+        kinds[kind] = kinds.get(kind, 0) + 1
         self._totals["events"] += 1
-        self._totals["fell_out"] += len(self._recent) == self._recent.maxlen
+        self._totals["fell_out"] += len(self._recent) == self._remembered
         self._recent.append(event)
-        self._count_statements(event)
+        if "nodes" in event or "edges" in event:
+            self._count_statements(event)
+        outcome, seconds = event.get("outcome"), event.get("duration_s")
         self._news = self.anomaly_detector.observe(
             kind,
             event["at"],
-            source=(event.get("source") or ("",))[0],
+            source=event["source"][0] if "source" in event else "",
             run=event.get("run", ""),
-            values={"seconds": event["duration_s"]} if "duration_s" in event else {},
-            ok=event["outcome"] in GOOD if "outcome" in event else None,
+            values=_NO_VALUES if seconds is None else {"seconds": seconds},
+            ok=None if outcome is None else outcome in GOOD,
             ref=event["seq"],
         )
 

@@ -132,7 +132,7 @@ class Graph:
             NodeNotFound: None, or several.
         """
         ways = (
-            "WHERE id >= :name || '@' AND id < :name || 'A' ORDER BY seq DESC LIMIT 1",
+            "WHERE id >= :name || '@' AND id < :name || 'A' ORDER BY seq DESC, n DESC LIMIT 1",
             "WHERE id = :name",
             "WHERE id >= :name AND id < :name || :last LIMIT 2",
             "WHERE substr(id, instr(id, ':') + 1, length(:name)) = :name LIMIT 2",

@@ -8,8 +8,7 @@ another without that entity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -137,8 +136,7 @@ class Link(NamedTuple):
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tapped:
+class Tapped(NamedTuple):
     """
     An event before it is redacted.
 
@@ -159,32 +157,35 @@ class Tapped:
     parent: str | None = None
     outcome: str | None = None
     duration_s: float | None = None
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
     traceparent: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()
+    data: Mapping[str, Any] = {}
     source: Link | None = None
-    nodes: tuple[Node, ...] = ()
-    edges: tuple[Edge, ...] = ()
+    nodes: Sequence[Node] = ()
+    edges: Sequence[Edge] = ()
 
     def as_payload(self) -> dict[str, Any]:
         """What the journal is told; what is not there is left out."""
-        found: dict[str, Any] = {
-            "kind": self.kind,
-            "at": self.at,
-            "run": self.run,
-            "parent": self.parent,
-            "outcome": self.outcome,
-            "duration_s": self.duration_s,
-            "inputs": list(self.inputs),
-            "outputs": list(self.outputs),
-            "traceparent": self.traceparent,
-            "data": dict(self.data),
-            "source": list(self.source) if self.source else None,
-            "nodes": [node.as_row() for node in self.nodes],
-            "edges": [edge.as_row() for edge in self.edges],
-        }
-        return {name: value for name, value in found.items() if value not in (None, [], {})}
+        found: dict[str, Any] = {"kind": self.kind, "at": self.at}
+        simple = zip(_SIMPLE, self[2:7], strict=True)
+        found |= {name: value for name, value in simple if value is not None}
+        if self.inputs:
+            found["inputs"] = list(self.inputs)
+        if self.outputs:
+            found["outputs"] = list(self.outputs)
+        if self.data:
+            found["data"] = dict(self.data)
+        if self.source:
+            found["source"] = list(self.source)
+        if self.nodes:
+            found["nodes"] = [node.as_row() for node in self.nodes]
+        if self.edges:
+            found["edges"] = [edge.as_row() for edge in self.edges]
+        return found
+
+
+_SIMPLE = Tapped._fields[2:7]
 
 
 class NodeNotFound(NotFound):

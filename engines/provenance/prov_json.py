@@ -34,15 +34,19 @@ def to_prov_json(found: Statements) -> dict[str, Any]:
     document: dict[str, Any] = {"prefix": prefixes_of(found)}
     for node in sorted(found.nodes, key=_by_id):
         document.setdefault(node.kind.value, {})[names.qualified(node.id)] = _said(node.attributes)
-    for number, edge in enumerate(found.edges, 1):
+    for edge in found.edges:
         form = FORMS[edge.relation]
         ends = {form.effect: edge.effect, form.cause: edge.cause}
         told = {name: names.qualified(id_) for name, id_ in ends.items() if id_ is not None}
         if form.attributes:
             told |= _said(edge.attributes)
+        records = document.setdefault(edge.relation.value, {})
         own = edge.attributes.get("id")
-        key = names.qualified(own) if own else f"{_BLANK}{edge.relation.value}{number}"
-        document.setdefault(edge.relation.value, {})[key] = told
+        key = names.qualified(own) if own else f"{_BLANK}{edge.relation.value}{len(records) + 1}"
+        records.setdefault(key, []).append(told)
+    for relation in document.keys() & _RELATION_NAMES.keys():
+        records = document[relation]
+        document[relation] = {k: v if len(v) > 1 else v[0] for k, v in records.items()}
     return document
 
 

@@ -41,7 +41,11 @@ class Redacted:
 
     def __init__(self, payload: Mapping[str, Any], redactor: Redactor) -> None:
         self._payload = {
-            name: redactor.redact_json(value) if name in _OBJECTS else _cleaned(value, redactor)
+            name: value
+            if type(value) is float  # a time
+            else redactor.redact_json(value)
+            if name in _OBJECTS
+            else _cleaned(value, redactor)
             for name, value in payload.items()
         }
 

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from engines.journal import Event
-from engines.trace import span_of, trace_context, trace_of
+from engines.trace import TraceContext, span_of, trace_context, trace_of
 
 _OK, _ERROR, _UNSET = 1, 2, 0
 _INTERNAL = 1
 GOOD = {"ok", "ok_no_action"}
+
+
+class _Above(NamedTuple):
+    """What led to a run: a trace that a caller sent, another run."""
+
+    sent: TraceContext | None
+    parent: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +74,46 @@ def spans(events: Iterable[Event]) -> list[Span]:
 
     A run is in the trace that its caller sent, else in that of the run that led to it.
     """
-    traces: dict[str, str] = {}
-    found = []
-    for event in events:
-        run = event.get("run")
-        if not run:
-            continue
-        sent, parent = trace_context(event.get("traceparent")), event.get("parent")
-        if run not in traces:
-            above = traces.get(parent) or trace_of(parent) if parent else trace_of(run)
-            traces[run] = sent.trace_id if sent else above
-        if "duration_s" not in event:
-            continue
-        end_ns = round(event["at"] * 1e9)
-        above_span = span_of(parent) if parent else sent.span_id if sent else ""
-        found.append(
-            Span(
-                traces[run],
-                span_of(run),
-                above_span,
-                str(event.get("data", {}).get("skill") or event["kind"]),
-                max(end_ns - round(event["duration_s"] * 1e9), 0),
-                end_ns,
-                event.get("outcome"),
-                _facts(event),
-            )
-        )
-    return found
+    known = list(events)
+    above: dict[str, _Above] = {}
+    for event in known:
+        if run := event.get("run"):
+            sent, parent = trace_context(event.get("traceparent")), event.get("parent")
+            if sent or parent or run not in above:
+                above[run] = _Above(sent, parent)
+    return [_span(event, above) for event in known if "duration_s" in event and event.get("run")]
+
+
+def _span(event: Event, above: Mapping[str, _Above]) -> Span:
+    run, end_ns = event["run"], round(event["at"] * 1e9)
+    sent, parent = above[run]
+    own, led = span_of(run), span_of(parent) if parent else sent.span_id if sent else ""
+    if "source" not in event:  # what somebody tapped within the run
+        own, led = span_of(f"{run} {event['seq']}"), own
+    return Span(
+        _trace(run, above),
+        own,
+        led,
+        str(event.get("data", {}).get("skill") or event["kind"]),
+        max(end_ns - round(event["duration_s"] * 1e9), 0),
+        end_ns,
+        event.get("outcome"),
+        _facts(event),
+    )
+
+
+def _trace(run: str, above: Mapping[str, _Above]) -> str:
+    """The trace that was sent to a run, or to the next above it to which any was."""
+    seen: set[str] = set()
+    while run not in seen:  # a record from elsewhere may go in circles
+        seen.add(run)
+        sent, parent = above.get(run, _Above(None, None))
+        if sent:
+            return sent.trace_id
+        if not parent:
+            break
+        run = parent
+    return trace_of(run)
 
 
 def to_otlp(found: Iterable[Span], resource: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from engines.redaction.model import SURE, Hit
 from engines.redaction.views import Text
 
-_LOCAL = 64
+_LOCAL, _URL = 64, 160
+_in_url = re.compile(r"://[^\s/@]{0,128}:$")
 _local_backwards = re.compile(r"[\w.+\-!#$^*~%']{1,64}")
 _quoted_backwards = re.compile(r"\"[^\"\r\n]{1,62}\"")
 _domain = re.compile(
@@ -17,7 +18,30 @@ _domain = re.compile(
 )
 # Names of units and files that only look like domains.
 _NO_DOMAIN = frozenset(
-    ["css", "gif", "ico", "jpeg", "jpg", "js", "json", "md", "mount", "path", "png", "py", "scope", "service", "slice", "socket", "svg", "swap", "target", "timer", "ts", "webp"]
+    [
+        "css",
+        "gif",
+        "ico",
+        "jpeg",
+        "jpg",
+        "js",
+        "json",
+        "md",
+        "mount",
+        "path",
+        "png",
+        "py",
+        "scope",
+        "service",
+        "slice",
+        "socket",
+        "svg",
+        "swap",
+        "target",
+        "timer",
+        "ts",
+        "webp",
+    ]
 )
 
 
@@ -44,5 +68,7 @@ def _around(text: str, at: int) -> Hit | None:
     if not size or (text[at - size : at] == "git" and text[domain.end() : domain.end() + 1] == ":"):
         return None
     start = at - size
+    if text[start - 1 : start] == ":" and _in_url.search(text, max(0, start - _URL), start):
+        return None  # a password and its host
     value = text[start : domain.end()].lower()
     return Hit("email", start, domain.end(), "email", SURE, "an address with a domain", value)

@@ -9,26 +9,25 @@ from __future__ import annotations
 
 import binascii
 import re
-from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engines.redaction.model import LIKELY, POSSIBLE
+from engines.redaction.views import Text
 
 # Short ones decode to something readable by chance: those must be sure of what they hold.
-_base64 = re.compile(r"[A-Za-z0-9+/_-]{10,65536}={0,2}")
-_hex = re.compile(
-    r"(?<![0-9A-Za-z])(?:0[xX])?((?:[2-7][0-9A-Fa-f]|0[9aAdD]){6,32768})(?![0-9A-Za-z])"
-)
+_run = re.compile(r"[A-Za-z0-9+/_-]{16,1048576}={0,2}")
+_hex = re.compile(r"(?:0[xX])?((?:[2-7][0-9A-Fa-f]|0[9aAdD]){8,524288})")
+_part = re.compile(r"[^/_-]{16,}")
 _unreadable = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
 _LONG = 24
-_LONGEST = 1 << 16
-_SMALLEST_SHARE = 0.9
+_HEAD = 16  # characters of base64 that show what the rest is like
+_TAIL = 4  # bytes that may begin a character and not end it
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A part of a text that decodes to another; hits in it that score below `lowest` do not count."""
+    """A part of a text that decodes to `text`; hits in it that score below `lowest` do not count."""
 
     text: str
     start: int
@@ -37,38 +36,52 @@ class Run:
     lowest: float
 
 
-def runs(text: str) -> Iterator[Run]:
-    """The runs of *text* that decode to something readable."""
-    for found in _hex.finditer(text):
-        inner = bytes.fromhex(found[1]).decode("latin-1")
-        yield Run(inner, found.start(), found.end(), "in hex", _lowest(inner))
-    for found in _base64.finditer(text):
-        if inner := _from_base64(found[0]):
-            yield Run(inner, found.start(), found.end(), "in base64", _lowest(inner))
+def runs(scanned: Text) -> Iterator[Run]:
+    """The runs in its long words that decode to something readable."""
+    for span in scanned.long:
+        for found in _run.finditer(scanned.text, *span):
+            yield from _in_run(found[0], found.start())
+
+
+def _in_run(run: str, start: int) -> Iterator[Run]:
+    if inner := _read(run):
+        yield Run(inner[0], start, start + len(run), inner[1], _lowest(inner[0]))
+        return
+    # A slash or a dash may part it from what stands before it.
+    for part in _part.finditer(run):
+        if part[0] != run and (inner := _read(part[0])):
+            end = start + part.end()
+            yield Run(inner[0], start + part.start(), end, inner[1], _lowest(inner[0]))
+
+
+def _read(run: str) -> tuple[str, str] | None:
+    if found := _hex.fullmatch(run):
+        return bytes.fromhex(found[1]).decode("latin-1"), "in hex"
+    inner = _readable(run)
+    return (inner, "in base64") if inner else None
 
 
 def _lowest(inner: str) -> float:
     return POSSIBLE if len(inner) >= _LONG else LIKELY
 
 
-def _from_base64(run: str) -> str:
+def _readable(run: str) -> str:
     body = run.rstrip("=").replace("-", "+").replace("_", "/")
     if len(body) % 4 == 1:
         body = body[:-1]
-    head = _decode(body[:32])
+    head = _decoded(body[:_HEAD])
     if not head or _unreadable.search(head):
         return ""
-    inner = head if len(body) <= 32 else _decode(body)
+    inner = _decoded(body)
     return "" if _unreadable.search(inner) else inner
 
 
-def _decode(body: str) -> str:
-    try:
-        raw = b64decode(body + "=" * (-len(body) % 4))
-    except binascii.Error:
-        return ""
+def _decoded(body: str) -> str:
+    raw = binascii.a2b_base64(body + "=" * (-len(body) % 4))
+    if raw.isascii():
+        return raw.decode()
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
         # The head of a longer one may end within a character.
-        return raw[: error.start].decode() if error.start > len(raw) - 4 else ""
+        return raw[: error.start].decode() if error.start > len(raw) - _TAIL else ""

@@ -9,8 +9,8 @@ changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
 from engines.redaction.model import Detector, Hit
@@ -46,7 +46,7 @@ class Redactor:
         """How many values of each kind were taken out."""
         self._scanner = Scanner(self.policy.phone_regions, tuple(detectors))
         # Short texts come again and again: states, names, words.
-        self._remembered = lru_cache(_REMEMBERED)(self._scan)
+        self._remembered = lru_cache(_REMEMBERED)(self._look)
 
     def find(self, text: str, *, field: str = "") -> list[Hit]:
         """
@@ -55,20 +55,20 @@ class Redactor:
         Args:
             field: The name it stands under, which may say what it is.
         """
-        return merged(self._hits(text, field))
+        return merged(self._all_hits(text, field))
 
     def redact(self, text: str, *, destination: str = JOURNAL, field: str = "") -> str:
         """*text* with a pseudonym, or what the policy says, in place of each value."""
-        for _ in range(_ROUNDS):
-            hits = self._hits(text, field)
-            if not hits:
+        if len(text) <= _SHORT:
+            if not self._remembered(text, field):
                 return text
-            actions = {kind: self.policy.of_kind(kind, destination) for kind in map(_kind, hits)}
-            found = merged(hits, lambda kind: actions[kind] is Action.KEEP)  # noqa: B023
-            if not found:
-                return text
-            text = self._without(text, found, actions)
-        return text
+            return self._cleared(text, lambda t: self._all_hits(t, field), destination)
+        text = self._cleared(text, self._block_hits, destination)
+        lines = _lines(text)
+        clean = [
+            self._cleared(ln, lambda t: self._line_hits(t, field), destination) for ln in lines
+        ]
+        return text if clean == lines else "".join(clean)
 
     def redact_json(self, value: Any, *, destination: str = JOURNAL) -> Any:
         """
@@ -103,27 +103,56 @@ class Redactor:
             return self.pseudonyms.token(kind, value)
         return f"<{kind}>"
 
-    def _without(self, text: str, found: list[Hit], actions: Mapping[str, Action]) -> str:
-        out, here = [], 0
-        for hit in found:
-            out += [text[here : hit.start], self.stands_for(hit, text, actions[hit.kind])]
-            here = hit.end
-        return "".join([*out, text[here:]])
+    def _cleared(self, text: str, look: Callable[[str], Iterable[Hit]], destination: str) -> str:
+        """*text* once nothing is found in it any more: what stands apart may come together."""
+        for _ in range(_ROUNDS):
+            hits = look(text)
+            if not hits:
+                return text
+            found = merged(hits, partial(self._is_kept, destination=destination))
+            if not found:
+                return text
+            out, here = [], 0
+            for hit in found:
+                action = self.policy.of_kind(hit.kind, destination)
+                out += [text[here : hit.start], self.stands_for(hit, text, action)]
+                here = hit.end
+            text = "".join([*out, text[here:]])
+        return text
 
-    def _hits(self, text: str, field: str) -> tuple[Hit, ...]:
+    def _is_kept(self, kind: str, destination: str) -> bool:
+        return self.policy.of_kind(kind, destination) is Action.KEEP
+
+    def _all_hits(self, text: str, field: str) -> tuple[Hit, ...]:
         if len(text) <= _SHORT:
             return self._remembered(text, field)
-        return self._scan(text, field)
+        return self._look(text, field)
 
-    def _scan(self, text: str, field: str) -> tuple[Hit, ...]:
-        hits = [h for h in self._scanner.hits(text, field) if h.score >= self.policy.lowest_score]
-        if hits and self.pseudonyms:
+    def _look(self, text: str, field: str) -> tuple[Hit, ...]:
+        found = list(self._block_hits(text))
+        here = 0
+        for line in _lines(text):
+            found += (hit.moved(here) for hit in self._line_hits(line, field))
+            here += len(line)
+        return tuple(found)
+
+    def _block_hits(self, text: str) -> tuple[Hit, ...]:
+        return self._sure_enough(self._scanner.block_hits(text), text)
+
+    def _line_hits(self, line: str, field: str) -> tuple[Hit, ...]:
+        return self._sure_enough(self._scanner.line_hits(line, field), line)
+
+    def _sure_enough(self, hits: Iterable[Hit], text: str) -> tuple[Hit, ...]:
+        hits = [hit for hit in hits if hit.score >= self.policy.lowest_score]
+        if not hits:
+            return ()
+        if self.pseudonyms:
             hits = outside(hits, self.pseudonyms.spans(text), text)
         return tuple(hits)
 
 
-def _kind(hit: Hit) -> str:
-    return hit.kind
+def _lines(text: str) -> list[str]:
+    return text.splitlines(keepends=True) if "\n" in text else [text]
 
 
 def _encoding(data: bytes) -> tuple[str, str]:

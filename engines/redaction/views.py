@@ -12,7 +12,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from engines.redaction.model import Hit
 
@@ -30,22 +29,73 @@ _escape = re.compile(
     r"|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\[/ntr\"\\]"
 )
 _entity = re.compile(r"&#(?:[xX][0-9a-fA-F]{1,6}|[0-9]{1,7});")
+_digits = re.compile(r"(?<![A-Za-z0-9])\d[\d ().\-/+]{5,}\d")
+_day = re.compile(r"(?:19|20)\d\d([-/.])(?:0\d|1[0-2])\1(?:[0-2]\d|3[01])(?!\d)")
+_LONG, _FEWEST = 16, 7
+_ascii_word, _word = re.compile(r"[a-z]+"), re.compile(r"[^\W\d_]+")
+_long = re.compile(r"[^\s\"'`<>()\[\]{},;|]{16,}")
 _unmarked = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 class Text:
-    """A text to look into, and what all detectors want to know of it."""
+    """A text to look into, and what most detectors want to know of it."""
+
+    __slots__ = ("is_ascii", "long", "low", "numbers", "text", "words")
 
     def __init__(self, text: str) -> None:
         self.text = text
-
-    @cached_property
-    def low(self) -> str:
+        self.is_ascii = text.isascii()
+        self.low = _small(text)
         """In small letters, character for character."""
-        low = self.text.lower()
-        if len(low) == len(self.text):
-            return low
-        return "".join(c if len(s := c.lower()) != 1 else s for c in self.text)
+        self.words = frozenset((_ascii_word if self.is_ascii else _word).findall(self.low))
+        """Its words, in small letters: what detectors have as signs is looked up among them."""
+        self.long = list(_long_words(text))
+        """Where words of sixteen characters or more stand, as every key is."""
+        self.numbers = list(_numbers(text))
+        """Where runs of at least seven digits and signs stand, but for days."""
+
+    def says(self, words: frozenset[str], foreign: tuple[str, ...] = ()) -> bool:
+        """Whether one of *words* is among its own, or any of *foreign* is anywhere in it."""
+        if not words.isdisjoint(self.words):
+            return True
+        return not self.is_ascii and self.holds(foreign)
+
+    def holds(self, stems: tuple[str, ...]) -> bool:
+        """Whether any of *stems* is anywhere in it, in small letters."""
+        low = self.low
+        for stem in stems:
+            if stem in low:
+                return True
+        return False
+
+
+def _small(text: str) -> str:
+    low = text.lower()
+    if len(low) == len(text):
+        return low
+    return "".join(c if len(s := c.lower()) != 1 else s for c in text)
+
+
+def _long_words(text: str) -> Iterator[tuple[int, int]]:
+    words = text.split()
+    if max(map(len, words), default=0) < _LONG:
+        return
+    at = 0
+    for word in words:
+        if len(word) >= _LONG:
+            at = text.index(word, at)
+            for part in _long.finditer(text, at, at + len(word)):
+                yield part.span()
+            at += len(word)
+
+
+def _numbers(text: str) -> Iterator[tuple[int, int]]:
+    for run in _digits.finditer(text):
+        start, end = run.span()
+        if day := _day.match(text, start):
+            start = day.end()
+        if end - start >= _FEWEST:
+            yield start, end
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engines.redaction.fields import kind_of
+from engines.redaction.fields import SECRET, fits, hint, kind_of
 from engines.redaction.policy import Action
 
 if TYPE_CHECKING:
     from engines.redaction.redactor import Redactor
 
 _DEEPEST = 100
-_DIGITS = 8  # an integer of fewer can be nothing that we know
+_SMALL = 10**10
 _TOO_DEEP = "<nested>"
 
 
@@ -60,11 +60,19 @@ class Walk:
         kind = kind_of(name)
         if action:
             return self._whole(item, kind or "field", action, depth)
-        if kind:
+        if kind and self._fits(kind, item):
             by_kind = self._policy.of_kind(kind, self._to)
             if by_kind is not Action.KEEP:
                 return self._whole(item, kind, by_kind, depth)
         return self.value(item, path, name, depth + 1)
+
+    def _fits(self, kind: str, item: Any) -> bool:
+        if isinstance(item, bool) or item is None:
+            return False
+        if isinstance(item, str | int | float):
+            # Counts of tokens are no tokens.
+            return fits(kind, str(item)) and not (kind == SECRET and not isinstance(item, str))
+        return False
 
     def _whole(self, item: Any, kind: str, action: Action, depth: int) -> Any:
         if item is None or isinstance(item, bool) or item == "":
@@ -88,9 +96,10 @@ class Walk:
         return self._redactor.redact(text, destination=self._to, field=name)
 
     def _number(self, number: float, name: str) -> Any:
-        text = str(number)
-        if len(text) < _DIGITS:
+        # Without a name that says more, only a card's or a long national number is one.
+        if not hint(name) and (isinstance(number, float) or abs(number) < _SMALL):
             return number
+        text = str(number)
         redacted = self._redactor.redact(text, destination=self._to, field=name)
         return number if redacted == text else redacted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,9 +15,11 @@ from dino_os.workspace import Workspace
 from engines.assign import AgentProfile, AssignableTask
 from engines.audit import Checkpoint, ForkFound, Note, SignerKey
 from engines.entity_manager import RestartLimits
-from engines.journal import RecordedJournal
+from engines.journal import Position, RecordedJournal
 from engines.merkle import leaf_hash
+from engines.metrics import AlertRule, Point, read_expression
 from engines.personas import PersonaSignal
+from engines.provenance import Kind, Node, Tapped
 from engines.trajectory import Fact, Rule
 from engines.zone.tracking import TrackingRules
 from tests.audit import delivery_driver, gate_driver, order_driver, queue_driver
@@ -335,6 +338,29 @@ def offline_log() -> Iterator[Step]:
     yield lambda w: w.offline_log.simulated(ok=True, hours=24, seed=1, faults={"": 1}, **drill)
 
 
+def provenance_log() -> Iterator[Step]:
+    wrote = Tapped("run_finished", 1e9, "r", duration_s=0.5, outcome="ok", data={"who": MARK})
+    node = Node(Kind.ACTIVITY, f"run:{MARK}", {"skill": "tide"})
+    yield lambda w: w.provenance.tap_event("tide_read", {"who": MARK, "level_m": 2.5}, "run-1")
+    yield lambda w: w.provenance.add_provenance_edge("dock", "sea", "sail", MARK, cost=2)
+    yield lambda w: w.provenance.add_statements([node], namespaces={"ex": "http://ex.org/"})
+    yield lambda w: w.provenance.tap([wrote] * 30)  # a burst
+    yield lambda w: w.provenance.follow("runs", Position(), [wrote], Position(3, "a" * 64, 90))
+    yield lambda w: w.provenance.append([], dropped=7)
+    yield lambda w: w.provenance.alerts_told(w.provenance.alerts[0]["seq"])
+
+
+def metrics_log() -> Iterator[Step]:
+    rule = AlertRule("flow", read_expression("resource_flow < 80"), summary=MARK)
+    low, high = ([Point("resource_flow", {}, value)] for value in (70.0, 90.0))
+    yield lambda w: w.metrics_log.take({"resource_flow": 70.0, "nav_velocity": None})
+    yield lambda w: w.metrics_log.judge([rule], low)
+    yield lambda w: w.metrics_log.told("flow", w.metrics_log.untold["flow"])
+    yield lambda w: w.metrics_log.take({MARK: 1.5})
+    yield lambda w: w.metrics_log.judge([rule], high)
+    yield lambda w: w.metrics_log.judge([replace(rule, name="other")], low)
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -357,4 +383,6 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "offline_log": offline_log,
     "gate_log": lambda: gate_driver.steps(MARK),
     "bus_deliveries": lambda: delivery_driver.steps(MARK),
+    "provenance_log": provenance_log,
+    "metrics_log": metrics_log,
 }

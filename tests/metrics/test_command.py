@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dino_os.commands.metrics import sparkline
+from dino_os.commands.metrics_shown import sparkline
 from dino_os.workspace import Workspace
 from engines.resource_engine import Ended, Task
 from tests.conftest import Dino

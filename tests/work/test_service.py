@@ -14,6 +14,7 @@ import pytest
 from dino_os import wake
 from dino_os.cluster.countersign_duty import CountersignDuty
 from dino_os.cluster.duty import ClusterDuty
+from dino_os.metrics.duty import MetricsDuty
 from dino_os.nav.health import HealthDuty
 from dino_os.offline.duty import SyncDuty
 from dino_os.offline.upkeep import UpkeepDuty
@@ -308,9 +309,9 @@ def test_a_clock_that_is_set_back_makes_nobody_wait(
 
 
 def test_all_there_is_to_look_after_watches_the_tasks(home: Path) -> None:
-    """Each of them has tasks that others may run, but for those of networks and documents."""
+    """Each of them has tasks that others may run, but for those of networks, documents, metrics."""
     tasks = home / "memory" / "engine_state.jsonl"
-    alone = HealthDuty | SyncDuty | UpkeepDuty | ClusterDuty | CountersignDuty
+    alone = HealthDuty | SyncDuty | UpkeepDuty | ClusterDuty | CountersignDuty | MetricsDuty
     found = [duty for duty in duties_of(Workspace(home)) if not isinstance(duty, alone)]
     assert len(found) == 8
     assert all(tasks in duty.watches[1:] for duty in found)

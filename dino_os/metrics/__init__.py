@@ -1,0 +1,1 @@
+"""Metrics over time: readings by themselves, alerts, and an address where Prometheus asks."""

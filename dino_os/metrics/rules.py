@@ -1,0 +1,75 @@
+"""The alert rules of a workspace: those of its settings, and those of the file they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from dino_os.config.metrics import Alert
+from dino_os.errors import InvalidInput
+from dino_os.typed_files import Document, Step, read_text
+from dino_os.units import seconds
+from engines.metrics import AlertRule, read_expression
+
+if TYPE_CHECKING:
+    from dino_os.workspace import Workspace
+
+ErrorAt = Callable[[tuple[Step, ...], str], InvalidInput]
+
+
+class RulesFile(Struct, forbid_unknown_fields=True, frozen=True):
+    """A file of rules."""
+
+    alerts: list[Alert]
+
+
+def rules_of(workspace: Workspace) -> list[AlertRule]:
+    """
+    Its rules, those of the settings first.
+
+    Raises:
+        InvalidInput: A rule is wrong, with file and line; or two have one name.
+    """
+    settings = workspace.config.settings.metrics
+    found = _read(settings.alerts, ("metrics", "alerts"), workspace.config.error_at)
+    if settings.alerts_file:
+        found += rules_in(workspace.root / settings.alerts_file)
+    _refuse_twins(found)
+    return found
+
+
+def rules_in(path: Path) -> list[AlertRule]:
+    """
+    The rules in the file at *path*.
+
+    Raises:
+        InvalidInput: A rule is wrong, with file and line.
+    """
+    document = Document(read_text(path), str(path), is_json=path.suffix == ".json")
+    found = _read(document.convert(RulesFile).alerts, ("alerts",), document.error)
+    _refuse_twins(found)
+    return found
+
+
+def _read(alerts: Sequence[Alert], above: tuple[Step, ...], error_at: ErrorAt) -> list[AlertRule]:
+    found = []
+    for number, alert in enumerate(alerts):
+        try:
+            expression = read_expression(alert.expr)
+        except InvalidInput as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            raise error_at((*above, number, "expr"), f"{error.message}{hint}") from None
+        for_s = seconds(alert.for_, "for") if alert.for_ else 0.0
+        found.append(AlertRule(alert.name, expression, for_s, alert.severity, alert.summary))
+    return found
+
+
+def _refuse_twins(rules: Sequence[AlertRule]) -> None:
+    seen = set()
+    for rule in rules:
+        if rule.name in seen:
+            raise InvalidInput(f"there are two alert rules named {rule.name!r}")
+        seen.add(rule.name)

@@ -1,0 +1,48 @@
+"""Credentials in the headers of requests and in the options of programs that make them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from engines.redaction.fields import PASSWORD, SECRET, fits
+from engines.redaction.model import LIKELY, SURE, Hit
+from engines.redaction.views import Text
+
+_bearer = re.compile(r"(?<![\w-])bearer\s{1,3}([\w.~+/-]{16,4096}={0,2})", re.IGNORECASE)
+_basic = re.compile(r"(?<![\w-])basic\s{1,3}([A-Za-z0-9+/]{6,1024}={0,2})(?![\w+/])", re.IGNORECASE)
+_user = re.compile(r"(?<!\S)(?:-u|--user)[ =]?[\"']?[\w.@+-]{1,64}:([^\s\"']{1,128})")
+_sshpass = re.compile(r"(?<!\S)sshpass\s{1,3}-p\s{0,2}[\"']?([^\s\"']{1,128})")
+_digit = re.compile(r"\d|[A-Z].*[a-z]|[a-z].*[A-Z]")
+
+
+_words = frozenset({"bearer", "basic", "sshpass"})
+
+
+def cue(scanned: Text) -> bool:
+    return scanned.says(_words) or "-u " in scanned.text or "--user" in scanned.text
+
+
+def find_headers(scanned: Text) -> Iterator[Hit]:
+    text = scanned.text
+    for found in _bearer.finditer(text):
+        if _digit.search(found[1]) and fits(SECRET, found[1]):
+            yield Hit(SECRET, *found.span(1), "bearer", LIKELY, "a token behind its scheme")
+    for found in _basic.finditer(text):
+        if _is_user_and_password(found[1]):
+            yield Hit(PASSWORD, *found.span(1), "basic", SURE, "decodes to a user and a password")
+    for pattern in (_user, _sshpass):
+        for found in pattern.finditer(text):
+            if fits(PASSWORD, found[1]):
+                yield Hit(PASSWORD, *found.span(1), "option", LIKELY, "a program's password option")
+
+
+def _is_user_and_password(run: str) -> bool:
+    from base64 import b64decode  # noqa: PLC0415
+    import binascii  # noqa: PLC0415
+
+    try:
+        plain = b64decode(run + "=" * (-len(run) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    return ":" in plain and plain.isprintable()

@@ -1,0 +1,217 @@
+"""Alert rules: what they ask, where they stand, and who hears of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dino_os.errors import InvalidInput
+from dino_os.metrics import watching
+from dino_os.metrics.duty import MetricsDuty
+from dino_os.metrics.rules import rules_in, rules_of
+from dino_os.workspace import Workspace
+from engines.journal import Journal
+from engines.metrics import AlertRule, AlertState, MetricsLog, Point, read_expression
+from tests.conftest import Dino
+from tests.metrics.desk import Clock
+
+POINTS = [
+    Point("resource_flow", {}, 75.0),
+    Point("dino_tasks", {"state": "dead"}, 3.0),
+    Point("dino_tasks", {"state": "ready"}, 40.0),
+]
+
+
+def said(text: str) -> tuple[bool, float | None]:
+    answer = read_expression(text).answer(POINTS, lambda name, value, span_s: value - span_s)
+    return answer.holds, answer.value
+
+
+@pytest.mark.parametrize(
+    ("text", "holds", "value"),
+    [
+        ("resource_flow < 80", True, 75),
+        ("resource_flow < 80%", True, 75),
+        ("resource_flow>=80", False, 75),
+        ('dino_tasks{state="dead"} > 10', False, 3),
+        ('dino_tasks{state!="dead"}>10', True, 40),
+        ("dino_tasks > 10", True, 40),
+        ("dino_tasks < 10", True, 3),
+        ("sum(dino_tasks) == 43", True, 43),
+        ('max( dino_tasks{state="dead", } ) != 3', False, 3),
+        ("avg(dino_tasks) <= 21.5", True, 21.5),
+        ("min(dino_tasks) > 2e0", True, 3),
+        ("count(dino_tasks) > 1", True, 2),
+        ('increase(dino_tasks{state="ready"}[30s]) > 9', True, 10),
+        ("absent(dino_engine_sessions)", True, None),
+        ("absent(dino_tasks)", False, None),
+        ("not_measured < 80", False, None),
+        ("sum(not_measured) < 80", False, None),
+    ],
+)
+def test_an_expression_holds_or_not(text: str, holds: bool, value: float | None) -> None:
+    """What was not measured does not hold, but for absent()."""
+    assert said(text) == (holds, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not an expression"),
+        ("resource_flow", "a threshold is missing"),
+        ("resource_flow < low", "must be a number"),
+        ("resource_flow < nan", "must be a number"),
+        ("resource_flow =< 3", "not an expression"),
+        ("total(dino_tasks) > 3", "no function 'total'"),
+        ("sun(dino_tasks) > 3", "did you mean 'sum'"),
+        ('dino_tasks{state="dead} > 3', "labels are written as"),
+        ("dino tasks > 3", "not an expression"),
+        ("increase(dino_tasks) > 3", "belongs to increase"),
+        ("sum(dino_tasks[5m]) > 3", "belongs to increase"),
+        ("increase(dino_tasks[5 minutes]) > 3", "not a time"),
+        ("absent(dino_tasks) > 3", "has no threshold"),
+    ],
+)
+def test_what_is_no_expression_is_refused(text: str, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        read_expression(text)
+
+
+# --- where a rule stands -------------------------------------------------------------------------
+
+
+def test_a_rule_goes_from_pending_to_firing_to_resolved_and_a_new_process_goes_on(
+    memory: Path, clock: Clock
+) -> None:
+    rule = AlertRule("flow", read_expression("resource_flow < 80"), for_s=60, severity="critical")
+
+    def judge(value: float, after: float) -> AlertState:
+        """By another process each time."""
+        clock.go(after)
+        log = MetricsLog(Journal(memory / "metrics_log.jsonl", clock=clock), clock=clock)
+        log.judge([rule], [Point("resource_flow", {}, value)])
+        return log.alerts[rule.name].state if log.alerts else AlertState.INACTIVE
+
+    seen = [judge(*step) for step in [(90, 1), (70, 1), (85, 30), (70, 1), (70, 59), (70, 1)]]
+    assert seen == ["inactive", "pending", "inactive", "pending", "pending", "firing"]
+    assert [judge(*step) for step in [(70, 600), (90, 1), (90, 1), (70, 1)]] == [
+        *("firing", "resolved", "resolved", "pending"),
+    ]
+    text = (memory / "metrics_log.jsonl").read_text()
+    assert text.count('"alert_changed"') == 6  # and nothing where nothing changed
+
+
+def test_a_counter_is_held_against_what_it_was(memory: Path, clock: Clock) -> None:
+    """Also where it began anew in between; without a reading from before nothing is said."""
+    log = MetricsLog(Journal(memory / "metrics_log.jsonl", clock=clock), clock=clock)
+    assert log.grown("c", 5, 600) is None
+    for value in (5, 9, 2, 3):
+        log.take({"c": float(value)})
+        clock.go(100)
+    assert log.grown("c", 4, 600) == 4 + 2 + 1 + 1
+    assert log.grown("c", 4, 250) == 2 + 1 + 1
+    assert log.grown("c", 4, 150) == 1 + 1
+
+
+# --- in a workspace ------------------------------------------------------------------------------
+
+RULES = """
+metrics:
+  every_s: 1
+  alerts:
+    - name: talk
+      expr: dino_messages_total > 2
+      severity: info
+"""
+
+
+@pytest.fixture
+def ruled(workspace: Path) -> Workspace:
+    (workspace / "config.yaml").write_text(RULES)
+    return Workspace(workspace)
+
+
+def look(workspace: Workspace) -> list[str]:
+    found = watching.watch(workspace, rules_of(workspace), workspace.metrics())
+    return [change["state"] for change in found.changes]
+
+
+def test_a_change_is_said_on_the_bus_and_again_after_a_crash_in_between(
+    ruled: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ruled.bus.publish_many([("tide", number) for number in range(3)])
+    with monkeypatch.context() as crash:
+        crash.setattr(MetricsLog, "told", lambda *_: (_ for _ in ()).throw(OSError("crashed")))
+        with pytest.raises(OSError, match="crashed"):
+            look(ruled)
+    again = Workspace(ruled.root)
+    assert look(again) == []
+    (heard,) = again.bus.channel_history("metrics.alert.talk")  # one id, one message
+    assert heard["message"]["state"] == "firing"
+    assert heard["message"]["series"] == ["dino_messages_total"]
+    assert again.metrics_log.to_tell() == {}
+
+
+def test_a_rule_that_is_taken_away_is_forgotten(ruled: Workspace) -> None:
+    ruled.bus.publish_many([("tide", number) for number in range(3)])
+    assert look(ruled) == ["firing"]
+    found = watching.watch(ruled, [], ruled.metrics())
+    assert (found.changes, ruled.metrics_log.alerts) == ([], {})
+
+
+def test_a_service_looks_when_it_is_time(ruled: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1_800_000_000.0]
+    monkeypatch.setattr("dino_os.metrics.duty.time.time", lambda: now[0])
+    duty = MetricsDuty(ruled)
+    ruled.bus.publish_many([("tide", number) for number in range(3)])
+    assert duty.turn() == now[0] + 1
+    assert not (ruled.memory / "metrics_log.jsonl").exists()
+    now[0] += 1
+    assert duty.turn() == now[0] + 1
+    assert ruled.metrics_log.alerts["talk"].state is AlertState.FIRING
+    now[0] -= 1e6
+    assert duty.turn() == now[0] + 1  # a clock that was set back makes nobody wait
+
+
+@pytest.mark.parametrize(
+    ("config", "where"),
+    [
+        (
+            "metrics: {alerts: [{name: a, expr: 'b <'}]}",
+            r"config\.yaml:1: \$\.metrics\.alerts\[0\]",
+        ),
+        (
+            "metrics:\n  alerts:\n  - name: a\n    expr: b < 1\n    for: soon\n",
+            r"config\.yaml:5: \$\.metrics\.alerts\[0\]\.for",
+        ),
+        ("metrics: {alerts_file: more.yaml}", r"more\.yaml:3: \$\.alerts\[0\]\.expr: a threshold"),
+        (
+            "metrics: {alerts_file: more.yaml, alerts: [{name: c, expr: a > 1}]}",
+            "two alert rules named 'c'|more.yaml:3",
+        ),
+    ],
+)
+def test_a_rule_that_is_wrong_is_told_with_file_and_line(
+    workspace: Path, dino: Dino, config: str, where: str
+) -> None:
+    (workspace / "config.yaml").write_text(config)
+    (workspace / "more.yaml").write_text("alerts:\n- name: c\n  expr: d\n")
+    with pytest.raises(InvalidInput, match=where):
+        rules_of(Workspace(workspace))
+
+
+def test_people_and_programs_see_where_each_rule_stands(ruled: Workspace, dino: Dino) -> None:
+    file = ruled.root / "more.json"
+    file.write_text('{"alerts": [{"name": "x", "expr": "absent(dino_tasks)", "for": "5m"}]}')
+    assert [rule.for_s for rule in rules_in(file)] == [300.0]
+    checked = dino("metrics", "alerts", "--check", file, "--json").json
+    assert checked["x"]["state"] == "holds"
+    assert not (ruled.memory / "metrics_log.jsonl").exists()
+    assert dino("metrics", "alerts").out.splitlines()[1].split()[:3] == ["talk", "inactive", "info"]
+    ruled.bus.publish_many([("tide", number) for number in range(3)])
+    recorded = dino("metrics", "record", "--json").json
+    assert [(one["rule"], one["state"]) for one in recorded["alerts"]] == [("talk", "firing")]
+    shown: dict[str, Any] = dino("metrics", "alerts", "--json").json
+    assert (shown["talk"]["state"], shown["talk"]["value"]) == ("firing", 4)  # with its own

@@ -1,0 +1,194 @@
+"""Other journals are taken over, each line once, whoever is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from prov.model import ProvDocument
+
+from dino_os.message_bus.bus import Bus
+from dino_os.provenance import alerts
+from dino_os.provenance.duty import ProvenanceDuty
+from dino_os.provenance.following import follow
+from dino_os.provenance.mapping import FOLLOWED
+from dino_os.workspace import Workspace
+from engines.journal import Journal, RecordedJournal
+from engines.provenance import to_prov_json
+from tests.audit.drivers import DRIVERS
+from tests.conftest import REPOSITORY
+from tests.provenance.lines import digest, run, three_runs
+
+
+def sources(root: Path) -> list[tuple[str, int]]:
+    """Journal and line of all that was taken over, from the record itself."""
+    journal = RecordedJournal(root / "memory" / "provenance_log.jsonl")
+    return [tuple(event["source"]) for event in journal.events() if "source" in event]
+
+
+def test_runs_become_a_graph_and_following_again_adds_nothing(workspace: Path) -> None:
+    three_runs(workspace)
+    assert follow(Workspace(workspace)).events == 6
+    again = Workspace(workspace)
+    assert follow(again).events == 0
+    assert sources(workspace) == [("runs", line) for line in range(1, 7)]
+    graph = again.provenance.graph
+    report, tide = graph.find("memory:report").id, graph.find("memory:tide").id
+    assert tide == f"memory:tide@{digest('low')[:16]}"
+    steps = [f"memory:report@{digest('fine')[:16]}", f"run:{'cc' * 16}", None, f"run:{'bb' * 16}"]
+    path = graph.path(report, tide)
+    assert path
+    assert [path[0], path[1], None, path[3], path[4]] == [*steps, tide]
+    below = {node.id for node, _ in graph.descendants(tide).nodes}
+    assert {report, f"result:{'cc' * 16}@{digest('cc' * 16)[:16]}"} <= below
+    assert f"run:{'aa' * 16}" not in below
+
+
+def test_equal_contents_do_not_make_one_run_the_cause_of_another(workspace: Path) -> None:
+    run(workspace, "aa" * 16)
+    run(workspace, "bb" * 16, params_sha256=digest("aa" * 16))  # what the first returned
+    home = Workspace(workspace)
+    follow(home)
+    assert home.provenance.graph.path(f"run:{'bb' * 16}", f"run:{'aa' * 16}") is None
+
+
+def test_whoever_follows_and_is_killed_leaves_no_gap_and_no_double(workspace: Path) -> None:
+    """At random moments, until one comes through: then each line was taken over once."""
+    names = sorted(FOLLOWED)
+    for name in names:
+        journal = Journal(workspace / "memory" / f"{name}.jsonl")
+        kind = next(iter(FOLLOWED[name]))
+        for _ in range(3):
+            run(workspace, os.urandom(16).hex())
+        journal.append_many([(kind, {"n": n}) for n in range(5)])
+        journal.append_many([("other", {"n": n}) for n in range(5)])
+        journal.close()
+    chance = random.Random(10)
+    done, killed = False, 0
+    while not done:
+        child = os.fork()
+        if not child:
+            follow(Workspace(workspace))
+            os._exit(0)
+        # A moment by chance; later ones come further.
+        time.sleep(chance.uniform(0, 0.01 + 0.02 * killed))
+        os.kill(child, signal.SIGKILL)
+        done = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        killed += not done
+    assert killed > 1
+    found = sources(workspace)
+    assert len(found) == len(set(found))
+    lines = RecordedJournal(workspace / "memory" / "runs.jsonl").events()
+    runs = [event["seq"] for event in lines if "run_id" in event]
+    assert [line for name, line in found if name == "runs"] == runs
+    home = Workspace(workspace)
+    assert home.provenance.verify_hash_chain()
+    ends = {
+        name: RecordedJournal(workspace / "memory" / f"{name}.jsonl").length() for name in names
+    }
+    assert {name: home.provenance.cursor(name).seq for name in names} == ends
+
+
+def test_a_journal_in_anothers_place_is_read_from_its_beginning(workspace: Path) -> None:
+    three_runs(workspace)
+    follow(Workspace(workspace))
+    for file in (workspace / "memory").glob("runs.*"):
+        file.unlink()
+    run(workspace, "dd" * 16)
+    home = Workspace(workspace)
+    assert follow(home).events == 3
+    kinds = [event["kind"] for event in home.provenance.recent()][-3:]
+    assert kinds == ["journal_replaced", "run_started", "run_finished"]
+
+
+def test_a_journal_that_does_not_stand_holds_up_no_other(workspace: Path) -> None:
+    three_runs(workspace)
+    file = workspace / "memory" / "bus.jsonl"
+    Journal(file).append("message_published", {"channel": "a", "message": 1})
+    file.write_bytes(file.read_bytes().replace(b'"message":1', b'"message":2'))
+    found = follow(Workspace(workspace))
+    assert (found.events, list(found.problems)) == (6, ["bus"])
+
+
+def test_what_an_older_version_wrote_otherwise_is_left_where_it_is(workspace: Path) -> None:
+    Journal(workspace / "memory" / "runs.jsonl").append("run_finished", {"unheard": "of"})
+    home = Workspace(workspace)
+    assert follow(home).events == 0
+    assert home.provenance.cursor("runs").seq == 2
+
+
+def test_every_engine_is_followed_and_what_it_says_is_prov(workspace: Path) -> None:
+    """No mapper fails on what the engines write; nothing is at once a thing and a doing."""
+    home = Workspace(workspace)
+    for name in FOLLOWED.keys() & DRIVERS.keys():
+        for step in DRIVERS[name]():
+            step(home)
+    written = set()
+    for name in FOLLOWED.keys() & DRIVERS.keys():
+        for event in RecordedJournal(workspace / "memory" / f"{name}.jsonl").events():
+            written.add(event["event_type"])
+            if mapper := FOLLOWED[name].get(event["event_type"]):
+                mapper(name, event)
+    # What was renamed where it is written would be followed no longer.
+    code = "".join(
+        path.read_text()
+        for top in ("dino_os", "engines")
+        for path in (REPOSITORY / top).rglob("*.py")
+        if "provenance" not in path.parts
+    )
+    named = {kind for kinds in FOLLOWED.values() for kind in kinds}
+    assert {kind for kind in named - written if f'"{kind}"' not in code} == set()
+    follow(home)
+    seen = {name for name, _ in sources(workspace)}
+    assert seen >= FOLLOWED.keys() & DRIVERS.keys() - {"runs"}
+    document = to_prov_json(home.provenance.graph.statements())
+    assert not document["entity"].keys() & document["activity"].keys()
+    assert not document["activity"].keys() & document["agent"].keys()
+    ProvDocument.deserialize(content=json.dumps(document), format="json")
+
+
+def test_plans_by_rules_are_derivations(workspace: Path) -> None:
+    home = Workspace(workspace)
+    home.trajectories.add_facts([("dock", True), ("tide", True)])
+    home.trajectories.add_rule("sail", ["dock", "tide"], "sea", 2.0)
+    home.trajectories.add_rule("fish", ["sea"], "catch")
+    home.trajectories.plan("catch")
+    follow(home)
+    above = {node.id for node, _ in home.provenance.graph.ancestors("fact:catch").nodes}
+    assert above == {"fact:sea", "fact:dock", "fact:tide"}
+
+
+def test_a_duty_follows_and_tells_what_is_odd_once(home: Path) -> None:
+    for number in range(30):
+        run(home, f"{number:032x}")
+    workspace = Workspace(home)
+    duty = ProvenanceDuty(workspace)
+    assert duty.has_begun()
+    assert duty.turn()
+    assert workspace.provenance.cursor("runs").seq == 61
+    said = Bus.channel_history(workspace.bus, alerts.CHANNEL)
+    assert {found["message"]["kind"] for found in said} == {"burst"}
+    assert alerts.send_alerts(Workspace(home).provenance, lambda: workspace.bus) == 0
+    duty.finish()
+    assert len(workspace.bus.channel_history(alerts.CHANNEL)) == len(said)
+
+
+def test_secrets_and_personal_data_are_in_no_file_of_it(workspace: Path) -> None:
+    """Neither of the vault's nor by their form; also not in identifiers, which are found by both."""
+    home = Workspace(workspace)
+    home.security.set_key("weather", "canary-9f8e7d6c5b")
+    run(workspace, "aa" * 16, wrote={"mail/ann@example.com": "x"})
+    home.provenance.tap_event("say", {"text": "canary-9f8e7d6c5b", "to": "bob@example.com"})
+    home.provenance.add_provenance_edge("bob@example.com", "canary-9f8e7d6c5b", "r", "run")
+    follow(home)
+    ids = home.provenance.get_provenance_graph()["nodes"]
+    files = [*(workspace / "memory").glob("provenance*")]
+    assert len(files) > 1
+    for file in files:
+        held = file.read_bytes()
+        assert not [secret for secret in (b"canary-9f", b"ann@ex", b"bob@ex") if secret in held]
+    assert not any("@example" in one for one in ids)

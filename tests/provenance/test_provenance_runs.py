@@ -1,0 +1,234 @@
+"""Skills that tap, and runs that say what they touched, in whose trace: one real run of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from textwrap import dedent
+from threading import Thread
+
+import pytest
+
+from dino_os import run_context, tap
+from dino_os.broker import Broker
+from dino_os.errors import Denied, InvalidInput
+from dino_os.provenance.following import follow
+from dino_os.provenance.sending import NotSent, send
+from dino_os.provenance.taps import SkillTap
+from dino_os.run_context import RunContext
+from dino_os.workspace import Workspace
+from engines.journal import RecordedJournal
+from engines.provenance import EVENT_TAPPED, Span, spans, to_otlp
+from engines.trace import context_in, span_of, trace_context
+from tests.conftest import Dino
+from tests.provenance.lines import run, three_runs
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+SKILL = """
+import os
+from dino_os import skill, tap
+from dino_os.memory_layer import MemoryLayer
+from dino_os.message_bus import MessageBus
+
+@skill
+def tide() -> str:
+    memory = MemoryLayer()
+    memory.add("tide", {"by": memory.get("crew")})
+    tap("level_read", {"mail": "ann@example.com", "level_m": 2.5}, outcome="ok")
+    MessageBus().publish("tides", 1)
+    return os.environ["TRACEPARENT"]
+"""
+
+
+def test_a_run_says_what_it_touched_and_what_its_skill_tapped(workspace: Path, dino: Dino) -> None:
+    (workspace / "skills" / "tide.py").write_text(dedent(SKILL))
+    Workspace(workspace).memory_store.add("crew", "Ada")
+    done = dino("run", "tide", "--json", env={"TRACEPARENT": TRACE}).json
+    run_id = done["run_id"]
+    sent = trace_context(TRACE)
+    assert done["result"] == str(context_in(run_id, TRACE))
+    home = Workspace(workspace)
+    (tapped,) = home.provenance.recent()
+    assert (tapped["kind"], tapped["run"], tapped["outcome"]) == ("skill.level_read", run_id, "ok")
+    assert tapped["data"]["level_m"] == 2.5
+    assert "ann@" not in json.dumps(tapped)
+    follow(home)
+    graph = home.provenance.graph
+    assert graph.path(graph.find("memory:tide").id, graph.find("memory:crew").id)
+    (span,) = spans(home.provenance.recent())
+    assert (span.trace_id, span.parent_span_id) == (sent.trace_id, sent.span_id)
+    assert (span.name, span.status) == ("tide", 1)
+    journal = RecordedJournal(workspace / "memory" / "bus.jsonl")
+    (said,) = [event for event in journal.events() if event["event_type"] == "message_published"]
+    assert said["headers"]["traceparent"] == done["result"]
+    message, by = f"message:{said['seq']}", f"run:{run_id}"
+    assert graph.path(message, by) == [message, by]
+
+
+def test_a_program_taps_with_the_same_word(home: Path) -> None:
+    tap("checked", {"n": 1}, duration_s=0.5, inputs=("ab12",))
+    assert tap.flush() == 1
+    (event,) = Workspace(home).provenance.recent()
+    assert (event["kind"], event["duration_s"], event["inputs"]) == ("checked", 0.5, ["ab12"])
+    with pytest.raises(InvalidInput, match="outcome"):
+        tap("checked", outcome="splendid")
+    with pytest.raises(InvalidInput):
+        tap("", {})
+
+
+def test_a_skill_needs_the_permission_and_speaks_for_no_other(workspace: Path) -> None:
+    home = Workspace(workspace)
+    parts = {"tap": lambda: SkillTap(home.provenance, "tide")}
+    call = {
+        "part": "tap",
+        "method": "tap",
+        "arguments": {"event_type": "x", "data": {"skill": "y"}},
+    }
+    broker = Broker(parts, home.security, "skill:tide")
+    assert broker.answer(call)["error"]["type"] == Denied.__name__
+    home.security.lend("skill:tide", ["provenance_tap"])
+    with run_context.within(RunContext("r1", TRACE)):
+        assert broker.answer(call) == {"answer": None}
+        wrong = {**call, "arguments": {"event_type": "x", "data": {}, "run": "another"}}
+        assert "error" in broker.answer(wrong)
+    assert home.provenance.recent() == []
+    broker.end()
+    (event,) = home.provenance.recent()
+    assert (event["kind"], event["run"], event["data"]["skill"]) == ("skill.x", "r1", "tide")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "no trace",
+        TRACE.upper(),
+        TRACE.replace("4bf92f", "zzzzzz"),
+        "ff" + TRACE[2:],
+        TRACE + "-more",
+        "00-" + "0" * 32 + TRACE[35:],
+        TRACE[:36] + "0" * 16 + "-01",
+    ],
+)
+def test_what_is_no_trace_is_ignored(text: str | None) -> None:
+    assert trace_context(text) is None
+
+
+def test_a_trace_goes_on_and_a_later_versions_is_read() -> None:
+    assert str(trace_context(TRACE)) == TRACE
+    assert trace_context("01" + TRACE[2:] + "-more") == trace_context(TRACE)
+    inner = context_in("run", TRACE)
+    assert (inner.trace_id, inner.span_id) == (trace_context(TRACE).trace_id, span_of("run"))
+    assert context_in("run", None) == context_in("run", "nonsense")
+
+
+# --- spans ---------------------------------------------------------------------------------------
+
+
+def found_spans(root: Path) -> list[Span]:
+    home = Workspace(root)
+    follow(home)
+    journal = RecordedJournal(root / "memory" / "provenance_log.jsonl")
+    return spans(event for event in journal.events() if event["event_type"] == EVENT_TAPPED)
+
+
+def test_runs_within_runs_are_spans_within_spans(workspace: Path) -> None:
+    run(workspace, "aa" * 16)
+    run(workspace, "bb" * 16, parent_run="aa" * 16, outcome="error")
+    outer, inner = found_spans(workspace)
+    assert (inner.trace_id, inner.parent_span_id) == (outer.trace_id, outer.span_id)
+    assert (outer.parent_span_id, outer.status, inner.status) == ("", 1, 2)
+    assert outer.end_ns - outer.start_ns == 500_000_000
+    (told,) = to_otlp([inner], {"service.instance.id": "w"})["resourceSpans"]
+    assert told["scopeSpans"][0]["spans"][0]["traceId"] == outer.trace_id
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[bytes]]]:
+    """What takes spans over HTTP, and what it was sent."""
+    heard: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200 if self.path == "/v1/traces" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", heard
+        server.shutdown()
+        thread.join()
+
+
+def test_spans_are_sent_to_a_collector(workspace: Path, collector: tuple[str, list[bytes]]) -> None:
+    trace_service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
+    url, heard = collector
+    run(workspace, "aa" * 16, traceparent=TRACE)
+    found = found_spans(workspace)
+    assert send(found, f"{url}/v1/traces", {}) == 1
+    asked = trace_service.ExportTraceServiceRequest.FromString(heard[0])
+    (span,) = asked.resource_spans[0].scope_spans[0].spans
+    assert span.trace_id.hex() == trace_context(TRACE).trace_id
+    assert span.parent_span_id.hex() == trace_context(TRACE).span_id
+    assert span.span_id.hex() == span_of("aa" * 16)
+    assert (span.name, span.status.code) == ("tide", 1)
+    with pytest.raises(NotSent):
+        send(found, f"{url}/elsewhere", {})
+
+
+# --- the commands --------------------------------------------------------------------------------
+
+
+def test_the_commands_answer_for_people_and_for_programs(workspace: Path, dino: Dino) -> None:
+    three_runs(workspace)
+    say = lambda *words, **more: dino("provenance", *words, **more)  # noqa: E731
+    assert say("--json").json["events"] == 6
+    assert "run_finished" in say().out
+    assert [e["run"] for e in say("tail", "--run", "aa", "--json").json["events"]] == [
+        "aa" * 16
+    ] * 2
+    told = say("why", "memory:report").out
+    assert [line.strip().split()[0] for line in told.splitlines()[:2]] == [
+        "memory:report@" + told.split("@")[1].split()[0],
+        "wasGeneratedBy",
+    ]
+    assert len(say("why", "memory:report", "--json").json["steps"]) == 6
+    assert say("why", "memory:report", "--from", "memory:tide", "--json").json["path"]
+    assert say("why", "memory:tide", "--from", "memory:plan", code=1).out.startswith("memory:plan@")
+    assert f"run:{'cc' * 16}" in say("impact", "memory:tide", "--show", "0").out
+    found = say("diff", "run:bb", "run:cc", "--json").json
+    assert found["parts"]["inputs"]["differ"]
+    assert "upstream" in say("diff", "run:bb", "run:cc").out
+    assert say("audit", "--json").json["hash_chain_valid"]
+    assert "verifies" in say("audit").out
+    assert say("why", "nothing", code=2).err.startswith("dino: nothing recorded")
+
+
+def test_what_is_exported_is_imported_elsewhere(workspace: Path, dino: Dino) -> None:
+    three_runs(workspace)
+    other = workspace / "other"
+    (other / "memory").mkdir(parents=True)
+    (other / "config.yaml").write_text("")
+    file = workspace / "graph.json"
+    dino("provenance", "export", "--out", file)
+    there = ("--home", other, "provenance")
+    assert dino(*there, "import", file, "--json").json["nodes"] > 10
+    assert dino(*there, "export").out == file.read_text()
+    part = dino("provenance", "export", "memory:plan", "--format", "prov-n").out
+    assert part.startswith("document\n")
+    assert "memory:report@" in part
+    assert "memory:crew@" not in part
+    for form, begin in (("svg", "<svg"), ("dot", "digraph"), ("mermaid", "flowchart")):
+        assert dino("provenance", "graph", "memory:plan", "--format", form).out.startswith(begin)
+    assert dino("provenance", "graph", "--json").json["edges"]
+    assert dino("provenance", "export", "--format", "otlp").json["resourceSpans"]
+    file.write_text("[]")
+    assert "is an object" in dino(*there, "import", file, code=2).err
