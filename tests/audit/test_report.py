@@ -677,6 +677,25 @@ def test_a_manifest_of_nothing_is_faulty_in_each_of_its_places() -> None:
     ]
 
 
+@given(data=st.data())
+@settings(max_examples=30)
+def test_whatever_is_in_a_file_of_it_is_judged(
+    data: st.DataObject, order: bytes, desk: Path
+) -> None:
+    """By who has the key, and could put in what they like: it is a fault, or no line is another."""
+    was = files(order)
+    name = data.draw(st.sampled_from(sorted(was.keys() - {"manifest.json", "manifest.note"})))
+    place = data.draw(st.integers(0, len(was[name])))
+    gone = data.draw(st.integers(0, 80))
+    put = data.draw(st.binary(max_size=8) | st.sampled_from([b"\n", b"9" * 30, b"\xff", b"\n\n"]))
+    changed = was[name][:place] + put + was[name][place + gone :]
+    signer = Auditing(Workspace(desk)).signer()
+    found = check_bundle(as_it_was_signed(order, {name: changed}, signer), [key_of(desk)])
+    assert found.as_dict()["verdict"]
+    if found.ok and changed != was[name]:
+        assert name in {"README.txt", "summary.html", "keys.txt"}
+
+
 # --- the page ------------------------------------------------------------------------------------
 
 
