@@ -97,6 +97,8 @@ class _Checking:
         self._hold_files()
         self._read_keys()
         self._hold_manifest()
+        if not self._found.manifest["journals"]:
+            self._add("missing", MANIFEST, "it has no line of any journal")
         for journal, said in self._found.manifest["journals"].items():
             names = files_of(journal, withheld=said["withheld"])
             if gone := [name for name in names if name not in self._files]:

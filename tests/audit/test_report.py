@@ -666,6 +666,13 @@ def test_a_hostile_manifest_is_a_fault(manifest: bytes) -> None:
     ]
 
 
+def test_a_report_without_a_line_shows_nothing() -> None:
+    """However well it is signed."""
+    signer = SignerKey.new("w")
+    empty = write_bundle([], origin="w", about={"kind": "run"}, keys=[], beside={}, signer=signer)
+    assert told(check_bundle(empty, [signer.verifier])) == [("missing", "manifest.json", 0)]
+
+
 def test_a_manifest_of_nothing_is_faulty_in_each_of_its_places() -> None:
     said = {"journals": {"../x": {"lines": 1, "withheld": False}}, "files": {"gone": "00"}}
     manifest = manifest_text({"format": FORMAT, "origin": "w", "about": {}, **said})
