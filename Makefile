@@ -40,6 +40,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/cache.py
 	@$(BIN)/python bench/replication.py
 	@$(BIN)/python bench/space.py
+	@$(BIN)/python bench/anomalies.py
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Dino needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from dino_os.memory_layer.embedding import Embedder
     from dino_os.payments import PaymentProvider
+    from engines.redaction import Detector
 
 hookspec = pluggy.HookspecMarker("dino")
 hookimpl = pluggy.HookimplMarker("dino")
@@ -79,6 +80,17 @@ class DinoSpec:
         text.  Called from several threads.  What it raises, and rows that are not as many finite
         numbers as `dim` says, are errors that name it.  A name that is taken is refused, and one of
         ours stays ours.
+        """
+
+    @hookspec
+    def dino_detectors(self) -> Mapping[str, Detector]:  # type: ignore[empty-body]
+        """
+        Name → detector of what must not be recorded, beside Dino's own (docs/redaction.md).
+
+        It has `find(text)`, which gives `engines.redaction.Hit`s, and in `kinds` the kinds of
+        these, for the settings to name.  Asked of every text before it is recorded, from several
+        threads: the same text has the same hits, and it is quick.  One that raises, or gives hits
+        that are not in the text, is left out from then on.
         """
 
     @hookspec

@@ -24,6 +24,7 @@ from engines.checks import did_you_mean
 if TYPE_CHECKING:
     from dino_os.memory_layer.embedding import Maker
     from dino_os.payments import PaymentProvider
+    from engines.redaction import Detector
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,14 @@ class Plugins:
     def embedders(self) -> Mapping[str, Maker]:
         """Name → maker of an embedder, of every plugin."""
         return self._gather("dino_embedders", dict)
+
+    def detectors(self) -> Mapping[str, Detector]:
+        """Name → detector for redaction, of every plugin."""
+        return self._gather("dino_detectors", dict)
+
+    def set_aside(self, name: str, error: Exception) -> None:
+        """Quarantine what a plugin brought, as it failed at work."""
+        self._set_aside(name, error)
 
     def signal_sources(self) -> Mapping[str, SignalReader]:
         """File ending → reader, of every plugin."""

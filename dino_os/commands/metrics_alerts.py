@@ -33,7 +33,7 @@ def alerts(workspace: Workspace, check: Path | None, as_json: bool) -> None:
     """
     Hold the alert rules against the metrics as they are now, and show where each stands.
 
-    What changes is recorded, and said on the bus as `metrics.alert.RULE`.
+    What changes is recorded, and said on the bus, on `dino.alerts`.
     """
     found = _checked(workspace, check) if check else _judged(workspace)
     if as_json:

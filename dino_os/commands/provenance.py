@@ -8,13 +8,15 @@ from typing import Any
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.provenance_anomalies import anomalies
 from dino_os.commands.provenance_files import export, graph, import_
-from dino_os.commands.provenance_shown import domain_of, node_ids, show_why, shown_id
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.provenance_redact import redact
+from dino_os.commands.provenance_shown import complete_ids, domain_of, show_why, shown_id
+from dino_os.commands.workspace import pass_workspace
 from dino_os.workspace import Workspace
 
-_ids = complete(node_ids)
-_runs = complete(lambda workspace: node_ids(workspace, "run:"))
+_ids = complete_ids()
+_runs = complete_ids("run:")
 
 
 @click.group(
@@ -185,7 +187,7 @@ def audit(workspace: Workspace, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-for command in (graph, export, import_):
+for command in (graph, export, import_, redact, anomalies):
     provenance.add_command(command)
 
 _ONLY = ("only_first", "only_second")

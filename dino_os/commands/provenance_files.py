@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from dino_os.commands import options, output
-from dino_os.commands.provenance_shown import domain_of, node_ids, shown_id
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.provenance_shown import complete_ids, domain_of, shown_id
+from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
     from engines.provenance import Graph, ProvenanceDomain
 
-_ids = complete(node_ids)
+_ids = complete_ids()
 _DRAWN = ("svg", "dot", "mermaid")
 _EXPORTED = ("prov-json", "prov-n", "otlp")
 _MOST = 500

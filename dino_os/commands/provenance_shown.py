@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
 from dino_os.commands import output
+from dino_os.commands.workspace import open_workspace
 from dino_os.errors import NotFound
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ def domain_of(workspace: Workspace) -> ProvenanceDomain:
     """The record of provenance, with all that the journals say by now."""
     from dino_os.provenance.following import follow  # noqa: PLC0415
 
-    for name, problem in follow(workspace).problems.items():
+    with output.progress(None, "following the journals") as step:
+        found = follow(workspace, step)
+    for name, problem in found.problems.items():
         click.echo(f"dino: {name} is not followed further: {problem}", err=True)
     return workspace.provenance
 
@@ -41,11 +45,23 @@ def shown_id(domain: ProvenanceDomain, name: str) -> str:
         return domain.graph.find(redacted).id
 
 
-def node_ids(workspace: Workspace, beginning: str = "") -> list[str]:
-    """For completion: without following, which takes time."""
-    ctx = click.get_current_context(silent=True)
-    typed = (ctx.params.get("incomplete") if ctx else None) or beginning
-    return [node.id for node in workspace.provenance.graph.nodes(typed or None, _COMPLETED)]
+def complete_ids(beginning: str = "") -> Callable[..., list[str]]:
+    """
+    Shell completion of identifiers; silent where it finds nothing.
+
+    It does not follow, which takes time.
+    """
+
+    def completer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        del param
+        typed = incomplete if incomplete.startswith(beginning) else f"{beginning}{incomplete}"
+        try:
+            graph = open_workspace(ctx).provenance.graph
+            return [node.id for node in graph.nodes(typed or None, _COMPLETED)]
+        except Exception:  # noqa: BLE001  a key press is no place for an error
+            return []
+
+    return completer
 
 
 def show_why(found: Explanation) -> None:

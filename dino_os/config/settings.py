@@ -9,6 +9,7 @@ from dino_os.config.cluster import Cluster
 from dino_os.config.metrics import Metrics
 from dino_os.config.network import Cache, Nav
 from dino_os.config.planning import Orders, Planning
+from dino_os.config.provenance import Provenance
 from dino_os.config.work import Entities, Resources, Scheduler
 from dino_os.config.workspace import Memory, Sandbox, Security, System
 
@@ -26,6 +27,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     resources: Resources = Resources()
     entities: Entities = Entities()
     nav: Nav = Nav()
+    provenance: Provenance = Provenance()
     cache: Cache = Cache()
     cluster: Cluster = Cluster()
     bus: Bus = Bus()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from dino_os.entities.alerts import CHANNEL
 from engines.metrics import AlertRule, Answer, MetricsCollector, Point, points_of
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
     from engines.journal import Event
 
-CHANNEL = "metrics.alert"
-"""Of alerts: the rule's name stands behind it."""
+_FROM = "metrics"
 
 
 class Watched(NamedTuple):
@@ -79,8 +79,8 @@ def tell(workspace: Workspace) -> None:
     It is noted behind that: after a crash between the two it is said again, under the same id.
     """
     for rule, (seq, alert) in workspace.metrics_log.to_tell().items():
-        message = {"rule": rule, **alert.as_dict()}
-        workspace.bus.publish(f"{CHANNEL}.{rule}", message, message_id=f"{CHANNEL}.{rule}.{seq}")
+        message = {"from": _FROM, "alert": seq, "rule": rule, **alert.as_dict()}
+        workspace.bus.publish(CHANNEL, message, message_id=f"{_FROM}.{seq}")
         workspace.metrics_log.told(rule, seq)
 
 

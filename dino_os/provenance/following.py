@@ -8,7 +8,7 @@ two the slower finds that the cursor has moved, and leaves that journal to the o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,9 +38,12 @@ class Followed:
     problems: dict[str, JournalError] = field(default_factory=dict)
 
 
-def follow(workspace: Parts) -> Followed:
+def follow(workspace: Parts, step: Callable[[int], object] = int) -> Followed:
     """
     Take over all that the journals of *workspace* say by now.
+
+    Args:
+        step: Told of so many more events that were taken over.
 
     Raises:
         JournalError: What was taken over cannot be recorded.
@@ -56,6 +59,7 @@ def follow(workspace: Parts) -> Followed:
             if not domain.follow(path.stem, *batch):
                 break
             found.events += len(batch[1])
+            step(len(batch[1]))
     return found
 
 

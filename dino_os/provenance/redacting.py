@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from engines.redaction import Pseudonyms, Redactor
+from dino_os.provenance.detectors import guarded
+from dino_os.provenance.policy import policy_of
+from engines.redaction import JOURNAL, Pseudonyms, Redactor
 
 if TYPE_CHECKING:
     from dino_os.workspace.parts import Parts
@@ -24,17 +26,30 @@ class WorkspaceRedactor:
 
     @cached_property
     def typed(self) -> Redactor:
-        """Finds what is a secret, or personal, by its form."""
+        """
+        Finds what is a secret, or personal, by its form.
+
+        Raises:
+            InvalidInput: The policy that the settings name does not fit.
+        """
         # Of the key that the gates' pseudonyms have, one that shows nothing of it.
         secret = self._workspace.gate_keys.pseudonyms()
         key = hashlib.blake2b(key=secret, person=_PERSON, digest_size=32).digest()
-        return Redactor(pseudonyms=Pseudonyms(key))
+        plugins = self._workspace.plugins
+        detectors = plugins.detectors()
+        more = {kind for one in detectors.values() for kind in getattr(one, "kinds", ())}
+        settings = self._workspace.config.settings.provenance.redaction
+        return Redactor(
+            policy_of(settings, self._workspace.root, more),
+            Pseudonyms(key),
+            guarded(detectors, plugins.set_aside),
+        )
 
-    def redact(self, text: str) -> str:
-        return self.typed.redact(self._known.blotted_out(text))
+    def redact(self, text: str, *, destination: str = JOURNAL) -> str:
+        return self.typed.redact(self._known.blotted_out(text), destination=destination)
 
-    def redact_json(self, value: Any) -> Any:
-        return self.typed.redact_json(self._known.blotted_out(value))
+    def redact_json(self, value: Any, *, destination: str = JOURNAL) -> Any:
+        return self.typed.redact_json(self._known.blotted_out(value), destination=destination)
 
     def redact_dict(self, data: Mapping[str, Any]) -> dict[str, Any]:
         return cast("dict[str, Any]", self.redact_json(dict(data)))

@@ -15,8 +15,8 @@ def duties_of(
 ) -> list[Duty]:
     """
     Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, what waits
-    for the network, the documents, the memory, skills that hear messages, the cluster,
-    provenance, and the metrics.
+    for the network, the documents, the memory, skills that hear messages, the cluster, the
+    metrics, and provenance.
 
     Args:
         once: For one pass, which is to come to an end.
@@ -49,6 +49,6 @@ def duties_of(
         BusDuty(workspace, once=once),
         ClusterDuty(workspace),
         CountersignDuty(workspace),
-        ProvenanceDuty(workspace),
         MetricsDuty(workspace),
+        ProvenanceDuty(workspace),
     ]

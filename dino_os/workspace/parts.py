@@ -310,11 +310,15 @@ class Parts(Engines):
 
     @cached_property
     def provenance(self) -> ProvenanceDomain:
+        from dino_os.provenance.odd import anomaly_rules  # noqa: PLC0415
         from dino_os.provenance.redacting import WorkspaceRedactor  # noqa: PLC0415
         from engines.provenance import ProvenanceDomain  # noqa: PLC0415
 
-        redactor = WorkspaceRedactor(self)
-        return ProvenanceDomain(journal=self.journal("provenance_log"), redactor=redactor)
+        return ProvenanceDomain(
+            journal=self.journal("provenance_log"),
+            redactor=WorkspaceRedactor(self),
+            rules=anomaly_rules(self.config),
+        )
 
     @cached_property
     def tap(self) -> ProgramTap:
@@ -360,6 +364,6 @@ class Parts(Engines):
             "offline_log": lambda: self.offline_log,
             "gate_log": lambda: self.nav,
             "bus_deliveries": lambda: self.deliveries,
-            "provenance_log": lambda: self.provenance,
             "metrics_log": lambda: self.metrics_log,
+            "provenance_log": lambda: self.provenance,
         }

@@ -5,7 +5,7 @@ from engines.anomalies.detector import AnomalyDetector
 from engines.anomalies.failures import Dependency
 from engines.anomalies.gaps import Burst, Gaps
 from engines.anomalies.mix import Mix
-from engines.anomalies.model import Anomaly, AnomalyKind, Finding, Severity
+from engines.anomalies.model import Anomaly, AnomalyKind, Finding, Severity, explained
 from engines.anomalies.novelty import Novelty
 from engines.anomalies.rate import Jump, Rate, poisson_bound
 from engines.anomalies.rules import AnomalyRules, Expectation
@@ -30,5 +30,6 @@ __all__ = [
     "Sequences",
     "Severity",
     "Shift",
+    "explained",
     "poisson_bound",
 ]

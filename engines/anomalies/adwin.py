@@ -51,7 +51,8 @@ class Adwin:
         if self.since_look < _EVERY:
             return None
         self.since_look = 0
-        return self._cut()
+        # Where all are the same there is nothing to tell apart.
+        return self._cut() if 0 < self.total < self.width else None
 
     def _settle(self) -> None:
         for number, row in enumerate(self.rows):

@@ -28,6 +28,7 @@ from engines.snapshot import pack, unpack
 
 KEPT = 1000
 _MOST_SOURCES = 100
+_NOW_AND_THEN = 10
 _FORMAT = 1
 _FIXED = {AnomalyKind.NEW_KIND: Severity.LOW, AnomalyKind.FAILING: Severity.HIGH}
 _NOTHING: Mapping[str, Any] = {}
@@ -104,7 +105,8 @@ class AnomalyDetector:
         ]
         if values or labels or ok is not None:
             told += self._tell(series_name, series.measure(values, labels, ok=ok), at, run, ref)
-        if series.due is None and series.gaps.is_known:
+        # The irregular is asked now and then whether it has become regular.
+        if series.due is None and series.gaps.seen % _NOW_AND_THEN == 0 and series.gaps.is_known:
             self._wait_for(series_name, series)
         if state.missing:
             state.missing.pop(series_name, None)
@@ -241,16 +243,17 @@ class AnomalyDetector:
         self, series: str, found: Iterable[Found], at: float, run: str, ref: str | int
     ) -> list[Anomaly]:
         told = []
-        known = {what: value for what, value in (("ref", ref), ("run", run)) if value != ""}
         for kind, part, finding in found:
+            known = {what: value for what, value in (("ref", ref), ("run", run)) if value != ""}
             which = f"{series}/{part}" if part else series
             key = f"{kind.value} {which}"
             until, held_back = self._state.cooling.get(key, (at, 0))
             if until > at:
                 self._state.cooling[key] = until, held_back + 1
                 continue
-            more = {**known, "held_back": held_back} if held_back else known
-            told.append(self._made(kind, which, finding, at, more))
+            if held_back:
+                known["held_back"] = held_back
+            told.append(self._made(kind, which, finding, at, known))
             self._cool(key, at)
         return told
 

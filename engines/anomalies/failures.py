@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # ln(0.5/0.05) and ln(0.5/0.95), and their sum from which it is told: three failures in a row.
-_UNANSWERED, _ANSWERED, FAILING = 2.303, -0.642, 6.9
+_UNANSWERED, _ANSWERED, THREE_IN_A_ROW = 2.303, -0.642, 6.9
+FOUR_IN_A_ROW = 9.2  # of what fails one time in twenty, one false alarm in about 100,000
 
 
 @dataclass(slots=True)
@@ -13,6 +14,9 @@ class Dependency:
     """
     Whether something that is called answers, by the likelihood of failing half of the time
     against that of failing one time in twenty (a CUSUM of their logarithms).
+
+    Attributes:
+        limit: The sum from which it is told.
     """
 
     score: float = 0.0
@@ -20,13 +24,14 @@ class Dependency:
     failed: int = 0
     in_a_row: int = 0
     failing: bool = False
+    limit: float = THREE_IN_A_ROW
 
     def add(self, *, ok: bool) -> bool:
         """Count one call; whether it has begun to fail with it."""
         self.ok, self.failed = self.ok + ok, self.failed + (not ok)
         self.in_a_row = 0 if ok else self.in_a_row + 1
         step = _ANSWERED if ok else _UNANSWERED
-        self.score = min(max(self.score + step, 0.0), 2 * FAILING)
-        began = not self.failing and self.score >= FAILING
+        self.score = min(max(self.score + step, 0.0), 2 * self.limit)
+        began = not self.failing and self.score >= self.limit
         self.failing = self.score > 0 if self.failing else began
         return began

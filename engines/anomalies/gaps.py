@@ -15,11 +15,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import inf, log, sqrt
+from math import exp, inf, log, sqrt
 
 TIMES = 5.0
 _SLOW_GAP = log(TIMES) / (TIMES - 1)  # of the mean: a longer gap speaks against a burst
-BURST_LIMIT = 9.5  # about one false alarm in 40,000 events that come by chance
+BURST_LIMIT = 10.0  # about one false alarm in 50,000 events that come by chance
 _WARM_UP = 50
 _SLOWEST = 1 / 500
 _SHORTEST_S = 1e-3  # what is recorded together has the same time
@@ -28,7 +28,7 @@ _FAR = 4.5  # standard deviations: three in a million
 _EXPECTED_FROM = 0.5  # a shape below this is too irregular to wait for
 _UNSURE = 2.0  # standard errors of the mean
 _MORE = 1.25
-_HALF_S = 7 * 86400.0
+_KEEPS_S = 7 * 86400.0 / log(2)
 _FAR_OUT = 20.0
 _HABIT, _LARGER, _FORGET = 10, 2.0, 0.99  # of crowds
 
@@ -52,20 +52,25 @@ class Gaps:
 
     def add(self, at: float) -> float | None:
         """Take an event; the gap before it in seconds, None before the second."""
-        before, self.last = self.last, at if self.last is None else max(at, self.last)
-        return None if before is None else max(at - before, _SHORTEST_S)
+        before = self.last
+        if before is None:
+            self.last = at
+            return None
+        if at > before:
+            self.last = at
+        return max(_SHORTEST_S, at - before)
 
     def learn(self, gap: float) -> None:
-        keeps = 0.5 ** (gap / _HALF_S)
+        keeps = exp(-gap / _KEEPS_S)
         self.longest, self.second = self.longest * keeps, self.second * keeps
         if gap > self.longest:
             self.longest, self.second = gap, self.longest
         elif gap > self.second:
             self.second = gap
-        if self.is_known:  # one outage does not make all that is usual slower
-            gap = min(gap, _FAR_OUT * self.mean)
+        if gap > _FAR_OUT * self.mean and self.is_known:
+            gap = _FAR_OUT * self.mean  # one outage does not make all that is usual slower
         self.seen += 1
-        weight = max(_SLOWEST, 1 / self.seen)
+        weight = _SLOWEST if self.seen > 1 / _SLOWEST else 1 / self.seen
         self.mean += weight * (gap - self.mean)
         self.mean_log += weight * (log(gap) - self.mean_log)
 

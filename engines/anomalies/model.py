@@ -24,6 +24,27 @@ class AnomalyKind(StrEnum):
     SILENCE = "silence"
 
 
+def explained(kind: AnomalyKind) -> str:
+    """By what that kind is found, in a sentence."""
+    return _EXPLAINED[kind]
+
+
+_EXPLAINED = {
+    AnomalyKind.BURST: "events came far faster than is usual of the series (a CUSUM of the "
+    "likelihoods of five times the rate), or so many within a second as the rules call a burst",
+    AnomalyKind.RATE_SPIKE: "an interval had more events than chance makes of the usual rate of "
+    "this hour (Poisson's bound), or several had somewhat more (a CUSUM)",
+    AnomalyKind.DRIFT: "values are no longer as they were: sums of what they lie above or below "
+    "the reference by (a CUSUM of normal scores), or a share that changed (ADWIN)",
+    AnomalyKind.MIX_DRIFT: "words come in other shares than before (a chi-square test of blocks)",
+    AnomalyKind.FAILING: "failing half of the time is far likelier than failing now and then",
+    AnomalyKind.NEW_KIND: "a kind of event never seen before, where a new one is rare",
+    AnomalyKind.UNUSUAL_SEQUENCE: "kinds follow each other as they hardly ever do: bits of "
+    "evidence against the learned order, summed up over the last events of a run",
+    AnomalyKind.SILENCE: "an event that comes regularly, or that has to, did not come",
+}
+
+
 class Severity(StrEnum):
     """How bad it is."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from engines.anomalies.model import Finding
 
-RARE = 0.005
+RARE = 0.002
 _MOST_KINDS = 2048
 
 

@@ -102,9 +102,10 @@ class Rate:
         self.seen += 1
         if self.seen == 1:
             self.level = value
-        expected = max(self.level, self.usual[hour])
-        above = (value - expected) / sqrt(self.variance)
-        self.score = max(self.score + above - _DRIFT, 0.0)
+        habit = self.usual[hour]
+        expected = max(self.level, habit)
+        score = self.score + (value - expected) / sqrt(self.variance) - _DRIFT
+        self.score = max(0.0, score)
         self._learn(value)
         if self.seen <= rule.warm_up or self.score <= LIMIT or count < rule.least:
             if self.seen <= rule.warm_up:
@@ -118,11 +119,13 @@ class Rate:
     def _learn(self, value: float) -> None:
         off = value - self.level
         far = _FAR * sqrt(self.variance)
-        off = min(max(off, -far), far)
-        weight = max(_SLOW, 1.0 / self.seen)
-        self.level += weight * off
-        self.variance += _SLOW * (off * off - self.variance)
-        self.variance = max(self.variance, 1.0)
+        if off > far:
+            off = far
+        elif off < -far:
+            off = -far
+        self.level += off * (_SLOW if self.seen > 1 / _SLOW else 1.0 / self.seen)
+        variance = self.variance + _SLOW * (off * off - self.variance)
+        self.variance = max(1.0, variance)
 
     def _end_hour(self, hour: int) -> None:
         if self.hour_seen:

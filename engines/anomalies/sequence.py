@@ -17,7 +17,7 @@ from math import log2
 from engines.anomalies.model import Finding
 
 ORDER = 3
-LIMIT_BITS = 15.0
+LIMIT_BITS = 16.0
 _LEARNING, _WARM_UP = 100, 300
 _SLOWEST, _MOST_RATIO = 1 / 1000, 64.0
 _MOST_KINDS = 64
@@ -90,10 +90,13 @@ class Sequences:
         p, q = self.chance(walk.past, kind), 1 / (len(self.kinds) + 1)
         if walk.bits <= 0:
             walk.steps = []
-        walk.bits = min(max(walk.bits + log2(q / p / max(self.ratio, 1.0)), 0.0), 2 * LIMIT_BITS)
+        ratio = q / p
+        walk.bits = min(max(walk.bits + log2(ratio / max(self.ratio, 1.0)), 0.0), 2 * LIMIT_BITS)
         self.scored += 1
-        self.ratio += max(_SLOWEST, 1 / self.scored) * (min(q / p, _MOST_RATIO) - self.ratio)
-        walk.steps = [*walk.steps, (kind, round(p, 6))][-2 * ORDER :]
+        weight = _SLOWEST if self.scored > 1 / _SLOWEST else 1 / self.scored
+        self.ratio += weight * (min(ratio, _MOST_RATIO) - self.ratio)
+        if walk.bits > 0:
+            walk.steps = [*walk.steps, (kind, round(p, 6))][-2 * ORDER :]
         told = not walk.raised and walk.bits >= LIMIT_BITS and self.seen >= _WARM_UP
         walk.raised = walk.bits > 0 if walk.raised else told
         if not told:

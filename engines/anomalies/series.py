@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engines.anomalies.adwin import Adwin
-from engines.anomalies.failures import FAILING, Dependency
+from engines.anomalies.failures import FOUR_IN_A_ROW, Dependency
 from engines.anomalies.gaps import BURST_LIMIT, TIMES, Burst, Crowd, Gaps
 from engines.anomalies.mix import Mix
 from engines.anomalies.model import AnomalyKind, Finding
@@ -18,6 +18,7 @@ from engines.anomalies.sequence import Sequences
 from engines.anomalies.shift import Shift
 
 _MOST_FIELDS = 16
+_OFTEN = 0.2
 _KNOWN, _SLOWEST = 50, 1 / 500  # gaps before they are known; the least weight of a new one
 
 T = TypeVar("T")
@@ -80,11 +81,12 @@ class Series:
             yield from self._outcome(ok=ok)
 
     def _outcome(self, *, ok: bool) -> Iterator[Found]:
-        self.failing = known = self.failing or Dependency()
+        self.failing = known = self.failing or Dependency(limit=FOUR_IN_A_ROW)
         self.failures = share = self.failures or Adwin()
-        if known.add(ok=ok):
+        often = share.width >= _KNOWN and share.mean >= _OFTEN
+        if known.add(ok=ok) and not often:  # what fails every fifth time is no news
             evidence = {"ok": known.ok, "failed": known.failed, "unit": "failures in a row"}
-            found = Finding(known.score, FAILING, "successes", known.in_a_row, evidence)
+            found = Finding(known.score, known.limit, "successes", known.in_a_row, evidence)
             yield AnomalyKind.FAILING, "", found
         if found_ := share.add(float(not ok)):
             yield AnomalyKind.DRIFT, "failures", found_
@@ -148,8 +150,8 @@ class Source:
             return
         evidence = {"seconds": within, "unit": f"events within {within:g} s"}
         size = float(self.crowd.size)
-        found = Finding(size, float(count), round(expected, 3), size, evidence)
-        yield AnomalyKind.BURST, "", found
+        usual = round(expected, 3) if known else "fewer"
+        yield AnomalyKind.BURST, "", Finding(size, float(count), usual, size, evidence)
 
 
 def _jump(jump: Jump, bucket_s: float) -> Finding:

@@ -53,12 +53,12 @@ class Shift:
         level, spread = _scores()
         score, width = level[rank], spread[rank]
         width = (width - self.middle) / self.scale
-        self.up = max(self.up + score - DRIFT, 0.0)
-        self.down = max(self.down - score - DRIFT, 0.0)
+        self.up = up = _sum(self.up, score)
+        self.down = down = _sum(self.down, -score)
         if reference[0] < reference[-1]:  # one value has no spread
-            self.wider = max(self.wider + width - DRIFT, 0.0)
-            self.narrower = max(self.narrower - width - DRIFT, 0.0)
-        if max(self.up, self.down, self.wider, self.narrower) < LIMIT:
+            self.wider = _sum(self.wider, width)
+            self.narrower = _sum(self.narrower, -width)
+        if up < LIMIT > down and self.wider < LIMIT > self.narrower:
             return None
         return self._told()
 
@@ -85,6 +85,11 @@ class Shift:
         self.up = self.down = self.wider = self.narrower = self.recent = 0.0
         self.seen = 0
         return found
+
+
+def _sum(before: float, more: float) -> float:
+    found = before + more - DRIFT
+    return max(0.0, found)
 
 
 @cache

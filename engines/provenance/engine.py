@@ -204,10 +204,11 @@ class ProvenanceDomain(Engine):
         """
         with self.deciding():
             now = self.clock()
-            found = self.anomaly_detector.look(now)
-            if found:
-                self.record("silence_found", at=now)
-                self._record_anomalies(found)
+            if not self.anomaly_detector.is_due(now):
+                return 0
+            self.record("silence_found", at=now)
+            found = self._news
+            self._record_anomalies(found)
         return len(found)
 
     def alerts_told(self, upto: int) -> None:
@@ -361,7 +362,7 @@ class ProvenanceDomain(Engine):
         self._untold.append(event)
 
     def apply_silence_found(self, event: Event) -> None:
-        self.anomaly_detector.look(event["at"])  # which then knows that it was told
+        self._news = self.anomaly_detector.look(event["at"])
 
     def apply_alerts_told(self, event: Event) -> None:
         while self._untold and self._untold[0]["seq"] <= event["upto"]:

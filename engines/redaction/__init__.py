@@ -5,6 +5,8 @@ in their place.  A library of its own: no files, no settings, no network.
 
 from __future__ import annotations
 
+from engines.redaction.filtering import Block, Found, blocks, found_in, redacted
+from engines.redaction.kinds import all_kinds, group_of
 from engines.redaction.model import Detector, Hit
 from engines.redaction.policy import JOURNAL, Action, Policy, Rules
 from engines.redaction.pseudonyms import Pseudonyms
@@ -13,10 +15,17 @@ from engines.redaction.redactor import Redactor
 __all__ = [
     "JOURNAL",
     "Action",
+    "Block",
     "Detector",
+    "Found",
     "Hit",
     "Policy",
     "Pseudonyms",
     "Redactor",
     "Rules",
+    "all_kinds",
+    "blocks",
+    "found_in",
+    "group_of",
+    "redacted",
 ]

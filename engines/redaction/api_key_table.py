@@ -239,6 +239,7 @@ slack_token xoxr- (?:\d-)?(?:\d{8,14}-){1,3}{a}{18,64}
 slack_token xoxs- [\w-]{30,80}
 slack_token xoxc- (?:\d{8,14}-){2,3}{a}{32,64}
 slack_token xoxd- [\w%+/=-]{60,300}
+slack_token xoxe- (?:\d{8,14}-){2,3}{a}{26,36}
 slack_token xoxe- (?:\d-)?{a}{120,200}
 slack_token xoxe.xoxp- \d-{a}{150,180}
 slack_token xoxe.xoxb- \d-{a}{150,180}
@@ -261,6 +262,7 @@ stripe_key sk_live_ {a}{10,250}
 stripe_key sk_test_ {a}{10,250}
 stripe_key sk_prod_ {a}{10,99}
 stripe_key rk_live_ {a}{10,250}
+stripe_key rk_prod_ {a}{10,250}
 stripe_key rk_test_ {a}{10,250}
 stripe_key whsec_ {a}{32,64}
 supabase_key sbp_ {h}{40}
@@ -291,7 +293,7 @@ yandex_key YC {w}{38}
 zuplo_key zpka_ {h}{32}_{h}{8}
 """
 _MARKED = r"""
-azure_client_secret Q~ (?<![\w~.-]){a}{3}\dQ~[\w.~-]{31,34}
+azure_client_secret Q~ (?<![\w~.-])[\w.~-]{3}\dQ~[\w.~-]{31,34}
 azure_devops_token AZDO (?<!{a}){a}{76}AZDO{a}{4}
 azure_key JQQJ99 (?<!{a}){a}{52}JQQJ99{a}{26}
 azure_key AzCa (?<!{b}){b}{33,40}AzCa{b}{5,8}={0,2}
@@ -307,6 +309,7 @@ discord_bot_token . (?<![\w-])[MNO]{w}{23,25}\.{w}{6}\.{w}{27,38}
 google_oauth_client .apps.google (?<!\d)\d{10,14}-[a-z0-9]{32}\.apps\.googleusercontent\.com
 mailchimp_key -us (?<!{a}){h}{32}-us\d{1,2}
 maxmind_key _mmk (?<!{a}){a}{6}_{a}{29}_mmk
+facebook_token | (?<!\d)\d{15,16}\|{w}{27}
 telegram_bot_token :A (?<!\w)\d{8,10}:A{w}{34}
 terraform_token .atlasv1. (?<!{a}){a}{14}\.atlasv1\.[\w=-]{60,70}
 """
@@ -360,6 +363,8 @@ sentry_token sentry {h}{64}
 shodan_key shodan {a}{32}
 snyk_token snyk {u}
 squarespace_token squarespace {u}
+sonar_token sonar {h}{40}|{a}{40}
+sourcegraph_token sourcegraph {h}{40}
 sumologic_key sumo {a}{64}
 travis_token travis {a}{22}
 trello_key trello {h}{32}|{a}{64}
@@ -372,10 +377,10 @@ zendesk_key zendesk {a}{40}
 """
 _CLASSES = {
     "{a}": "[A-Za-z0-9]",
-    "{h}": "[0-9a-f]",
+    "{h}": "[0-9a-fA-F]",
     "{w}": r"[\w-]",
     "{b}": "[A-Za-z0-9+/]",
-    "{u}": "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "{u}": "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",
 }
 
 

@@ -10,19 +10,22 @@ from functools import cache, lru_cache
 from engines.any_of import any_of
 from engines.redaction import api_key_table as table
 from engines.redaction.api_key_table import Form
+from engines.redaction.fields import is_monotonous
 from engines.redaction.model import LIKELY, POSSIBLE, SURE, Hit
 from engines.redaction.views import Text
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_SHORT = 4  # prefixes that stand in the midst of words too
+# What a prefix of so few characters must not stand behind: it is found within names too.
+_WITHIN = {2: "_-./", 3: "_-./", 4: "."}
 _FEWEST = 6  # different characters
 _REACH = 60
 _SHORTEST_MARKED = 36
-_secret_word = re.compile(r"key|token|secret|auth|passw|credential|api|sid\b|bearer")
+_secret_word = re.compile(r"key|token|secret|auth|passw|credential|api|login|sid\b|bearer")
 
 
 _secret_stems = (
-    "key", "token", "secret", "auth", "passw", "credential", "api", "sid", "bearer", "webhook", "passphrase",
+    "key", "token", "secret", "auth", "passw", "credential", "api", "sid", "bearer", "webhook",
+    "passphrase",
     "signing", "hmac", "session",
 )  # fmt: skip
 
@@ -46,7 +49,7 @@ def find_prefixed(scanned: Text) -> Iterator[Hit]:
 def _behind(text: str, at: int, forms: list[Form]) -> Hit | None:
     before = text[at - 1 : at]
     for form in forms:
-        if len(form.sign) < _SHORT and before and before in "_-./":
+        if before and before in _WITHIN.get(len(form.sign), ""):
             continue
         found = _compiled(form.pattern).match(text, at + len(form.sign))
         if found and _is_varied(found[0]):
@@ -124,7 +127,7 @@ _checks: dict[str, Callable[[str], bool]] = {"crc": _base62_crc, "hex_crc": _hex
 def _is_varied(value: str) -> bool:
     """Not a word, nor a placeholder: `xxxxxxxx`, `your-key-goes-here`."""
     mixed = any(map(str.isdigit, value)) or (value.lower() != value and value.upper() != value)
-    return mixed and len(set(value)) >= _FEWEST
+    return mixed and len(set(value)) >= _FEWEST and not is_monotonous(value)
 
 
 def _starts(text: str, at: int) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from engines.redaction.checksums import luhn
 from engines.redaction.context import stands_before, words
 from engines.redaction.model import LIKELY, SURE, Hit
-from engines.redaction.numbers import Number
+from engines.redaction.numbers import CARD, Number
 
 _SHAPES = frozenset(
     f"{a}{s}{b}{s}{c}{rest}"
@@ -47,7 +47,7 @@ _context = words(
 
 def find_card(number: Number) -> Iterator[Hit]:
     size = len(number.digits)
-    if size < 13 or len(set(number.digits)) == 1:
+    if size < CARD or len(set(number.digits)) == 1:
         return
     bare = number.shape.isdigit()
     if not (bare or number.shape in _SHAPES or set(number.shape) <= {"1", " ", "-"}):

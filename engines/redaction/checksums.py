@@ -10,19 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-_D5 = [
-    [
-        (a + b) % 5
-        if a < 5 and b < 5
-        else 5 + (a + b) % 5
-        if a < 5
-        else 5 + (a - b) % 5
-        if b < 5
-        else (a - b) % 5
-        for b in range(10)
-    ]
-    for a in range(10)
-]  # the dihedral group's multiplication
+# The multiplication of the dihedral group of order ten, row by row.
+_D5 = (
+    "0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
+    "5987604321", "6598710432", "7659821043", "8765932104", "9876543210",
+)  # fmt: skip
 _TURN = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
 
 
@@ -44,7 +36,7 @@ def verhoeff(digits: str) -> bool:
         turned = int(digit)
         for _ in range(at % 8):
             turned = _TURN[turned]
-        check = _D5[check][turned]
+        check = int(_D5[check][turned])
     return check == 0
 
 

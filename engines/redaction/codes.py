@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from engines.redaction.context import stands_before, words
+from engines.redaction.context import stands_before, word_set, words
 from engines.redaction.model import LIKELY, SURE, Hit
 from engines.redaction.views import Text
 
@@ -114,8 +114,9 @@ _shape = str.maketrans(
     ),
 )
 _rare = re.compile(r"0000000[T-]|-0000000-| 00 00 00 |000000[+-]000|0{18}")
-_small_words = frozenset(
-    "codice fiscale dni nie nif nino insurance hetu henkilötunnus pan permanent tax nir resident iban".split()
+_small_words = word_set(
+    "codice fiscale dni nie nif nino insurance hetu henkilötunnus pan permanent tax nir "
+    "resident iban"
 )
 
 

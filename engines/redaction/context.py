@@ -14,6 +14,11 @@ def words(*stems: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![^\W_])(?:{'|'.join(stems)})")
 
 
+def word_set(text: str) -> frozenset[str]:
+    """The words of *text*."""
+    return frozenset(text.split())
+
+
 def stands_before(context: re.Pattern[str], scanned: Text, at: int, reach: int = _REACH) -> bool:
     """Whether *context* stands within *reach* characters before *at*, on the same line."""
     from_ = max(0, at - reach)

@@ -27,7 +27,7 @@ _TAIL = 4  # bytes that may begin a character and not end it
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A part of a text that decodes to `text`; hits in it that score below `lowest` do not count."""
+    """A part of a text that decodes to `text`; hits that score below `lowest` do not count."""
 
     text: str
     start: int

@@ -22,8 +22,9 @@ _known = re.compile(
     r"|(?:[a-z]+[-_/])+[a-z]+$|/|[\w-]{0,40}/[\w-]{0,40}/[\w-]"  # words, a path
 )
 secret_words = words(
-    "secret", "token", "api[ _-]?key", "apikey", "access[ _-]?key", "private[ _-]?key", "credential",
-    "auth", "bearer", "passw", "passphrase", "signing", "encrypt(?:ion)?[ _-]key", "master[ _-]?key",
+    "secret", "token", "api[ _-]?key", "apikey", "access[ _-]?key", "private[ _-]?key",
+    "credential", "auth", "bearer", "passw", "passphrase", "signing", "encrypt(?:ion)?[ _-]key",
+    "master[ _-]?key",
     "license[ _-]?key", "session[ _-]?(?:id|key)", "webhook[ _-]?(?:secret|key)", "hmac",
 )  # fmt: skip
 _BITS, _HEX_BITS = 3.5, 3.0

@@ -1,4 +1,4 @@
-"""Names of fields that say what stands in them, in several languages, and values that do not fit."""
+"""Names of fields that say what stands in them, in several languages; and what cannot."""
 
 from __future__ import annotations
 
@@ -72,9 +72,10 @@ _hinting = re.compile(
     r"|cred|passw|webhook|電話|电话|電話番号"
 )
 _placeholder = re.compile(
-    r"(?:[x*.\-_#?•●]{2,}|<[^<>]{0,40}>|\$\{[^{}]{0,60}\}|\$\w{1,60}|\{\{?[^{}]{0,60}\}?\}|\{\{\S{0,60}|%\(?\w{0,40}\)?[sd]"
+    r"(?:[x*.\-_#?•●]{2,}|<[^<>]{0,70}>|\$\{[^{}]{0,60}\}|\$\w{1,60}|\{\{?[^{}]{0,60}\}?\}|\{\{\S{0,60}|%\(?\w{0,40}\)?[sd]"
     r"|\[[^\]]{0,40}\]|(?:os\.|process\.|env\.|config\.|settings\.|self\.|this\.|args\.|var\.|local\.|secrets\."
-    r"|data\.)[\w.\[\]'\"()]{1,80}|\w{1,40}\([^)]{0,40}\)?;?|(?:your|my|the|some|example|sample|dummy)[-_ ]?\w{0,40}"
+    r"|data\.)[\w.\[\]'\"()]{1,80}|\w{1,40}\([^)]{0,40}\)?;?"
+    r"|(?:your|my|the|some|example|sample|dummy)[-_ ]?\w{0,40}"
     r"|null|nil|none|undefined|true|false|yes|no|on|off|nan|n/a|empty|redacted|hidden|masked|removed"
     r"|string|str|int|integer|bool|boolean|bytes|text|object|any|float|number|char|varchar|optional|required"
     r"|missing|invalid|expired|incorrect|wrong|unset|unknown|default|placeholder|password|passwd|secret|token"
@@ -82,14 +83,16 @@ _placeholder = re.compile(
     r"|accepted|rejected|denied|valid|set|not|must|should|is|was|has|for|and|or|of|to|in|from|with|by)",
     re.IGNORECASE,
 )
-_words = re.compile(r"[A-Za-z]?[a-z]{1,20}(?:[-_ .][a-z]{1,20}){0,6}|[A-Z]{1,12}")
+_words = re.compile(
+    r"[A-Za-z]?[a-z]{1,20}(?:[-_ .][a-z]{1,20}){0,6}|[A-Z]{1,12}(?:_[A-Z]{1,12}){0,6}"
+)
 _person = re.compile(r"[^\W\d_][^\d_/@<>{}\[\]=:;|\\]{0,80}")
-_SECRET_SIZE, _LONG = 8, 20
+_SECRET_SIZE, _LONG, _PIN = 8, 20, 4
 
 
 @lru_cache(maxsize=4096)
 def kind_of(name: str) -> str:
-    """What a field called *name* holds, whatever its value looks like; empty where it says nothing."""
+    """What a field called *name* holds, by its name alone; empty where that says nothing."""
     plain = plain_name(name)
     for kind, pattern in _kinds:
         if pattern.fullmatch(plain):
@@ -110,14 +113,21 @@ def fits(kind: str, value: str) -> bool:
     if not value or _placeholder.fullmatch(value):
         return False
     if kind == SECRET:
-        return len(value) >= _SECRET_SIZE and not (len(value) < _LONG and _words.fullmatch(value))
+        worded = len(value) < _LONG and _words.fullmatch(value)
+        return len(value) >= _SECRET_SIZE and not worded and not is_monotonous(value)
     if kind == NAME:
         return _person.fullmatch(value) is not None
     if kind in {BIRTH, CODE}:
         return any(map(str.isdigit, value))
     if kind == GEO:
         return _is_degree(value)
-    return not value.startswith(("/", "./", "~/"))  # the shell's PWD
+    # The shell's PWD; and counts of what passed.
+    return not value.startswith(("/", "./", "~/")) and not (value.isdigit() and len(value) < _PIN)
+
+
+def is_monotonous(value: str) -> bool:
+    """Whether one character makes up half of it, as in a placeholder."""
+    return max(map(value.count, set(value))) * 2 > len(value)
 
 
 def plain_name(name: str) -> str:

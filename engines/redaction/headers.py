@@ -11,8 +11,9 @@ from engines.redaction.views import Text
 
 _bearer = re.compile(r"(?<![\w-])bearer\s{1,3}([\w.~+/-]{16,4096}={0,2})", re.IGNORECASE)
 _basic = re.compile(r"(?<![\w-])basic\s{1,3}([A-Za-z0-9+/]{6,1024}={0,2})(?![\w+/])", re.IGNORECASE)
-_user = re.compile(r"(?<!\S)(?:-u|--user)[ =]?[\"']?[\w.@+-]{1,64}:([^\s\"']{1,128})")
+_user = re.compile(r"(?<!\S)(?:-u|--user)[ =]{0,3}[\"']?([^\s\"':]{0,64}):([^\s\"']{0,128})")
 _sshpass = re.compile(r"(?<!\S)sshpass\s{1,3}-p\s{0,2}[\"']?([^\s\"']{1,128})")
+_OPTION = "a program's password option"
 _digit = re.compile(r"\d|[A-Z].*[a-z]|[a-z].*[A-Z]")
 
 
@@ -31,15 +32,18 @@ def find_headers(scanned: Text) -> Iterator[Hit]:
     for found in _basic.finditer(text):
         if _is_user_and_password(found[1]):
             yield Hit(PASSWORD, *found.span(1), "basic", SURE, "decodes to a user and a password")
-    for pattern in (_user, _sshpass):
-        for found in pattern.finditer(text):
-            if fits(PASSWORD, found[1]):
-                yield Hit(PASSWORD, *found.span(1), "option", LIKELY, "a program's password option")
+    for found in _user.finditer(text):
+        which = 2 if found[2] else 1  # some give a key in place of the user
+        if fits(PASSWORD, found[which]):
+            yield Hit(PASSWORD, *found.span(which), "option", LIKELY, _OPTION)
+    for found in _sshpass.finditer(text):
+        if fits(PASSWORD, found[1]):
+            yield Hit(PASSWORD, *found.span(1), "option", LIKELY, _OPTION)
 
 
 def _is_user_and_password(run: str) -> bool:
-    from base64 import b64decode  # noqa: PLC0415
     import binascii  # noqa: PLC0415
+    from base64 import b64decode  # noqa: PLC0415
 
     try:
         plain = b64decode(run + "=" * (-len(run) % 4)).decode()

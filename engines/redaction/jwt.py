@@ -8,7 +8,7 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 
-from engines.redaction.model import SURE, Hit
+from engines.redaction.model import LIKELY, SURE, Hit
 from engines.redaction.views import Text
 
 _parts = re.compile(
@@ -18,8 +18,11 @@ _parts = re.compile(
 
 def find_jwts(scanned: Text) -> Iterator[Hit]:
     for found in _parts.finditer(scanned.text):
-        if _has_algorithm(found[0].partition(".")[0]):
+        header, body = found[0].split(".")[:2]
+        if _has_algorithm(header):
             yield Hit("jwt", *found.span(), "jwt", SURE, "three parts, and a header that decodes")
+        elif body.startswith("eyJ"):
+            yield Hit("jwt", *found.span(), "jwt", LIKELY, "three parts, two of them objects")
 
 
 def _has_algorithm(header: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+
 PERSONAL, NETWORK, SECRET = GROUPS = ("personal", "network", "secret")
 
 _personal = frozenset(
@@ -40,6 +43,18 @@ _personal = frozenset(
     }
 )
 _network = frozenset({"ipv4", "ipv6", "mac"})
+_secret = frozenset(
+    {"card_code", "field", "jwt", "password", "private_key", "secret", "url_credentials"}
+)
+
+
+@cache
+def all_kinds() -> Mapping[str, str]:
+    """Each kind that our detectors find, with its group."""
+    from engines.redaction.api_keys import kinds  # noqa: PLC0415  reads its table
+
+    own = {*_personal, *_network, *_secret, *kinds()}
+    return {kind: group_of(kind) for kind in sorted(own)}
 
 
 def group_of(kind: str) -> str:

@@ -17,6 +17,8 @@ from engines.redaction.model import LIKELY, SURE, Hit
 from engines.redaction.numbers import Number
 
 _MONTHS, _DAYS = 12, 31
+_ITIN = {*range(50, 66), *range(70, 89), 90, 91, 92, *range(94, 100)}
+_NIR_MONTHS = {*range(1, 13), *range(20, 43), *range(50, 100)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,8 @@ def _ssn(d: str) -> bool:
 
 def _itin(d: str) -> bool:
     # IRS, Publication 1915: the fourth and fifth digits.
-    return (
-        d[0] == "9"
-        and (50 <= int(d[3:5]) <= 65 or 70 <= int(d[3:5]) <= 99)
-        and d[3:5] not in {"89", "93"}
-    )  # noqa: PLR2004, E501
+    middle = int(d[3:5])
+    return d[0] == "9" and middle in _ITIN
 
 
 def _sin(d: str) -> bool:
@@ -130,11 +129,8 @@ def _aadhaar(d: str) -> bool:
 
 def _nir(d: str) -> bool:
     # INSEE: 97 less the first thirteen digits mod 97; months past 12 are given to unknown ones.
-    return (
-        d[0] in "12378"
-        and (int(d[3:5]) <= _MONTHS or 20 <= int(d[3:5]) <= 42)
-        and 97 - int(d[:13]) % 97 == int(d[13:])
-    )  # noqa: PLR2004, E501
+    right = 97 - int(d[:13]) % 97 == int(d[13:])
+    return right and d[0] in "12378" and int(d[3:5]) in _NIR_MONTHS
 
 
 def _is_day(month: int, day: int) -> bool:
@@ -142,16 +138,17 @@ def _is_day(month: int, day: int) -> bool:
 
 
 _TABLE = (
-    National("us_ssn", _ssn, words("ssn", "social sec", "soc sec", "social_sec", "socialsec", "tax ?id"),
+    National("us_ssn", _ssn, words("ssn", "social.?sec", "soc sec", "tax ?id"),
              (9,), ("3-2-4", "3 2 4"), LIKELY),
-    National("us_itin", _itin, words("itin", "taxpayer", "individual tax"), (9,), ("3-2-4", "3 2 4"), LIKELY),
+    National("us_itin", _itin, words("itin", "taxpayer", "individual tax"),
+             (9,), ("3-2-4", "3 2 4"), LIKELY),
     National("ca_sin", _sin, words("sin\\b", "social ins", "social_ins", "nas\\b", "assurance soc"),
              (9,), ("3-3-3", "3 3 3")),
     National("au_tfn", _tfn, words("tfn", "tax file", "tax_file"), (9,), ("3 3 3", "3-3-3")),
     National("nl_bsn", _bsn, words("bsn", "burgerservice", "sofi", "citizen service"),
              (9,), ("4.2.3", "3.3.3", "3 3 3", "4 2 3", "2.3.3.1")),
     National("uk_nhs", _nhs, words("nhs"), (10,), ("3 3 4", "3-3-4")),
-    National("de_tax", _steuer, words("steuer", "idnr", "id-nr", "tin\\b", "tax ?id", "tax_id", "identifikationsn"),
+    National("de_tax", _steuer, words("steuer", "id-?nr", "tin\\b", "tax.?id", "identifikationsn"),
              (11,), ("2 3 3 3", "3 3 3 2", "2-3-3-3")),
     National("pl_pesel", _pesel, words("pesel"), (11,)),
     National("se_personal", _swedish, words("personn", "person.?nummer", "samordn", "swedish"),

@@ -15,7 +15,7 @@ from engines.redaction.model import Hit
 from engines.redaction.views import Text
 
 _group = re.compile(r"\d+")
-_MOST_GROUPS, _MOST_DIGITS, _CARD = 512, 19, 13
+_MOST_GROUPS, _MOST_DIGITS, CARD = 512, 19, 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def _rows(scanned: Text, groups: list[tuple[int, int]], shapes: frozenset[str]) 
                 break
             shape += f"{text[here:start]}{end - start}"
             here = end
-            if (size >= _CARD or shape in shapes) and _free_behind(text, here):
+            if (size >= CARD or shape in shapes) and _free_behind(text, here):
                 digits = "".join(filter(str.isdigit, text[begin:here]))
                 yield Number(scanned, digits, shape, begin, here)
 

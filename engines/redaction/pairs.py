@@ -10,36 +10,42 @@ import re
 from collections.abc import Iterator
 
 from engines.any_of import any_of
+from engines.redaction.context import word_set
 from engines.redaction.fields import CODE, GEO, NAME, PASSWORD, SECRET, fits, kind_of
 from engines.redaction.model import LIKELY, POSSIBLE, Hit
 from engines.redaction.views import Text
 
 _ANYWHERE = (
-    "pass", "secret", "token", "key", "pwd", "cred", "auth", "cookie", "name", "wort", "sess", "conn", "holder",
+    "pass", "secret", "token", "key", "pwd", "cred", "auth", "cookie", "name", "wort", "sess",
+    "conn", "holder",
 )  # fmt: skip
-_WORDS = (
-    "pw psw contrasena clave senha mot motdepasse mdp haslo heslo parol parola wachtwoord losenord"
-    " adgangskode salasana jelszo sifre lozinka geslo pin pincode otp totp sig signature dsn geheim geheimnis"
-    " segreto segredo secreto cvv cvc cvn csc code apellido apellidos prenom cognome nazwisko imie nombre"
-    " nombres efternamn fornamn etternavn fornavn mnemonic seed jeton recovery backup mfa security"
-    " sukunimi etunimi prijmeni jmeno contraseña lösenord hasło şifre prénom imię förnamn"
-).split()
+_words = word_set(
+    "pw psw contrasena clave senha mot motdepasse mdp haslo heslo parol parola wachtwoord "
+    "losenord adgangskode salasana jelszo sifre lozinka geslo pin pincode otp totp sig "
+    "signature dsn geheim geheimnis segreto segredo secreto cvv cvc cvn csc code apellido "
+    "apellidos prenom cognome nazwisko imie nombre nombres efternamn fornamn etternavn "
+    "fornavn mnemonic seed jeton recovery backup mfa security sukunimi etunimi prijmeni jmeno "
+    "contraseña lösenord hasło şifre prénom imię förnamn"
+)
 _FOREIGN = (
-    "пароль", "密码", "密碼", "口令", "パスワード", "暗証", "비밀번호", "암호", "पासवर्ड", "كلمة", "סיסמ", "κωδικ",
-    "รหัสผ่าน", "mật khẩu", "токен", "секрет", "令牌", "密钥", "トークン", "토큰", "фамилия", "имя", "фио", "姓名",
-    "氏名", "名前", "이름", "성명", "秘密鍵",
+    "пароль", "密码", "密碼", "口令", "パスワード",
+    "暗証", "비밀번호", "암호", "पासवर्ड", "รหัสผ่าน", "mật khẩu",
+    "токен", "секрет", "令牌", "密钥", "トークン", "토큰",
+    "фамилия", "имя", "фио", "姓名", "氏名", "名前",
+    "이름", "성명", "秘密鍵", "κωδικ",
+    "كلمة",
+    "סיסמ",
 )  # fmt: skip
-_words = frozenset(_WORDS)
-_stems = re.compile(any_of(sorted({*_ANYWHERE, *_WORDS, *_FOREIGN})))
+_stems = re.compile(any_of(sorted({*_ANYWHERE, *_words, *_FOREIGN})))
 _tail = re.compile(r"[\w.\-]{0,32}")
-_head = re.compile(r"[\w.\-]{0,40}(?: ?[\w.\-]{1,20}){0,3}")
 _operator = re.compile(
     r"(?:\\{0,3}[\"'`\]]){0,2}\s{0,4}"
     r"(?::\s{0,2}(?:str|string|String|bytes|Optional\[str\]|&str|const|char)\s{0,2}=|=>|:=|==?|:|>(?=[^\s<>]))"
     r"\s{0,4}(?:[bruf](?=[\"\']))?(?=\S)"
 )
 _spoken = re.compile(
-    r"(?: number| value| code)? (?:is|was|est|ist|es|é|è|lautet|are|será|to)(?: now| set to)?:? {1,2}(?=\S)"
+    r"(?: number| value| code)? (?:is|was|est|ist|es|é|è|lautet|are|será|to)(?: now| set to)?:?"
+    r" {1,2}(?=\S)"
 )
 _blank = re.compile(r"[ \t]{1,3}(?=[^\s\-=:])")
 _quoted = re.compile(
@@ -91,7 +97,7 @@ def find_pairs(scanned: Text) -> Iterator[Hit]:
 
 
 def _named(text: str, at: int, end: int) -> tuple[str, str, int]:
-    """The name that ends at *end*, of up to three words, that means something; and where it begins."""
+    """Of the names of up to three words that end at *end* one with a meaning, that, its start."""
     head = text[max(0, at - 60) : at]
     begin = at - len(head) + _word_before(head, len(head))
     found = ("", "", begin)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from engines.redaction.context import word_set
 from engines.redaction.model import LIKELY, POSSIBLE, Hit
 from engines.redaction.views import Text
 
@@ -48,15 +49,16 @@ _honorific = re.compile(rf"(?<![^\W_])(?:{HONORIFIC})\.?[ \u00a0]")
 _no_name = re.compile(r"[A-Z0-9_]{3,}$|(?:Access|Office|Word|Excel|Windows|Teams|Store|Drive)\b")
 
 
-_birth_words = frozenset(
-    "birth birthdate birthday born dob geboren geburtsdatum geburtstag naissance nacimiento nacido"
-    " nacida nascita nascimento nascido nascida nato nata geboortedatum syntymäaika urodzenia urodzony"
-    " urodzona narození née né född födelsedatum fødselsdato født".split()
+_birth_words = word_set(
+    "birth birthdate birthday born dob geboren geburtsdatum geburtstag naissance nacimiento "
+    "nacido nacida nascita nascimento nascido nascida nato nata geboortedatum syntymäaika "
+    "urodzenia urodzony urodzona narození née né född födelsedatum fødselsdato født"
 )
 _foreign_birth_words = ("рожд", "生年", "出生", "생년")
-_titles = frozenset(
-    "mr mrs miss mx dr prof professor herr herrn frau monsieur madame mme mlle señor señora sr sra"
-    " srta signor signora sig dott dhr mevr mevrouw meneer sir lady rev hon capt sgt lt dipl".split()
+_titles = word_set(
+    "mr mrs miss mx dr prof professor herr herrn frau monsieur madame mme mlle señor señora "
+    "sr sra srta signor signora sig dott dhr mevr mevrouw meneer sir lady rev hon capt sgt lt "
+    "dipl"
 )
 
 

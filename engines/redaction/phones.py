@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from engines.redaction.context import stands_before, words
+from engines.redaction.context import stands_before, word_set, words
 from engines.redaction.model import LIKELY, POSSIBLE, SURE, Hit
 from engines.redaction.views import Text
 
@@ -26,19 +26,21 @@ _no_number = re.compile(
     r"|\d+\.\d+$|[\d.]+\.[\d.]+\.[\d.]+$"  # a fraction, a version
 )
 _context = words(
-    "tel\\b", "tel\\.", "tel:", "telephone", "telefon", "teléfono", "telefono", "téléphone", "telefoon",
-    "telefone", "phone", "phone_?number", "mobile", "mobil\\b", "mobiel", "móvil", "movil", "celular",
+    "tel\\b", "tel\\.", "tel:", "telephone", "telefon", "teléfono", "telefono", "téléphone",
+    "telefoon",
+    "telefone", "phone", "phone_?number", "mobile", "mobil\\b", "mobiel", "móvil", "movil",
+    "celular",
     "cell", "cellulare", "portable", "handy", "fax", "call", "sms", "whatsapp", "ring", "dial",
     "rückruf", "numéro", "puhelin", "電話", "电话", "☎", "📞",
 )  # fmt: skip
 _camel = re.compile(r"(?:phone|mobile|tel|fax|cell)(?:[_ ]?(?:no|nr|number|num))?[\"']?\s?[:=]")
 
 
-_words = frozenset(
-    "tel telephone telefon telefono telefoon telefone phone phonenumber phones mobile mobil mobiel movil"
-    " celular cell cellulare portable handy fax call called sms whatsapp ring dial dialed puhelin téléphone"
-    " teléfono móvil rückruf numéro mobilephone cellphone homephone workphone telephonenumber faxnumber"
-    " mobilenumber phoneno telno".split()
+_words = word_set(
+    "tel telephone telefon telefono telefoon telefone phone phonenumber phones mobile mobil "
+    "mobiel movil celular cell cellulare portable handy fax call called sms whatsapp ring "
+    "dial dialed puhelin téléphone teléfono móvil rückruf numéro mobilephone cellphone "
+    "homephone workphone telephonenumber faxnumber mobilenumber phoneno telno"
 )
 _foreign_words = ("電話", "电话", "☎", "📞")
 

@@ -1,11 +1,11 @@
-"""Geo coordinates: pairs of degrees with a word, a sign or a scheme that says so, and single ones."""
+"""Geo coordinates: pairs of degrees that a word or a sign names, and single ones with a name."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from engines.redaction.context import stands_before, words
+from engines.redaction.context import stands_before, word_set, words
 from engines.redaction.model import LIKELY, SURE, Hit
 from engines.redaction.views import Text
 
@@ -34,8 +34,8 @@ _FINE = 4  # decimals: some ten metres
 
 
 _two = re.compile(r"\.\d{2,15}°? ?[NSns]?[,;/ ]{1,3}[-+]?\d{1,3}\.\d{2}")
-_degree_words = frozenset(
-    "lat latitude latitud latitudine lon lng long longitude longitud breitengrad längengrad".split()
+_degree_words = word_set(
+    "lat latitude latitud latitudine lon lng long longitude longitud breitengrad längengrad"
 )
 
 

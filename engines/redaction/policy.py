@@ -12,10 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any
 
-from engines.checks import did_you_mean
-from engines.errors import InvalidInput
 from engines.redaction.kinds import group_of
 
 JOURNAL = "journal"
@@ -96,78 +93,3 @@ class Policy:
         if own := self.destinations.get(destination):
             yield own
         yield self.rules
-
-    @classmethod
-    def from_mapping(cls, form: Mapping[str, Any]) -> Policy:
-        """
-        The policy that a file spells out.
-
-        Raises:
-            InvalidInput: It has another form; the message names the place in it.
-        """
-        known = {"default", "kinds", "fields", "destinations", "phone_regions", "lowest_score"}
-        _known(form, known, "$")
-        ways = _table(form, "destinations", "$")
-        return cls(
-            rules=_rules(form, "$", Action.HASH),
-            destinations={
-                name: _rules(_as_table(rules, f"$.destinations.{name}", known=True), name)
-                for name, rules in ways.items()
-            },
-            phone_regions=_regions(form.get("phone_regions", cls.phone_regions)),
-            lowest_score=_share(form.get("lowest_score", cls.lowest_score)),
-        )
-
-
-def _rules(form: Mapping[str, Any], place: str, default: Action | None = None) -> Rules:
-    if "default" in form:
-        default = _action(form["default"], f"{place}.default")
-    kinds = _table(form, "kinds", place)
-    return Rules(
-        default,
-        {kind: _action(word, f"{place}.kinds.{kind}") for kind, word in kinds.items()},
-        {
-            path: _action(word, f"{place}.fields.{path}")
-            for path, word in _table(form, "fields", place).items()
-        },
-    )
-
-
-def _action(word: Any, place: str) -> Action:
-    try:
-        return Action(word)
-    except ValueError:
-        raise InvalidInput(
-            f"{place}: expected one of {', '.join(Action)}, found {word!r}"
-            f"{did_you_mean(str(word), list(Action))}"
-        ) from None
-
-
-def _table(form: Mapping[str, Any], name: str, place: str) -> Mapping[str, Any]:
-    return _as_table(form.get(name) or {}, f"{place}.{name}")
-
-
-def _as_table(found: Any, place: str, *, known: bool = False) -> Mapping[str, Any]:
-    if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
-        raise InvalidInput(f"{place}: expected names with values, found {found!r:.60}")
-    if known:
-        _known(found, {"default", "kinds", "fields"}, place)
-    return found
-
-
-def _known(form: Mapping[str, Any], known: set[str], place: str) -> None:
-    for name in form:
-        if name not in known:
-            raise InvalidInput(f"{place}: no setting {name!r}{did_you_mean(str(name), known)}")
-
-
-def _regions(found: Any) -> tuple[str, ...]:
-    if isinstance(found, list | tuple) and all(isinstance(r, str) for r in found):
-        return tuple(region.upper() for region in found)
-    raise InvalidInput(f"$.phone_regions: expected codes of countries, found {found!r:.60}")
-
-
-def _share(found: Any) -> float:
-    if isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found <= 1:
-        return float(found)
-    raise InvalidInput(f"$.lowest_score: expected a number from 0 to 1, found {found!r:.60}")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
+from engines.redaction.kinds import all_kinds
 from engines.redaction.model import Detector, Hit
 from engines.redaction.policy import JOURNAL, Action, Policy
 from engines.redaction.pseudonyms import Pseudonyms
@@ -86,9 +87,20 @@ class Redactor:
     def redact_bytes(self, data: bytes, *, destination: str = JOURNAL) -> bytes:
         """As `redact`, for UTF-8, UTF-16 with or without its mark, and what is neither."""
         encoding, errors = _encoding(data)
-        text = data.decode(encoding, errors)
+        try:
+            text = data.decode(encoding, errors)
+        except UnicodeDecodeError:  # what was cut off
+            encoding, errors = "latin-1", "strict"
+            text = data.decode(encoding)
         redacted = self.redact(text, destination=destination)
-        return data if redacted is text else redacted.encode(encoding, errors)
+        return data if redacted == text else redacted.encode(encoding, errors)
+
+    def is_done(self, value: Any) -> bool:
+        """Whether *value* is nothing but what stands for one."""
+        if not isinstance(value, str) or value[:1] != "<" or value[-1:] != ">":
+            return False
+        tokens = self.pseudonyms.spans(value) if self.pseudonyms else []
+        return tokens == [(0, len(value))] or value[1:-1] in all_kinds()
 
     def stands_for(self, hit: Hit, text: str, action: Action) -> str:
         """What comes in place of *hit* in *text*."""

@@ -47,6 +47,6 @@ def _last_at(found: re.Match[str]) -> int:
     at = inner.find("@")
     return (
         found.start(2) + at
-        if 0 <= at and (slash < 0 or at < slash) and "@" not in inner[at + 1 :] and "/" in inner
+        if at >= 0 and (slash < 0 or at < slash) and "@" not in inner[at + 1 :] and "/" in inner
         else found.end(2)
     )

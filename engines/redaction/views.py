@@ -1,9 +1,9 @@
-"""
+r"""
 A text as it reads once decoded, with the way back to where each character came from.
 
-What is undone: characters that only look like others or like nothing (full-width and other digits,
-zero-width and combining marks, unusual spaces and dashes), %XX, \\uXXXX and \\xXX, numeric entities.
-Letters of other alphabets that look like Latin ones are left as they are.
+What is undone: characters that only look like others or like nothing (full-width letters, digits
+of any script, zero-width and combining marks, unusual spaces and dashes), %XX, \uXXXX and \xXX,
+numeric entities.  Letters of other alphabets that look like Latin ones are left as they are.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _digits = re.compile(r"(?<![A-Za-z0-9])\d[\d ().\-/+]{5,}\d")
 _day = re.compile(r"(?:19|20)\d\d([-/.])(?:0\d|1[0-2])\1(?:[0-2]\d|3[01])(?!\d)")
 _LONG, _FEWEST = 16, 7
 _ascii_word, _word = re.compile(r"[a-z]+"), re.compile(r"[^\W\d_]+")
-_long = re.compile(r"[^\s\"'`<>()\[\]{},;|]{16,}")
+_long = re.compile(r"[^\s\"'`<>()\[\]{},;]{16,}")
 _unmarked = {"n": "\n", "t": "\t", "r": "\r"}
 
 
@@ -63,7 +63,7 @@ class Text:
     def holds(self, stems: tuple[str, ...]) -> bool:
         """Whether any of *stems* is anywhere in it, in small letters."""
         low = self.low
-        for stem in stems:
+        for stem in stems:  # noqa: SIM110  `any` takes twice as long
             if stem in low:
                 return True
         return False
@@ -174,23 +174,18 @@ def _replaced(text: str, pattern: re.Pattern[str], make: Callable[[str], str]) -
     starts: list[int] = []
     ends: list[int] = []
     here = 0
-    for found in pattern.finditer(text):
-        _as_is(text, here, found.start(), out, starts, ends)
-        made = make(found[0])
-        out.append(made)
-        starts += [found.start()] * len(made)
-        ends += [found.end()] * len(made)
-        here = found.end()
-    _as_is(text, here, len(text), out, starts, ends)
+    for found in (*pattern.finditer(text), None):
+        start = found.start() if found else len(text)
+        out.append(text[here:start])
+        starts += range(here, start)
+        ends += range(here + 1, start + 1)
+        if found:
+            made = make(found[0])
+            out.append(made)
+            here = found.end()
+            starts += [start] * len(made)
+            ends += [here] * len(made)
     return View("".join(out), starts, ends)
-
-
-def _as_is(
-    text: str, here: int, end: int, out: list[str], starts: list[int], ends: list[int]
-) -> None:
-    out.append(text[here:end])
-    starts += range(here, end)
-    ends += range(here + 1, end + 1)
 
 
 def _from_percent(found: str) -> str:

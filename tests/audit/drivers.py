@@ -338,6 +338,17 @@ def offline_log() -> Iterator[Step]:
     yield lambda w: w.offline_log.simulated(ok=True, hours=24, seed=1, faults={"": 1}, **drill)
 
 
+def metrics_log() -> Iterator[Step]:
+    rule = AlertRule("flow", read_expression("resource_flow < 80"), summary=MARK)
+    low, high = ([Point("resource_flow", {}, value)] for value in (70.0, 90.0))
+    yield lambda w: w.metrics_log.take({"resource_flow": 70.0, "nav_velocity": None})
+    yield lambda w: w.metrics_log.judge([rule], low)
+    yield lambda w: w.metrics_log.told("flow", w.metrics_log.untold["flow"])
+    yield lambda w: w.metrics_log.take({MARK: 1.5})
+    yield lambda w: w.metrics_log.judge([rule], high)
+    yield lambda w: w.metrics_log.judge([replace(rule, name="other")], low)
+
+
 def provenance_log() -> Iterator[Step]:
     wrote = Tapped("run_finished", 1e9, "r", duration_s=0.5, outcome="ok", data={"who": MARK})
     node = Node(Kind.ACTIVITY, f"run:{MARK}", {"skill": "tide"})
@@ -348,17 +359,6 @@ def provenance_log() -> Iterator[Step]:
     yield lambda w: w.provenance.follow("runs", Position(), [wrote], Position(3, "a" * 64, 90))
     yield lambda w: w.provenance.append([], dropped=7)
     yield lambda w: w.provenance.alerts_told(w.provenance.alerts[0]["seq"])
-
-
-def metrics_log() -> Iterator[Step]:
-    rule = AlertRule("flow", read_expression("resource_flow < 80"), summary=MARK)
-    low, high = ([Point("resource_flow", {}, value)] for value in (70.0, 90.0))
-    yield lambda w: w.metrics_log.take({"resource_flow": 70.0, "nav_velocity": None})
-    yield lambda w: w.metrics_log.judge([rule], low)
-    yield lambda w: w.metrics_log.told("flow", w.metrics_log.untold["flow"])
-    yield lambda w: w.metrics_log.take({MARK: 1.5})
-    yield lambda w: w.metrics_log.judge([rule], high)
-    yield lambda w: w.metrics_log.judge([replace(rule, name="other")], low)
 
 
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
@@ -383,6 +383,6 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "offline_log": offline_log,
     "gate_log": lambda: gate_driver.steps(MARK),
     "bus_deliveries": lambda: delivery_driver.steps(MARK),
-    "provenance_log": provenance_log,
     "metrics_log": metrics_log,
+    "provenance_log": provenance_log,
 }

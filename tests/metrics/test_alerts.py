@@ -148,8 +148,8 @@ def test_a_change_is_said_on_the_bus_and_again_after_a_crash_in_between(
             look(ruled)
     again = Workspace(ruled.root)
     assert look(again) == []
-    (heard,) = again.bus.channel_history("metrics.alert.talk")  # one id, one message
-    assert heard["message"]["state"] == "firing"
+    (heard,) = again.bus.channel_history("dino.alerts")  # one id, one message
+    assert (heard["message"]["from"], heard["message"]["state"]) == ("metrics", "firing")
     assert heard["message"]["series"] == ["dino_messages_total"]
     assert again.metrics_log.to_tell() == {}
 
