@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,7 @@ from engines.audit import (
     VerifierKey,
     audit,
     format_hashes,
+    inclusion_hashes,
     is_sealed,
     load_key,
     parse_note,
@@ -42,10 +43,10 @@ from engines.durable import replace_file, sync_folder
 from engines.journal import Fault, RecordedJournal, Since
 from engines.merkle import (
     ProofInvalid,
+    Span,
+    audit_path,
     check_consistency,
-    check_inclusion,
     consistency_proof,
-    inclusion_proof,
     leaf_hash,
 )
 
@@ -223,16 +224,45 @@ class Auditing:
                 hint="give the line itself with --line FILE",
             )
         found = recorded.line(seq) if line is None else line
-
-        def make(tree: HashTree) -> Proof:
-            hashes = inclusion_proof(seq, size, tree.hash_at)
-            check_inclusion(leaf_hash(found), seq, size, hashes, signed.checkpoint.root)
-            return Proof(seq, found, tuple(hashes), signed.note)
-
         try:
-            return self._from_index(path, make)
+            hashes = self.path_hashes(signed, {seq: leaf_hash(found)})
         except ProofInvalid:
             raise InvalidInput(f"that is not line {seq} of {journal!r} as it was signed") from None
+        steps = tuple(hashes[span] for span in audit_path(seq, size))
+        return Proof(seq, found, steps, signed.note)
+
+    def path_hashes(
+        self,
+        signed: Signed,
+        leaves: Mapping[int, bytes],
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> dict[Span, bytes]:
+        """
+        Every hash on the audit paths of *leaves*, number → leaf hash, each once.
+
+        Args:
+            on_progress: Told how many more leaves are proven.
+
+        Raises:
+            ProofInvalid: They are not the lines that were signed.
+        """
+        path = self.journals([signed.journal])[0]
+        return self._from_index(
+            path, lambda tree: inclusion_hashes(tree, signed.checkpoint, leaves, on_progress)
+        )
+
+    def covering(self, journal: str, seq: int, signer: SignerKey) -> Signed:
+        """
+        The last checkpoint of *journal*, made anew where it lacks line *seq* or is not *signer*'s.
+
+        Raises:
+            Forked: The journal does not extend what was signed.
+        """
+        last = self.log.latest(journal)
+        if last and seq < last.checkpoint.size and last.note.is_signed_by(signer.verifier):
+            return last
+        self._sign(self.journals([journal]), signer)
+        return self.log.latest_or_raise(journal)
 
     def prove_consistency(self, journal: str, old: int, new: int | None) -> str:
         """

@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from engines.errors import DinoError
 
 HashAt = Callable[[int, int], bytes]
 Subtrees = Sequence[tuple[int, bytes]]
 """Complete subtrees side by side, from left to right: level and root of each."""
+
+Span = tuple[int, int]
+"""The leaves of a subtree of RFC 6962's recursion: from the first up to the one behind the last."""
 
 HASH_SIZE = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -86,7 +89,7 @@ class RightEdge:
 
 def root(size: int, hash_at: HashAt) -> bytes:
     """The root of the tree's first *size* leaves."""
-    return _root_of(0, size, hash_at) if size else EMPTY_ROOT
+    return span_root((0, size), hash_at) if size else EMPTY_ROOT
 
 
 def edge(size: int, hash_at: HashAt) -> Subtrees:
@@ -101,9 +104,33 @@ def inclusion_proof(index: int, size: int, hash_at: HashAt) -> list[bytes]:
     Raises:
         ValueError: There is no such leaf.
     """
+    return [span_root(span, hash_at) for span in audit_path(index, size)]
+
+
+def audit_path(index: int, size: int) -> list[Span]:
+    """
+    The spans whose roots lead from leaf *index* to the root of *size* leaves, lowest first.
+
+    Raises:
+        ValueError: There is no such leaf.
+    """
     if not 0 <= index < size:
         raise ValueError(f"leaf {index} is not among {size}")
-    return _path(index, 0, size, hash_at)
+    low, high, found = 0, size, []
+    while high - low > 1:
+        middle = _split(low, high)
+        if index < middle:
+            found.append((middle, high))
+            high = middle
+        else:
+            found.append((low, middle))
+            low = middle
+    return found[::-1]
+
+
+def span_root(span: Span, hash_at: HashAt) -> bytes:
+    """The root over the leaves of *span*."""
+    return _joined([hash_at(*subtree) for subtree in _complete(*span)])
 
 
 def consistency_proof(old: int, new: int, hash_at: HashAt) -> list[bytes]:
@@ -131,10 +158,43 @@ def check_inclusion(
     """
     if not 0 <= index < size:
         raise ProofInvalid(f"leaf {index} cannot be in a tree of {size}")
+    path = audit_path(index, size)
     with _steps(proof, leaf, expected_root) as steps:
-        found = _climb(leaf, index, 0, size, steps)
-    if found != expected_root:
-        raise ProofInvalid("the proof leads to another root")
+        hashes = {span: next(steps) for span in path}
+    Inclusion(size, expected_root).check(leaf, index, hashes)
+
+
+class Inclusion:
+    """Checks that leaves are in the tree of *size* leaves with that root."""
+
+    def __init__(self, size: int, root: bytes) -> None:
+        self._size = size
+        self._proven: dict[Span, bytes] = {(0, size): root}
+
+    def check(self, leaf: bytes, index: int, hashes: Mapping[Span, bytes]) -> None:
+        """
+        Check that *leaf* is at *index*; the way to the root is climbed as far as nobody was yet.
+
+        Args:
+            hashes: The roots of the spans on its audit path, and any others.
+
+        Raises:
+            ProofInvalid: They do not show it.
+            ValueError: The tree has no such leaf.
+            KeyError: One of them is missing.
+        """
+        span, found, climbed = (index, index + 1), leaf, {}
+        for beside in audit_path(index, self._size):
+            if span in self._proven:
+                break
+            climbed[span] = found
+            if beside[0] == span[1]:
+                span, found = (span[0], beside[1]), node_hash(found, hashes[beside])
+            else:
+                span, found = (beside[0], span[1]), node_hash(hashes[beside], found)
+        if found != self._proven[span]:
+            raise ProofInvalid("the proof leads to another root")
+        self._proven |= climbed
 
 
 def check_consistency(
@@ -171,16 +231,6 @@ def _steps(proof: Sequence[bytes], *ends: bytes) -> Iterator[Iterator[bytes]]:
         raise ProofInvalid("the proof is too long")
 
 
-def _climb(leaf: bytes, index: int, low: int, high: int, steps: Iterator[bytes]) -> bytes:
-    if high - low == 1:
-        return leaf
-    middle = _split(low, high)
-    if index < middle:
-        return node_hash(_climb(leaf, index, low, middle, steps), next(steps))
-    found = _climb(leaf, index, middle, high, steps)
-    return node_hash(next(steps), found)
-
-
 def _climb_both(
     old: int, low: int, high: int, steps: Iterator[bytes], old_root: bytes | None
 ) -> tuple[bytes, bytes]:
@@ -213,10 +263,6 @@ def _split(low: int, high: int) -> int:
     return low + (1 << ((high - low - 1).bit_length() - 1))
 
 
-def _root_of(low: int, high: int, hash_at: HashAt) -> bytes:
-    return _joined([hash_at(*subtree) for subtree in _complete(low, high)])
-
-
 def _joined(roots: Sequence[bytes]) -> bytes:
     *others, found = roots
     for left in reversed(others):
@@ -224,22 +270,13 @@ def _joined(roots: Sequence[bytes]) -> bytes:
     return found
 
 
-def _path(index: int, low: int, high: int, hash_at: HashAt) -> list[bytes]:
-    if high - low == 1:
-        return []
-    middle = _split(low, high)
-    if index < middle:
-        return [*_path(index, low, middle, hash_at), _root_of(middle, high, hash_at)]
-    return [*_path(index, middle, high, hash_at), _root_of(low, middle, hash_at)]
-
-
 def _between(old: int, low: int, high: int, hash_at: HashAt, *, whole: bool) -> list[bytes]:
     if old == high:
         # The verifier has the old root already where the old tree is one whole subtree.
-        return [] if whole else [_root_of(low, high, hash_at)]
+        return [] if whole else [span_root((low, high), hash_at)]
     middle = _split(low, high)
     if old <= middle:
-        rest = _root_of(middle, high, hash_at)
+        rest = span_root((middle, high), hash_at)
         return [*_between(old, low, middle, hash_at, whole=whole), rest]
-    rest = _root_of(low, middle, hash_at)
+    rest = span_root((low, middle), hash_at)
     return [*_between(old, middle, high, hash_at, whole=False), rest]

@@ -94,6 +94,7 @@ audit = Front(
         "rotate": ("retention:rotate", "Seal the journals' files and go on in new ones."),
         "prune": ("retention:prune", "Remove old sealed files; keep what proves them."),
         "export": ("retention:export", "Copy journals to a folder that verifies alone."),
+        "report": ("report:report", "All about a run, an order or a time, for auditors."),
         "version": ("version:version", "Show the version."),
     },
 )

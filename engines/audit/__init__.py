@@ -1,5 +1,9 @@
 """What others can hold against a journal: checkpoints, proofs, and the witnesses who sign them."""
 
+from engines.audit.archive import NotAnArchive
+from engines.audit.bundle import Part, read_time, write_bundle
+from engines.audit.bundle_check import check_bundle
+from engines.audit.bundle_found import BundleFound, PartFound
 from engines.audit.checkpoint import Checkpoint
 from engines.audit.keyfile import WrongPassphrase, is_sealed, load_key, read_verifier, save_key
 from engines.audit.log import CheckpointLog, Forked, Signed, tree_of
@@ -15,7 +19,7 @@ from engines.audit.note import (
     parse_signatures,
     verify_note,
 )
-from engines.audit.proof import Proof, format_hashes, parse_hashes
+from engines.audit.proof import Proof, format_hashes, inclusion_hashes, parse_hashes
 from engines.audit.pruning import CannotPrune, Pruned, prune
 from engines.audit.tree import HashTree
 from engines.audit.verification import Anchor, Audit, Statement, audit, since_checkpoint
@@ -24,6 +28,7 @@ from engines.audit.witness import Fork, ForkFound, StaleSize, UnknownLog, Witnes
 __all__ = [
     "Anchor",
     "Audit",
+    "BundleFound",
     "CannotPrune",
     "Checkpoint",
     "CheckpointLog",
@@ -31,9 +36,12 @@ __all__ = [
     "ForkFound",
     "Forked",
     "HashTree",
+    "NotAnArchive",
     "NotSigned",
     "Note",
     "NoteInvalid",
+    "Part",
+    "PartFound",
     "Proof",
     "Pruned",
     "Signature",
@@ -47,16 +55,20 @@ __all__ = [
     "WrongKey",
     "WrongPassphrase",
     "audit",
+    "check_bundle",
     "format_hashes",
+    "inclusion_hashes",
     "is_sealed",
     "load_key",
     "parse_hashes",
     "parse_note",
     "parse_signatures",
     "prune",
+    "read_time",
     "read_verifier",
     "save_key",
     "since_checkpoint",
     "tree_of",
     "verify_note",
+    "write_bundle",
 ]

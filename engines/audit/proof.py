@@ -14,8 +14,9 @@ trusted but hashed, so the proof says what was recorded and not only that someth
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from engines.audit.checkpoint import Checkpoint
@@ -28,7 +29,17 @@ from engines.audit.note import (
     parse_note,
     verify_note,
 )
-from engines.merkle import HASH_SIZE, ProofInvalid, check_inclusion, leaf_hash
+from engines.audit.tree import HashTree
+from engines.merkle import (
+    HASH_SIZE,
+    Inclusion,
+    ProofInvalid,
+    Span,
+    audit_path,
+    check_inclusion,
+    leaf_hash,
+    span_root,
+)
 
 _FIRST = "c2sp.org/tlog-proof@v1"
 _MOST_HASHES = 63
@@ -85,6 +96,33 @@ class Proof:
         leaf = leaf_hash(self.line)
         check_inclusion(leaf, self.index, checkpoint.size, self.hashes, checkpoint.root)
         return checkpoint, signed_by
+
+
+def inclusion_hashes(
+    tree: HashTree,
+    checkpoint: Checkpoint,
+    leaves: Mapping[int, bytes],
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> dict[Span, bytes]:
+    """
+    Every hash on the audit paths of *leaves*, number → leaf hash, each once.
+
+    Args:
+        on_progress: Told how many more leaves are proven.
+
+    Raises:
+        ProofInvalid: They do not lead to the checkpoint's root.
+        ValueError: The tree has not so many leaves.
+    """
+    hash_at = functools.lru_cache(1 << 14)(tree.hash_at)  # neighbours share their paths
+    inclusion = Inclusion(checkpoint.size, checkpoint.root)
+    found: dict[Span, bytes] = {}
+    for seq, leaf in leaves.items():
+        path = audit_path(seq, checkpoint.size)
+        found |= {span: span_root(span, hash_at) for span in path if span not in found}
+        inclusion.check(leaf, seq, found)
+        on_progress(1)
+    return found
 
 
 def format_hashes(hashes: Iterable[bytes]) -> str:

@@ -5,7 +5,7 @@ from engines.journal.group import Draft, Queue
 from engines.journal.head import boot_id
 from engines.journal.journal import Journal
 from engines.journal.line import RESERVED, Event
-from engines.journal.reader import Block, Fault
+from engines.journal.reader import Block, Fault, check_line
 from engines.journal.recorded import RecordedJournal
 from engines.journal.recovery import SetAside
 from engines.journal.report import Report, Since
@@ -35,6 +35,7 @@ __all__ = [
     "Since",
     "VolatileJournal",
     "boot_id",
+    "check_line",
     "files_of",
     "verify",
 ]

@@ -209,14 +209,29 @@ def _take_apart(lines: list[bytes], here: Position) -> tuple[list[Event], int, F
     return events, size, None
 
 
-def _check_line(line: bytes, seq: int, parent: str | None) -> tuple[Fault | None, Event | None]:
-    number = seq + 1
+def check_line(line: bytes, number: int, seq: int) -> tuple[Fault | None, Event | None]:
+    """
+    The event on *line* if it stands by itself, else what is wrong with it.
+
+    Args:
+        line: Its bytes without the newline.
+        number: In its file, from 1.
+        seq: How many lines of the journal lie before it.
+    """
     try:
         event = parse(line)
     except MalformedLine as error:
         return Fault("malformed", number, seq, str(error)), None
     if recompute(line) != event["event_hash"]:
         return Fault("edited", number, seq, "its bytes do not have the hash it carries"), None
+    return None, event
+
+
+def _check_line(line: bytes, seq: int, parent: str | None) -> tuple[Fault | None, Event | None]:
+    number = seq + 1
+    fault, event = check_line(line, number, seq)
+    if event is None:
+        return fault, None
     if event["seq"] > seq:
         gap = event["seq"] - seq
         what = f"{gap} line{'s' if gap > 1 else ''} missing before it: it is number {event['seq']}"

@@ -6,6 +6,7 @@ Owns its own reading of the format and shares no code with Dino: Python's standa
 the choice to us.
 
     python verifier.py FOLDER NAME [NOTE VKEY]      exit 0: sound; 1: not
+    python verifier.py --report FILE VKEY [VKEY]      as well, of a report (docs/audit.md)
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reported import Reported, read_report, tlog_proof
 from signed import (
     Checkpoint,
     Fault,
@@ -34,11 +36,14 @@ from signed import (
 __all__ = [
     "Checkpoint",
     "Fault",
+    "Reported",
     "Verdict",
     "check_consistency",
     "check_proof",
     "open_note",
+    "tlog_proof",
     "verify_journal",
+    "verify_report",
 ]
 
 RESERVED = ["seq", "event_type", "timestamp", "parent_hash"]
@@ -335,11 +340,41 @@ def hold_against_note(
         raise Fault("forked", f"the first {said.size} lines are not those that were signed")
 
 
+def standing(line: bytes) -> dict[str, Any]:
+    """The event on a line that has its form and its hash."""
+    event = well_formed(line)
+    if not carries_its_hash(line):
+        raise Fault("edited", "the bytes do not have the hash they carry")
+    return event
+
+
+def verify_report(file: Path, vkeys: list[str]) -> Reported:
+    """What a report shows to who trusts those keys; else a Fault."""
+    return read_report(file, vkeys, standing)
+
+
+def key_of(vkey: str) -> str:
+    return Path(vkey).read_text() if Path(vkey).is_file() else vkey
+
+
+def main_report(file: str, *vkeys: str) -> int:
+    try:
+        found = verify_report(Path(file), [key_of(vkey) for vkey in vkeys])
+    except Fault as fault:
+        print(f"{fault.file or file}:{fault.line or ''}: {fault}")  # noqa: T201
+        return 1
+    for journal, said in found.checkpoints.items():
+        here = len(found.lines.get(journal, ())) + len(found.withheld.get(journal, ()))
+        print(f"{journal}: {here} of {said.size}, signed by {', '.join(said.signers)}")  # noqa: T201
+    return 0
+
+
 def main(folder: str, name: str, note: str | None = None, vkey: str | None = None) -> int:
+    if folder == "--report":
+        return main_report(name, *filter(None, [note, vkey]))
     statements = []
     if note and vkey:
-        key = Path(vkey).read_text() if Path(vkey).is_file() else vkey
-        statements.append((Path(note).read_bytes().decode(), [key]))
+        statements.append((Path(note).read_bytes().decode(), [key_of(vkey)]))
     verdict = verify_journal(Path(folder), name, statements)
     print(f"{name}: {verdict.lines} lines, head {verdict.head_hash}")  # noqa: T201
     if fault := verdict.fault:
