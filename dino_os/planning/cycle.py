@@ -9,7 +9,7 @@ Nothing is recorded before every file was read and checked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from dino_os.planning.scenario import Scenario, Signals, check_columns
 from dino_os.planning.sources import columns_of, reader_for
 from dino_os.workspace import Workspace
 from engines.checks import did_you_mean, rfc3339
+from engines.names import Names
 from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
 from engines.personas import Escalation, PersonaSignal, RejectedRow, Row, SignalMap
 from engines.spool import Spool
@@ -147,16 +148,17 @@ def _signals(
         return source.ready, []
     rows = watch(_rows(source, source.file, workspace), f"reading {source.file.name}")
     kept: Spool[PersonaSignal] = Spool()
+    names = Names()
     rejected: list[RejectedRow] = []
-    first: dict[str, int] = {}  # identifier → its line
     for part in in_parts(rows):
         made, refused = read_signals(part, source.map, scenario, orchestrator)
         rejected += refused
         for signal in made:
-            if twin := _twin(signal, first):
-                rejected.append(twin)
-            else:
-                kept.append(signal)
+            kept.append(signal)
+            names.append(signal.task_identifier)
+    if twins := names.twins():
+        rejected += _rejected_twins(kept, twins)
+        kept = Spool(signal for place, signal in enumerate(kept) if place not in twins)
     return kept, sorted(rejected, key=lambda row: row.line)
 
 
@@ -213,14 +215,19 @@ def in_parts(items: Iterable[T]) -> Iterator[list[T]]:
         yield part
 
 
-def _twin(signal: PersonaSignal, first: dict[str, int]) -> RejectedRow | None:
-    """Why it does not count, where an earlier record has its identifier."""
-    name, line = signal.task_identifier, (signal.metadata or {}).get("line", 0)
-    if name is not None and name in first:
-        return RejectedRow(line, f"identifier {name!r} is taken already, by line {first[name]}")
-    if name is not None:
-        first[name] = line
-    return None
+def _rejected_twins(
+    signals: Iterable[PersonaSignal], twins: Mapping[int, int]
+) -> Iterator[RejectedRow]:
+    """Those whose identifier an earlier record has; *twins*: place → that record's."""
+    firsts = set(twins.values())
+    lines: dict[int, int] = {}
+    for place, signal in enumerate(signals):
+        line = (signal.metadata or {}).get("line", 0)
+        if place in firsts:
+            lines[place] = line
+        if place in twins:
+            told = f"identifier {signal.task_identifier!r} is taken already"
+            yield RejectedRow(line, f"{told}, by line {lines[twins[place]]}")
 
 
 def _refuse_unfit(
@@ -235,7 +242,7 @@ def _refuse_unfit(
             hint="name them with --agents, or allow a plan without assignments: --allow-unassigned",
         )
     zones, sectors = known_zones(scenario, orchestrator), known_sectors(scenario, orchestrator)
-    taken: set[str] = set()
+    names = Names()
     for signal in signals:
         where = f"signal {signal.summary!r}"
         if signal.zone not in zones:
@@ -248,12 +255,12 @@ def _refuse_unfit(
                 f"{where}: no sector named {signal.sector!r}{did_you_mean(signal.sector, sectors)}",
                 hint="add it to the file of sectors, or register it: `dino sector add`",
             )
-        if signal.task_identifier in taken:
-            raise InvalidInput(
-                f"{where}: the identifier {signal.task_identifier!r} is taken already"
-            )
-        if signal.task_identifier is not None:
-            taken.add(signal.task_identifier)
+        names.append(signal.task_identifier)
+    for place in sorted(names.twins())[:1]:
+        twin = next(islice(signals, place, None))
+        raise InvalidInput(
+            f"signal {twin.summary!r}: the identifier {twin.task_identifier!r} is taken already"
+        )
 
 
 def _weighed(

@@ -60,12 +60,13 @@ def zones_from_geojson(
     for number, feature in enumerate(_features(document)):
         try:
             one = _zone(feature, name, wide)
-            if one.zone.name in names:
-                raise InvalidInput(f"a feature before it is named {one.zone.name!r} too")
-            names.add(one.zone.name)
-            found.append(one)
         except InvalidInput as error:
             raise InvalidInput(f"feature {number}: {error.message}", hint=error.hint) from None
+        label = one.zone.name
+        if label in names:
+            raise InvalidInput(f"feature {number}: a feature before it is named {label!r} too")
+        names.add(label)
+        found.append(one)
     return found
 
 
