@@ -146,8 +146,9 @@ class DynamicZoneRegistry(Engine):
             payload["at"] = checks.utc(timestamp).timestamp()
         with self.deciding():
             name = self._find(zone).zone.name
-            event = self.record("zone_event", zone=name, **payload)
-            return event_of(event, self._live[name].metric)
+            self.record("zone_event", zone=name, **payload)
+            last = self._live[name].recent[-1]
+            return last.event() if isinstance(last, Moved) else last
 
     def nest(self, zone: str, parent: str | None) -> None:
         """
