@@ -66,7 +66,8 @@ def main() -> None:
         f"µs/signal at {last:,} to {before:,}: {ratio:.2f}   {verdict(ratio, 1.2, at_least=False)}"
     )
     more = (found[last].peak - found[before].peak) / (last - before) * 1e6
-    print(f"memory: {more:.0f} bytes for each further signal")
+    bounded = verdict(more, 100, at_least=False)
+    print(f"memory: {more:.0f} bytes for each further signal   {bounded}")
     after = following(records, before)
     print(f"{NEW:>9,} {after}   after {before:,}")
     ratio = after.processor / found[NEW].processor

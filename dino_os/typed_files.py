@@ -36,6 +36,8 @@ _signed_in = re.compile(r"//.*@", re.DOTALL)
 """Who signs in at an address, and with what: never shown."""
 _KINDS = ("Expected", "Object", "Invalid")
 """How what msgspec itself finds begins."""
+_REPEATED = 20
+"""So many times longer than its text may what a text says be."""
 _step = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 
 
@@ -55,9 +57,19 @@ class Document:
             self._read_json(text)
         else:
             self._read_yaml(text)
+        try:
+            self._check(most=_REPEATED * (len(text) + 1))
+        except RecursionError:
+            raise InvalidInput(f"{name}: nested too deeply") from None
+
+    def _check(self, *, most: int) -> None:
         if self._root is not None:
-            self._refuse_twins(self._root)
-        for path, value in _leaves(self.data, ()):
+            if _holds_itself(self._root, set(), set()):
+                raise InvalidInput(f"{self.name}: not YAML that can be read: an alias holds itself")
+            self._refuse_twins(self._root, set())
+        for number, (path, value) in enumerate(_leaves(self.data, ())):
+            if number > most:
+                raise InvalidInput(f"{self.name}: its aliases make it too large")
             if isinstance(value, float) and not math.isfinite(value):
                 raise self.error(path, f"must be a finite number, found {value}")
 
@@ -115,7 +127,10 @@ class Document:
             line = self._root.start_mark.line + 1
         return line
 
-    def _refuse_twins(self, node: yaml.Node) -> None:
+    def _refuse_twins(self, node: yaml.Node, known: set[int]) -> None:
+        if id(node) in known:  # what an alias stands for
+            return
+        known.add(id(node))
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
@@ -124,10 +139,10 @@ class Document:
                     line = key.start_mark.line + 1
                     raise InvalidInput(f"{self.name}:{line}: the key {name!r} stands twice")
                 seen.add(name)
-                self._refuse_twins(value)
+                self._refuse_twins(value, known)
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
-                self._refuse_twins(item)
+                self._refuse_twins(item, known)
 
 
 def read_text(path: Path) -> str:
@@ -245,6 +260,20 @@ def _child(node: yaml.Node, step: Step) -> tuple[yaml.Node, int] | None:
         item = node.value[step]
         return item, item.start_mark.line + 1
     return None
+
+
+def _holds_itself(node: yaml.Node, around: set[int], done: set[int]) -> bool:
+    if id(node) in around or id(node) in done or isinstance(node, yaml.ScalarNode):
+        return id(node) in around
+    inner = node.value
+    if isinstance(node, yaml.MappingNode):
+        inner = [part for pair in node.value for part in pair]
+    around.add(id(node))
+    if any(_holds_itself(part, around, done) for part in inner):
+        return True
+    around.discard(id(node))
+    done.add(id(node))
+    return False
 
 
 def _leaves(value: Any, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], Any]]:

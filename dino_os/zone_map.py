@@ -67,6 +67,8 @@ def as_text(
     """
     Lines of *columns* characters at most, north above: which zone the middle of each lies in.
 
+    A zone in which none of these lies has the character over its own middle, where that is free.
+
     Raises:
         InvalidInput: There are no zones.
     """
@@ -81,7 +83,16 @@ def as_text(
         for row in range(rows)
         for column in range(columns)
     ]
-    found = [signs.get(name or "", _NOWHERE) for name in registry.locate_points(points)]
+    names = registry.locate_points(points)
+    for snapshot in zones:
+        edge = snapshot.zone.boundary
+        if snapshot.zone.name not in names and edge.min_z <= z <= edge.max_z:
+            across = (edge.min_x + edge.max_x) / 2 - extent.west
+            down = extent.north - (edge.min_y + edge.max_y) / 2
+            column = min(int(across / x_step), columns - 1) if x_step else 0
+            place = (min(int(down / y_step), rows - 1) if y_step else 0) * columns + column
+            names[place] = names[place] or snapshot.zone.name
+    found = [signs.get(name or "", _NOWHERE) for name in names]
     return ["".join(found[row * columns : (row + 1) * columns]) for row in range(rows)]
 
 

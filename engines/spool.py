@@ -47,13 +47,27 @@ class Spool(Generic[T]):
         return (len(self._ends) - 1) * _TOGETHER + len(self._last)
 
     def __iter__(self) -> Iterator[T]:
-        if self._file:
-            for begin, end in zip(self._ends, self._ends[1:], strict=False):
-                # Written by this object into a file that nobody else can open.
-                yield from pickle.loads(  # noqa: S301
-                    os.pread(self._file.fileno(), end - begin, begin)
-                )
+        for number in range(len(self._ends) - 1):
+            yield from self._part(number)
         yield from self._last
+
+    def at(self, places: Iterable[int]) -> Iterator[T]:
+        """The items of these places; those that lie near each other are read together."""
+        number, part = -1, list[T]()
+        for place in places:
+            if place // _TOGETHER != number:
+                number = place // _TOGETHER
+                part = self._last if number == len(self._ends) - 1 else self._part(number)
+            yield part[place % _TOGETHER]
+
+    def _part(self, number: int) -> list[T]:
+        assert self._file is not None  # noqa: S101  there is one where there are parts
+        begin, end = self._ends[number : number + 2]
+        # Written by this object into a file that nobody else can open.
+        found: list[T] = pickle.loads(  # noqa: S301
+            os.pread(self._file.fileno(), end - begin, begin)
+        )
+        return found
 
     def _put_away(self) -> None:
         if self._file is None:

@@ -106,6 +106,19 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
 def test_nesting_without_end_is_refused(tmp_path: Path) -> None:
     for name, text in (("f.yaml", "[" * 5000), ("f.json", "[" * 100_000 + "]" * 100_000)):
         assert "not " in refused(text, tmp_path, name)
+    deep = "items: " + "[" * 3000 + "]" * 3000
+    assert refused(deep, tmp_path) == "f.yaml: nested too deeply"
+
+
+def test_aliases_that_hold_themselves_or_grow_without_end_are_refused(tmp_path: Path) -> None:
+    """A name for what stands twice is read, as ever."""
+    assert "an alias holds itself" in refused("a: &a [*a]\n", tmp_path)
+    lines = ["l0: &l0 [1, 1, 1, 1, 1, 1, 1, 1]\n"]
+    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 8)}]\n" for n in range(1, 30)]
+    assert "aliases make it too large" in refused("".join(lines), tmp_path)
+    (tmp_path / "twice.yaml").write_text("items:\n- &one {name: a}\n- *one\n")
+    form, _ = load(tmp_path / "twice.yaml", Form)
+    assert [item.name for item in form.items] == ["a", "a"]
 
 
 VALUES: Any = st.recursive(

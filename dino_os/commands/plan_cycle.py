@@ -184,9 +184,9 @@ def _render(report: Report, show: int) -> None:
 
 def show_assignments(plan: UsageCycleResult, show: int) -> None:
     """Who gets what, and why."""
-    tasks = {task.identifier: task for task in plan.tasks}
     shown, left = output.first_of(plan.assignments, show)
     if shown:
+        tasks = plan.named({decision.task_id for decision in shown})
         output.heading("\nAssignments")
         rows = [
             (f"{tasks[d.task_id].priority:.2f}", d.agent, tasks[d.task_id].description, d.rationale)
@@ -200,13 +200,11 @@ def _render_unassigned(report: Report, show: int) -> None:
     unassigned = report.result.unassigned
     if not unassigned:
         return
-    tasks = {task.identifier: task for task in report.result.tasks}
-    by_cause: dict[str, int] = {}
-    for task in unassigned:
-        by_cause[task.cause] = by_cause.get(task.cause, 0) + 1
-    causes = ", ".join(f"{count:,} {cause}" for cause, count in sorted(by_cause.items()))
+    counts = report.result.left_over()
+    causes = ", ".join(f"{count:,} {cause}" for cause, count in counts.items())
     output.heading(f"\nLeft over ({causes})")
     shown, left = output.first_of(unassigned, show)
+    tasks = report.result.named({task.task_id for task in shown})
     rows = [
         (f"{tasks[t.task_id].priority:.2f}", tasks[t.task_id].description, t.reason) for t in shown
     ]

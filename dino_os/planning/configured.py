@@ -13,7 +13,7 @@ next one, or, where it died before the commit point, never happened.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -40,6 +40,7 @@ from dino_os.planning.intake import Intake, Reading, Watch
 from dino_os.process_lock import Busy, ProcessLock
 from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
 from engines.personas import Escalation
+from engines.spool import Spool
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
@@ -112,7 +113,7 @@ class ConfiguredCycle:
             "sources": intake.sources,
         }
         plan: UsageCycleResult | None = None
-        escalations: Sequence[Escalation] = ()
+        escalations: Spool[Escalation] = Spool()
         handed = HandedOver()
         if intake.signals:
             desks = {agent: self._cycle.desk_of(agent) for agent in self._cycle.desks}
@@ -144,7 +145,7 @@ class ConfiguredCycle:
         began = time.monotonic()
         _, intake = self._read()
         plan: UsageCycleResult | None = None
-        escalations: Sequence[Escalation] = ()
+        escalations: Spool[Escalation] = Spool()
         handed = HandedOver()
         if intake.signals:
             plan, escalations = self._plan(intake, None)
@@ -183,9 +184,7 @@ class ConfiguredCycle:
             )
         return feeds, reading.intake
 
-    def _plan(
-        self, intake: Intake, run: str | None
-    ) -> tuple[UsageCycleResult, Sequence[Escalation]]:
+    def _plan(self, intake: Intake, run: str | None) -> tuple[UsageCycleResult, Spool[Escalation]]:
         return plan_signals(
             self._workspace,
             self._cycle.scenario,

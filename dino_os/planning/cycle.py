@@ -9,7 +9,7 @@ Nothing is recorded before every file was read and checked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from dino_os.planning.scenario import Scenario, Signals, check_columns
 from dino_os.planning.sources import columns_of, reader_for
 from dino_os.workspace import Workspace
 from engines.checks import did_you_mean, rfc3339
+from engines.names import Names
 from engines.orchestrator import DynamicUsageOrchestrator, UsageCycleResult
 from engines.personas import Escalation, PersonaSignal, RejectedRow, Row, SignalMap
 from engines.spool import Spool
@@ -40,7 +41,7 @@ class Report:
     result: UsageCycleResult
     signals: int
     rejected: tuple[RejectedRow, ...]
-    escalations: tuple[Escalation, ...]
+    escalations: Spool[Escalation]
     source: Path | None
     duration_s: float
     recorded: bool
@@ -81,14 +82,14 @@ def run_cycle(workspace: Workspace, scenario: Scenario, watch: Watch | None = No
     began = time.monotonic()
     orchestrator = orchestrator_for(workspace, scenario)
     signals, rejected = _signals(workspace, scenario, orchestrator, watch or _unwatched)
-    _refuse_unfit(scenario, signals, orchestrator)
+    _refuse_without_agents(scenario, signals)
     result, escalations = plan_signals(workspace, scenario, orchestrator, signals)
     return Report(
         scenario=scenario.name,
         result=result,
         signals=len(signals),
         rejected=tuple(rejected),
-        escalations=tuple(escalations),
+        escalations=escalations,
         source=scenario.signals.file,
         duration_s=time.monotonic() - began,
         recorded=not workspace.rehearsal,
@@ -110,7 +111,7 @@ def plan_signals(
     signals: Iterable[PersonaSignal],
     *,
     reference: str | None = None,
-) -> tuple[UsageCycleResult, Sequence[Escalation]]:
+) -> tuple[UsageCycleResult, Spool[Escalation]]:
     """Plan *signals*, which fit, on the scenario's places; *reference* names the cycle."""
     options = scenario.options
     if scenario.zones:
@@ -120,7 +121,7 @@ def plan_signals(
             orchestrator.register_sector(sector)
     planning = workspace.config.settings.planning
     horizon = planning.horizon if options.horizon is None else options.horizon
-    escalations: list[Escalation] = []
+    escalations: Spool[Escalation] = Spool()
     result = orchestrator.plan_cycle(
         _weighed(orchestrator, signals, horizon, escalations),
         scenario.agents,
@@ -143,20 +144,24 @@ def _signals(
     watch: Watch,
 ) -> tuple[Spool[PersonaSignal] | Sequence[PersonaSignal], list[RejectedRow]]:
     source = scenario.signals
+    fit = _Fit(scenario, orchestrator)
     if source.file is None or source.map is None:
+        fit.check_all(source.ready)
         return source.ready, []
     rows = watch(_rows(source, source.file, workspace), f"reading {source.file.name}")
     kept: Spool[PersonaSignal] = Spool()
+    names = Names()
     rejected: list[RejectedRow] = []
-    first: dict[str, int] = {}  # identifier → its line
     for part in in_parts(rows):
         made, refused = read_signals(part, source.map, scenario, orchestrator)
         rejected += refused
         for signal in made:
-            if twin := _twin(signal, first):
-                rejected.append(twin)
-            else:
-                kept.append(signal)
+            fit.check(signal)
+            kept.append(signal)
+            names.append(signal.task_identifier)
+    if twins := names.twins():
+        rejected += _rejected_twins(kept, twins)
+        kept = Spool(signal for place, signal in enumerate(kept) if place not in twins)
     return kept, sorted(rejected, key=lambda row: row.line)
 
 
@@ -213,54 +218,70 @@ def in_parts(items: Iterable[T]) -> Iterator[list[T]]:
         yield part
 
 
-def _twin(signal: PersonaSignal, first: dict[str, int]) -> RejectedRow | None:
-    """Why it does not count, where an earlier record has its identifier."""
-    name, line = signal.task_identifier, (signal.metadata or {}).get("line", 0)
-    if name is not None and name in first:
-        return RejectedRow(line, f"identifier {name!r} is taken already, by line {first[name]}")
-    if name is not None:
-        first[name] = line
-    return None
+def _rejected_twins(
+    signals: Iterable[PersonaSignal], twins: Mapping[int, int]
+) -> Iterator[RejectedRow]:
+    """Those whose identifier an earlier record has; *twins*: place → that record's."""
+    firsts = set(twins.values())
+    lines: dict[int, int] = {}
+    for place, signal in enumerate(signals):
+        line = (signal.metadata or {}).get("line", 0)
+        if place in firsts:
+            lines[place] = line
+        if place in twins:
+            told = f"identifier {signal.task_identifier!r} is taken already"
+            yield RejectedRow(line, f"{told}, by line {lines[twins[place]]}")
 
 
-def _refuse_unfit(
-    scenario: Scenario,
-    signals: Spool[PersonaSignal] | Sequence[PersonaSignal],
-    orchestrator: DynamicUsageOrchestrator,
+def _refuse_without_agents(
+    scenario: Scenario, signals: Spool[PersonaSignal] | Sequence[PersonaSignal]
 ) -> None:
-    """Raise for what the orchestrator would refuse, or guess at, while nothing is recorded yet."""
     if signals and not scenario.agents and not scenario.options.allow_unassigned:
         raise InvalidInput(
             "there are signals but no agents to answer them",
             hint="name them with --agents, or allow a plan without assignments: --allow-unassigned",
         )
-    zones, sectors = known_zones(scenario, orchestrator), known_sectors(scenario, orchestrator)
-    taken: set[str] = set()
-    for signal in signals:
+
+
+class _Fit:
+    """Raises for what the orchestrator would refuse, or guess at, while nothing is recorded yet."""
+
+    def __init__(self, scenario: Scenario, orchestrator: DynamicUsageOrchestrator) -> None:
+        self._zones = known_zones(scenario, orchestrator)
+        self._sectors = known_sectors(scenario, orchestrator)
+
+    def check(self, signal: PersonaSignal) -> None:
         where = f"signal {signal.summary!r}"
-        if signal.zone not in zones:
+        if signal.zone not in self._zones:
             raise InvalidInput(
-                f"{where}: no zone named {signal.zone!r}{did_you_mean(signal.zone, zones)}",
+                f"{where}: no zone named {signal.zone!r}{did_you_mean(signal.zone, self._zones)}",
                 hint="add it to the file of zones, or register it: `dino zone add`",
             )
-        if signal.sector not in sectors:
+        if signal.sector not in self._sectors:
+            known = did_you_mean(signal.sector, self._sectors)
             raise InvalidInput(
-                f"{where}: no sector named {signal.sector!r}{did_you_mean(signal.sector, sectors)}",
+                f"{where}: no sector named {signal.sector!r}{known}",
                 hint="add it to the file of sectors, or register it: `dino sector add`",
             )
-        if signal.task_identifier in taken:
-            raise InvalidInput(
-                f"{where}: the identifier {signal.task_identifier!r} is taken already"
-            )
-        if signal.task_identifier is not None:
-            taken.add(signal.task_identifier)
+
+    def check_all(self, signals: Iterable[PersonaSignal]) -> None:
+        taken: set[str] = set()
+        for signal in signals:
+            self.check(signal)
+            name = signal.task_identifier
+            if name in taken:
+                raise InvalidInput(
+                    f"signal {signal.summary!r}: the identifier {name!r} is taken already"
+                )
+            if name is not None:
+                taken.add(name)
 
 
 def _weighed(
     orchestrator: DynamicUsageOrchestrator,
     signals: Iterable[PersonaSignal],
     horizon: int,
-    escalations: list[Escalation],
+    escalations: Spool[Escalation],
 ) -> Iterator[PersonaSignal]:
     """Let the risk persona judge the signals against the state of their places, in parts."""
     zones, space = orchestrator.zone_registry, orchestrator.space_engine
@@ -283,7 +304,8 @@ def _weighed(
                 "critical_threshold": orchestrator.critical_threshold,
             }
         )
-        escalations += weighed.escalations
+        for escalation in weighed.escalations:
+            escalations.append(escalation)
         yield from weighed.signals
 
 

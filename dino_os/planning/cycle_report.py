@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dino_os.outbox import Sent
 from dino_os.planning.intake import Intake
 from engines.orchestrator import UsageCycleResult
 from engines.personas import Escalation
+from engines.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class CycleReport:
     recorded: bool
     intake: Intake
     plan: UsageCycleResult | None = None
-    escalations: Sequence[Escalation] = ()
+    escalations: Spool[Escalation] = field(default_factory=Spool)
     handed: HandedOver = HandedOver()
     sent: Sent | None = None
     moved: int = 0

@@ -59,7 +59,7 @@ class Work:
 
 def planned_assignments(result: UsageCycleResult) -> list[Assignment]:
     """What a plan assigns; as `recalled_assignments` finds it in the record."""
-    tasks = {task.identifier: task for task in result.tasks}
+    tasks = result.named({decision.task_id for decision in result.assignments})
     return [
         {
             "cycle": result.cycle,

@@ -36,6 +36,8 @@ def load_geojson(path: Path, *, name: str, wide: str | None) -> list[Imported]:
         document = json.loads(read_text(path))
     except ValueError as error:
         raise InvalidInput(f"{path}: not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidInput(f"{path}: not JSON: nested too deeply") from None
     try:
         return zones_from_geojson(document, name=name, wide=wide)
     except InvalidInput as error:

@@ -1,6 +1,7 @@
 """Assignment: which agent does which task, and why."""
 
 from engines.assign.certificate import Verdict, check
+from engines.assign.crowd import Crowd, CrowdPlan, decide_crowd
 from engines.assign.engine import DynamicAssignEngine
 from engines.assign.explain import Alternative, Explanation, Obstacle
 from engines.assign.learning import Lesson
@@ -23,6 +24,8 @@ __all__ = [
     "AssignmentPlan",
     "AssignmentRules",
     "Changes",
+    "Crowd",
+    "CrowdPlan",
     "DynamicAssignEngine",
     "Explanation",
     "Lesson",
@@ -32,4 +35,5 @@ __all__ = [
     "Weights",
     "WhatIf",
     "check",
+    "decide_crowd",
 ]

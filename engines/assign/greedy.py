@@ -63,13 +63,14 @@ class GreedyPlanner:
             if limit is not None and len(decisions) >= limit:
                 reason = f"the limit of {limit} assignments was reached"
                 unassigned.append(UnassignedTask(task.identifier, "limit", reason))
-            elif decision := self._assign(task, now):
+            elif decision := self.assign(task, now):
                 decisions.append(decision)
             else:
-                unassigned.append(self._explain(task))
+                unassigned.append(self.explain(task))
         return AssignmentPlan(tuple(decisions), tuple(unassigned))
 
-    def _assign(self, task: AssignableTask, now: datetime) -> AssignmentDecision | None:
+    def assign(self, task: AssignableTask, now: datetime) -> AssignmentDecision | None:
+        """The best agent that still can, whose hours it takes; None where nobody can any more."""
         effort = task.estimated_effort_hours
         offers: list[_Offer] = []
         for index, match in self._bench(task).candidates:
@@ -123,7 +124,8 @@ class GreedyPlanner:
             f"{skills}; {effort:g} h of {left:g} h left; score {-best.minus_score:.2f}, {runner_up}"
         )
 
-    def _explain(self, task: AssignableTask) -> UnassignedTask:
+    def explain(self, task: AssignableTask) -> UnassignedTask:
+        """Why nobody can, as things are."""
         bench, required = self._bench(task), ", ".join(task.required_skills)
         if not self._agents:
             cause, reason = "no_agents", "there are no agents"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from engines import checks
 from engines.assign import AssignableTask, AssignmentDecision, UnassignedTask
+from engines.orchestrator.large import LeftOver, PlannedTasks
 from engines.space import SpaceNetworkOverview
 from engines.zone import ZoneSnapshot
 
@@ -20,21 +22,34 @@ class UsageCycleResult:
 
     Attributes:
         assignments: Who does what, and why; highest priority first.
-        tasks: All that the signals ask for, in the signals' order.
+        tasks: All that the signals ask for, in the signals' order.  More than 20,000 are not
+            held: each is read from a file when it is asked for.
         zone_snapshots: Every zone after the signals, by name.
         space_overview: Every sector after the signals.
-        unassigned: The tasks that nobody got, and why.
+        unassigned: The tasks that nobody got, and why; highest priority first.
         cycle: Number of the cycle, counted from 1.
         planned_at: When.
     """
 
     assignments: tuple[AssignmentDecision, ...]
-    tasks: tuple[AssignableTask, ...]
+    tasks: Sequence[AssignableTask]
     zone_snapshots: Mapping[str, ZoneSnapshot]
     space_overview: SpaceNetworkOverview
-    unassigned: tuple[UnassignedTask, ...]
+    unassigned: Sequence[UnassignedTask]
     cycle: int
     planned_at: datetime
+
+    def named(self, wanted: Collection[str]) -> dict[str, AssignableTask]:
+        """The tasks of these identifiers, by identifier."""
+        if isinstance(self.tasks, PlannedTasks):
+            return self.tasks.named(wanted)
+        return {task.identifier: task for task in self.tasks if task.identifier in wanted}
+
+    def left_over(self) -> dict[str, int]:
+        """Cause → how many tasks nobody got because of it."""
+        if isinstance(self.unassigned, LeftOver):
+            return self.unassigned.counts()
+        return dict(sorted(Counter(task.cause for task in self.unassigned).items()))
 
     def as_dict(self) -> dict[str, Any]:
         overview = self.space_overview

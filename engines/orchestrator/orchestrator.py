@@ -6,8 +6,8 @@ One cycle: signals in, a plan out, all of it in the record.
 A cycle writes three journals.  `cycles.jsonl` comes first, and its `cycle_completed` is the commit
 point; zones and sectors follow, and last the assignments where they are kept.  Where a crash comes
 between them, the next cycle finds in the cycles journal what zones and sectors are missing and
-brings them up to date before it plans.  Signals are taken one by one and wait in a file; of each
-only its task stays in memory.
+brings them up to date before it plans.  Signals are taken one by one and wait in a file; of more
+than 20,000 no more than what the greedy rule asks for stays in memory.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from engines.assign import (
     AgentProfile,
     AssignmentPlan,
     DynamicAssignEngine,
+    decide_crowd,
 )
 from engines.engine import Engine
 from engines.errors import InvalidInput, NotFound
 from engines.journal import Event, Journal
+from engines.orchestrator.large import LeftOver, PlannedTasks, outcomes_of
 from engines.orchestrator.model import CycleSummary, UsageCycleResult
 from engines.orchestrator.recorded import agents_of, events_of, number_of, tasks_of
 from engines.orchestrator.strain import (
@@ -54,7 +56,6 @@ from engines.zone import DynamicZoneRegistry, Zone
 
 _CYCLES_REMEMBERED = 1000
 _SIGNALS_REMEMBERED = 1000  # of the last cycle; where it had more they are read again
-_BEST_UP_TO = 20_000  # tasks; more are planned by the greedy rule, whose cost is linear
 
 
 class DynamicUsageOrchestrator(Engine):
@@ -145,7 +146,7 @@ class DynamicUsageOrchestrator(Engine):
         checks.at_least(horizon, 0, "horizon")
         taken = Translated(horizon)
         for signal in signals:
-            if not (taken.tasks or agents or allow_unassigned):
+            if not (len(taken) or agents or allow_unassigned):
                 raise InvalidInput(
                     "there are signals but no agents to answer them",
                     hint="add agents, or allow a plan without assignments (--allow-unassigned)",
@@ -154,13 +155,12 @@ class DynamicUsageOrchestrator(Engine):
         zones, sectors = self._places_brought(taken)
         with self.assign_engine.deciding():
             # What cannot be planned is refused before any place has changed.
-            plan = self.assign_engine.decide(
-                taken.tasks,
-                agents,
-                limit=limit,
-                min_skill_match=min_skill_match,
-                method=method if len(taken.tasks) <= _BEST_UP_TO else "greedy",
-            )
+            if taken.held is None:
+                plan = self._decide_many(taken, agents, limit, min_skill_match)
+            else:
+                plan = self.assign_engine.decide(
+                    taken.held, agents, limit=limit, min_skill_match=min_skill_match, method=method
+                )
             self._register_places(zones, sectors)
             with self._deciding_everywhere():
                 number = self._next_number()
@@ -170,7 +170,9 @@ class DynamicUsageOrchestrator(Engine):
                 strain_sectors(self.space_engine, taken.facts, number, self._thresholds)
                 return UsageCycleResult(
                     assignments=plan.decisions,
-                    tasks=tuple(taken.tasks),
+                    tasks=PlannedTasks(taken.names, taken.tasks)
+                    if taken.held is None
+                    else tuple(taken.held),
                     zone_snapshots=self.zone_registry.snapshot(),
                     space_overview=self.space_engine.network_overview(horizon=horizon),
                     unassigned=plan.unassigned,
@@ -260,6 +262,25 @@ class DynamicUsageOrchestrator(Engine):
         sectors = [sector_of(s) for name, s in taken.sectors.items() if name not in known]
         return zones, sectors
 
+    def _decide_many(
+        self,
+        taken: Translated,
+        agents: Sequence[AgentProfile],
+        limit: int | None,
+        min_skill_match: float,
+    ) -> AssignmentPlan:
+        taken.check_names()
+        found = decide_crowd(
+            self.assign_engine,
+            taken.crowd,
+            taken.names,
+            agents,
+            limit=limit,
+            min_skill_match=min_skill_match,
+        )
+        left: Any = LeftOver(found, taken.names)
+        return AssignmentPlan(found.decisions, left, "greedy", found.value)
+
     def _register_places(self, zones: Sequence[Zone], sectors: Sequence[SpaceSector]) -> None:
         if not zones and not sectors:
             return
@@ -301,22 +322,9 @@ class DynamicUsageOrchestrator(Engine):
             alert_threshold=self.alert_threshold,
             critical_threshold=self.critical_threshold,
         )
-        given = {decision.task_id: decision for decision in plan.decisions}
-        left = {task.task_id: task for task in plan.unassigned}
+        outcomes = outcomes_of(plan)
         for count, fact in enumerate(taken.facts, start=1):
-            outcome: dict[str, Any] = {}
-            if decision := given.get(fact["task_id"]):
-                outcome = {
-                    "agent": decision.agent,
-                    "rationale": decision.rationale,
-                    "confidence": decision.confidence,
-                }
-            elif unassigned := left.get(fact["task_id"]):
-                outcome = {
-                    "agent": None,
-                    "cause": unassigned.cause,
-                    "rationale": unassigned.reason,
-                }
+            outcome = outcomes(count - 1, fact["task_id"])
             self.record("task_planned", cycle=number, **fact, **outcome)
             if count % AT_ONCE == 0:
                 self.commit_so_far()
@@ -325,7 +333,7 @@ class DynamicUsageOrchestrator(Engine):
         self.record(
             "cycle_completed",
             cycle=number,
-            tasks=len(taken.tasks),
+            tasks=len(taken),
             assigned=len(plan.decisions),
             unassigned=len(plan.unassigned),
             average_stability=overview.average_stability,

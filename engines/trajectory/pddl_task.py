@@ -76,11 +76,13 @@ def _read(parser: Any, text: str, path: Path) -> Any:
 
 
 def _world(domain: Any, problem: Any) -> World:
+    if str(problem.domain_name) != str(domain.name):
+        raise InvalidInput(f"the problem is one of {problem.domain_name}, not of {domain.name}")
     above = _Types(domain.types)
     objects = {
         str(one.name): above.of(one.type_tag) for one in (*domain.constants, *problem.objects)
     }
-    counts = problem.metric is not None and "total-cost" in str(problem.metric)
+    counts = _counts(problem.metric)
     schemas = [
         _schema(action, counts=counts)
         for action in sorted(domain.actions, key=lambda a: str(a.name))
@@ -89,7 +91,37 @@ def _world(domain: Any, problem: Any) -> World:
     goal = _Condition("the goal", problem.goal)
     if goal.equal or goal.distinct:
         raise InvalidInput("the goal: = is not supported there")
-    return World(tuple(schemas), objects, initial, goal.needs, goal.absent, values)
+    world = World(tuple(schemas), objects, initial, goal.needs, goal.absent, values)
+    _check_declared(world, {(str(p.name), p.arity) for p in domain.predicates})
+    return world
+
+
+def _counts(metric: Any) -> bool:
+    """Whether actions have costs; without a metric each costs 1."""
+    if metric is None:
+        return False
+    if str(metric.optimization) != "minimize" or _term_name(metric.expression) != "total-cost":
+        raise InvalidInput(f"the metric ({metric}) is not supported; only least total-cost is")
+    return True
+
+
+def _check_declared(world: World, predicates: set[tuple[str, int]]) -> None:
+    """A misspelt name would make another task."""
+    stated = [
+        *(("the initial state", atom) for atom in sorted(world.initial)),
+        *(("the goal", atom) for atom in (*world.goal, *world.goal_absent)),
+        *(
+            (f"action {schema.name}", atom)
+            for schema in world.schemas
+            for atom in (*schema.needs, *schema.absent, *schema.adds, *schema.deletes)
+        ),
+    ]
+    for where, (predicate, *terms) in stated:
+        if (predicate, len(terms)) not in predicates:
+            raise InvalidInput(f"{where}: no predicate {predicate!r} of {len(terms)} arguments")
+        for term in terms:
+            if not term.startswith("?") and term not in world.objects:
+                raise InvalidInput(f"{where}: no object {term!r}")
 
 
 class _Types:
@@ -99,6 +131,8 @@ class _Types:
     def of(self, tag: Any) -> frozenset[str]:
         """The type and those above it; all are objects."""
         found, name = {"object"}, None if tag is None else str(tag)
+        if name is not None and name not in self._parents and name not in found:
+            raise InvalidInput(f"no type {name!r}")
         while name is not None and name not in found:
             found.add(name)
             name = self._parents.get(name)

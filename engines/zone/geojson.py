@@ -50,16 +50,23 @@ def zones_from_geojson(
             round the earth, "long" for just that (as RFC 7946 has it); None refuses it.
 
     Raises:
-        InvalidInput: It is something else, a geometry is none of an area, or not fit for a zone.
+        InvalidInput: It is something else, a geometry is none of an area, or not fit for a zone,
+            or two features have one name.
     """
     if wide not in {None, "short", "long"}:
         raise InvalidInput(f"wide edges go 'short' or 'long', found {wide!r}")
-    found = []
+    found: list[Imported] = []
+    names: set[str] = set()
     for number, feature in enumerate(_features(document)):
         try:
-            found.append(_zone(feature, name, wide))
+            one = _zone(feature, name, wide)
         except InvalidInput as error:
             raise InvalidInput(f"feature {number}: {error.message}", hint=error.hint) from None
+        label = one.zone.name
+        if label in names:
+            raise InvalidInput(f"feature {number}: a feature before it is named {label!r} too")
+        names.add(label)
+        found.append(one)
     return found
 
 
@@ -166,14 +173,20 @@ def _polygons(geometry: Any) -> Iterator[Any]:
         raise InvalidInput("it has no geometry")
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")
     if kind == "Polygon":
-        yield coordinates
+        yield _rows(coordinates)
     elif kind == "MultiPolygon" and isinstance(coordinates, list):
-        yield from coordinates
+        yield from map(_rows, coordinates)
     elif kind == "GeometryCollection" and isinstance(geometry.get("geometries"), list):
         for part in geometry["geometries"]:
             yield from _polygons(part)
     else:
         raise InvalidInput(f"a zone is an area: Polygon or MultiPolygon, found {kind!r}")
+
+
+def _rows(polygon: Any) -> Any:
+    if not (isinstance(polygon, list) and all(isinstance(ring, list) for ring in polygon)):
+        raise InvalidInput(f"a polygon is a list of rings, found {str(polygon)[:60]!r}")
+    return polygon
 
 
 def _boundary(polygons: Sequence[Any], levels: Mapping[str, Any], wide: str | None) -> Boundary:

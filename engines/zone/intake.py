@@ -7,7 +7,7 @@ needs no geometry, so a journal says the same wherever it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from engines import checks
 from engines.errors import InvalidInput
 from engines.zone.index import as_points
-from engines.zone.stays import ON_THE_WAY, Stays, ZoneMove, moves_of
+from engines.zone.stays import ON_THE_WAY, Stays, ZoneMove
 from engines.zone.tracking import Fixes, Judge
 
 AT_ONCE = 100_000  # positions in one line
@@ -43,10 +43,12 @@ class Tracked:
     waiting: int
 
     @classmethod
-    def of(cls, lines: Sequence[Mapping[str, Any]], waiting: int) -> Tracked:
-        """The sum of *lines* of the journal."""
+    def of(
+        cls, lines: Sequence[Mapping[str, Any]], moves: Iterable[ZoneMove], waiting: int
+    ) -> Tracked:
+        """The sum of *lines* of the journal, with the moves that are on them."""
         return cls(
-            tuple(move for line in lines for move in moves_of(line) if move.kind not in ON_THE_WAY),
+            tuple(move for move in moves if move.kind not in ON_THE_WAY),
             sum(len(line["at"]) for line in lines),
             sum(line["duplicates"] for line in lines),
             sum(line["late"] for line in lines),
@@ -111,12 +113,16 @@ class Intake:
         state: As it is; what is made of it is folded before the next line is made.
         judge: Decides.
         lateness: Seconds by which a position may be overtaken.
+
+    Attributes:
+        moves: What was decided so far.
     """
 
     def __init__(self, state: Stays, judge: Judge, lateness: float) -> None:
         self._state = state
         self._judge = judge
         self._lateness = lateness
+        self.moves: list[ZoneMove] = []
 
     def line(self, batch: Batch, *, finish: bool) -> dict[str, Any] | None:
         """
@@ -138,6 +144,7 @@ class Intake:
         names = list(batch.names)
         fixes = self._released(names, batch, released)
         moves = self._judge.moves(names, fixes, state, released)
+        self.moves += moves
         places = {name: number for number, name in enumerate(names)}
         for move in moves:  # of one that was silent
             if move.object not in places:
@@ -179,8 +186,11 @@ class Intake:
             if name in self._state.waiting
         }
         if waiting:
-            pairs = zip(who.tolist(), at.tolist(), strict=True)
-            twin |= np.array([moment in waiting.get(one, ()) for one, moment in pairs], bool)
+            newest = self._state.newest
+            until = int(np.searchsorted(at, np.inf if newest is None else newest, side="right"))
+            pairs = zip(who[:until].tolist(), at[:until].tolist(), strict=True)
+            again = [moment in waiting.get(one, ()) for one, moment in pairs]
+            twin[:until] |= np.array(again, bool)
         new = ~late & ~twin
         kept = Batch(batch.names, who[new], at[new], batch.points[order[new]])
         return kept, int((twin & ~late).sum()), int(late.sum())

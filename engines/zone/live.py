@@ -20,6 +20,7 @@ OF_MOVE = {
     MoveKind.SILENT: ZoneEventType.EXIT,
     MoveKind.DWELL: ZoneEventType.SAMPLE,
 }
+CHANGE_OF_MOVE = {kind: USUAL_CHANGE.get(event, 0) for kind, event in OF_MOVE.items()}
 
 
 class Moved(NamedTuple):

@@ -21,7 +21,7 @@ from engines.journal import Event, Journal
 from engines.snapshot import without_collection
 from engines.zone.boundary import Position, ZoneBoundary, coordinates
 from engines.zone.live import (
-    OF_MOVE,
+    CHANGE_OF_MOVE,
     USUAL_CHANGE,
     Live,
     Moved,
@@ -146,8 +146,9 @@ class DynamicZoneRegistry(Engine):
             payload["at"] = checks.utc(timestamp).timestamp()
         with self.deciding():
             name = self._find(zone).zone.name
-            event = self.record("zone_event", zone=name, **payload)
-            return event_of(event, self._live[name].metric)
+            self.record("zone_event", zone=name, **payload)
+            last = self._live[name].recent[-1]
+            return last.event() if isinstance(last, Moved) else last
 
     def nest(self, zone: str, parent: str | None) -> None:
         """
@@ -199,7 +200,7 @@ class DynamicZoneRegistry(Engine):
                 if line := intake.line(piece, finish=finish and last):
                     lines.append(self.record("zone_positions", **line))
             waiting = sum(map(len, self._stays.waiting.values()))
-        return Tracked.of(lines, waiting)
+        return Tracked.of(lines, intake.moves, waiting)
 
     def close_batch(self, batch: str) -> None:
         """Note that all events of *batch* are in, so that nobody records them a second time."""
@@ -339,12 +340,10 @@ class DynamicZoneRegistry(Engine):
         self._stays.apply(event, lambda move: self._apply_move(move, event["timestamp"]))
 
     def _apply_move(self, move: ZoneMove, recorded: float) -> None:
-        kind = OF_MOVE.get(move.kind)
-        if kind is None:
-            return
-        change = USUAL_CHANGE.get(kind, 0)
         live = self._live[move.zone]
-        self._count(live, change, min(move.at, recorded))
+        change = CHANGE_OF_MOVE[move.kind]
+        if change:
+            self._count(live, change, min(move.at, recorded))
         live.recent.append(Moved(move, live.metric))
 
     def _count(self, live: Live, change: int, at: float) -> None:

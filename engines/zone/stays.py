@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ class MoveKind(StrEnum):
 
 
 _KINDS = {kind.value: kind for kind in MoveKind}
+_ENTER, _EXIT, _DWELL, _SILENT, _APPROACH, _DEPART, _STAY = MoveKind
+_ENTERING, _INSIDE, _LEAVING = Phase
 ON_THE_WAY = frozenset({MoveKind.APPROACH, MoveKind.DEPART, MoveKind.STAY})
 
 
@@ -63,21 +66,19 @@ class Stay:
 
 def moved(stay: Stay | None, kind: MoveKind, at: float) -> Stay | None:
     """The stay after a move: the one table of what follows on what."""
-    match kind:
-        case MoveKind.APPROACH:
-            return Stay(Phase.ENTERING, at)
-        case MoveKind.ENTER:
-            return Stay(Phase.INSIDE, at, at)
-        case MoveKind.EXIT | MoveKind.SILENT:
-            return None
+    if kind is _ENTER:
+        return Stay(_INSIDE, at, at)
+    if kind is _EXIT or kind is _SILENT:
+        return None
+    if kind is _APPROACH:
+        return Stay(_ENTERING, at)
     if stay is None:
         raise ValueError(f"nobody is there to {kind.value}")
-    if kind is MoveKind.STAY and stay.phase is Phase.ENTERING:
+    if kind is _STAY and stay.phase is _ENTERING:
         return None
-    if kind is MoveKind.DWELL:
+    if kind is _DWELL:
         return Stay(stay.phase, stay.since, stay.entered, dwelt=True)
-    phase = Phase.LEAVING if kind is MoveKind.DEPART else Phase.INSIDE
-    return Stay(phase, at, stay.entered, stay.dwelt)
+    return Stay(_LEAVING if kind is _DEPART else _INSIDE, at, stay.entered, stay.dwelt)
 
 
 @dataclass(slots=True)
@@ -98,14 +99,21 @@ class Stays:
     newest: float | None = None
 
     def apply(self, line: Mapping[str, Any], change: Callable[[ZoneMove], None]) -> None:
-        """Fold one line of positions; *change* is told of each move."""
+        """Fold one line of positions; *change* is told of each move that is not on the way only."""
         names, released = line["objects"], line["released"]
         self.newest = line["newest"]
         self._release(released)
         self._take(names, line, released)
         for move in moves_of(line):
-            self._move(move)
-            change(move)
+            at, name, kind, zone = move
+            here = self.zones.get(name)
+            stay = moved(here.get(zone) if here else None, kind, at)
+            if stay is None or here is None:
+                self._set(name, zone, stay)
+            else:
+                here[zone] = stay
+            if not (kind is _APPROACH or kind is _DEPART or kind is _STAY):
+                change(move)
 
     def counted_in(self, zone: str) -> tuple[str, ...]:
         """The objects inside of *zone*, or not yet surely outside, by name."""
@@ -129,22 +137,14 @@ class Stays:
 
     def _take(self, names: list[str], line: Mapping[str, Any], released: float) -> None:
         # By time, so that of each object the last one stays.
-        ready = dict(zip(line["who"], line["at"], strict=True))
-        if line["at"] and line["at"][-1] > released:
-            ready = {}
-            rows: Iterable[Any] = zip(line["who"], line["at"], _points(line), strict=True)
-            for who, at, where in rows:
-                if at <= released:
-                    ready[who] = at
-                else:
-                    self.waiting.setdefault(names[who], {})[at] = tuple(where)
+        until = bisect_right(line["at"], released)
+        ready = dict(zip(line["who"][:until], line["at"][:until], strict=True))
+        rest = (line[name][until:] for name in ("who", "at", "x", "y", "z") if name in line)
+        for who, at, *where in zip(*rest, strict=True):
+            self.waiting.setdefault(names[who], {})[at] = tuple(where)
         for who, at in ready.items():
             name = names[who]
             self.last[name] = max(at, self.last.get(name, at))
-
-    def _move(self, move: ZoneMove) -> None:
-        stay = self.zones.get(move.object, {}).get(move.zone)
-        self._set(move.object, move.zone, moved(stay, move.kind, move.at))
 
     def _set(self, name: str, zone: str, stay: Stay | None) -> None:
         if stay is not None:
@@ -162,8 +162,3 @@ def moves_of(line: Mapping[str, Any]) -> Iterator[ZoneMove]:
     columns = (moves[name] for name in ("at", "kind", "object", "zone"))
     for at, kind, who, zone in zip(*columns, strict=True):
         yield ZoneMove(at, objects[who], _KINDS[kind], zones[zone])
-
-
-def _points(line: Mapping[str, Any]) -> Iterable[tuple[float, ...]]:
-    columns = [line["x"], line["y"]] + ([line["z"]] if "z" in line else [])
-    return zip(*columns, strict=True)

@@ -44,6 +44,8 @@ def test_zones_come_and_go_as_geojson(town: Path, dino: Dino) -> None:
     (town / "bad.geojson").write_text(json.dumps(feature("Bow", [[0, 0], [2, 2], [2, 0], [0, 1]])))
     refused = dino("zone", "import", "bad.geojson", code=2).err
     assert "bad.geojson: feature 0: geometry" in refused or "feature 0: a ring meets" in refused
+    (town / "bad.geojson").write_text("[" * 50_000)
+    assert "nested too deeply" in dino("zone", "import", "bad.geojson", code=2).err
 
 
 def test_a_file_of_points_is_located(town: Path, dino: Dino) -> None:
@@ -95,6 +97,9 @@ def test_zones_are_drawn(town: Path, dino: Dino) -> None:
     assert drawn["lines"][0].startswith("·")
     assert drawn["lines"][-1] == "A" * 20
     assert any("AABB" in line for line in drawn["lines"])
+    dino("zone", "add", "Kiosk", "--boundary", 30, 30.001, 0, 0.001)
+    assert "C" in "".join(dino("zone", "map", "--columns", 20, "--json").json["lines"])
+    dino("zone", "remove", "Kiosk")
     assert "B  Ward       0/2    0%" in dino("zone", "map").out
     dino("zone", "map", "--svg", "town.svg")
     picture = (town / "town.svg").read_text()

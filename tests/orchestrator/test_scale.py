@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from engines import spool
 from engines.assign import AgentProfile
+from engines.errors import InvalidInput
 from engines.journal import Journal, verify
-from engines.orchestrator import DynamicUsageOrchestrator, PersonaSignal, orchestrator, strain
+from engines.names import Names
+from engines.orchestrator import (
+    DynamicUsageOrchestrator,
+    PersonaSignal,
+    orchestrator,
+    strain,
+    translation,
+)
 from engines.space import DynamicSpaceEngine, SpaceEvent
 from engines.spool import Spool
 from engines.zone import ZoneBoundary
@@ -89,6 +97,48 @@ def test_signals_in_parts_come_to_the_same_as_all_at_once(
         assert [len(site.open().recall(number) or ()) for number in (1, 2)] == [10, 10]
         found.append((without_times(cycles), [recorded(site, name) for name in JOURNALS]))
     assert found[1:] == found[:1] * 3
+
+
+@pytest.mark.parametrize("limit", [None, 0, 3])
+def test_a_cycle_too_large_to_be_held_comes_to_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    """The greedy plan, word for word; its tasks are read when they are asked for."""
+    found = []
+    for held in (translation.HELD_UP_TO, 4):
+        monkeypatch.setattr(translation, "HELD_UP_TO", held)
+        monkeypatch.setattr(spool, "_TOGETHER", 3)
+        site = furnished(tmp_path / str(held))
+        plan = site.open()
+        cycle = plan.plan_cycle(iter(signals(25)), STAFF, limit=limit)
+        found.append((without_times(cycle.as_dict()), recorded(site, "cycles")))
+        assert len(cycle.tasks) == len(list(cycle.tasks)) == 25
+        assert [cycle.tasks[place].identifier for place in (0, -1)] == ["C-0", "C-24"]
+        assert [task.identifier for task in cycle.tasks[2:20:9]] == ["C-2", "C-11"]
+        assert cycle.named({"C-7", "C-70"}) == {"C-7": cycle.tasks[7]}
+        left = list(cycle.unassigned)
+        assert sum(cycle.left_over().values()) == len(left) == len(cycle.unassigned)
+        assert [cycle.unassigned[3], cycle.unassigned[-1]] == [left[3], left[-1]]
+        assert list(cycle.unassigned[1:4]) == left[1:4]
+        assert {d.task_id for d in cycle.assignments}.isdisjoint(task.task_id for task in left)
+        with pytest.raises(InvalidInput, match="two tasks are named 'C-1'"):
+            plan.plan_cycle([*signals(9), *signals(1, 1)], STAFF)
+        assert len(plan.cycles) == 1
+    assert found[0] == found[1]
+
+
+@given(st.lists(st.sampled_from([*"abcde", None, "\ud800"]), max_size=30))
+def test_names_that_come_again_are_found(given_names: list[str | None]) -> None:
+    """Each with the first place of its name; nobody's name is no name."""
+    names = Names()
+    first: dict[str, int] = {}
+    expected = {}
+    for place, name in enumerate(given_names):
+        names.append(name)
+        if name is not None and first.setdefault(name, place) != place:
+            expected[place] = first[name]
+    assert names.twins() == expected
+    assert list(names) == given_names
 
 
 def without_times(data: Any) -> Any:

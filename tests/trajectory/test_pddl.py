@@ -142,6 +142,25 @@ def test_a_cost_that_nobody_stated_is_named(tmp_path: Path) -> None:
         load_pddl(*written(tmp_path, problem=problem))
 
 
+@pytest.mark.parametrize(
+    ("change", "to", "what"),
+    [
+        ("minimize", "maximize", "maximize"),
+        ("(:domain trips)", "(:domain strips)", "one of strips, not of trips"),
+        ("t1 t2 - truck", "t1 t2 - truk", "no type 'truk'"),
+        ("(used t1)", "(usd t1)", "the goal: no predicate 'usd'"),
+        ("(at t1 depot)", "(at t1 dept)", "the goal: no object 'dept'"),
+        ("(at t1 a)", "(at t1)", "the initial state: no predicate 'at' of 1"),
+    ],
+)
+def test_a_problem_that_does_not_fit_its_domain_is_refused(
+    tmp_path: Path, change: str, to: str, what: str
+) -> None:
+    """A misspelt name would make a task of its own, with a bound that says nothing of this one."""
+    with pytest.raises(InvalidInput, match=what):
+        load_pddl(*written(tmp_path, problem=PROBLEM.replace(change, to)))
+
+
 def test_too_many_actions_are_refused() -> None:
     names = {f"o{n}": frozenset({"object"}) for n in range(30)}
     schema = Schema("a", {f"?{v}": frozenset() for v in "xyz"}, adds=(("p", "?x", "?y", "?z"),))

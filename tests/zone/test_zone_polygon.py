@@ -194,7 +194,16 @@ def test_a_wide_edge_must_be_explained() -> None:
         (feature({"type": "Point", "coordinates": [0, 0]}, name="A"), "area: .* found 'Point'"),
         (feature(polygon([(0, 0), (1, 0), (1, 1)])), "no property 'name' and no id"),
         (feature(polygon([(0, 0), (1, 0), (2, 0)]), name="A"), "no area"),
-        (feature(polygon(None), name="A"), "a ring"),
+        (feature(polygon(None), name="A"), "a list of rings"),
+        (feature({"type": "Polygon", "coordinates": 5}, name="A"), "a list of rings, found '5'"),
+        (feature({"type": "MultiPolygon", "coordinates": [[5]]}, name="A"), "a list of rings"),
+        (
+            {
+                "type": "FeatureCollection",
+                "features": [feature(polygon([(0, 0), (1, 0), (1, 1)]), name="A")] * 2,
+            },
+            "feature 1: a feature before it is named 'A' too",
+        ),
         (feature(polygon([(0, 0), (1, 0), (1, 1)]), name="A", capacity=-1), "at least 0"),
     ],
 )
