@@ -27,11 +27,13 @@ from engines.assign.problem import (
 )
 from engines.assign.rules import AssignmentRules
 from engines.assign.weights import Weights, urgency
+from engines.errors import InvalidInput
 
 ROUNDING = 1e-9  # hours; sums of decimal hours are not exact
 _HELD = 4_000_000  # pairs that are held in memory at once
 _FOND = 1e-6  # among equals, who prefers the place
 _UNITS = (1, 2, 4, 5, 10, 20, 60, 100)  # parts of an hour
+_MOST = 1e9  # hours of a task
 _AT_ONCE = 1 << 17  # single pairs
 _LEAST = 1e-9  # what the worst match that is allowed is worth at least: more than nothing
 
@@ -139,7 +141,8 @@ class Compiled:
     ) -> tuple[Floats, Floats]:
         """Values and hours, of all agents for a column of rows, or of pairs."""
         fond, affinity, travel = place
-        match = np.where(count > 0, shared / np.maximum(count, 1), 1.0).astype(float)
+        # In double precision: 7 of 10 skills are to be enough where 0.7 is asked for.
+        match = np.where(count > 0, shared / np.maximum(count, 1.0, dtype=float), 1.0)
         has = self.hours[columns]
         hours = self.effort[rows] + travel
         score = (
@@ -191,7 +194,16 @@ def compiled(
 
     Args:
         last: Task → its agents in the last plan.
+
+    Raises:
+        InvalidInput: A task takes longer than can be reckoned with.
     """
+    for task in tasks:
+        if task.estimated_effort_hours > _MOST:
+            raise InvalidInput(
+                f"task {task.identifier!r}: {task.estimated_effort_hours:g} h cannot be planned",
+                hint=f"at most {_MOST:g} h can",
+            )
     tasks = sorted(tasks, key=lambda task: task.identifier)
     agents = sorted(agents, key=lambda agent: agent.name)
     column_of = {agent.name: column for column, agent in enumerate(agents)}
@@ -231,17 +243,21 @@ def compiled(
         confidence=np.array([agent.confidence for agent in agents], float),
         barred=barred,
         kept=kept,
-        capacity=_usable(hours, tasks, rules),
+        capacity=usable(hours, tasks, rules),
         team=np.array([rules.teams.get(task.identifier, 1) for task in tasks], np.int64),
     )
 
 
-def _usable(hours: Floats, tasks: Sequence[AssignableTask], rules: AssignmentRules) -> Floats:
+def usable(hours: Floats, tasks: Sequence[AssignableTask], rules: AssignmentRules) -> Floats:
     """
     Hours of each agent that whole tasks can fill: where all take whole quarters of an hour, say,
-    nobody can use more than a whole number of quarters.  The bound is lower for it.
+    nobody can use more than a whole number of quarters.  The bound is lower for it.  Nor can
+    anybody use more hours than there is work.
     """
-    efforts = np.unique([task.estimated_effort_hours for task in tasks])
+    every = np.array([task.estimated_effort_hours for task in tasks], float)
+    farthest = sum(rules.travel_hours.values())
+    hours = np.minimum(hours, every.sum() + len(tasks) * farthest)
+    efforts = np.unique(every)
     for unit in () if rules.travel_hours else _UNITS:
         steps = efforts * unit
         if np.all((np.abs(steps - np.round(steps)) <= 1e-12 * steps) & (steps >= 1 - ROUNDING)):
@@ -259,8 +275,10 @@ def _places(tasks: Sequence[AssignableTask]) -> tuple[list[set[str]], Ints]:
 
 def places_of(task: AssignableTask) -> list[str]:
     """A task's zone and sector, in lower case."""
-    found = (str((task.metadata or {}).get(key, "")).lower() for key in ("zone", "sector"))
-    return [word for word in found if word]
+    metadata = task.metadata or {}
+    found = (metadata.get(key) for key in ("zone", "sector"))
+    words = (str(place).strip().lower() for place in found if place is not None)
+    return [word for word in words if word]
 
 
 def _at_places(
@@ -293,7 +311,11 @@ def _exceptions(
         name = task.identifier
         out = {agent for agent in forbidden.get(name, ()) if agent in column_of}
         if name in rules.when:
-            out |= {agent for agent in column_of if not rules.can_be_there(name, agent)}
+            out |= {
+                agent
+                for agent in rules.away
+                if agent in column_of and not rules.can_be_there(name, agent)
+            }
         if out:
             barred[row] = np.array(sorted(column_of[agent] for agent in out), np.int64)
         if stay := [column_of[agent] for agent in last.get(name, ()) if agent in column_of]:

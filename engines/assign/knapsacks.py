@@ -76,7 +76,7 @@ class Knapsacks:
             return None
         units = np.round(hours[:, 0] * scale).astype(np.int64)
         room = np.floor(problem.capacity * scale + 1e-6).astype(np.int64)
-        if len(np.unique(units)) > _LENGTHS or room.max() > _UNITS:
+        if len(np.unique(units)) > _LENGTHS or room.max(initial=0) > _UNITS:
             return None
         return cls(problem, units, room)
 

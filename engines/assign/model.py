@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -179,3 +179,11 @@ class AssignmentPlan:
             "optimal": self.optimal,
             "finished": self.finished,
         }
+
+
+def of_names(last: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Task → its agents, from pairs of names."""
+    found: dict[str, tuple[str, ...]] = {}
+    for task, agent in last:
+        found[task] = (*found.get(task, ()), agent)
+    return found

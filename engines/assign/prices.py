@@ -52,7 +52,7 @@ def descend(
         excess[(prices <= 0) & (excess < 0)] = 0.0
         direction = excess + _KEPT * direction
         norm = float(direction @ direction)
-        if norm <= 0:
+        if not 0 < norm < np.inf:
             break
         prices = np.maximum(prices + direction * (scale * (value - lower) / norm), 0.0)
         value, answers = dual_bound(problem, prices)
