@@ -30,7 +30,8 @@ from side_by_side import verdict
 from engines.assign import AgentProfile, AssignableTask, AssignmentRules, Weights
 from engines.assign.compile import compiled
 from engines.assign.problem import Dense
-from engines.assign.solve import Solution, solve
+from engines.assign.solution import Solution
+from engines.assign.solve import solve
 
 SECONDS = 5.0
 CLASSIC = [(kind, m, n) for kind in "ABCDE" for m, n in ((5, 100), (10, 100), (20, 100), (20, 200))]

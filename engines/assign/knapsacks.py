@@ -16,13 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engines.assign.prices import descend_packed
 from engines.assign.problem import Dense, Floats, Ints
 
 _LENGTHS = 12
 _UNITS = 96
 _LISTED = 16  # tasks of each length that each agent looks at between passes over all
-_PATIENCE = 4  # rounds without a better bound before steps are halved
-_KEPT = 0.6  # share of the last direction in the next
 _EPS = 1e-9
 _SLACK = 1e-7  # what rounding may take off a sum
 
@@ -141,34 +140,15 @@ class Knapsacks:
         rounds: int,
         lower: float,
         over: Callable[[], bool],
-        seen: Callable[[Packed, Floats], None] = lambda *_: None,
     ) -> tuple[Floats, float]:
         """Prices of a lower bound, and the bound that they prove over all pairs."""
         lengths = self.listed(prices, _LISTED)
-        best, lowest = prices, np.inf
-        scale, worse = 1.0, 0
-        direction = np.zeros_like(prices)
-        for _ in range(rounds):
-            if over():
-                break
-            packed = self.pack(prices, lengths)
-            seen(packed, prices)
-            if packed.bound < lowest - _EPS:
-                best, lowest, worse = prices, packed.bound, 0
-            else:
-                worse += 1
-            if worse >= _PATIENCE:
-                scale, worse = scale / 2, 0
-                prices, direction = best, np.zeros_like(prices)
-                continue
-            short = packed.taken - 1.0
-            short[(prices <= 0) & (short < 0)] = 0.0
-            direction = short + _KEPT * direction
-            norm = float(direction @ direction)
-            if norm <= 0 or lowest <= lower:
-                break
-            step = scale * max(packed.bound - lower, 0.0) / norm
-            prices = np.maximum(prices + step * direction, 0.0)
+
+        def packed(prices: Floats) -> tuple[float, Floats]:
+            found = self.pack(prices, lengths)
+            return found.bound, found.taken.astype(float)
+
+        best = descend_packed(packed, prices, rounds, lower, over).prices
         return best, self.bound(best)
 
 

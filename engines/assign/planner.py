@@ -21,7 +21,8 @@ from engines.assign.model import (
 )
 from engines.assign.problem import Ints, Problem
 from engines.assign.rules import AssignmentRules
-from engines.assign.solve import Solution, bounded, solve
+from engines.assign.solution import Solution
+from engines.assign.solve import bounded, solve
 from engines.assign.weights import Weights, urgency
 from engines.errors import InvalidInput
 

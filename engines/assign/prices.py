@@ -64,3 +64,46 @@ def descend(
                 scale, worse = scale / 2, 0
                 prices, direction = best.prices, np.zeros_like(prices)
     return best
+
+
+def descend_packed(
+    packed: Callable[[Floats], tuple[float, Floats]],
+    prices: Floats,
+    rounds: int,
+    lower: float,
+    over: Callable[[], bool],
+) -> Bound:
+    """
+    Lower a bound by prices of tasks in the same way.
+
+    Args:
+        packed: Says, of prices, the bound and how many agents take each task.
+    """
+    best = Bound(np.inf, prices)
+    scale, worse = 1.0, 0
+    direction = np.zeros_like(prices)
+    for _ in range(rounds):
+        if over():
+            break
+        bound, taken = packed(prices)
+        if bound < best.value - 1e-9:
+            best, worse = Bound(bound, prices), 0
+        else:
+            worse += 1
+        if worse >= _PATIENCE:
+            scale, worse = scale / 2, 0
+            prices, direction = best.prices, np.zeros_like(prices)
+            continue
+        direction = surplus(taken, prices) + _KEPT * direction
+        norm = float(direction @ direction)
+        if norm <= 0 or best.value <= lower:
+            break
+        prices = np.maximum(prices + direction * (scale * max(bound - lower, 0.0) / norm), 0.0)
+    return best
+
+
+def surplus(taken: Floats, prices: Floats) -> Floats:
+    """How many agents more than one take each task; a price of 0 falls no further."""
+    more: Floats = taken - 1.0
+    more[(prices <= 0) & (more < 0)] = 0.0
+    return more

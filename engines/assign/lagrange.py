@@ -1,0 +1,87 @@
+"""A lower bound by knapsacks of the agents, and the plans that are drawn from these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from engines.assign.dive import dive
+from engines.assign.draft import Draft
+from engines.assign.knapsacks import Knapsacks
+from engines.assign.packing import Packing
+from engines.assign.prices import descend_packed
+from engines.assign.problem import Dense, Flags, Floats, Problem
+from engines.assign.solution import Solution
+
+_PACKINGS = 60  # rounds of prices of tasks
+_WITH_TIME = 5  # times as many where there is time
+_NEARBY = 0.985  # of the bound: what its descent aims at
+_DIVES = 3  # where there is no time limit
+_DIVING = 0.6  # share of the time
+_STEPS = (0.25, 0.5, 1.0)  # of prices in a dive, as shares of what is not proven
+
+
+def dived(  # noqa: PLR0917
+    problem: Dense,
+    packing: Packing,
+    found: Solution,
+    better: Callable[[Draft], None],
+    seed: int,
+    left: Callable[[], float] | None,
+) -> Flags:
+    """Lower the bound, draw plans in dives, and say which pairs are in no better plan."""
+    end = 0.0 if left is None else (1 - _DIVING) * left()
+
+    def over() -> bool:
+        return left is not None and left() <= end
+
+    def asked(prices: Floats) -> tuple[float, Floats]:
+        bound, taken = packing.pack(prices)
+        return bound, taken.sum(axis=1)
+
+    worth = problem.responses(found.prices).worth
+    rounds = _PACKINGS if left is None else 2 * _PACKINGS
+    best = descend_packed(asked, worth, rounds, 0.5 * (found.value + found.bound), over)
+    found.bound = min(found.bound, best.value)
+    random = np.random.default_rng(seed)
+    turn = 0
+    while (turn < _DIVES if left is None else not over()) and not found.proven:
+        step = _STEPS[turn % len(_STEPS)] * (found.bound - found.value)
+        column = dive(packing, best.prices, step, random, over)
+        if over():
+            break
+        draft = Draft.empty(problem)
+        on = np.flatnonzero(column >= 0)
+        draft.column[on] = column[on]
+        draft.left -= np.bincount(column[on], problem.hours[on, column[on]], len(draft.left))
+        better(draft)
+        turn += 1
+    bound, cost = packing.cost(best.prices)
+    return cost > bound - found.value + 1e-9
+
+
+def packed(problem: Problem, found: Solution, left: Callable[[], float] | None) -> Draft | None:
+    """Lower the bound by knapsacks, and draw a plan from these; None where they do not apply."""
+    knapsacks = Knapsacks.of(problem) if isinstance(problem, Dense) else None
+    if knapsacks is None:
+        return None
+    worth = problem.responses(found.prices).worth
+    rounds = _PACKINGS if left is None else _PACKINGS * _WITH_TIME
+    end = 0.0 if left is None else left() / 3
+    prices, bound = knapsacks.descend(
+        worth,
+        rounds,
+        _NEARBY * found.price_bound,
+        lambda: left is not None and left() <= end,
+    )
+    found.bound = min(found.bound, bound)
+    packed = knapsacks.pack(prices, knapsacks.listed(prices, None))
+    draft = Draft.empty(problem)
+    value, hours = problem.pairs(packed.row, packed.column)
+    dearest = np.lexsort((packed.column, -value, packed.row))
+    row = packed.row[dearest]
+    kept = dearest[np.r_[True, row[1:] != row[:-1]][: len(row)]]
+    draft.column[packed.row[kept]] = packed.column[kept]
+    np.subtract.at(draft.left, packed.column[kept], hours[kept])
+    return draft
