@@ -101,7 +101,10 @@ class Knapsacks:
         chosen: list[tuple[_Length, Ints, Ints]] = []
         for length in lengths:
             profit = length.value - prices[length.row]
-            fit = min(most // length.units, profit.shape[1])
+            gaining = int((profit > 0).sum(axis=1).max(initial=0))
+            fit = min(most // length.units, gaining)
+            if not fit:
+                continue
             order = np.argsort(-profit, axis=1, kind="stable")[:, :fit]
             gains = np.cumsum(np.maximum(np.take_along_axis(profit, order, axis=1), 0.0), axis=1)
             best, count = worth.copy(), np.zeros((agents, most + 1), np.int64)

@@ -17,7 +17,7 @@ from engines.assign.problem import Candidates, Dense, Flags, Floats, candidates
 from engines.assign.solution import OVER, Solution, drafted
 
 _EXACT = 6_000  # pairs of an integer program that has time
-_EXACT_UNTIMED = 300  # of one that has none: more take many seconds
+_EXACT_UNTIMED = 400  # of one that has none: more take many seconds
 _HOPELESS = 100_000  # pairs of which too many are left over for one that has none
 _NODES = 200  # of its search tree
 
