@@ -10,7 +10,7 @@ components: 10⁹ pairs are looked at in blocks, by matrix multiplication, and n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,6 +34,8 @@ _HELD = 4_000_000  # pairs that are held in memory at once
 _FOND = 1e-6  # among equals, who prefers the place
 _UNITS = (1, 2, 4, 5, 10, 20, 60, 100)  # parts of an hour
 _MOST = 1e9  # hours of a task
+_ANY = 1e-300  # a match above 0
+_NOWHERE = np.zeros((1, 1))
 _AT_ONCE = 1 << 17  # single pairs
 _LEAST = 1e-9  # what the worst match that is allowed is worth at least: more than nothing
 
@@ -76,8 +78,10 @@ class Compiled:
 
     def dense(self) -> Dense:
         value, hours = np.empty(self.shape), np.empty(self.shape)
+        shared = self.needs @ self.has  # at once: threads of a small product wait, and burn time
         for part in blocks(*self.shape):
-            value[part], hours[part] = self.rows(np.arange(part.start, part.stop))
+            rows = np.arange(part.start, part.stop)
+            value[part], hours[part] = self._rows(rows, shared[part])
         return Dense(value, hours, self.capacity, self.team)
 
     def part(self, rows: Ints, columns: Ints) -> Dense:
@@ -111,12 +115,20 @@ class Compiled:
         ).dense()
 
     def rows(self, rows: Ints) -> tuple[Floats, Floats]:
+        return self._rows(rows, self.needs[rows] @ self.has)
+
+    def _rows(self, rows: Ints, shared: Floats) -> tuple[Floats, Floats]:
         count = self.needs[rows].sum(axis=1, keepdims=True)
-        shared = self.needs[rows] @ self.has
         places = self.place[rows]
-        everyone = slice(None)
-        return self._valued(
-            rows[:, None], everyone, shared, count, [each[places] for each in self.by_place]
+        felt = [each[places] if at else _NOWHERE for each, at in self._felt()]
+        return self._valued(rows[:, None], slice(None), shared, count, felt)
+
+    def _felt(self) -> Iterator[tuple[Floats, bool]]:
+        """What places change, and whether they change anything at all."""
+        rules = self.rules
+        focus = any(agent.focus_areas for agent in self.agents)
+        yield from zip(
+            self.by_place, (focus, bool(rules.affinity), bool(rules.travel_hours)), strict=True
         )
 
     def pairs(self, rows: Ints, columns: Ints) -> tuple[Floats, Floats]:
@@ -142,18 +154,21 @@ class Compiled:
         """Values and hours, of all agents for a column of rows, or of pairs."""
         fond, affinity, travel = place
         # In double precision: 7 of 10 skills are to be enough where 0.7 is asked for.
-        match = np.where(count > 0, shared / np.maximum(count, 1.0, dtype=float), 1.0)
+        match = shared / np.maximum(count, 1.0, dtype=float)
+        if not count.all():
+            match = np.where(count > 0, match, 1.0)
         has = self.hours[columns]
         hours = self.effort[rows] + travel
-        score = (
-            self.weights.skill * match
-            + self.weights.free * (1 - np.minimum(hours / np.maximum(has, ROUNDING), 1.0))
-            + self.weights.confidence * self.confidence[columns]
-            + (self.weights.focus + _FOND) * fond
-            + affinity
-        )
-        able = (match > 0) & (match >= self.least_match[rows])
-        able &= (has > 0) & (hours <= has + ROUNDING)
+        able = hours <= np.where(has > 0, has + ROUNDING, -1.0)
+        able &= match >= np.maximum(self.least_match[rows], _ANY)
+        load = hours / np.maximum(has, ROUNDING)
+        np.minimum(load, 1.0, out=load)
+        load *= self.weights.free
+        score = match * self.weights.skill
+        score -= load
+        score += self.weights.free + self.weights.confidence * self.confidence[columns]
+        score += (self.weights.focus + _FOND) * fond
+        score += affinity
         if isinstance(columns, slice):
             for at, row in enumerate(rows[:, 0].tolist()):
                 if row in self.kept:
@@ -166,8 +181,9 @@ class Compiled:
                     score[at] += self.rules.keep
                 if column in self.barred.get(row, ()):
                     able[at] = False
-        value = self.urgency[rows] * np.maximum(score, _LEAST)
-        return np.where(able, value, -np.inf), np.broadcast_to(hours, value.shape)
+        np.maximum(score, _LEAST, out=score)
+        score *= self.urgency[rows]
+        return np.where(able, score, -np.inf), np.broadcast_to(hours, score.shape)
 
     def responses(self, prices: Floats) -> Responses:
         from engines.assign.sweep import responses  # noqa: PLC0415  for large problems

@@ -14,9 +14,10 @@ from engines.assign.prices import descend_packed
 from engines.assign.problem import Dense, Flags, Floats, Problem
 from engines.assign.solution import Solution
 
-_PACKINGS = 60  # rounds of prices of tasks
-_WITH_TIME = 5  # times as many where there is time
-_NEARBY = 0.985  # of the bound: what its descent aims at
+_PACKINGS = 24  # rounds of prices of tasks
+_WITH_TIME = 12  # times as many where there is time
+_NEARBY = 0.997  # of the bound: what its descent aims at
+_SMALL = 60  # rounds where the problem is small, and twice as many where there is time
 _DIVES = 3  # where there is no time limit
 _DIVING = 0.6  # share of the time
 _STEPS = (0.25, 0.5, 1.0)  # of prices in a dive, as shares of what is not proven
@@ -41,7 +42,7 @@ def dived(  # noqa: PLR0917
         return bound, taken.sum(axis=1)
 
     worth = problem.responses(found.prices).worth
-    rounds = _PACKINGS if left is None else 2 * _PACKINGS
+    rounds = _SMALL if left is None else 2 * _SMALL
     best = descend_packed(asked, worth, rounds, 0.5 * (found.value + found.bound), over)
     found.bound = min(found.bound, best.value)
     random = np.random.default_rng(seed)

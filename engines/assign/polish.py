@@ -12,7 +12,7 @@ from engines.assign.search import Search
 
 _TRIED = 12  # agents of each task
 _MOVES = 30_000  # of tasks that are open
-_FEW = 2_500  # tasks up to which each is tried, and with time
+_FEW = 1_000  # tasks up to which each is tried, and with time
 _ALL_MOVES = 10_000
 
 
