@@ -21,6 +21,7 @@ from engines.assign.problem import Dense, Floats, Ints
 
 _LENGTHS = 12
 _UNITS = 96
+_NEARBY = 0.9985  # of the first bound: what the descent aims at
 _LISTED = 16  # tasks of each length that each agent looks at between passes over all
 _EPS = 1e-9
 _SLACK = 1e-7  # what rounding may take off a sum
@@ -118,7 +119,7 @@ class Knapsacks:
             chosen.append((length, order, count))
         room = self._room.copy()
         total = float(worth[every[:, 0], room].sum())
-        rows, columns = [], []
+        rows, columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for length, order, counts in reversed(chosen):
             held = counts[every[:, 0], room]
             room -= held * length.units
@@ -141,7 +142,6 @@ class Knapsacks:
         self,
         prices: Floats,
         rounds: int,
-        lower: float,
         over: Callable[[], bool],
     ) -> tuple[Floats, float]:
         """Prices of a lower bound, and the bound that they prove over all pairs."""
@@ -151,7 +151,7 @@ class Knapsacks:
             found = self.pack(prices, lengths)
             return found.bound, found.taken.astype(float)
 
-        best = descend_packed(packed, prices, rounds, lower, over).prices
+        best = descend_packed(packed, prices, rounds, _NEARBY * packed(prices)[0], over).prices
         return best, self.bound(best)
 
 

@@ -16,7 +16,6 @@ from engines.assign.solution import Solution
 
 _PACKINGS = 24  # rounds of prices of tasks
 _WITH_TIME = 12  # times as many where there is time
-_NEARBY = 0.997  # of the bound: what its descent aims at
 _SMALL = 60  # rounds where the problem is small, and twice as many where there is time
 _DIVES = 3  # where there is no time limit
 _DIVING = 0.6  # share of the time
@@ -73,7 +72,6 @@ def packed(problem: Problem, found: Solution, left: Callable[[], float] | None) 
     prices, bound = knapsacks.descend(
         worth,
         rounds,
-        _NEARBY * found.price_bound,
         lambda: left is not None and left() <= end,
     )
     found.bound = min(found.bound, bound)

@@ -20,11 +20,12 @@ from engines.assign.problem import (
     sampled,
 )
 
-_ROUNDS = 60  # of prices, on each shortlist
+_ROUNDS = 40  # of prices, on each shortlist
 _LISTS = 2  # shortlists after the first, each beside a pass over all pairs
 _NEAR = 16  # agents on the shortlist of each task
-_NEAR_LARGE = 48  # the same where not all pairs are held
-_LISTS_LARGE = 3
+_NEAR_LARGE = 32  # the same where not all pairs are held
+_LISTS_LARGE = 2
+_SAMPLED = 24  # agents of each task that are looked at first
 
 
 def priced(
@@ -41,7 +42,7 @@ def _market(
     """A shortlist, prices, and the bound they prove over all pairs."""
     agents = len(problem.capacity)
     single = problem.team == 1
-    pairs = sampled(problem, min(4 * _NEAR, 2 * agents), seed)
+    pairs = sampled(problem, min(_SAMPLED, 2 * agents), seed)
     prices: Floats = np.zeros(agents)
     best, bound, low = prices, np.inf, 0.0
     for round_ in range(_LISTS + 1):

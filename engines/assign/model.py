@@ -107,7 +107,15 @@ class AssignmentDecision:
     issued_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "issued_at": checks.rfc3339(self.issued_at)}
+        return {
+            "task_id": self.task_id,
+            "agent": self.agent,
+            "rationale": self.rationale,
+            "confidence": self.confidence,
+            "skill_match": self.skill_match,
+            "load_factor": self.load_factor,
+            "issued_at": checks.rfc3339(self.issued_at),
+        }
 
 
 @dataclass(frozen=True, slots=True)

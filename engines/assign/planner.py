@@ -12,6 +12,7 @@ from engines.assign.balance import balanced
 from engines.assign.compile import ROUNDING, Compiled, compiled, places_of, usable
 from engines.assign.draft import Draft
 from engines.assign.greedy import GreedyPlanner
+from engines.assign.left_over import left_over
 from engines.assign.model import (
     AgentProfile,
     AssignableTask,
@@ -217,13 +218,15 @@ class Round:
                 other = others.get(task.identifier)
                 decisions.append(writer.decision(task, agent, spent, other))
         full = limit is not None and len(decisions) >= limit
+        rest = [task for task in most_urgent_first if task.identifier not in done]
+        cut = {t.identifier for t in rest if full or t.identifier in given}
+        why = left_over(problem, [t for t in rest if t.identifier not in cut], writer.left)
         reason = f"the limit of {limit} assignments was reached"
         unassigned = [
             UnassignedTask(task.identifier, "limit", reason)
-            if full or task.identifier in given
-            else self._left_over(task, writer.left)
-            for task in most_urgent_first
-            if task.identifier not in done
+            if task.identifier in cut
+            else why[task.identifier]
+            for task in rest
         ]
         fixed = sum(value for _, _, value, _ in problem.pinned)
         plan = AssignmentPlan(
@@ -257,53 +260,6 @@ class Round:
     def score(self, task: AssignableTask, agent: AgentProfile, spent: float) -> float:
         """The weighted components, without what rules add."""
         return self.weights.score(components(task, agent, spent))
-
-    def _left_over(self, task: AssignableTask, left: Sequence[float]) -> UnassignedTask:
-        required = ", ".join(task.required_skills)
-        matches = [agent.skill_overlap(task.required_skills) for agent in self.agents]
-        best = max(matches, default=0.0)
-        least = max(self.min_match, self.rules.min_match.get(task.identifier, 0.0))
-        able = [
-            agent
-            for agent, match in zip(self.agents, matches, strict=True)
-            if match > 0 and match >= least
-        ]
-        barred = {agent for name, agent in self.rules.forbidden if name == task.identifier}
-        free = [
-            agent
-            for agent in able
-            if agent.name not in barred and self.rules.can_be_there(task.identifier, agent.name)
-        ]
-        size = self.rules.teams.get(task.identifier, 1)
-        if not self.agents:
-            cause, reason = "no_agents", "there are no agents"
-        elif best == 0:
-            cause, reason = "no_skill", f"no agent has any of its skills ({required})"
-        elif not able:
-            cause = "skill_match"
-            reason = (
-                f"the best match is {best:.0%} of its skills ({required}), "
-                f"at least {least:.0%} is asked for"
-            )
-        elif not free:
-            cause = "rules"
-            reason = f"all who could are barred or away ({', '.join(a.name for a in able[:5])})"
-        elif len(free) < size:
-            cause, reason = "team", f"needs a team of {size}; {len(free)} could"
-        else:
-            by_name = dict(zip(sorted(a.name for a in self.agents), left, strict=True))
-            most = max(by_name[agent.name] for agent in free)
-            cause = "hours"
-            reason = (
-                f"needs {task.estimated_effort_hours:g} h; "
-                f"of those able nobody has more than {most:g} h left"
-            )
-            if size > 1:
-                reason = (
-                    f"needs {task.estimated_effort_hours:g} h of each of {size}; "
-                    "not so many of those able have them left"
-                )
-        return UnassignedTask(task.identifier, cause, reason)
 
 
 @dataclass(slots=True)

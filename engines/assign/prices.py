@@ -15,6 +15,7 @@ import numpy as np
 from engines.assign.problem import Floats, Market, dual_bound
 
 _KEPT = 0.6  # share of the last direction in the next
+_LOWER = 0.1  # of the way the bound has come, where it is below what it aimed at
 _PATIENCE = 4  # rounds without a better bound before steps are halved
 
 
@@ -78,7 +79,9 @@ def descend_packed(
 
     Args:
         packed: Says, of prices, the bound and how many agents take each task.
+        lower: What the steps aim at; lower still once the bound is there.
     """
+    first = None
     best = Bound(np.inf, prices)
     scale, worse = 1.0, 0
     direction = np.zeros_like(prices)
@@ -86,6 +89,7 @@ def descend_packed(
         if over():
             break
         bound, taken = packed(prices)
+        first = bound if first is None else first
         if bound < best.value - 1e-9:
             best, worse = Bound(bound, prices), 0
         else:
@@ -96,8 +100,10 @@ def descend_packed(
             continue
         direction = surplus(taken, prices) + _KEPT * direction
         norm = float(direction @ direction)
-        if norm <= 0 or best.value <= lower:
+        if norm <= 0:
             break
+        if best.value <= lower:
+            lower = best.value - _LOWER * (first - best.value)
         prices = np.maximum(prices + direction * (scale * max(bound - lower, 0.0) / norm), 0.0)
     return best
 

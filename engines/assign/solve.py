@@ -46,10 +46,7 @@ def solve(
         start: A plan to begin with; it is not made worse.
         left: Seconds that are left; None for no limit.
     """
-
-    def over() -> bool:
-        return left is not None and left() <= 0
-
+    over = _over(left)
     tasks, agents = problem.shape
     if not tasks or not agents:
         return Solution(Draft.empty(problem), 0.0, 0.0, 0.0, np.zeros(agents))
@@ -70,10 +67,8 @@ def solve(
     fill_teams(problem, first, prices)
     fill(pairs, first, prices, problem.team == 1)
     better(first)
-    if left is not None and drawn and isinstance(problem, Dense):
-        again = found.draft.copy()
-        rematch(problem, again, over)
-        better(again)
+    if left is not None and drawn:
+        better(_rematched(problem, found.draft.copy(), over))
     if start is not None:
         better(start.copy())
     dear = None
@@ -87,6 +82,16 @@ def solve(
         found.bound = found.value
     found.finished = not over() or found.proven
     return found
+
+
+def _over(left: Callable[[], float] | None) -> Callable[[], bool]:
+    return lambda: left is not None and left() <= 0
+
+
+def _rematched(problem: Problem, draft: Draft, over: Callable[[], bool]) -> Draft:
+    if isinstance(problem, Dense):
+        rematch(problem, draft, over)
+    return draft
 
 
 def _mended(

@@ -469,5 +469,5 @@ def test_the_knapsack_bound_is_above_every_plan(tasks: Tasks, agents: Agents, ra
     for _ in range(5):
         prices = np.array([random.random() for _ in whole])
         assert knapsacks.bound(prices) >= best - ROUNDING
-    _, bound = knapsacks.descend(np.zeros(len(whole)), 20, 0.0, lambda: False)
+    _, bound = knapsacks.descend(np.zeros(len(whole)), 20, lambda: False)
     assert bound >= best - ROUNDING
