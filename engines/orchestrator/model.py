@@ -8,7 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from engines import checks
-from engines.assign import AssignableTask, AssignmentDecision, UnassignedTask
+from engines.assign import (
+    AssignableTask,
+    AssignmentDecision,
+    AssignmentPlan,
+    UnassignedTask,
+)
 from engines.space import SpaceNetworkOverview
 from engines.zone import ZoneSnapshot
 
@@ -26,6 +31,7 @@ class UsageCycleResult:
         unassigned: The tasks that nobody got, and why.
         cycle: Number of the cycle, counted from 1.
         planned_at: When.
+        plan: The assignments with what they are worth and what the best plan may be worth.
     """
 
     assignments: tuple[AssignmentDecision, ...]
@@ -35,6 +41,7 @@ class UsageCycleResult:
     unassigned: tuple[UnassignedTask, ...]
     cycle: int
     planned_at: datetime
+    plan: AssignmentPlan | None = None
 
     def as_dict(self) -> dict[str, Any]:
         overview = self.space_overview
@@ -46,6 +53,7 @@ class UsageCycleResult:
                 "assigned": len(self.assignments),
                 "unassigned": len(self.unassigned),
             },
+            "quality": self.plan.summary() if self.plan else None,
             "assignments": [decision.as_dict() for decision in self.assignments],
             "unassigned": [task.as_dict() for task in self.unassigned],
             "tasks": [task.as_dict() for task in self.tasks],
