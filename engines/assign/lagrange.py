@@ -18,7 +18,8 @@ _PACKINGS = 24  # rounds of prices of tasks
 _WITH_TIME = 12  # times as many where there is time
 _SMALL = 60  # rounds where the problem is small, and twice as many where there is time
 _DIVES = 3  # where there is no time limit
-_DIVING = 0.6  # share of the time
+_DESCENT = 0.15  # share of the time until dives begin
+_DIVING = 0.6  # and until they end
 _STEPS = (0.25, 0.5, 1.0)  # of prices in a dive, as shares of what is not proven
 
 
@@ -31,10 +32,12 @@ def dived(  # noqa: PLR0917
     left: Callable[[], float] | None,
 ) -> Flags:
     """Lower the bound, draw plans in dives, and say which pairs are in no better plan."""
-    end = 0.0 if left is None else (1 - _DIVING) * left()
+    whole = 0.0 if left is None else left()
 
-    def over() -> bool:
-        return left is not None and left() <= end
+    def after(share: float) -> Callable[[], bool]:
+        return lambda: left is not None and left() <= (1 - share) * whole
+
+    over = after(_DIVING)
 
     def asked(prices: Floats) -> tuple[float, Floats]:
         bound, taken = packing.pack(prices)
@@ -42,7 +45,7 @@ def dived(  # noqa: PLR0917
 
     worth = problem.responses(found.prices).worth
     rounds = _SMALL if left is None else 2 * _SMALL
-    best = descend_packed(asked, worth, rounds, 0.5 * (found.value + found.bound), over)
+    best = descend_packed(asked, worth, rounds, 0.5 * (found.value + found.bound), after(_DESCENT))
     found.bound = min(found.bound, best.value)
     random = np.random.default_rng(seed)
     turn = 0

@@ -23,8 +23,8 @@ from engines.assign.problem import (
 _ROUNDS = 40  # of prices, on each shortlist
 _LISTS = 2  # shortlists after the first, each beside a pass over all pairs
 _NEAR = 16  # agents on the shortlist of each task
-_NEAR_LARGE = 32  # the same where not all pairs are held
-_LISTS_LARGE = 2
+_NEAR_LARGE = 48  # the same where not all pairs are held
+_LISTS_LARGE = 3
 _SAMPLED = 24  # agents of each task that are looked at first
 
 
