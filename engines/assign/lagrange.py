@@ -8,10 +8,11 @@ import numpy as np
 
 from engines.assign.dive import dive
 from engines.assign.draft import Draft
+from engines.assign.exact import linear_prices
 from engines.assign.knapsacks import Knapsacks
 from engines.assign.packing import Packing
 from engines.assign.prices import descend_packed
-from engines.assign.problem import Dense, Flags, Floats, Problem
+from engines.assign.problem import Dense, Flags, Floats, Problem, dual_bound
 from engines.assign.solution import Solution
 
 _PACKINGS = 24  # rounds of prices of tasks
@@ -43,9 +44,15 @@ def dived(  # noqa: PLR0917
         bound, taken = packing.pack(prices)
         return bound, taken.sum(axis=1)
 
-    worth = problem.responses(found.prices).worth
+    prices = linear_prices(problem.near(found.prices, len(found.prices)), problem.capacity)
+    bound, answers = dual_bound(problem, prices)
+    if bound < found.price_bound:
+        found.prices, found.price_bound = prices, bound
+        found.bound = min(found.bound, bound)
     rounds = _SMALL if left is None else 2 * _SMALL
-    best = descend_packed(asked, worth, rounds, 0.5 * (found.value + found.bound), after(_DESCENT))
+    best = descend_packed(
+        asked, answers.worth, rounds, 0.5 * (found.value + found.bound), after(_DESCENT)
+    )
     found.bound = min(found.bound, best.value)
     random = np.random.default_rng(seed)
     turn = 0
