@@ -30,7 +30,8 @@ from side_by_side import verdict
 from engines.assign import AgentProfile, AssignableTask, AssignmentRules, Weights
 from engines.assign.compile import compiled
 from engines.assign.problem import Dense
-from engines.assign.solve import Solution, solve
+from engines.assign.solution import Solution
+from engines.assign.solve import solve
 
 SECONDS = 5.0
 CLASSIC = [(kind, m, n) for kind in "ABCDE" for m, n in ((5, 100), (10, 100), (20, 100), (20, 200))]
@@ -111,12 +112,12 @@ def plain_greedy(tasks: list[AssignableTask], agents: list[AgentProfile]) -> int
 def ours(
     tasks: list[AssignableTask], agents: list[AgentProfile], seconds: float | None = None
 ) -> tuple[Solution, float]:
-    began = time.perf_counter()
+    began = time.process_time()
     problem = compiled(
         tasks, agents, rules=AssignmentRules(), weights=Weights(), min_match=0.0, last={}
     )
     found = solve(problem.held, left=_left(seconds))
-    return found, time.perf_counter() - began
+    return found, time.process_time() - began
 
 
 def _left(seconds: float | None) -> Callable[[], float] | None:
@@ -212,15 +213,15 @@ def bench_medium() -> None:
     ours(*dino_shaped(50, 20, 2))  # imports
     best, greedy = 1e9, 1e9
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         plain_greedy(tasks, agents)
-        greedy = min(greedy, time.perf_counter() - began)
+        greedy = min(greedy, time.process_time() - began)
         found, seconds = ours(tasks, agents)
         best = min(best, seconds)
     gap = found.bound / found.value - 1
     print(
         f"2,000 x 500: gap {gap:.2%}   {verdict(gap, 0.01, at_least=False)}\n"
-        f"             {best:.2f} s, plain greedy loop {greedy:.2f} s   "
+        f"             {best:.2f} s of CPU, plain greedy loop {greedy:.2f} s   "
         f"{verdict(best / greedy, 1, at_least=False)}"
     )
     for limit in (5.0, 30.0):
@@ -230,12 +231,15 @@ def bench_medium() -> None:
 
 def bench_large() -> None:
     tasks, agents = dino_shaped(100_000, 10_000, 1)
+    began = time.perf_counter()
     found, seconds = ours(tasks, agents)
+    wall = time.perf_counter() - began
     gap = found.bound / found.value - 1
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"100,000 x 10,000: gap {gap:.2%}   {verdict(gap, 0.03, at_least=False)}\n"
-        f"                  {seconds:.1f} s   {verdict(seconds, 60, at_least=False)}\n"
+        f"                  {wall:.1f} s, {seconds:.1f} s of CPU   "
+        f"{verdict(wall, 60, at_least=False)}\n"
         f"                  {memory:.1f} GB at most   {verdict(memory, 4, at_least=False)}"
     )
 

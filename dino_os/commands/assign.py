@@ -257,10 +257,11 @@ def _render(plan: AssignmentPlan, show: int, *, as_json: bool) -> None:
         tasks, more = output.first_of(list(plan.unassigned), show)
         output.table(("left over", "why"), [(task.task_id, task.reason) for task in tasks])
         output.more(more, "task")
-    output.say(_quality(plan))
+    output.say(quality(plan))
 
 
-def _quality(plan: AssignmentPlan) -> str:
+def quality(plan: AssignmentPlan) -> str:
+    """What a plan is worth, and what the best one may be worth at most."""
     text = f"value {plan.value:.4f}"
     if plan.bound is None:
         return f"{text}; no bound was made"

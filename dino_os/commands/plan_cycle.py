@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.assign import quality
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import DinoError, InvalidInput
 from dino_os.workspace import Workspace
@@ -175,6 +176,8 @@ def _render(report: Report, show: int) -> None:
     output.say(", ".join(counts))
     show_assignments(report.result, show)
     _render_unassigned(report, show)
+    if result.plan and result.tasks:
+        output.say(f"\n{quality(result.plan)}")
     _render_zones(report, show)
     _render_sectors(report, show)
     _render_rejected(report, show)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from engines.assign.problem import Dense, Problem
-from engines.assign.solve import Solution
+from engines.assign.solution import Solution
 
 _MOVES = 2_000
 _EPS = 1e-9

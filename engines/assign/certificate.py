@@ -128,9 +128,11 @@ def _bound(
         size = rules.teams.get(task.identifier, 1)
         if len(reduced) >= size:
             total += max(sum(reduced[:size], Exact(0)), Exact(0))
-    unit = None if rules.travel_hours else _unit([t.estimated_effort_hours for t in tasks])
+    unit = None if rules.travel_hours else _unit([t.estimated_effort_hours for t in rest])
+    farthest = sum((Exact(hours) for hours in rules.travel_hours.values()), Exact(0))
+    work = sum((Exact(task.estimated_effort_hours) + farthest for task in rest), Exact(0))
     for agent in agents:
-        hours = free[agent.name] + _HOURS / 10
+        hours = min(free[agent.name], work) + _HOURS / 10
         if unit:
             hours = hours // unit * unit
         if agent.name not in rules.absent and hours > 0:
@@ -159,9 +161,8 @@ class _Worth:
         needed = set(task.required_skills)
         match = Exact(len(needed & set(agent.skills)), len(needed)) if needed else Exact(1)
         least = max(self.min_match, rules.min_match.get(task.identifier, 0.0))
-        places = {
-            str((task.metadata or {}).get(key) or "").lower() for key in ("zone", "sector")
-        } - {""}
+        named = [(task.metadata or {}).get(key) for key in ("zone", "sector")]
+        places = {str(place).strip().lower() for place in named if place is not None} - {""}
         travel = [Exact(rules.travel_hours.get((place, agent.name), 0)) for place in places]
         hours = Exact(task.estimated_effort_hours) + sum(travel, Exact(0))
         has = Exact(agent.available_hours)

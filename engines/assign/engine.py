@@ -15,7 +15,6 @@ from typing import Any
 
 from engines import checks
 from engines.assign.explain import Explanation, explain
-from engines.assign.greedy import GreedyPlanner
 from engines.assign.learning import Lesson, Observation, learned
 from engines.assign.model import (
     AgentProfile,
@@ -23,9 +22,10 @@ from engines.assign.model import (
     AssignmentDecision,
     AssignmentPlan,
     UnassignedTask,
+    of_names,
 )
 from engines.assign.planner import Round, components
-from engines.assign.record import of_names, read, written
+from engines.assign.record import read, written
 from engines.assign.rules import AssignmentRules
 from engines.assign.weights import Weights
 from engines.assign.whatif import Changes, WhatIf, what_if
@@ -128,10 +128,7 @@ class DynamicAssignEngine(Engine):
             round_ = Round(tasks, agents, rules or AssignmentRules(), self.weights, least, last)
             if method == "greedy":
                 round_ = replace(round_, weights=Weights(), last={})
-                plan = GreedyPlanner(agents, least).plan(tasks, limit, now)
-                plan = round_.bound_of(plan, limit)
-            else:
-                plan = round_.plan(limit, now, seed=seed, left=left)
+            plan = round_.made(method, limit, now, seed=seed, left=left)
             self.record(
                 "round_planned",
                 tasks=len(tasks),
@@ -166,7 +163,7 @@ class DynamicAssignEngine(Engine):
                 agent=agent.name,
                 accepted=accepted,
                 reason=reason,
-                components=list(components(task, agent, task.estimated_effort_hours)),
+                components=list(components(task, agent, round_.hours(task, agent))),
             )
 
     def learn(self) -> Lesson:
@@ -182,7 +179,8 @@ class DynamicAssignEngine(Engine):
                     "there is no feedback to learn from",
                     hint="`dino assign feedback accept TASK` or `reject TASK` gives it",
                 )
-            lesson = learned(self.weights, self.feedback_given)
+            first = self.weights_history[0]
+            lesson = learned(first, self.weights, self.feedback_given)
             self.record("weights_changed", why="learned", **lesson.as_dict())
         return lesson
 

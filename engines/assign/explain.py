@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from engines.assign.compile import ROUNDING
-from engines.assign.model import AgentProfile, AssignableTask, AssignmentPlan
+from engines.assign.model import AgentProfile, AssignableTask, AssignmentPlan, of_names
 from engines.assign.planner import Round, components
 from engines.assign.weights import urgency
 from engines.errors import InvalidInput, NotFound
 
 _ALTERNATIVES = 3
 _SOLVED = 200_000  # pairs up to which what another choice costs is found by planning anew
+_PARTS = 10_000  # of an hour; what is short is rounded up to them
+_NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,8 @@ class Alternative:
     Another agent who could do the task.
 
     Attributes:
-        cost: By how much the best plan found with that choice is worth less; None where it cannot
-            be.  An estimate at the prices where *exact* is false.
+        cost: By how much the best plan found with that choice is worth less, below 0 where it is
+            worth more; None where it cannot be.  An estimate at the prices where *exact* is false.
     """
 
     agent: str
@@ -36,12 +39,13 @@ class Alternative:
 @dataclass(frozen=True, slots=True)
 class Obstacle:
     """
-    What keeps an agent, or several, from a task that was left over.
+    What keeps an agent from a task that was left over.
 
     Attributes:
-        cause: skill, skill_match, forbidden, absent, away or hours.
-        change: The smallest change that would let this agent take it; empty where there is none.
-        size: Of the change: hours, or a share; what is to be compared only within one cause.
+        agent: Empty where it is the limit, whoever the agent is.
+        cause: The first of skill, skill_match, forbidden, absent, away, hours and limit.
+        change: All that has to change so that this agent can take it.
+        size: Of the first change: hours, a share, skills or assignments; 1 where it has none.
     """
 
     agent: str
@@ -57,7 +61,7 @@ class Explanation:
         agents: Who does it; none where it was left over.
         parts: Of each component of the score, what it adds.
         price: What an hour of the agent is worth to others, as the bound has it.
-        smallest: The smallest change that would place a task that was left over.
+        smallest: The smallest change that places a task that was left over, all else as it is.
     """
 
     task_id: str
@@ -90,7 +94,7 @@ def explain(
     mine = [decision for decision in plan.decisions if decision.task_id == task_id]
     if mine:
         agent = by_name[mine[0].agent]
-        hours = _hours(round_, task, agent)
+        hours = round_.hours(task, agent)
         weights = round_.weights.as_dict()
         found = zip(weights.items(), components(task, agent, hours), strict=True)
         parts = {name: weight * component for (name, weight), component in found}
@@ -104,16 +108,8 @@ def explain(
             _alternatives(round_, plan, limit, task, {d.agent for d in mine}, now),
         )
     left = next(left for left in plan.unassigned if left.task_id == task_id)
-    obstacles = tuple(_obstacle(round_, plan, task, agent) for agent in round_.agents)
-    return Explanation(
-        task_id, (), left.reason, obstacles=obstacles, smallest=_smallest(obstacles, left.cause)
-    )
-
-
-def _hours(round_: Round, task: AssignableTask, agent: AgentProfile) -> float:
-    travel = round_.rules.travel_hours
-    places = {str((task.metadata or {}).get(key) or "").lower() for key in ("zone", "sector")}
-    return task.estimated_effort_hours + sum(travel.get((p, agent.name), 0.0) for p in places)
+    obstacles, smallest = _left_over(round_, plan, limit, task, now)
+    return Explanation(task_id, (), left.reason, obstacles=obstacles, smallest=smallest)
 
 
 def _alternatives(  # noqa: PLR0917
@@ -126,9 +122,9 @@ def _alternatives(  # noqa: PLR0917
 ) -> tuple[Alternative, ...]:
     able = []
     for agent in round_.agents:
-        if agent.name in taken or _obstacle_of_pair(round_, task, agent):
+        if agent.name in taken or any(_obstacles_of_pair(round_, task, agent, 0.0)):
             continue
-        able.append((-round_.score(task, agent, _hours(round_, task, agent)), agent.name, agent))
+        able.append((-round_.score(task, agent, round_.hours(task, agent)), agent.name, agent))
     found = []
     solved = len(round_.tasks) * len(round_.agents) <= _SOLVED and len(taken) == 1
     for minus, name, agent in sorted(able, key=lambda each: each[:2])[:_ALTERNATIVES]:
@@ -144,11 +140,15 @@ def _cost_of(  # noqa: PLR0917
     round_: Round, plan: AssignmentPlan, limit: int | None, task: str, agent: str, now: datetime
 ) -> float | None:
     rules = replace(round_.rules, pinned={**round_.rules.pinned, task: agent})
+    if not round_.last:  # begin with the plan in hand, without a reward for keeping it
+        last = of_names([(d.task_id, d.agent) for d in plan.decisions])
+        rules, round_ = replace(rules, keep=0.0), replace(round_, last=last)
     try:
         other = replace(round_, rules=rules).plan(limit, now)
     except InvalidInput:
         return None
-    return max(plan.value - other.value, 0.0)
+    cost = plan.value - other.value
+    return cost if abs(cost) > _NEGLIGIBLE else 0.0
 
 
 def _estimate(
@@ -157,67 +157,98 @@ def _estimate(
     by_name = {each.name: each for each in round_.agents}
 
     def reduced(who: AgentProfile) -> float:
-        hours = _hours(round_, task, who)
+        hours = round_.hours(task, who)
         value = float(urgency(task.priority)) * round_.score(task, who, hours)
         return value - plan.prices.get(who.name, 0.0) * hours
 
     return max(reduced(by_name[mine]) - reduced(agent), 0.0)
 
 
-def _obstacle_of_pair(  # noqa: PLR0911  one for each cause
-    round_: Round, task: AssignableTask, agent: AgentProfile
-) -> tuple[str, str, float] | None:
-    """What keeps *agent* from *task* whatever the plan: cause, change and its size."""
-    rules = round_.rules
+def _obstacles_of_pair(
+    round_: Round, task: AssignableTask, agent: AgentProfile, spent: float
+) -> Iterator[Obstacle]:
+    """All that keeps *agent*, who has *spent* hours already, from *task*."""
+    rules, name = round_.rules, agent.name
     match = agent.skill_overlap(task.required_skills)
     least = max(round_.min_match, rules.min_match.get(task.identifier, 0.0))
-    hours = _hours(round_, task, agent)
     if match == 0:
-        lacking = ", ".join(task.required_skills)
-        return "skill", f"{agent.name} learns one of {lacking}", 1.0
-    if match < least:
-        return "skill_match", f"a match of {match:.0%} is enough (now {least:.0%})", least - match
-    if (task.identifier, agent.name) in rules.forbidden:
-        return "forbidden", f"{agent.name} is no longer forbidden", 1.0
-    if agent.name in rules.absent:
-        return "absent", f"{agent.name} is there", 1.0
-    if not rules.can_be_there(task.identifier, agent.name):
-        return "away", f"{agent.name} is not away then, or it is done at another time", 1.0
-    if hours > agent.available_hours + ROUNDING:
-        short = hours - agent.available_hours
-        return "hours", f"{agent.name} has {short:g} h more", short
-    return None
+        lacking, count = task.required_skills, len(task.required_skills)
+        more = next(n for n in range(1, count + 1) if n / count >= least)
+        change = f"{name} learns {'one' if more == 1 else more} of {', '.join(lacking)}"
+        yield Obstacle(name, "skill", change, float(more))
+    elif match < least:
+        change = f"a match of {_percent(match)} is enough (now {_percent(least)})"
+        yield Obstacle(name, "skill_match", change, least - match)
+    if (task.identifier, name) in rules.forbidden:
+        yield Obstacle(name, "forbidden", f"{name} is no longer forbidden", 1.0)
+    if name in rules.absent:
+        yield Obstacle(name, "absent", f"{name} is there", 1.0)
+    if not rules.can_be_there(task.identifier, name) and name not in rules.absent:
+        change = f"{name} is not away then, or it is done at another time"
+        yield Obstacle(name, "away", change, 1.0)
+    short = round_.hours(task, agent) - (agent.available_hours - spent)
+    if short > ROUNDING or agent.available_hours <= 0:
+        short = max(math.ceil(short * _PARTS - _NEGLIGIBLE), 1) / _PARTS
+        yield Obstacle(name, "hours", f"{name} has {short:.10g} h more", short)
 
 
-def _obstacle(
-    round_: Round, plan: AssignmentPlan, task: AssignableTask, agent: AgentProfile
-) -> Obstacle:
-    found = _obstacle_of_pair(round_, task, agent)
-    if found is not None and found[0] != "hours":
-        return Obstacle(agent.name, *found)
+def _percent(share: float) -> str:
+    """Rounded down, so that a bar set to it is passed."""
+    return f"{math.floor(share * 1000) / 10:g}%"
+
+
+def _left_over(
+    round_: Round, plan: AssignmentPlan, limit: int | None, task: AssignableTask, now: datetime
+) -> tuple[tuple[Obstacle, ...], str | None]:
+    """What is in each agent's way, and the smallest change that places the task beside the rest."""
+    size = round_.rules.teams.get(task.identifier, 1)
+    higher = None
+    if limit is not None:
+        plan = round_.made(plan.method, None, now)
+        before = [d for d in plan.decisions if not _after(round_, task, d.task_id)]
+        others = {d.task_id for d in before} - {task.identifier}
+        needed = sum(d.task_id in others for d in before) + size
+        if needed > limit:
+            higher = Obstacle("", "limit", f"the limit is {needed} (now {limit})", needed - limit)
+    if any(decision.task_id == task.identifier for decision in plan.decisions):
+        return ((higher,) if higher else ()), higher.change if higher else None
     tasks = {each.identifier: each for each in round_.tasks}
-    spent = sum(
-        _hours(round_, tasks[decision.task_id], agent)
-        for decision in plan.decisions
-        if decision.agent == agent.name
-    )
-    short = _hours(round_, task, agent) - (agent.available_hours - spent)
-    if short <= ROUNDING:
-        return Obstacle(agent.name, "limit", "the limit is one higher", 1.0)
-    short = round(short, 9)
-    return Obstacle(agent.name, "hours", f"{agent.name} has {short:g} h more", short)
+    spent = dict.fromkeys((agent.name for agent in round_.agents), 0.0)
+    by_name = {agent.name: agent for agent in round_.agents}
+    for decision in plan.decisions:
+        spent[decision.agent] += round_.hours(tasks[decision.task_id], by_name[decision.agent])
+    found = {
+        agent.name: tuple(_obstacles_of_pair(round_, task, agent, spent[agent.name]))
+        for agent in round_.agents
+    }
+    obstacles = [
+        Obstacle(name, some[0].cause, _all_of(some), some[0].size)
+        for name, some in found.items()
+        if some
+    ]
+    if higher:
+        obstacles.insert(0, higher)
+    nearest = sorted(found.values(), key=_effort)[:size]
+    changes = [*([higher] if higher else ()), *(each for some in nearest for each in some)]
+    return tuple(obstacles), _all_of(changes, size - len(nearest)) or None
 
 
-def _smallest(obstacles: tuple[Obstacle, ...], cause: str) -> str | None:
-    """One change: of hours where hours are short, else of what fewest agents lack."""
-    order: Callable[[Obstacle], tuple[int, float, str]] = lambda each: (  # noqa: E731
-        _ORDER.index(each.cause),
-        each.size,
-        each.agent,
-    )
-    if not obstacles:
-        return "there is an agent" if cause == "no_agents" else None
-    return min(obstacles, key=order).change
+def _all_of(changes: Iterable[Obstacle], missing: int = 0) -> str:
+    agents = f"there are {missing} agents more" if missing > 1 else "there is an agent more"
+    texts = [each.change for each in changes]
+    return " and ".join(dict.fromkeys([agents, *texts] if missing else texts))
 
 
-_ORDER = ("limit", "hours", "skill_match", "forbidden", "absent", "away", "skill")
+def _after(round_: Round, task: AssignableTask, other: str) -> bool:
+    """Whether *other* has its turn after *task* where a limit cuts the plan off."""
+    order = round_.turns
+    return order[other] > order[task.identifier]
+
+
+def _effort(obstacles: tuple[Obstacle, ...]) -> tuple[int, list[tuple[int, float, str]]]:
+    """Fewer changes go first; hours before a lower bar, that before rules, these before skills."""
+    ranks = [(_ORDER.index(each.cause), each.size, each.agent) for each in obstacles]
+    return len(obstacles), sorted(ranks, reverse=True)
+
+
+_ORDER = ("hours", "skill_match", "forbidden", "absent", "away", "skill")

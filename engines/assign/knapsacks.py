@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engines.assign.prices import descend_packed
 from engines.assign.problem import Dense, Floats, Ints
 
 _LENGTHS = 12
 _UNITS = 96
+_NEARBY = 0.9985  # of the first bound: what the descent aims at
 _LISTED = 16  # tasks of each length that each agent looks at between passes over all
-_PATIENCE = 4  # rounds without a better bound before steps are halved
-_KEPT = 0.6  # share of the last direction in the next
 _EPS = 1e-9
 _SLACK = 1e-7  # what rounding may take off a sum
 
@@ -76,7 +76,7 @@ class Knapsacks:
             return None
         units = np.round(hours[:, 0] * scale).astype(np.int64)
         room = np.floor(problem.capacity * scale + 1e-6).astype(np.int64)
-        if len(np.unique(units)) > _LENGTHS or room.max() > _UNITS:
+        if len(np.unique(units)) > _LENGTHS or room.max(initial=0) > _UNITS:
             return None
         return cls(problem, units, room)
 
@@ -102,7 +102,10 @@ class Knapsacks:
         chosen: list[tuple[_Length, Ints, Ints]] = []
         for length in lengths:
             profit = length.value - prices[length.row]
-            fit = min(most // length.units, profit.shape[1])
+            gaining = int((profit > 0).sum(axis=1).max(initial=0))
+            fit = min(most // length.units, gaining)
+            if not fit:
+                continue
             order = np.argsort(-profit, axis=1, kind="stable")[:, :fit]
             gains = np.cumsum(np.maximum(np.take_along_axis(profit, order, axis=1), 0.0), axis=1)
             best, count = worth.copy(), np.zeros((agents, most + 1), np.int64)
@@ -116,7 +119,7 @@ class Knapsacks:
             chosen.append((length, order, count))
         room = self._room.copy()
         total = float(worth[every[:, 0], room].sum())
-        rows, columns = [], []
+        rows, columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for length, order, counts in reversed(chosen):
             held = counts[every[:, 0], room]
             room -= held * length.units
@@ -139,36 +142,16 @@ class Knapsacks:
         self,
         prices: Floats,
         rounds: int,
-        lower: float,
         over: Callable[[], bool],
-        seen: Callable[[Packed, Floats], None] = lambda *_: None,
     ) -> tuple[Floats, float]:
         """Prices of a lower bound, and the bound that they prove over all pairs."""
         lengths = self.listed(prices, _LISTED)
-        best, lowest = prices, np.inf
-        scale, worse = 1.0, 0
-        direction = np.zeros_like(prices)
-        for _ in range(rounds):
-            if over():
-                break
-            packed = self.pack(prices, lengths)
-            seen(packed, prices)
-            if packed.bound < lowest - _EPS:
-                best, lowest, worse = prices, packed.bound, 0
-            else:
-                worse += 1
-            if worse >= _PATIENCE:
-                scale, worse = scale / 2, 0
-                prices, direction = best, np.zeros_like(prices)
-                continue
-            short = packed.taken - 1.0
-            short[(prices <= 0) & (short < 0)] = 0.0
-            direction = short + _KEPT * direction
-            norm = float(direction @ direction)
-            if norm <= 0 or lowest <= lower:
-                break
-            step = scale * max(packed.bound - lower, 0.0) / norm
-            prices = np.maximum(prices + step * direction, 0.0)
+
+        def packed(prices: Floats) -> tuple[float, Floats]:
+            found = self.pack(prices, lengths)
+            return found.bound, found.taken.astype(float)
+
+        best = descend_packed(packed, prices, rounds, _NEARBY * packed(prices)[0], over).prices
         return best, self.bound(best)
 
 

@@ -4,7 +4,7 @@ Weights learned from what people accepted and rejected: logistic regression, kep
     P(accepted) = logistic(steepness · (score - level))        score = Σ weight · component
 
 Both weights and *level* follow the gradient of the log-likelihood less a penalty for each step away
-from the old weights.  Weights stay at least 0 and keep their sum, so scores stay on their scale.
+from the first weights.  Weights stay at least 0 and keep their sum, so scores stay on their scale.
 """
 
 from __future__ import annotations
@@ -58,13 +58,17 @@ class Lesson:
         }
 
 
-def learned(weights: Weights, seen: Sequence[Observation]) -> Lesson:
-    """Better weights for what was *seen*; the same where nothing speaks for others."""
-    old = list(astuple(weights))
+def learned(first: Weights, weights: Weights, seen: Sequence[Observation]) -> Lesson:
+    """
+    Better weights for all that was *seen*; the *first* where nothing speaks for others.
+
+    They are learned from the first, not from those of now: the same observations do not count
+    again each time.
+    """
+    old = list(astuple(first))
     total = sum(old)
     level = _level(old, seen)
-    before = _loss(old, level, seen)
-    now, best, best_loss = list(old), list(old), before
+    now, best, best_loss = list(old), list(old), _loss(old, level, seen)
     for _ in range(_STEPS):
         slope, level_slope = [0.0] * len(now), 0.0
         for each in seen:
@@ -82,6 +86,7 @@ def learned(weights: Weights, seen: Sequence[Observation]) -> Lesson:
         loss = _loss(now, level, seen)
         if loss < best_loss - 1e-12:
             best, best_loss = list(now), loss
+    before = _loss(astuple(weights), _level(astuple(weights), seen), seen)
     return Lesson(weights, Weights(*best), len(seen), before, best_loss)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -107,7 +107,15 @@ class AssignmentDecision:
     issued_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "issued_at": checks.rfc3339(self.issued_at)}
+        return {
+            "task_id": self.task_id,
+            "agent": self.agent,
+            "rationale": self.rationale,
+            "confidence": self.confidence,
+            "skill_match": self.skill_match,
+            "load_factor": self.load_factor,
+            "issued_at": checks.rfc3339(self.issued_at),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +187,11 @@ class AssignmentPlan:
             "optimal": self.optimal,
             "finished": self.finished,
         }
+
+
+def of_names(last: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Task → its agents, from pairs of names."""
+    found: dict[str, tuple[str, ...]] = {}
+    for task, agent in last:
+        found[task] = (*found.get(task, ()), agent)
+    return found

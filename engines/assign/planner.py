@@ -9,8 +9,10 @@ from datetime import datetime
 import numpy as np
 
 from engines.assign.balance import balanced
-from engines.assign.compile import ROUNDING, Compiled, compiled
+from engines.assign.compile import ROUNDING, Compiled, compiled, places_of, usable
 from engines.assign.draft import Draft
+from engines.assign.greedy import GreedyPlanner
+from engines.assign.left_over import left_over
 from engines.assign.model import (
     AgentProfile,
     AssignableTask,
@@ -20,7 +22,8 @@ from engines.assign.model import (
 )
 from engines.assign.problem import Ints, Problem
 from engines.assign.rules import AssignmentRules
-from engines.assign.solve import Solution, bounded, solve
+from engines.assign.solution import Solution
+from engines.assign.solve import bounded, solve
 from engines.assign.weights import Weights, urgency
 from engines.errors import InvalidInput
 
@@ -46,6 +49,34 @@ class Round:
     min_match: float
     last: Last
 
+    @property
+    def turns(self) -> dict[str, int]:
+        """Each task's place in the order in which a limit lets them in: pins, then urgency."""
+        pinned = self._pinned
+        order = sorted(self.tasks, key=lambda t: (t.identifier not in pinned, -t.priority))
+        return {task.identifier: place for place, task in enumerate(order)}
+
+    def hours(self, task: AssignableTask, agent: AgentProfile) -> float:
+        """What *agent* spends on *task*, the way there included."""
+        travel = self.rules.travel_hours
+        places = set(places_of(task)) if travel else ()
+        return task.estimated_effort_hours + sum(travel.get((p, agent.name), 0.0) for p in places)
+
+    def made(
+        self,
+        method: str,
+        limit: int | None,
+        now: datetime,
+        *,
+        seed: int = 0,
+        left: Callable[[], float] | None = None,
+    ) -> AssignmentPlan:
+        """The plan that a method makes."""
+        if method != "greedy":
+            return self.plan(limit, now, seed=seed, left=left)
+        plan = GreedyPlanner(self.agents, self.min_match).plan(self.tasks, limit, now)
+        return self.bound_of(plan, limit)
+
     def plan(
         self,
         limit: int | None,
@@ -56,6 +87,8 @@ class Round:
     ) -> AssignmentPlan:
         """The best plan found; of a *limit* the most urgent decisions."""
         problem, pinned = self._problem()
+        if limit is not None and len(pinned) > limit:
+            raise InvalidInput(f"{len(pinned)} tasks are pinned, more than the limit of {limit}")
         held = problem.held
         start = self._start(problem, held)
         solution = solve(held, start, seed=seed, left=left)
@@ -80,16 +113,21 @@ class Round:
 
     def _problem(self) -> tuple[Compiled, dict[str, str]]:
         """The problem without the pairs that are pinned, and these."""
-        names = {task.identifier: task for task in self.tasks}
-        there = {agent.name: agent for agent in self.agents}
-        pinned = {
+        pinned = self._pinned
+        return (self._without(pinned) if pinned else self._compiled(self.tasks)), pinned
+
+    @property
+    def _pinned(self) -> dict[str, str]:
+        """Pins of tasks and agents that are there."""
+        if not self.rules.pinned:
+            return {}
+        tasks = {task.identifier for task in self.tasks}
+        agents = {agent.name for agent in self.agents}
+        return {
             task: agent
             for task, agent in sorted(self.rules.pinned.items())
-            if task in names and agent in there
+            if task in tasks and agent in agents
         }
-        if not pinned:
-            return self._compiled(self.tasks), {}
-        return self._without(pinned), pinned
 
     def _value(self, plan: AssignmentPlan) -> float:
         tasks = {task.identifier: task for task in self.tasks}
@@ -132,7 +170,7 @@ class Round:
                 )
         rest = [task for task in self.tasks if task.identifier not in pinned]
         problem = self._compiled(rest)
-        problem.capacity = np.maximum(problem.capacity - spent, 0.0)
+        problem.capacity = usable(np.maximum(problem.hours - spent, 0.0), rest, self.rules)
         problem.pinned = list(
             zip(apart.tasks, column.tolist(), value.tolist(), hours.tolist(), strict=True)
         )
@@ -172,23 +210,23 @@ class Round:
         taken = [task for task in most_urgent_first if task.identifier in given]
         decisions: list[AssignmentDecision] = []
         others = _runners_up(problem, *solution.draft.pairs())
-        done: set[str] = set()
+        done = self._within(limit, {name: len(members) for name, members in given.items()})
         for task in taken:
-            members = given[task.identifier]
-            if limit is not None and len(decisions) + len(members) > limit:
+            if task.identifier not in done:
                 continue
-            done.add(task.identifier)
-            for agent, spent in members:
+            for agent, spent in given[task.identifier]:
                 other = others.get(task.identifier)
                 decisions.append(writer.decision(task, agent, spent, other))
         full = limit is not None and len(decisions) >= limit
+        rest = [task for task in most_urgent_first if task.identifier not in done]
+        cut = {t.identifier for t in rest if full or t.identifier in given}
+        why = left_over(problem, [t for t in rest if t.identifier not in cut], writer.left)
         reason = f"the limit of {limit} assignments was reached"
         unassigned = [
             UnassignedTask(task.identifier, "limit", reason)
-            if full or task.identifier in given
-            else self._left_over(task, writer.left)
-            for task in most_urgent_first
-            if task.identifier not in done
+            if task.identifier in cut
+            else why[task.identifier]
+            for task in rest
         ]
         fixed = sum(value for _, _, value, _ in problem.pinned)
         plan = AssignmentPlan(
@@ -208,56 +246,20 @@ class Round:
         limited = min(_limited(problem, solution, limit), solution.bound) + fixed
         return replace(plan, value=value, bound=limited, price_bound=limited)
 
+    def _within(self, limit: int | None, sizes: Mapping[str, int]) -> set[str]:
+        """Of the tasks that are given to so many agents each, those that a limit lets in."""
+        if limit is None:
+            return set(sizes)
+        done: set[str] = set()
+        for name in self.turns:
+            if 0 < sizes.get(name, 0) <= limit:
+                limit -= sizes[name]
+                done.add(name)
+        return done
+
     def score(self, task: AssignableTask, agent: AgentProfile, spent: float) -> float:
         """The weighted components, without what rules add."""
         return self.weights.score(components(task, agent, spent))
-
-    def _left_over(self, task: AssignableTask, left: Sequence[float]) -> UnassignedTask:
-        required = ", ".join(task.required_skills)
-        matches = [agent.skill_overlap(task.required_skills) for agent in self.agents]
-        best = max(matches, default=0.0)
-        least = max(self.min_match, self.rules.min_match.get(task.identifier, 0.0))
-        able = [
-            agent
-            for agent, match in zip(self.agents, matches, strict=True)
-            if match > 0 and match >= least
-        ]
-        barred = {agent for name, agent in self.rules.forbidden if name == task.identifier}
-        free = [
-            agent
-            for agent in able
-            if agent.name not in barred and self.rules.can_be_there(task.identifier, agent.name)
-        ]
-        size = self.rules.teams.get(task.identifier, 1)
-        if not self.agents:
-            cause, reason = "no_agents", "there are no agents"
-        elif best == 0:
-            cause, reason = "no_skill", f"no agent has any of its skills ({required})"
-        elif not able:
-            cause = "skill_match"
-            reason = (
-                f"the best match is {best:.0%} of its skills ({required}), "
-                f"at least {least:.0%} is asked for"
-            )
-        elif not free:
-            cause = "rules"
-            reason = f"all who could are barred or away ({', '.join(a.name for a in able[:5])})"
-        elif len(free) < size:
-            cause, reason = "team", f"needs a team of {size}; {len(free)} could"
-        else:
-            by_name = dict(zip(sorted(a.name for a in self.agents), left, strict=True))
-            most = max(by_name[agent.name] for agent in free)
-            cause = "hours"
-            reason = (
-                f"needs {task.estimated_effort_hours:g} h; "
-                f"of those able nobody has more than {most:g} h left"
-            )
-            if size > 1:
-                reason = (
-                    f"needs {task.estimated_effort_hours:g} h of each of {size}; "
-                    "not so many of those able have them left"
-                )
-        return UnassignedTask(task.identifier, cause, reason)
 
 
 @dataclass(slots=True)
@@ -316,8 +318,6 @@ def components(
     task: AssignableTask, agent: AgentProfile, spent: float
 ) -> tuple[float, float, float, float]:
     """Skill, free, confidence and focus of a pair, each 0…1."""
-    from engines.assign.compile import places_of  # noqa: PLC0415  one name of it
-
     hours = agent.available_hours
     load = min(spent / hours, 1.0) if hours > 0 else 1.0
     return (

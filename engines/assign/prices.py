@@ -15,6 +15,7 @@ import numpy as np
 from engines.assign.problem import Floats, Market, dual_bound
 
 _KEPT = 0.6  # share of the last direction in the next
+_LOWER = 0.1  # of the way the bound has come, where it is below what it aimed at
 _PATIENCE = 4  # rounds without a better bound before steps are halved
 
 
@@ -52,7 +53,7 @@ def descend(
         excess[(prices <= 0) & (excess < 0)] = 0.0
         direction = excess + _KEPT * direction
         norm = float(direction @ direction)
-        if norm <= 0:
+        if not 0 < norm < np.inf:
             break
         prices = np.maximum(prices + direction * (scale * (value - lower) / norm), 0.0)
         value, answers = dual_bound(problem, prices)
@@ -64,3 +65,51 @@ def descend(
                 scale, worse = scale / 2, 0
                 prices, direction = best.prices, np.zeros_like(prices)
     return best
+
+
+def descend_packed(
+    packed: Callable[[Floats], tuple[float, Floats]],
+    prices: Floats,
+    rounds: int,
+    lower: float,
+    over: Callable[[], bool],
+) -> Bound:
+    """
+    Lower a bound by prices of tasks in the same way.
+
+    Args:
+        packed: Says, of prices, the bound and how many agents take each task.
+        lower: What the steps aim at; lower still once the bound is there.
+    """
+    first = None
+    best = Bound(np.inf, prices)
+    scale, worse = 1.0, 0
+    direction = np.zeros_like(prices)
+    for _ in range(rounds):
+        if over():
+            break
+        bound, taken = packed(prices)
+        first = bound if first is None else first
+        if bound < best.value - 1e-9:
+            best, worse = Bound(bound, prices), 0
+        else:
+            worse += 1
+        if worse >= _PATIENCE:
+            scale, worse = scale / 2, 0
+            prices, direction = best.prices, np.zeros_like(prices)
+            continue
+        direction = surplus(taken, prices) + _KEPT * direction
+        norm = float(direction @ direction)
+        if norm <= 0:
+            break
+        if best.value <= lower:
+            lower = best.value - _LOWER * (first - best.value)
+        prices = np.maximum(prices + direction * (scale * max(bound - lower, 0.0) / norm), 0.0)
+    return best
+
+
+def surplus(taken: Floats, prices: Floats) -> Floats:
+    """How many agents more than one take each task; a price of 0 falls no further."""
+    more: Floats = taken - 1.0
+    more[(prices <= 0) & (more < 0)] = 0.0
+    return more

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from engines.assign.model import AgentProfile, AssignableTask
@@ -44,17 +44,9 @@ def read(inputs: Mapping[str, Any]) -> tuple[Round, int | None]:
     return round_, inputs["limit"]
 
 
-def of_names(last: Sequence[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Task → its agents, from pairs of names."""
-    found: dict[str, tuple[str, ...]] = {}
-    for task, agent in last:
-        found[task] = (*found.get(task, ()), agent)
-    return found
-
-
 def _task(task: AssignableTask) -> dict[str, Any]:
-    metadata = task.metadata or {}
-    places = {key: str(metadata[key]) for key in ("zone", "sector") if metadata.get(key)}
+    named = ((key, (task.metadata or {}).get(key)) for key in ("zone", "sector"))
+    places = {key: str(place) for key, place in named if place is not None}
     return {
         "identifier": task.identifier,
         "description": task.description,

@@ -11,6 +11,8 @@ from engines.errors import InvalidInput
 
 Span = tuple[float, float]
 
+_MOST = 1 << 31  # agents of a team; more are nowhere
+
 
 @dataclass(frozen=True, slots=True)
 class AssignmentRules:
@@ -46,19 +48,27 @@ class AssignmentRules:
 
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {
-            "forbidden": tuple(sorted({_pair(pair, "forbidden") for pair in self.forbidden})),
-            "pinned": dict(self.pinned),
-            "teams": {task: _team(size, task) for task, size in self.teams.items()},
+            "forbidden": tuple(
+                sorted({_pair(pair, "forbidden") for pair in _listed(self.forbidden)})
+            ),
+            "pinned": {
+                task: checks.name(agent, f"the agent to whom {task!r} is pinned")
+                for task, agent in _named(self.pinned, "pinned").items()
+            },
+            "teams": {task: _team(n, task) for task, n in _named(self.teams, "teams").items()},
             "min_match": {
                 task: checks.clamped(share, f"min_match of {task!r}")
-                for task, share in self.min_match.items()
+                for task, share in _named(self.min_match, "min_match").items()
             },
-            "absent": tuple(sorted(set(self.absent))),
+            "absent": tuple(sorted({checks.name(a, "absent") for a in _listed(self.absent)})),
             "away": {
-                agent: tuple(_span(span, f"away of {agent!r}") for span in spans)
-                for agent, spans in self.away.items()
+                agent: tuple(_span(span, f"away of {agent!r}") for span in _listed(spans))
+                for agent, spans in _named(self.away, "away").items()
             },
-            "when": {task: _span(span, f"when of {task!r}") for task, span in self.when.items()},
+            "when": {
+                task: _span(span, f"when of {task!r}")
+                for task, span in _named(self.when, "when").items()
+            },
             "travel_hours": {
                 _place(pair, "travel_hours"): checks.at_least(hours, 0, f"travel_hours of {pair}")
                 for pair, hours in self.travel_hours.items()
@@ -112,26 +122,38 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
+def _named(value: Any, what: str) -> dict[str, Any]:
+    """Names without the space around them, as tasks and agents have theirs."""
+    given = checks.mapping(value, what)
+    return {checks.name(name, f"a name in {what}"): each for name, each in given.items()}
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidInput(f"expected a list, found {value!r}")
+    return value
+
+
 def _pair(value: Any, what: str) -> tuple[str, str]:
     match value:
         case (str(first), str(second)):
-            return first, second
+            return first.strip(), second.strip()
     raise InvalidInput(f"{what} must be pairs of names, found {value!r}")
 
 
 def _place(value: Any, what: str) -> tuple[str, str]:
     place, agent = _pair(value, what)
-    return place.strip().lower(), agent
+    return place.lower(), agent
 
 
 def _team(value: Any, task: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidInput(f"the team of {task!r} must be a whole number above 0, found {value!r}")
-    return value
+    return min(value, _MOST)
 
 
 def _span(value: Any, what: str) -> Span:
-    match tuple(value):
+    match tuple(_listed(value)):
         case (begin, end):
             first, last = checks.finite(begin, what), checks.finite(end, what)
             if first < last:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from engines import checks
@@ -37,7 +37,9 @@ class Weights:
 
     def score(self, components: tuple[float, ...]) -> float:
         """The weighted sum of skill, free, confidence and focus."""
-        return float(sum(w * c for w, c in zip(astuple(self), components, strict=True)))
+        skill, free, confidence, focus = components
+        worth = self.skill * skill + self.free * free
+        return worth + self.confidence * confidence + self.focus * focus
 
 
 def urgency(priority: Any) -> Any:

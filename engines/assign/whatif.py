@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from engines import checks
-from engines.assign.model import AgentProfile, AssignmentPlan
-from engines.assign.planner import Round
-from engines.assign.record import of_names
+from engines.assign.model import AgentProfile, AssignmentPlan, of_names
+from engines.assign.planner import Last, Round
+from engines.assign.weights import urgency
 from engines.errors import InvalidInput, NotFound
 
 _STAY = 1e-6
@@ -35,6 +35,8 @@ class Changes:
 class WhatIf:
     """
     Attributes:
+        before: The last round planned again, from the last plan; by the same method, but not
+            greedily where a pair is forbidden or pinned.
         gain: By how much the changed plan is worth more.
         moved: Task → its agents before and after, of those that differ; none for left over.
     """
@@ -68,18 +70,35 @@ def what_if(
     """
     changed = _changed(round_, changes)
     old = of_names([(d.task_id, d.agent) for d in plan.decisions])
-    # Plans that differ for nothing would be read as effects of the change.
-    before, after = (
-        replace(each, last=old, rules=replace(each.rules, keep=_STAY)).plan(limit, now)
-        for each in (round_, changed)
+    if plan.method == "greedy" and not (changes.forbid or changes.pin):
+        before, after = (each.made("greedy", limit, now) for each in (round_, changed))
+        gain = after.value - before.value
+    else:
+        # Plans that differ for nothing would be read as effects of the change.
+        before, after = (
+            replace(each, last=old, rules=replace(each.rules, keep=_STAY)).plan(limit, now)
+            for each in (round_, changed)
+        )
+    gain = (
+        after.value
+        - before.value
+        - _STAY * (_staying(round_, after, old) - _staying(round_, before, old))
     )
+    # From *before*, not from *plan*: what is told is only what the change moves.
+    old = of_names([(d.task_id, d.agent) for d in before.decisions])
     new = of_names([(d.task_id, d.agent) for d in after.decisions])
     moved = {
         task.identifier: (old.get(task.identifier, ()), new.get(task.identifier, ()))
         for task in round_.tasks
         if sorted(old.get(task.identifier, ())) != sorted(new.get(task.identifier, ()))
     }
-    return WhatIf(before, after, after.value - before.value, moved)
+    return WhatIf(before, after, gain, moved)
+
+
+def _staying(round_: Round, plan: AssignmentPlan, old: Last) -> float:
+    """How urgent the tasks are, in all, that stay with an agent of *old*."""
+    urgent = {task.identifier: float(urgency(task.priority)) for task in round_.tasks}
+    return sum(urgent[d.task_id] for d in plan.decisions if d.agent in old.get(d.task_id, ()))
 
 
 def _changed(round_: Round, changes: Changes) -> Round:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engines import checks
-from engines.assign import AssignableTask, AssignmentDecision, UnassignedTask
+from engines.assign import AssignableTask, AssignmentDecision, AssignmentPlan, UnassignedTask
 from engines.orchestrator.large import LeftOver, PlannedTasks
 from engines.space import SpaceNetworkOverview
 from engines.zone import ZoneSnapshot
@@ -29,6 +29,7 @@ class UsageCycleResult:
         unassigned: The tasks that nobody got, and why; highest priority first.
         cycle: Number of the cycle, counted from 1.
         planned_at: When.
+        plan: The assignments with what they are worth and what the best plan may be worth.
     """
 
     assignments: tuple[AssignmentDecision, ...]
@@ -38,6 +39,7 @@ class UsageCycleResult:
     unassigned: Sequence[UnassignedTask]
     cycle: int
     planned_at: datetime
+    plan: AssignmentPlan | None = None
 
     def named(self, wanted: Collection[str]) -> dict[str, AssignableTask]:
         """The tasks of these identifiers, by identifier."""
@@ -61,6 +63,7 @@ class UsageCycleResult:
                 "assigned": len(self.assignments),
                 "unassigned": len(self.unassigned),
             },
+            "quality": self.plan.summary() if self.plan else None,
             "assignments": [decision.as_dict() for decision in self.assignments],
             "unassigned": [task.as_dict() for task in self.unassigned],
             "tasks": [task.as_dict() for task in self.tasks],

@@ -178,6 +178,7 @@ class DynamicUsageOrchestrator(Engine):
                     unassigned=plan.unassigned,
                     cycle=number,
                     planned_at=checks.from_epoch(self.clock()),
+                    plan=plan,
                 )
 
     def catch_up(self) -> None:

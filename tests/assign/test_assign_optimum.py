@@ -193,6 +193,71 @@ def test_pins_hold_or_are_refused(tasks: Tasks, agents: Agents, data: Any) -> No
     assert check(plan, tasks, agents, rules=rules).faults == ()
 
 
+def test_a_pin_takes_no_more_than_its_hours() -> None:
+    """What is left of whole hours is counted after it."""
+    tasks = [
+        AssignableTask("p", "d", 0.5, (), 0.5),
+        *(AssignableTask(n, "d", 0.5, (), 1) for n in "xy"),
+    ]
+    agents, rules = [AgentProfile("a", ("s",), 2.5)], AssignmentRules(pinned={"p": "a"})
+    plan = planned(tasks, agents, rules=rules)
+    assert len(plan.decisions) == 3
+    assert check(plan, tasks, agents, rules=rules).faults == ()
+
+
+def test_pins_come_first_under_a_limit() -> None:
+    """And more of them than it allows are refused."""
+    tasks, agents = (
+        [AssignableTask(f"t{n}", "d", n / 9, (), 1) for n in range(3)],
+        [AgentProfile("a", ("s",), 9)],
+    )
+    plan = planned(tasks, agents, rules=AssignmentRules(pinned={"t0": "a"}), limit=2)
+    assert [decision.task_id for decision in plan.decisions] == ["t2", "t0"]
+    assert [left.cause for left in plan.unassigned] == ["limit"]
+    with pytest.raises(InvalidInput, match="2 tasks are pinned, more than the limit of 1"):
+        planned(tasks, agents, rules=AssignmentRules(pinned={"t0": "a", "t1": "a"}), limit=1)
+
+
+@pytest.mark.parametrize("method", ["auto", "greedy"])
+def test_a_match_as_high_as_the_bar_is_enough(method: str) -> None:
+    """7 of 10 is 0.7, also where single precision has a little less."""
+    skills = tuple(f"s{n}" for n in range(10))
+    for known in range(1, 10):
+        tasks, agents = (
+            [AssignableTask("t", "d", 0.5, skills)],
+            [AgentProfile("a", skills[:known], 8)],
+        )
+        plan = planned(tasks, agents, method=method, min_skill_match=known / 10)
+        assert len(plan.decisions) == 1
+        assert check(plan, tasks, agents, min_skill_match=known / 10).faults == ()
+
+
+def test_a_place_is_its_text_whatever_its_type() -> None:
+    """A zone 0 is a place, None is none, and outer space does not count."""
+    zones = {"t0": 0, "t1": None, "t2": " North "}
+    tasks = [AssignableTask(name, "d", 0.5, (), 1, {"zone": zone}) for name, zone in zones.items()]
+    agents = [AgentProfile("a", ("x",), 8, ("0", "none", "north"))]
+    rules = AssignmentRules(affinity={("0", "a"): 0.1, ("none", "a"): 0.2, ("north", "a"): 0.4})
+    plan = planned(tasks, agents, rules=rules)
+    assert check(plan, tasks, agents, rules=rules).faults == ()
+    assert plan.value == pytest.approx(0.6 * (3 * (0.6 + 0.3 * 7 / 8 + 0.05) + 0.5), abs=1e-5)
+
+
+@pytest.mark.parametrize(("has", "needs"), [(1e308, 1.0), (1e9, 3e8), (1e-9, 1e-10), (1e7, 0.1)])
+def test_hours_of_any_size_are_planned(has: float, needs: float) -> None:
+    """Without sums that overflow into plans."""
+    tasks = [AssignableTask(f"t{n}", "d", n / 9, (), needs) for n in range(9)]
+    agents = [AgentProfile(f"a{n}", ("s",), has) for n in range(3)]
+    plan = planned(tasks, agents)
+    assert plan.decisions
+    assert check(plan, tasks, agents).faults == ()
+
+
+def test_a_task_beyond_reckoning_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"task 't': 1e\+308 h cannot be planned"):
+        planned([AssignableTask("t", "d", 0.5, (), 1e308)], [AgentProfile("a", ("s",), 1e308)])
+
+
 def test_removing_an_agent_never_raises_the_optimum() -> None:
     """Nor does adding hours lower it."""
     tasks = [AssignableTask(f"t{n}", "d", n / 7, (SKILLS[n % 3],), 1 + n % 3) for n in range(7)]
@@ -274,6 +339,11 @@ def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> Non
         ({"affinity": {("z", "a"): 2}}, "between -1 and 1"),
         ({"away": {"a": [(2, 1)]}}, "later end"),
         ({"forbidden": ["t"]}, "pairs of names"),
+        ({"forbidden": 5}, "expected a list, found 5"),
+        ({"absent": "Ava"}, "expected a list, found 'Ava'"),
+        ({"pinned": {"t": 5}}, "to whom 't' is pinned"),
+        ({"pinned": [("t", "a")]}, "pinned must be a mapping"),
+        ({"when": {"t": 5}}, "expected a list"),
     ],
 )
 def test_wrong_rules_are_refused(wrong: dict[str, Any], message: str) -> None:
@@ -399,5 +469,5 @@ def test_the_knapsack_bound_is_above_every_plan(tasks: Tasks, agents: Agents, ra
     for _ in range(5):
         prices = np.array([random.random() for _ in whole])
         assert knapsacks.bound(prices) >= best - ROUNDING
-    _, bound = knapsacks.descend(np.zeros(len(whole)), 20, 0.0, lambda: False)
+    _, bound = knapsacks.descend(np.zeros(len(whole)), 20, lambda: False)
     assert bound >= best - ROUNDING

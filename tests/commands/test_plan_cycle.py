@@ -24,6 +24,7 @@ REPORT = {
     "duration_s": float,
     "source": str,
     "counts": dict,
+    "quality": dict,
     "assignments": list,
     "unassigned": list,
     "tasks": list,
@@ -95,6 +96,7 @@ def test_nobody_is_given_what_they_cannot_do(duty: Path, dino: Dino) -> None:
 def test_the_report_has_the_promised_keys(duty: Path, dino: Dino) -> None:
     """Programs read them; a new one may come, none may go."""
     report = dino("plan-cycle", duty, "--json", "--limit", 5).json
+    assert report["quality"]["value"] <= report["quality"]["bound"]
     assert {key: type(value) for key, value in report.items()} == REPORT
     assert list(report["counts"]) == [
         *("signals", "rejected", "escalated", "tasks", "assigned", "unassigned")
