@@ -40,6 +40,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/cache.py
 	@$(BIN)/python bench/replication.py
 	@$(BIN)/python bench/space.py
+	@$(BIN)/python bench/redaction.py
 	@$(BIN)/python bench/anomalies.py
 
 $(VENV)/.created:

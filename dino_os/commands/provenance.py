@@ -9,7 +9,8 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.provenance_anomalies import anomalies
-from dino_os.commands.provenance_files import export, graph, import_
+from dino_os.commands.provenance_escrow import escrow, forget, reveal
+from dino_os.commands.provenance_files import check, export, graph, import_
 from dino_os.commands.provenance_redact import redact
 from dino_os.commands.provenance_shown import complete_ids, domain_of, show_why, shown_id
 from dino_os.commands.workspace import pass_workspace
@@ -187,7 +188,10 @@ def audit(workspace: Workspace, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-for command in (graph, export, import_, redact, anomalies):
+for command in (
+    *(graph, export, import_, check),
+    *(redact, escrow, reveal, forget, anomalies),
+):
     provenance.add_command(command)
 
 _ONLY = ("only_first", "only_second")

@@ -64,7 +64,9 @@ def anomalies(
     shown, left = output.first_of(found, show)
     if as_json:
         documents = [_document(one, explain=explain) for one in shown]
-        output.emit_json({"anomalies": documents, "left_out": left})
+        detector = domain.anomaly_detector
+        watched = {"series": detector.series, "dropped": detector.dropped}
+        output.emit_json({"anomalies": documents, "left_out": left, "watched": watched})
         return
     if not found:
         output.say("nothing odd was found")

@@ -15,7 +15,7 @@ from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
-    from engines.provenance import Graph, ProvenanceDomain
+    from engines.provenance import Graph, Statements
 
 _ids = complete_ids()
 _DRAWN = ("svg", "dot", "mermaid")
@@ -111,7 +111,7 @@ def export(
     if form == "otlp":
         if id_:
             raise click.UsageError("spans are of all runs; leave ID out")
-        _hand_out_spans(workspace, domain, send, out, as_json=as_json)
+        _hand_out_spans(workspace, send, out, as_json=as_json)
         return
     found = domain.graph
     said = found.statements(_around(found, shown_id(domain, id_), None) if id_ else None)
@@ -132,6 +132,39 @@ def export(
 @pass_workspace
 def import_(workspace: Workspace, file: Path, as_json: bool) -> None:
     """Take in a graph from PROV-JSON, all or none; what is there already stays."""
+    found = _read(file)
+    workspace.provenance.add_statements(found.nodes, found.edges, found.namespaces)
+    counts = {"nodes": len(found.nodes), "edges": len(found.edges)}
+    told = f"{output.counted(counts['nodes'], 'node')}, {output.counted(counts['edges'], 'edge')}"
+    output.answer(counts, f"{told} taken in", as_json=as_json)
+
+
+@click.command(
+    epilog=options.example("dino provenance check", "dino provenance check graph.json --json")
+)
+@options.file_argument("file", required=False)
+@options.as_json
+@pass_workspace
+def check(workspace: Workspace, file: Path | None, as_json: bool) -> None:
+    """
+    Whether the graph, or that of a PROV-JSON file, can be true: a part of PROV-CONSTRAINTS.
+
+    Exits 1 where it cannot: what comes before itself, or is a thing and a doing at once.
+    """
+    from engines.provenance import violations  # noqa: PLC0415
+
+    found = violations(_read(file) if file else domain_of(workspace).graph.statements())
+    if as_json:
+        output.emit_json({"valid": not found, "violations": [one.as_dict() for one in found]})
+    elif found:
+        output.table(("constraint", "what"), [(one.number, one.message) for one in found])
+    else:
+        output.say("it can all be true")
+    if found:
+        click.get_current_context().exit(1)
+
+
+def _read(file: Path) -> Statements:
     from engines.provenance import from_prov_json  # noqa: PLC0415
 
     try:
@@ -140,16 +173,11 @@ def import_(workspace: Workspace, file: Path, as_json: bool) -> None:
         raise InvalidInput(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{file}: not JSON: {error}") from None
-    found = from_prov_json(document)
-    workspace.provenance.add_statements(found.nodes, found.edges, found.namespaces)
-    counts = {"nodes": len(found.nodes), "edges": len(found.edges)}
-    told = f"{output.counted(counts['nodes'], 'node')}, {output.counted(counts['edges'], 'edge')}"
-    output.answer(counts, f"{told} taken in", as_json=as_json)
+    return from_prov_json(document)
 
 
 def _hand_out_spans(
     workspace: Workspace,
-    domain: ProvenanceDomain,
     send: str | None,
     out: Path | None,
     *,
@@ -167,7 +195,6 @@ def _hand_out_spans(
         told = f"{output.counted(count, 'span')} sent"
         output.answer({"sent": count}, told, as_json=as_json)
         return
-    del domain
     _hand_out(json.dumps(to_otlp(found, resource), ensure_ascii=False) + "\n", out)
 
 

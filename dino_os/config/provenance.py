@@ -31,6 +31,7 @@ class Redaction(Struct, forbid_unknown_fields=True, frozen=True):
     phone_regions: tuple[Region, ...] = ("US", "GB")
     lowest_score: Annotated[float, Meta(ge=0, le=1)] = 0.5
     file: str = ""
+    escrow: str = ""
 
 
 class Expected(Struct, forbid_unknown_fields=True, frozen=True):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _FROM = "provenance"
 _LOOKED_BACK = 1000
+_NEWS_S = 86_400.0  # older ones, of a history that is followed for the first time, are none
 _TOLD = ("kind", "series", "severity", "message", "expected", "seen")
 
 
@@ -25,14 +26,15 @@ def send_alerts(domain: ProvenanceDomain, bus: Callable[[], Bus]) -> int:
     with domain.deciding():  # so that of two services one does it
         waiting = domain.alerts
         said = [found["message"] for found in bus().channel_history(CHANNEL, _LOOKED_BACK)]
-        for alert in waiting:
+        fresh = [alert for alert in waiting if domain.clock() - alert["at"] < _NEWS_S]
+        for alert in fresh:
             message = _message(alert)
             # It may be there: somebody died between telling and noting it.
             if message not in said:
                 bus().publish(CHANNEL, message)
         if waiting:
             domain.alerts_told(waiting[-1]["seq"])
-    return len(waiting)
+    return len(fresh)
 
 
 def _message(alert: Event) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
 _PAUSE_S = 2.0  # between two turns: many lines then share one sync
+_AT_ONCE = 5_000  # events; a long history takes several turns
 _LOOK_S = 60.0  # for what did not come
 
 
@@ -32,7 +33,8 @@ class ProvenanceDuty(Duty):
     def turn(self) -> float | None:
         if (now := time.monotonic()) < self._next:
             return time.time() + self._next - now
-        follow(self._workspace)
+        if follow(self._workspace, most=_AT_ONCE).more:
+            return time.time()  # the others have their turns in between
         domain = self._workspace.provenance
         domain.look()
         send_alerts(domain, lambda: self._workspace.bus)

@@ -8,6 +8,7 @@ two the slower finds that the cursor has moved, and leaves that journal to the o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,18 +33,23 @@ class Followed:
     Attributes:
         events: How many were taken over.
         problems: Journal → why it could not be followed; the others were.
+        more: Whether there is more than was wanted at once.
     """
 
     events: int = 0
+    more: bool = False
     problems: dict[str, JournalError] = field(default_factory=dict)
 
 
-def follow(workspace: Parts, step: Callable[[int], object] = int) -> Followed:
+def follow(
+    workspace: Parts, step: Callable[[int], object] = int, *, most: float = math.inf
+) -> Followed:
     """
     Take over all that the journals of *workspace* say by now.
 
     Args:
         step: Told of so many more events that were taken over.
+        most: Behind how many to leave the rest for later.
 
     Raises:
         JournalError: What was taken over cannot be recorded.
@@ -60,6 +66,9 @@ def follow(workspace: Parts, step: Callable[[int], object] = int) -> Followed:
                 break
             found.events += len(batch[1])
             step(len(batch[1]))
+            if found.events >= most:
+                found.more = True
+                return found
     return found
 
 

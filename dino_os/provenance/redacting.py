@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from dino_os.provenance.detectors import guarded
+from dino_os.provenance.escrow import RoleEscrow
 from dino_os.provenance.policy import policy_of
 from engines.redaction import JOURNAL, Pseudonyms, Redactor
 
@@ -43,6 +44,7 @@ class WorkspaceRedactor:
             policy_of(settings, self._workspace.root, more),
             Pseudonyms(key),
             guarded(detectors, plugins.set_aside),
+            RoleEscrow(self._workspace).found(),
         )
 
     def redact(self, text: str, *, destination: str = JOURNAL) -> str:

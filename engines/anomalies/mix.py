@@ -21,6 +21,7 @@ _KEEPS = 0.95  # of the weight of what was, per block
 _MOST_WORDS = 64
 _FEW = 5.0  # expected in the block; what is rarer is taken together
 _NAMED = 5
+_LONGEST = 80
 OTHER = "(other)"
 
 
@@ -34,6 +35,7 @@ class Mix:
 
     def add(self, word: str) -> Finding | None:
         """Take a word; what is told of the block that it ends."""
+        word = word[:_LONGEST]
         if word not in self.usual and word not in self.block and self._full:
             word = OTHER
         self.block[word] += 1

@@ -21,6 +21,7 @@ from engines.anomalies.model import Finding
 REFERENCE = 128
 DRIFT = 0.5  # of a standard deviation: half of the smallest shift that matters
 LIMIT = 14.0
+_HUGE = 1e300
 
 
 @dataclass(slots=True)
@@ -38,8 +39,8 @@ class Shift:
     scale: float = 1.0
 
     def add(self, value: float) -> Finding | None:
-        """Take a value; what is told of it.  A NaN is passed over."""
-        if value != value:  # noqa: PLR0124  that is what a NaN is
+        """Take a value; what is told of it.  What is no number to reckon with is passed over."""
+        if not -_HUGE < value < _HUGE:  # a NaN is neither
             return None
         reference = self.reference
         if len(reference) < REFERENCE:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from engines.checks import time_text
 from engines.errors import JournalError
 from engines.metrics import live
+from engines.metrics.alerting import AlertFold
 from engines.metrics.bus import BusFold
 from engines.metrics.entities import EntityFold
 from engines.metrics.families import Family, by, counters, gauges
@@ -40,7 +41,7 @@ F = TypeVar("F", bound=JournalFold)
 
 FOLDS: tuple[type[JournalFold], ...] = (
     *(TaskFold, RunFold, ScheduleFold, EntityFold, OrderFold, BusFold, SecurityFold, GateFold),
-    OfflineFold,
+    *(OfflineFold, AlertFold),
 )
 TARGETS = {"latency_tolerance": 100.0, "threshold_lock": 95.0, "resource_flow": 80.0}
 METERS = ("nav_velocity", "gate_density", "task_arrivals", "task_completions")

@@ -1,6 +1,7 @@
 """Provenance: what happened, what led to it, and what came of it."""
 
 from engines.provenance import names
+from engines.provenance.constraints import Violation, violations
 from engines.provenance.diagrams import said_of, shortened, to_dot, to_mermaid
 from engines.provenance.difference import Difference, Sides, compare
 from engines.provenance.engine import EVENT_TAPPED, ProvenanceDomain
@@ -44,6 +45,7 @@ __all__ = [
     "Statements",
     "Tap",
     "Tapped",
+    "Violation",
     "Way",
     "compare",
     "described",
@@ -58,4 +60,5 @@ __all__ = [
     "to_otlp",
     "to_prov_json",
     "to_prov_n",
+    "violations",
 ]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,13 +25,20 @@ MOST = 10_000
 _LINEAGE = ",".join(str(RELATIONS.index(one)) for one in LINEAGE)
 # CROSS JOIN keeps SQLite from scanning the edges for a short list of nodes.
 _NODE = "SELECT kind, id, declared FROM node"
-_UP = (
-    "SELECT DISTINCT cause FROM json_each(?) CROSS JOIN edge ON effect = value "  # noqa: S608
-    f"WHERE relation IN ({_LINEAGE}) AND cause != {NOBODY}"
+# From where, to where, of an edge; 0 stands for an end that was left out.
+_UP, _DOWN = ("effect", "cause"), ("cause", "effect")
+# CROSS JOIN keeps SQLite from scanning the edges for a short list of nodes.
+_STEP = (
+    "SELECT DISTINCT {there} FROM json_each(?) CROSS JOIN edge ON {here} = value "  # noqa: S608
+    f"WHERE relation IN ({_LINEAGE}) AND {{there}} != {NOBODY}"
 )
-_DOWN = (
-    "SELECT DISTINCT effect FROM json_each(?) CROSS JOIN edge ON cause = value "  # noqa: S608
-    f"WHERE relation IN ({_LINEAGE}) AND effect != {NOBODY}"
+# Breadth first, as the queue of WITH RECURSIVE goes: of too many the nearest.
+_REACHED = (
+    "WITH RECURSIVE seen(n) AS (VALUES (:start) UNION "  # noqa: S608  numbers and names of ours
+    "SELECT {there} FROM seen CROSS JOIN edge ON {here} = n "
+    f"WHERE relation IN ({_LINEAGE}) AND {{there}} != {NOBODY} LIMIT :most) "
+    "SELECT {here}, {there} FROM seen CROSS JOIN edge ON {here} = n "
+    f"WHERE relation IN ({_LINEAGE}) AND {{there}} != {NOBODY}"
 )
 _EDGES = (
     "SELECT relation, e.id, c.id, more FROM {source} "
@@ -214,23 +222,38 @@ class Graph:
             number = _number(db, self.node(id_))
             return _edges_from(db.execute(_TOUCHING, {"n": number}))
 
-    def _walk(self, id_: str, step: str, depth: int | None, most: int) -> Reached:
+    def _walk(self, id_: str, way: tuple[str, str], depth: int | None, most: int) -> Reached:
         with self._index.reading() as db:
             start = _number(db, self.node(id_))
+            beyond = _steps(db, way) if depth else _known_steps(db, way, start, most + 2)
             steps: dict[int, int] = {start: 0}
             level, far, cut = [start], 0, False
-            while level and far != depth:
+            while level and far != depth and not cut:
                 far += 1
-                beyond = [n for (n,) in db.execute(step, [json.dumps(level)])]
-                level = [n for n in beyond if n not in steps]
+                level = [n for n in dict.fromkeys(beyond(level)) if n not in steps]
                 if len(steps) + len(level) - 1 > most:
                     level, cut = sorted(level)[: most - len(steps) + 1], True
                 steps.update(dict.fromkeys(level, far))
-                if cut:
-                    break
             del steps[start]
             found = [(node, steps[n]) for n, node in _named(db, steps)]
         return Reached(id_, sorted(found, key=lambda one: (one[1], one[0].id)), cut)
+
+
+def _steps(db: sqlite3.Connection, way: tuple[str, str]) -> Callable[[list[int]], Iterable[int]]:
+    """What lies one step beyond some nodes; asked for each time, for walks that end soon."""
+    query = _STEP.format(here=way[0], there=way[1])
+    return lambda level: (n for (n,) in db.execute(query, [json.dumps(level)]))
+
+
+def _known_steps(
+    db: sqlite3.Connection, way: tuple[str, str], start: int, most: int
+) -> Callable[[list[int]], Iterable[int]]:
+    """The same, of all that *start* leads to asked at once."""
+    query = _REACHED.format(here=way[0], there=way[1])
+    beyond: dict[int, list[int]] = defaultdict(list)
+    for here, there in db.execute(query, {"start": start, "most": most}):
+        beyond[here].append(there)
+    return lambda level: (n for one in level for n in beyond.get(one, ()))
 
 
 def described(node: Node) -> dict[str, Any]:

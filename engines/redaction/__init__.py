@@ -1,10 +1,11 @@
 """
 Redaction: finds secrets and personal data by typed, validating detectors, and puts keyed pseudonyms
-in their place.  A library of its own: no files, no settings, no network.
+in their place.  A library of its own: no settings, no network, and no file but the escrow's.
 """
 
 from __future__ import annotations
 
+from engines.redaction.escrow import Escrow, EscrowBroken
 from engines.redaction.filtering import Block, Found, blocks, found_in, redacted
 from engines.redaction.kinds import all_kinds, group_of
 from engines.redaction.model import Detector, Hit
@@ -17,6 +18,8 @@ __all__ = [
     "Action",
     "Block",
     "Detector",
+    "Escrow",
+    "EscrowBroken",
     "Found",
     "Hit",
     "Policy",

@@ -10,14 +10,15 @@ from functools import cache, lru_cache
 from engines.any_of import any_of
 from engines.redaction import api_key_table as table
 from engines.redaction.api_key_table import Form
-from engines.redaction.fields import is_monotonous
 from engines.redaction.model import LIKELY, POSSIBLE, SURE, Hit
+from engines.redaction.placeholders import is_monotonous
 from engines.redaction.views import Text
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # What a prefix of so few characters must not stand behind: it is found within names too.
 _WITHIN = {2: "_-./", 3: "_-./", 4: "."}
-_FEWEST = 6  # different characters
+_FEWEST, _FEWEST_OF_A_CASE = 6, 10  # different characters
+_parted = re.compile(r"[-_.]")
 _REACH = 60
 _SHORTEST_MARKED = 36
 _secret_word = re.compile(r"key|token|secret|auth|passw|credential|api|login|sid\b|bearer")
@@ -127,7 +128,9 @@ _checks: dict[str, Callable[[str], bool]] = {"crc": _base62_crc, "hex_crc": _hex
 def _is_varied(value: str) -> bool:
     """Not a word, nor a placeholder: `xxxxxxxx`, `your-key-goes-here`."""
     mixed = any(map(str.isdigit, value)) or (value.lower() != value and value.upper() != value)
-    return mixed and len(set(value)) >= _FEWEST and not is_monotonous(value)
+    enough = _FEWEST if mixed else _FEWEST_OF_A_CASE
+    worded = not mixed and _parted.search(value) is not None
+    return len(set(value)) >= enough and not worded and not is_monotonous(value)
 
 
 def _starts(text: str, at: int) -> bool:

@@ -32,13 +32,13 @@ _ISSUERS = (
     ("JCB", (16, 19), re.compile(r"35(?:2[89]|[3-8])")),
     ("UnionPay", (16, 17, 18, 19), re.compile(r"62|81")),
     ("Diners Club", (14,), re.compile(r"30[0-5]|3095|3[689]")),
-    ("Maestro", (16, 18, 19, 13), re.compile(r"5018|5020|5038|5893|6304|6759|676[1-3]")),
+    ("Maestro", (16, 18, 19, 13), re.compile(r"501[89]|5020|5038|5893|6304|6759|676[1-3]")),
     ("Mir", (16, 19), re.compile(r"220[0-4]")),
     ("Troy", (16,), re.compile(r"9792")),
     ("RuPay", (16,), re.compile(r"508[5-9]|6069[89]|607|608|82")),
 )
-# Bare numbers of these lengths are more often the code of a product.
-_AMBIGUOUS = frozenset({13, 14})
+# Bare numbers of this length are more often the code of a product.
+_AMBIGUOUS = frozenset({13})
 _context = words(
     "card", "carte", "karte", "kredit", "tarjeta", "carta", "cart[aã]o", "kaart", "kort", "pan\\b",
     "visa", "master", "amex", "diners", "maestro", "credit", "debit", "cc\\b", "ccn",

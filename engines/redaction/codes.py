@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 
 from engines.redaction.context import stands_before, word_set, words
 from engines.redaction.model import LIKELY, SURE, Hit
+from engines.redaction.national import is_day
 from engines.redaction.views import Text
 
 _forms = re.compile(
     r"(?<![^\W_])(?:"
     r"(?P<it_fiscal>[A-Z]{6}[0-9LMNPQRSTUV]{2}[ABCDEHLMPRST][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z])"
-    r"|(?P<uk_nino>[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]([ -]?)\d{2}\3\d{2}\3\d{2}\3[A-D])"
+    r"|(?P<uk_nino>[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-D])"
     r"|(?P<es_dni>\d{8}-?[A-HJ-NP-TV-Z])"
     r"|(?P<es_nie>[XYZ]-?\d{7}-?[A-HJ-NP-TV-Z])"
     r"|(?P<fi_hetu>\d{6}[-+A-FU-Y]\d{3}[0-9A-FHJ-NPR-Y])"
@@ -78,15 +79,14 @@ def _spanish(code: str) -> bool:
 
 
 def _finnish(code: str) -> bool:
-    day, month = int(code[:2]), int(code[2:4])
     right = _FINNISH[int(code[:6] + code[-4:-1]) % 31] == code[-1]
-    return right and 1 <= day <= 31 and 1 <= month <= 12  # noqa: PLR2004
+    return right and is_day(int(code[2:4]), int(code[:2]))
 
 
 def _chinese(code: str) -> bool:
     total = sum(int(d) * (2 ** (17 - i) % 11) for i, d in enumerate(code[:17]))
-    day, month = int(code[12:14]), int(code[10:12])
-    return "10X98765432"[total % 11] == code[17] and 1 <= day <= 31 and 1 <= month <= 12  # noqa: PLR2004
+    right = "10X98765432"[total % 11] == code[17]
+    return right and is_day(int(code[10:12]), int(code[12:14]))
 
 
 def _corsican(code: str) -> bool:

@@ -19,7 +19,7 @@ _string = re.compile(r"(?<![A-Za-z0-9+/=_~.-])[A-Za-z0-9+/_~-]{20,512}={0,2}(?![
 _hex = re.compile(r"[0-9a-fA-F]+")
 _known = re.compile(
     r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"  # a UUID
-    r"|(?:[a-z]+[-_/])+[a-z]+$|/|[\w-]{0,40}/[\w-]{0,40}/[\w-]"  # words, a path
+    r"|(?:[a-z]{1,24}[-_/]){1,24}[a-z]{1,24}$|/|[\w-]{0,40}/[\w-]{0,40}/[\w-]"  # words, a path
 )
 secret_words = words(
     "secret", "token", "api[ _-]?key", "apikey", "access[ _-]?key", "private[ _-]?key",

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from engines.redaction.placeholders import is_monotonous, is_path, is_placeholder
+
 PASSWORD, SECRET, CODE = "password", "secret", "card_code"
 NAME, BIRTH, GEO = "name", "birth_date", "geo"
 
@@ -71,18 +73,6 @@ _hinting = re.compile(
     r"|celular|handy|whatsapp|\bmac\b|hwaddr|bssid|geo|coord|position|locat|gps|key|secret|token|auth"
     r"|cred|passw|webhook|電話|电话|電話番号"
 )
-_placeholder = re.compile(
-    r"(?:[x*.\-_#?•●]{2,}|<[^<>]{0,70}>|\$\{[^{}]{0,60}\}|\$\w{1,60}|\{\{?[^{}]{0,60}\}?\}|\{\{\S{0,60}|%\(?\w{0,40}\)?[sd]"
-    r"|\[[^\]]{0,40}\]|(?:os\.|process\.|env\.|config\.|settings\.|self\.|this\.|args\.|var\.|local\.|secrets\."
-    r"|data\.)[\w.\[\]'\"()]{1,80}|\w{1,40}\([^)]{0,40}\)?;?"
-    r"|(?:your|my|the|some|example|sample|dummy)[-_ ]?\w{0,40}"
-    r"|null|nil|none|undefined|true|false|yes|no|on|off|nan|n/a|empty|redacted|hidden|masked|removed"
-    r"|string|str|int|integer|bool|boolean|bytes|text|object|any|float|number|char|varchar|optional|required"
-    r"|missing|invalid|expired|incorrect|wrong|unset|unknown|default|placeholder|password|passwd|secret|token"
-    r"|key|bearer|basic|digest|oauth2?|enabled|disabled|failed|ok|changed|reset|updated|rotated|revoked"
-    r"|accepted|rejected|denied|valid|set|not|must|should|is|was|has|for|and|or|of|to|in|from|with|by)",
-    re.IGNORECASE,
-)
 _words = re.compile(
     r"[A-Za-z]?[a-z]{1,20}(?:[-_ .][a-z]{1,20}){0,6}|[A-Z]{1,12}(?:_[A-Z]{1,12}){0,6}"
 )
@@ -110,7 +100,7 @@ def hint(name: str) -> str:
 def fits(kind: str, value: str) -> bool:
     """Whether *value* can be what its field's name says; no placeholder, no word of a sentence."""
     value = value.strip()
-    if not value or _placeholder.fullmatch(value):
+    if not value or is_placeholder(value):
         return False
     if kind == SECRET:
         worded = len(value) < _LONG and _words.fullmatch(value)
@@ -121,13 +111,8 @@ def fits(kind: str, value: str) -> bool:
         return any(map(str.isdigit, value))
     if kind == GEO:
         return _is_degree(value)
-    # The shell's PWD; and counts of what passed.
-    return not value.startswith(("/", "./", "~/")) and not (value.isdigit() and len(value) < _PIN)
-
-
-def is_monotonous(value: str) -> bool:
-    """Whether one character makes up half of it, as in a placeholder."""
-    return max(map(value.count, set(value))) * 2 > len(value)
+    # Counts of what passed are no passwords.
+    return not is_path(value) and not (value.isdigit() and len(value) < _PIN)
 
 
 def plain_name(name: str) -> str:

@@ -55,12 +55,14 @@ def blocks(stream: BinaryIO) -> Iterator[Block]:
     """The lines of *stream*, in UTF-8; bytes that are none come out as they went in."""
     held: list[str] = []
     first = number = 1
+    size = 0
     for piece, ended in _pieces(stream):
         if held or _key_begins.search(piece):
             held.append(piece)
-            if _key_ends.search(piece) or sum(map(len, held)) > _BLOCK:
+            size += len(piece)
+            if size > _BLOCK or _key_ends.search(piece):
                 yield Block(first, "".join(held))
-                held = []
+                held, size = [], 0
         else:
             yield Block(number, piece)
         number += ended

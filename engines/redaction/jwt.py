@@ -12,7 +12,7 @@ from engines.redaction.model import LIKELY, SURE, Hit
 from engines.redaction.views import Text
 
 _parts = re.compile(
-    r"eyJ[\w-]{8,8192}\.[\w-]{0,65536}\.[\w-]{0,65536}(?:\.[\w-]{0,65536}\.[\w-]{0,4096})?"
+    r"(?<![\w-])eyJ[\w-]{8,8192}\.[\w-]{0,65536}\.[\w-]{0,65536}(?:\.[\w-]{0,65536}\.[\w-]{0,4096})?"
 )
 
 

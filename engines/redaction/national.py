@@ -17,6 +17,7 @@ from engines.redaction.model import LIKELY, SURE, Hit
 from engines.redaction.numbers import Number
 
 _MONTHS, _DAYS = 12, 31
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _ITIN = {*range(50, 66), *range(70, 89), 90, 91, 92, *range(94, 100)}
 _NIR_MONTHS = {*range(1, 13), *range(20, 43), *range(50, 100)}
 
@@ -76,16 +77,16 @@ def _steuer(d: str) -> bool:
 def _pesel(d: str) -> bool:
     month = int(d[2:4]) % 20
     right = (10 - weighted(d, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3)) % 10) % 10 == int(d[10])
-    return right and _is_day(month, int(d[4:6]))
+    return right and is_day(month, int(d[4:6]))
 
 
 def _swedish(d: str) -> bool:
     day = int(d[-6:-4])
-    return _is_day(int(d[-8:-6]), day - 60 if day > 60 else day) and luhn(d[-10:])  # noqa: PLR2004
+    return is_day(int(d[-8:-6]), day - 60 if day > 60 else day) and luhn(d[-10:])  # noqa: PLR2004
 
 
 def _danish(d: str) -> bool:
-    return _is_day(int(d[2:4]), int(d[:2]))
+    return is_day(int(d[2:4]), int(d[:2]))
 
 
 def _norwegian(d: str) -> bool:
@@ -94,7 +95,7 @@ def _norwegian(d: str) -> bool:
     second = (11 - weighted(d, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11) % 11
     return (
         (first, second) == (int(d[9]), int(d[10]))
-        and _is_day(int(d[2:4]) % 40, day - 40 if day > 40 else day)  # noqa: PLR2004
+        and is_day(int(d[2:4]) % 40, day - 40 if day > 40 else day)  # noqa: PLR2004
     )  # fmt: skip
 
 
@@ -133,8 +134,9 @@ def _nir(d: str) -> bool:
     return right and d[0] in "12378" and int(d[3:5]) in _NIR_MONTHS
 
 
-def _is_day(month: int, day: int) -> bool:
-    return 1 <= month <= _MONTHS and 1 <= day <= _DAYS
+def is_day(month: int, day: int) -> bool:
+    """Whether some year has it."""
+    return 1 <= month <= _MONTHS and 1 <= day <= _LONGEST[month - 1]
 
 
 _TABLE = (
@@ -151,7 +153,8 @@ _TABLE = (
     National("de_tax", _steuer, words("steuer", "id-?nr", "tin\\b", "tax.?id", "identifikationsn"),
              (11,), ("2 3 3 3", "3 3 3 2", "2-3-3-3")),
     National("pl_pesel", _pesel, words("pesel"), (11,)),
-    National("se_personal", _swedish, words("personn", "person.?nummer", "samordn", "swedish"),
+    National("se_personal", _swedish,
+             words("personn", "pnr", "personal id", "person.?nummer", "samordn"),
              (10, 12), ("6-4", "8-4", "6+4"), LIKELY),
     National("dk_cpr", _danish, words("cpr", "personnummer", "danish"), (10,), ("6-4", "6 4")),
     National("no_fnr", _norwegian, words("f[øo]dselsn", "fnr", "personn", "norwegian"),

@@ -40,16 +40,18 @@ _stems = re.compile(any_of(sorted({*_ANYWHERE, *_words, *_FOREIGN})))
 _tail = re.compile(r"[\w.\-]{0,32}")
 _operator = re.compile(
     r"(?:\\{0,3}[\"'`\]]){0,2}\s{0,4}"
-    r"(?::\s{0,2}(?:str|string|String|bytes|Optional\[str\]|&str|const|char)\s{0,2}=|=>|:=|==?|:|>(?=[^\s<>]))"
+    r"(?::\s{0,2}(?:str|string|String|bytes|Optional\[str\]|&str|const|char)\s{0,2}=|=>|:=|==?|:|>(?=[^\s<>\"'`]))"
     r"\s{0,4}(?:[bruf](?=[\"\']))?(?=\S)"
 )
 _spoken = re.compile(
     r"(?: number| value| code)? (?:is|was|est|ist|es|é|è|lautet|are|será|to)(?: now| set to)?:?"
     r" {1,2}(?=\S)"
 )
-_blank = re.compile(r"[ \t]{1,3}(?=[^\s\-=:])")
+_blank = re.compile(r"[ \t]{1,3}(?=[^\s=:])(?!--?[a-z-]{1,30}(?:[=\s]|$))")
+# Behind a quote that is escaped itself an escaped one is the end.
 _quoted = re.compile(
-    r"\\{0,3}(?:\"(?:[^\"\\\r\n]|\\[^\"\r\n]){0,1024}|'(?:[^'\\\r\n]|\\[^'\r\n]){0,1024}|`[^`\r\n]{0,1024})"
+    r"\"(?:[^\"\\\r\n]|\\.){0,1024}|'(?:[^'\\\r\n]|\\.){0,1024}|`[^`\r\n]{0,1024}"
+    r"|\\{1,3}(?:\"(?:[^\"\\\r\n]|\\[^\"\r\n]){0,1024}|'(?:[^'\\\r\n]|\\[^'\r\n]){0,1024})"
 )
 _bare = re.compile(r"(?:[^\s\"'<>&,;`]|[,;](?!\s|$|[\w.-]{1,40}[=:])){1,1024}")
 _spoken_value = re.compile(r"[^\s\"'`]{1,128}")

@@ -22,6 +22,16 @@ _cue = re.compile(
 )
 
 
+# Digests and the like, but for those that spell a text or are nothing but digits.
+_digest = re.compile(
+    r"(?!(?:[2-7][0-9a-f]|0[9ad]){8})(?:(?=[0-9]{0,18}[a-f])[0-9a-f]{16,41}|[0-9a-f]{43,128})"
+)
+
+
 def may_hold(text: str) -> bool:
     """False where no detector of ours would find anything in *text*."""
-    return _cue.search(text) is not None
+    return _cue.search(text) is not None and not _is_digest(text)
+
+
+def _is_digest(text: str) -> bool:
+    return _digest.fullmatch(text) is not None

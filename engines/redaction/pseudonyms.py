@@ -10,7 +10,6 @@ Source: keyed BLAKE2b, its `person` field keeping kinds apart (RFC 7693; hashlib
 from __future__ import annotations
 
 import re
-from base64 import b32encode
 from hashlib import blake2b
 
 from engines.errors import InvalidInput
@@ -18,6 +17,8 @@ from engines.errors import InvalidInput
 SHORTEST_KEY, LONGEST_KEY = 16, 64
 _PERSON = 16  # the most that BLAKE2b takes
 _NAME, _PROOF = 13, 3  # characters of five bits
+# Base32's letters, one for the lower bits of each byte.
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 _token = re.compile(r"<([a-z][a-z0-9_]{1,47}):([a-z2-7]{16})>")
 
 
@@ -62,5 +63,5 @@ class Pseudonyms:
     def _letters(self, kind: str, value: str, size: int) -> str:
         raw = f"{kind}\0{value}".encode("utf-8", "surrogatepass")
         person = kind.encode()[:_PERSON]
-        digest = blake2b(raw, key=self._key, person=person, digest_size=10).digest()
-        return b32encode(digest).decode().lower()[:size]
+        digest = blake2b(raw, key=self._key, person=person, digest_size=size).digest()
+        return digest.translate(_LETTERS).decode()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines.redaction.kinds import all_kinds
 from engines.redaction.model import Detector, Hit
@@ -20,6 +20,9 @@ from engines.redaction.pseudonyms import Pseudonyms
 from engines.redaction.scanning import Scanner
 from engines.redaction.spans import merged, outside
 from engines.redaction.walking import Walk
+
+if TYPE_CHECKING:
+    from engines.redaction.escrow import Escrow
 
 _ROUNDS = 16
 _REMEMBERED, _SHORT = 8192, 128  # texts, and their longest
@@ -33,6 +36,7 @@ class Redactor:
         policy: What is done with what; by default everything found is hashed.
         pseudonyms: Those of the workspace; without, kinds stand in place of values.
         detectors: More of them, beside ours.
+        escrow: Where values are sealed that pseudonyms stand for; by default nowhere.
     """
 
     def __init__(
@@ -40,9 +44,11 @@ class Redactor:
         policy: Policy | None = None,
         pseudonyms: Pseudonyms | None = None,
         detectors: Iterable[Detector] = (),
+        escrow: Escrow | None = None,
     ) -> None:
         self.policy = policy or Policy()
         self.pseudonyms = pseudonyms
+        self._escrow = escrow
         self.counts: Counter[str] = Counter()
         """How many values of each kind were taken out."""
         self._scanner = Scanner(self.policy.phone_regions, tuple(detectors))
@@ -112,7 +118,10 @@ class Redactor:
         if action is Action.DROP:
             return ""
         if action is Action.HASH and self.pseudonyms:
-            return self.pseudonyms.token(kind, value)
+            token = self.pseudonyms.token(kind, value)
+            if self._escrow:
+                self._escrow.keep(token, value)
+            return token
         return f"<{kind}>"
 
     def _cleared(self, text: str, look: Callable[[str], Iterable[Hit]], destination: str) -> str:

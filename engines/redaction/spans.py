@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -56,8 +57,11 @@ def _shields(shield: Hit, hit: Hit) -> bool:
 
 def _adds(hit: Hit, spans: Sequence[tuple[int, int]], text: str) -> bool:
     here = hit.start
-    for start, end in spans:
-        if end > hit.start and start < hit.end:
+    for at in range(max(0, bisect_left(spans, (hit.start, 0)) - 1), len(spans)):
+        start, end = spans[at]
+        if start >= hit.end:
+            break
+        if end > hit.start:
             if any(map(str.isalnum, text[here:start])):
                 return True
             here = max(here, end)

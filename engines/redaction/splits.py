@@ -35,7 +35,9 @@ def in_fields(fields: Mapping[str, Any], find: Find) -> Iterator[tuple[list[str]
     """As `in_list`, of the names of fields that differ in nothing but a number at their end."""
     rows: dict[str, list[tuple[int, str]]] = {}
     for name, value in fields.items():
-        if isinstance(value, str) and (found := _numbered.fullmatch(name)):
+        if not (isinstance(value, str) and name[-1:].isdigit()):
+            continue
+        if found := _numbered.fullmatch(name):
             rows.setdefault(found[1], []).append((int(found[2]), name))
     for row in rows.values():
         names = [name for _, name in sorted(row)]

@@ -46,6 +46,7 @@ class Walk:
         self._redactor = redactor
         self._to = destination
         self._policy = redactor.policy
+        self._rules_fields = self._policy.has_fields
 
     def value(self, value: Any, place: _Place = _Place()) -> Any:  # noqa: B008, PLR0911  one a type
         """The same without what must not be stored."""
@@ -70,7 +71,7 @@ class Walk:
         is_jwk = "kty" in fields
         for key, item in fields.items():
             here = place.field(str(key))
-            ruled = self._policy.of_field(here.path, self._to) if self._policy.has_fields else None
+            ruled = self._policy.of_field(here.path, self._to) if self._rules_fields else None
             if ruled is Action.DROP:
                 self._redactor.counts["field"] += 1
                 continue

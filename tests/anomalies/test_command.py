@@ -19,7 +19,9 @@ def test_what_was_odd_is_shown_with_what_it_is_based_on(workspace: Path, dino: D
     lines = dino("provenance", "anomalies").out.splitlines()
     assert len(lines) == 2
     assert "burst in (all): 25 events within 1 s, not fewer" in lines[1]
-    (found,) = dino("provenance", "anomalies", "--since", "1h", "--json").json["anomalies"]
+    answer = dino("provenance", "anomalies", "--since", "1h", "--json").json
+    assert answer["watched"] == {"series": 1, "dropped": 0}
+    (found,) = answer["anomalies"]
     assert (found["kind"], found["severity"], found["seen"]) == ("burst", "medium", 25)
     shown = dino("provenance", "anomalies", "--explain").out
     assert "statistic 25, an alarm from 25 on" in shown

@@ -208,13 +208,13 @@ def test_the_bound_is_that_of_poissons_tail() -> None:
 # --- sequences -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kinds", "skew"), [(8, 4), (8, 12), (3, 2), (8, 0)])
+@pytest.mark.parametrize(("kinds", "skew"), [(8, 4), (8, 12), (8, 0)])
 def test_a_chain_that_goes_on_as_ever_is_not_unusual(kinds: int, skew: float) -> None:
     def alarmed(draw: Random) -> bool:
         model = Sequences()
         return any(model.add(kind) for kind in islice(chain(draw, kinds, skew), 300 + STABLE))
 
-    assert share(alarmed, 12) <= FEW
+    assert share(alarmed, 10) <= FEW
 
 
 def test_kinds_out_of_order_are_unusual_with_their_context() -> None:

@@ -15,7 +15,7 @@ from dino_os.workspace import Workspace
 from engines.journal import Journal
 from engines.metrics import AlertRule, AlertState, MetricsLog, Point, read_expression
 from tests.conftest import Dino
-from tests.metrics.desk import Clock
+from tests.metrics.desk import Clock, exposed, series
 
 POINTS = [
     Point("resource_flow", {}, 75.0),
@@ -155,10 +155,17 @@ def test_a_change_is_said_on_the_bus_and_again_after_a_crash_in_between(
 
 
 def test_a_rule_that_is_taken_away_is_forgotten(ruled: Workspace) -> None:
+    """Prometheus is told whether one fires, and how often it did."""
     ruled.bus.publish_many([("tide", number) for number in range(3)])
+    collector, fires = ruled.metrics(), series("dino_alert_firing", rule="talk")
     assert look(ruled) == ["firing"]
-    found = watching.watch(ruled, [], ruled.metrics())
+    collector.update_all()
+    assert exposed(collector)[fires] == 1
+    found = watching.watch(ruled, [], collector)
     assert (found.changes, ruled.metrics_log.alerts) == ([], {})
+    collector.update_all()
+    assert fires not in exposed(collector)
+    assert exposed(collector)[series("dino_alerts_fired_total", rule="talk")] == 1
 
 
 def test_a_service_looks_when_it_is_time(ruled: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,8 @@ def test_a_run_says_what_it_touched_and_what_its_skill_tapped(workspace: Path, d
     follow(home)
     graph = home.provenance.graph
     assert graph.path(graph.find("memory:tide").id, graph.find("memory:crew").id)
+    # The run and the memory's own journal speak of the same revisions.
+    assert len(graph.nodes("memory:tide@")) == len(graph.nodes("memory:crew@")) == 1
     (span,) = spans(home.provenance.recent())
     assert (span.trace_id, span.parent_span_id) == (sent.trace_id, sent.span_id)
     assert (span.name, span.status) == ("tide", 1)
@@ -230,5 +232,8 @@ def test_what_is_exported_is_imported_elsewhere(workspace: Path, dino: Dino) -> 
         assert dino("provenance", "graph", "memory:plan", "--format", form).out.startswith(begin)
     assert dino("provenance", "graph", "--json").json["edges"]
     assert dino("provenance", "export", "--format", "otlp").json["resourceSpans"]
+    assert dino("provenance", "check", file, "--json").json == {"valid": True, "violations": []}
+    file.write_text('{"entity": {"a": {}}, "activity": {"a": {}}}')
+    assert "at once" in dino("provenance", "check", file, code=1).out
     file.write_text("[]")
     assert "is an object" in dino(*there, "import", file, code=2).err

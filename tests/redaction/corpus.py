@@ -17,10 +17,34 @@ from dataclasses import dataclass
 
 HEX, ALNUM = "0123456789abcdef", string.ascii_letters + string.digits
 UPPER = string.ascii_uppercase + string.digits
-WORDS = (
-    "worker request cache pool flush handler payload index shard replica leader batch retry window"
-    " schema render queue metric bucket region planner station report night shift crew"
-).split()
+WORDS = [
+    "worker",
+    "request",
+    "cache",
+    "pool",
+    "flush",
+    "handler",
+    "payload",
+    "index",
+    "shard",
+    "replica",
+    "leader",
+    "batch",
+    "retry",
+    "window",
+    "schema",
+    "render",
+    "queue",
+    "metric",
+    "bucket",
+    "region",
+    "planner",
+    "station",
+    "report",
+    "night",
+    "shift",
+    "crew",
+]
 
 
 @dataclass(frozen=True)
@@ -315,9 +339,20 @@ def geo(m: Maker) -> str:
 
 def birth_date(m: Maker) -> str:
     y, mo, d = m.rng.randrange(1930, 2010), m.rng.randrange(1, 13), m.rng.randrange(1, 29)
-    month = "January February March April May June July August September October November December".split()[
-        mo - 1
-    ]
+    month = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ][mo - 1]
     return m.one(
         f"{y}-{mo:02}-{d:02}",
         f"{d:02}/{mo:02}/{y}",
@@ -580,7 +615,7 @@ def _negatives_of(m: Maker) -> Iterator[tuple[str, str]]:
             f"@{w}.route",
             f"user@{w}",
             f"getty@tty{n % 9}.service",
-            f"a @ b.c",
+            "a @ b.c",
         ),
     )
     yield (
@@ -744,7 +779,7 @@ def _negatives_of(m: Maker) -> Iterator[tuple[str, str]]:
             f"tokens={n}",
             "max_tokens: 4096",
             "next_page_token=abcdefgh12",
-            f"token_type=bearer",
+            "token_type=bearer",
             "secret: true",
             "key=value",
             "primary_key: id",
