@@ -26,6 +26,7 @@ from engines.provenance.model import (
     Node,
     Relation,
     Tapped,
+    checked_hashes,
     checked_id,
 )
 from engines.provenance.redacted import Redacted, Redactor
@@ -101,7 +102,7 @@ class ProvenanceDomain(Engine):
             more: Further fields of `Tapped`.
 
         Raises:
-            InvalidInput: What it is called is no text, or *data* is no JSON object.
+            InvalidInput: What it is called is no text, *data* no JSON object, or a hash none.
         """
         return self.tap([self.tapped(event_type, data, run_id, **more)])[0]
 
@@ -117,6 +118,7 @@ class ProvenanceDomain(Engine):
         run = None if run_id is None else checked_id(run_id, "a run")
         own = checks.mapping(data, "data")
         at = more.pop("at", None)
+        more |= {n: checked_hashes(more[n], n) for n in ("inputs", "outputs") if n in more}
         return Tapped(kind, self.clock() if at is None else at, run, data=own, **more)
 
     def tap(self, events: Iterable[Tapped]) -> list[Event]:

@@ -18,7 +18,7 @@ from dino_os.provenance.following import follow
 from dino_os.provenance.mapping import FOLLOWED
 from dino_os.workspace import Workspace
 from engines.journal import Journal, RecordedJournal
-from engines.provenance import to_prov_json, violations
+from engines.provenance import spans, to_otlp, to_prov_json, to_prov_n, violations
 from tests.audit.drivers import DRIVERS
 from tests.conftest import REPOSITORY
 from tests.provenance.lines import digest, run, three_runs
@@ -193,3 +193,37 @@ def test_secrets_and_personal_data_are_in_no_file_of_it(workspace: Path) -> None
         held = file.read_bytes()
         assert not [secret for secret in (b"canary-9f", b"ann@ex", b"bob@ex") if secret in held]
     assert not any("@example" in one for one in ids)
+
+
+def test_what_looks_like_an_id_of_ours_is_looked_into_even_so(workspace: Path) -> None:
+    """A key of the memory is anybody's text, whatever its digits; only our own ids are let by."""
+    card, account = "4111111111111111", "DE89370400440532013000"
+    aws, mail = "AKIAQ3EGRZ5N7WXKPLMT", b"zelda.canary@example.org".hex()
+    sixteen, thirty_two = b"z@example.online".hex(), b"zelda.canary@this-is.example.org".hex()
+    canaries = (card, account, aws, mail, sixteen, thirty_two)
+    home = Workspace(workspace)
+    for key in canaries:
+        home.memory_store.add(key, 1)
+    touched = dict.fromkeys(canaries, "x")
+    run(workspace, "aa" * 16, wrote=touched, read={f"{one}@{card}": "x" for one in canaries})
+    domain = home.provenance
+    for one in canaries:
+        for kind in ("memory", "order", "message", "key", "file", "run", "data", "result"):
+            domain.add_provenance_edge(f"{kind}:{one}", f"{kind}:{one}@{card}", one, one)
+        domain.tap_event(one, {one: one}, one, outcome=one)
+    domain.tap_event("x", {}, sixteen, inputs=[thirty_two], outputs=[f"sha256:{thirty_two}"])
+    follow(home)
+    said = home.provenance.graph.statements()
+    journal = RecordedJournal(workspace / "memory" / "provenance_log.jsonl")
+    exports = [
+        json.dumps(to_prov_json(said)),
+        to_prov_n(said),
+        json.dumps(to_otlp(spans(e for e in journal.events() if "kind" in e), {})),
+        json.dumps(home.provenance.export_audit()),
+    ]
+    held = [*(file.read_bytes() for file in (workspace / "memory").glob("provenance*"))]
+    held += [text.encode() for text in exports]
+    for canary in canaries:
+        assert not any(canary.encode() in one for one in held)
+    ours = f"run:{'aa' * 16}"
+    assert home.provenance.graph.node(ours).id == ours

@@ -26,6 +26,7 @@ from tests.conftest import Dino
 from tests.provenance.lines import run, three_runs
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+SHA, CARD = "0f" * 32, "4111111111111111"
 SKILL = """
 import os
 from dino_os import skill, tap
@@ -70,14 +71,18 @@ def test_a_run_says_what_it_touched_and_what_its_skill_tapped(workspace: Path, d
 
 
 def test_a_program_taps_with_the_same_word(home: Path) -> None:
-    tap("checked", {"n": 1}, duration_s=0.5, inputs=("ab12",))
+    tap("checked", {"n": 1}, duration_s=0.5, inputs=(SHA,))
     assert tap.flush() == 1
     (event,) = Workspace(home).provenance.recent()
-    assert (event["kind"], event["duration_s"], event["inputs"]) == ("checked", 0.5, ["ab12"])
+    assert (event["kind"], event["duration_s"], event["inputs"]) == ("checked", 0.5, [SHA])
     with pytest.raises(InvalidInput, match="outcome"):
         tap("checked", outcome="splendid")
     with pytest.raises(InvalidInput):
         tap("", {})
+    for wrong in (CARD, SHA.upper(), f"sha1:{CARD}", 7, [SHA]):
+        with pytest.raises(InvalidInput) as refused:
+            tap("checked", inputs=(wrong,))
+        assert CARD not in str(refused.value)
 
 
 def test_a_skill_needs_the_permission_and_speaks_for_no_other(workspace: Path) -> None:
@@ -95,6 +100,8 @@ def test_a_skill_needs_the_permission_and_speaks_for_no_other(workspace: Path) -
         assert broker.answer(call) == {"answer": None}
         wrong = {**call, "arguments": {"event_type": "x", "data": {}, "run": "another"}}
         assert "error" in broker.answer(wrong)
+        no_hash = {"event_type": "x", "data": {}, "inputs": [CARD]}
+        assert broker.answer({**call, "arguments": no_hash})["error"]["type"] == "InvalidInput"
     assert home.provenance.recent() == []
     broker.end()
     (event,) = home.provenance.recent()

@@ -48,6 +48,10 @@ def generated(thing: str, doing: str, at: float | None = None) -> Edge:
     return Edge(Relation.GENERATED_BY, thing, doing, _known({"prov:time": time_text(at)}))
 
 
+def invalidated(thing: str, doing: str | None, at: float | None = None) -> Edge:
+    return Edge(Relation.INVALIDATED_BY, thing, doing, _known({"prov:time": time_text(at)}))
+
+
 def informed(later: str, earlier: str) -> Edge:
     return Edge(Relation.INFORMED_BY, later, earlier)
 
