@@ -38,7 +38,11 @@ def provenance(ctx: click.Context, as_json: bool) -> None:
 @options.as_json
 @pass_workspace
 def status(workspace: Workspace, as_json: bool) -> None:
-    """How much is recorded, and of what."""
+    """
+    How much is recorded, and of what.
+
+    It verifies only what is new; `dino provenance audit` and `dino audit verify` verify all.
+    """
     found = domain_of(workspace).get_status()
     if as_json:
         output.emit_json(found)
@@ -176,6 +180,8 @@ def audit(workspace: Workspace, as_json: bool) -> None:
     found = domain_of(workspace).export_audit()
     if as_json:
         output.emit_json(found)
+    elif found["hash_chain_valid"] and found["head"]["hash"] is None:
+        output.say("nothing is recorded yet")
     else:
         stands = "verifies" if found["hash_chain_valid"] else "does NOT verify"
         lines, graph = found["head"]["seq"], found["graph"]

@@ -199,6 +199,7 @@ def test_spans_are_sent_to_a_collector(workspace: Path, collector: tuple[str, li
 def test_the_commands_answer_for_people_and_for_programs(workspace: Path, dino: Dino) -> None:
     three_runs(workspace)
     say = lambda *words, **more: dino("provenance", *words, **more)  # noqa: E731
+    assert say("why", "cc" * 16, "--json").json["node"]["id"] == f"run:{'cc' * 16}"
     assert say("--json").json["events"] == 6
     assert "run_finished" in say().out
     assert [e["run"] for e in say("tail", "--run", "aa", "--json").json["events"]] == [
@@ -229,6 +230,7 @@ def test_what_is_exported_is_imported_elsewhere(workspace: Path, dino: Dino) -> 
     file = workspace / "graph.json"
     dino("provenance", "export", "--out", file)
     there = ("--home", other, "provenance")
+    assert dino(*there, "audit").out == "nothing is recorded yet\n"
     assert dino(*there, "import", file, "--json").json["nodes"] > 10
     assert dino(*there, "export").out == file.read_text()
     part = dino("provenance", "export", "memory:plan", "--format", "prov-n").out
@@ -242,5 +244,9 @@ def test_what_is_exported_is_imported_elsewhere(workspace: Path, dino: Dino) -> 
     assert dino("provenance", "check", file, "--json").json == {"valid": True, "violations": []}
     file.write_text('{"entity": {"a": {}}, "activity": {"a": {}}}')
     assert "at once" in dino("provenance", "check", file, code=1).out
+    for deep in (2_000, 100_000):
+        nested = f"{'[' * deep}{']' * deep}"
+        file.write_text(f'{{"entity": {{"a": {{"x": {nested}}}}}}}')
+        assert "nested too deep" in dino(*there, "import", file, code=2).err
     file.write_text("[]")
     assert "is an object" in dino(*there, "import", file, code=2).err
