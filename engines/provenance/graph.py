@@ -23,22 +23,22 @@ _LAST = "\U0010ffff"
 MOST = 10_000
 """Nodes that a walk visits unless told otherwise."""
 _LINEAGE = ",".join(str(RELATIONS.index(one)) for one in LINEAGE)
-# CROSS JOIN keeps SQLite from scanning the edges for a short list of nodes.
 _NODE = "SELECT kind, id, declared FROM node"
 # From where, to where, of an edge; 0 stands for an end that was left out.
 _UP, _DOWN = ("effect", "cause"), ("cause", "effect")
-# CROSS JOIN keeps SQLite from scanning the edges for a short list of nodes.
+# CROSS JOIN keeps SQLite from scanning the edges for a short list of nodes.  The plus
+# keeps it from looking up each relation of a node by itself: a node has few edges.
 _STEP = (
     "SELECT DISTINCT {there} FROM json_each(?) CROSS JOIN edge ON {here} = value "  # noqa: S608
-    f"WHERE relation IN ({_LINEAGE}) AND {{there}} != {NOBODY}"
+    f"WHERE +relation IN ({_LINEAGE}) AND {{there}} != {NOBODY}"
 )
 # Breadth first, as the queue of WITH RECURSIVE goes: of too many the nearest.
 _REACHED = (
     "WITH RECURSIVE seen(n) AS (VALUES (:start) UNION "  # noqa: S608  numbers and names of ours
     "SELECT {there} FROM seen CROSS JOIN edge ON {here} = n "
-    f"WHERE relation IN ({_LINEAGE}) AND {{there}} != {NOBODY} LIMIT :most) "
+    f"WHERE +relation IN ({_LINEAGE}) AND {{there}} != {NOBODY} LIMIT :most) "
     "SELECT {here}, {there} FROM seen CROSS JOIN edge ON {here} = n "
-    f"WHERE relation IN ({_LINEAGE}) AND {{there}} != {NOBODY}"
+    f"WHERE +relation IN ({_LINEAGE}) AND {{there}} != {NOBODY}"
 )
 _EDGES = (
     "SELECT relation, e.id, c.id, more FROM {source} "
@@ -192,7 +192,7 @@ class Graph:
             while level and goal not in came and len(came) < most:
                 steps = db.execute(
                     "SELECT cause, MIN(effect) FROM json_each(?) CROSS JOIN edge "  # noqa: S608
-                    f"ON effect = value WHERE relation IN ({_LINEAGE}) AND cause != {NOBODY} "
+                    f"ON effect = value WHERE +relation IN ({_LINEAGE}) AND cause != {NOBODY} "
                     "GROUP BY cause",
                     [json.dumps(level)],
                 ).fetchall()
