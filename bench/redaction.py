@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from side_by_side import verdict
 
 from engines.redaction import Pseudonyms, Redactor
-from tests.redaction import corpus
+from tests.redaction import corpus, keys, values
 from tests.redaction.test_bounded_work import HOSTILE
 
 SEED, EACH, ROUNDS, LINES = 20261122, 36, 240, 6000
@@ -127,22 +127,22 @@ def peer_speed(python: str, peer: str, text: str) -> float | None:
 
 def log_lines(count: int) -> Iterable[str]:
     """As services write them; one in twenty holds an address, a mail or a key."""
-    rng, maker = random.Random(SEED), corpus.Maker(SEED)
+    rng, maker = random.Random(SEED), values.Maker(SEED)
     for _ in range(count):
         yield one_line(rng, maker)
 
 
-def one_line(rng: random.Random, maker: corpus.Maker) -> str:
+def one_line(rng: random.Random, maker: values.Maker) -> str:
     at = f"2026-11-22 02:{rng.randrange(60):02}:{rng.randrange(60):02},{rng.randrange(1000):03}"
     one, two, n, ms = (
-        maker.one(*corpus.WORDS),
-        maker.one(*corpus.WORDS),
+        maker.one(*values.WORDS),
+        maker.one(*values.WORDS),
         rng.randrange(999),
         rng.random(),
     )
     if rng.random() < SHARE_WITH_A_VALUE:
-        key = corpus.key(maker, corpus.KEYS["stripe_key"])
-        found = corpus.ipv4(maker), corpus.email(maker), key
+        key = keys.key(maker, keys.KEYS["stripe_key"])
+        found = values.ipv4(maker), values.email(maker), key
         return f"{at} INFO  {one} {two} from {rng.choice(found)}, {n} rows"
     said = (
         f"INFO  [{one}-{n}] app.{one}.{two}: {two} in {ms:.3f} ms (id={rng.getrandbits(64):016x})",
@@ -156,7 +156,7 @@ def one_line(rng: random.Random, maker: corpus.Maker) -> str:
 
 
 def json_events(count: int) -> Iterable[dict[str, object]]:
-    rng, words = random.Random(SEED), corpus.WORDS
+    rng, words = random.Random(SEED), values.WORDS
     for number in range(count):
         yield {
             "event_type": rng.choice(["run_completed", "task_completed", "tick"]),

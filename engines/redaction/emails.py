@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from engines.redaction.model import SURE, Hit
 from engines.redaction.views import Text
 
-_LOCAL, _URL, _TOKEN = 64, 160, 16
-_in_url = re.compile(r"://(?:[^\s/@]{0,128}:)?$")
+_LOCAL, _URL, _TOKEN = 64, 200, 16
+_password_in_url = re.compile(r"://[^\s/@:]{0,64}:[^\s/@]{0,128}$")
 _local_backwards = re.compile(r"[\w.+\-!#$^*~%']{1,64}")
 _quoted_backwards = re.compile(r"\"[^\"\r\n]{1,62}\"")
 _domain = re.compile(
@@ -68,10 +68,15 @@ def _around(text: str, at: int) -> Hit | None:
     if not size or (text[at - size : at] == "git" and text[domain.end() : domain.end() + 1] == ":"):
         return None
     start = at - size
-    before_it = text[start - 1 : start]
-    # A password, or a token, and its host.
-    credential = before_it == ":" or (before_it == "/" and size >= _TOKEN)
-    if credential and _in_url.search(text, max(0, start - _URL), start):
+    if _is_credential(text, start, size):
         return None
     value = text[start : domain.end()].lower()
     return Hit("email", start, domain.end(), "email", SURE, "an address with a domain", value)
+
+
+def _is_credential(text: str, start: int, size: int) -> bool:
+    """Whether it is a password in a URL, or a token, and its host."""
+    if _password_in_url.search(text, max(0, start - _URL), start):
+        return True
+    behind_scheme = text[max(0, start - 3) : start] == "://"
+    return behind_scheme and size >= _TOKEN and any(map(str.isdigit, text[start : start + size]))

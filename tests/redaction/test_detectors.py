@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from engines.redaction import Hit, Pseudonyms, Redactor, all_kinds, group_of
 from engines.redaction import prefilter as cues
 from tests.redaction import corpus
-from tests.redaction.corpus import ENCODINGS, KEYS, PERSONAL, Maker
+from tests.redaction.corpus import ENCODINGS, MADE
+from tests.redaction.keys import KEYS, key
+from tests.redaction.values import ALNUM, CONTEXT, Maker
 
 SEED = 20261122
 REDACTOR = Redactor(pseudonyms=Pseudonyms(b"k" * 32))
 Outcomes = tuple[Counter[str], Counter[str], list[str]]
-KEY_MAKERS = {kind: (lambda m, f=form: corpus.key(m, f)) for kind, form in KEYS.items()}
+KEY_MAKERS = {kind: (lambda m, f=form: key(m, f)) for kind, form in KEYS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_a_hundred_kinds_of_keys_are_known(outcomes: Outcomes) -> None:
 
 @settings(max_examples=40)
 @given(
-    kind=st.sampled_from(sorted({**PERSONAL, **KEY_MAKERS})),
+    kind=st.sampled_from(sorted({**MADE, **KEY_MAKERS})),
     seed=st.integers(0, 10**6),
     ways=st.lists(st.sampled_from(sorted(ENCODINGS)), min_size=1, max_size=4, unique=True),
 )
@@ -74,8 +76,8 @@ def test_a_hundred_kinds_of_keys_are_known(outcomes: Outcomes) -> None:
 def test_no_value_leaks_in_any_encoding(kind: str, seed: int, ways: list[str]) -> None:
     """Whatever is found in clear is found in each encoding that is promised, and stays out."""
     maker = Maker(seed)
-    value = {**PERSONAL, **KEY_MAKERS}[kind](maker)
-    said = f"{corpus.CONTEXT[kind]}: {value}" if kind in corpus.CONTEXT else value
+    value = {**MADE, **KEY_MAKERS}[kind](maker)
+    said = f"{CONTEXT[kind]}: {value}" if kind in CONTEXT else value
     for way in ways:
         if "\n" in value and way in {"full-width", "zero-width", "combining"}:
             continue
@@ -105,7 +107,7 @@ FORMS = ("password={}", "Passwort: {}", "DB_PASSWORD='{}'", "--password {}", "<p
 def test_no_password_leaks_whatever_is_in_it() -> None:
     """Brackets, signs, dashes in front: not five characters of it stay."""
     maker = Maker(SEED)
-    alphabet = corpus.ALNUM + "0123456789" + "!@#$%^*()_+-=[]{}|:.?/~"
+    alphabet = ALNUM + "0123456789" + "!@#$%^*()_+-=[]{}|:.?/~"
     for _ in range(100):
         value = maker.of(alphabet, 12) + "a1"
         for form in FORMS:
