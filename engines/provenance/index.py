@@ -92,9 +92,7 @@ class Index:
     """
 
     def __init__(self, path: Path | None, timeout_s: float = 30.0) -> None:
-        if path and path.parent.exists() and not os.access(path.parent, os.W_OK):
-            path = None
-        self._path = path
+        self._path = path = path if path and _is_writable(path.parent) else None
         # What is not there is empty, in memory.
         self._database = Database(
             path or Path("no such file") / "at all", _SCHEMA, timeout_s, make=path is not None
@@ -231,6 +229,12 @@ class Index:
         (number,) = db.execute(_PUT_NODE, (id_, _KIND[kind], "{}", seq)).fetchone()
         self._numbers[id_] = number
         return int(number)
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be made in *folder*, which is made where it is not there."""
+    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    return os.access(there, os.W_OK)
 
 
 def _place(db: sqlite3.Connection) -> tuple[Position, int] | None:

@@ -20,10 +20,10 @@ from dino_os.provenance.taps import SkillTap
 from dino_os.run_context import RunContext
 from dino_os.workspace import Workspace
 from engines.journal import RecordedJournal
-from engines.provenance import EVENT_TAPPED, Span, spans, to_otlp
+from engines.provenance import EVENT_TAPPED, Edge, Relation, Span, spans, to_otlp
 from engines.trace import context_in, span_of, trace_context
 from tests.conftest import Dino
-from tests.provenance.lines import run, three_runs
+from tests.provenance.lines import digest, run, three_runs
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SHA, CARD = "0f" * 32, "4111111111111111"
@@ -214,6 +214,9 @@ def test_the_commands_answer_for_people_and_for_programs(workspace: Path, dino: 
     assert say("why", "memory:report", "--from", "memory:tide", "--json").json["path"]
     assert say("why", "memory:tide", "--from", "memory:plan", code=1).out.startswith("memory:plan@")
     assert f"run:{'cc' * 16}" in say("impact", "memory:tide", "--show", "0").out
+    end = Edge(Relation.INVALIDATED_BY, f"memory:tide@{digest('low')[:16]}", "run:over")
+    Workspace(workspace).provenance.add_statements(edges=[end])
+    assert say("impact", "memory:tide", "--json").json["ended_by"] == ["run:over"]
     found = say("diff", "run:bb", "run:cc", "--json").json
     assert found["parts"]["inputs"]["differ"]
     assert "upstream" in say("diff", "run:bb", "run:cc").out
