@@ -204,7 +204,7 @@ class Runner:
             stopped = "denied" if isinstance(error, NotConfined) else "cancelled"
             self._finish(run_id, skill, stopped, time.monotonic() - began, **broker.end())
             raise
-        run = shown.end(_as_run(run_id, skill, ended, time.monotonic() - began))
+        run = _without_secrets(shown.end(_as_run(run_id, skill, ended, time.monotonic() - began)))
         if refused := _refusals(run, ended, broker, egress):
             self._admission.note_refusals(skill.name, run_id, broker.clean(refused))
         self._finish(
@@ -330,6 +330,17 @@ class _Shown:
             return run
         result, output, error = self._broker.clean([run.result, run.output, dict(run.error)])
         return replace(run, result=result, output=output, error=error)
+
+
+def _without_secrets(run: Run) -> Run:
+    """*run*, whose error is shown and recorded, without what has the form of a secret in it."""
+    if not run.error:
+        return run
+    from engines.redaction import Action, Policy, Redactor, Rules  # noqa: PLC0415  by what failed
+
+    kept = dict.fromkeys(("personal", "network"), Action.KEEP)
+    redactor = Redactor(Policy(Rules(Action.MASK, kinds=kept)))
+    return replace(run, error=redactor.redact_dict(run.error))
 
 
 def _refusals(run: Run, ended: Outcome, broker: Broker, egress: _Refused) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from dino_os.commands.provenance_redact import redact
 from dino_os.commands.provenance_shown import complete_ids, domain_of, show_why, shown_id
 from dino_os.commands.workspace import pass_workspace
 from dino_os.workspace import Workspace
+
+if TYPE_CHECKING:
+    from engines.provenance import Graph
 
 _ids = complete_ids()
 _runs = complete_ids("run:")
@@ -38,7 +41,11 @@ def provenance(ctx: click.Context, as_json: bool) -> None:
 @options.as_json
 @pass_workspace
 def status(workspace: Workspace, as_json: bool) -> None:
-    """How much is recorded, and of what."""
+    """
+    How much is recorded, and of what.
+
+    It verifies only what is new; `dino provenance audit` and `dino audit verify` verify all.
+    """
     found = domain_of(workspace).get_status()
     if as_json:
         output.emit_json(found)
@@ -127,9 +134,12 @@ def impact(workspace: Workspace, id_: str, depth: int | None, show: int, as_json
     """What came of something: what is to be looked at again where it was bad."""
     domain = domain_of(workspace)
     found = domain.graph.descendants(shown_id(domain, id_), depth=depth)
+    ended_by = _ended_by(domain.graph, found.start)
     if as_json:
-        output.emit_json(found.as_dict())
+        output.emit_json({**found.as_dict(), "ended_by": ended_by})
         return
+    if ended_by:
+        output.say(f"{found.start} was ended by {', '.join(ended_by)}")
     if not found.nodes:
         output.say(f"nothing came of {found.start}")
         return
@@ -176,6 +186,8 @@ def audit(workspace: Workspace, as_json: bool) -> None:
     found = domain_of(workspace).export_audit()
     if as_json:
         output.emit_json(found)
+    elif found["hash_chain_valid"] and found["head"]["hash"] is None:
+        output.say("nothing is recorded yet")
     else:
         stands = "verifies" if found["hash_chain_valid"] else "does NOT verify"
         lines, graph = found["head"]["seq"], found["graph"]
@@ -195,6 +207,15 @@ for command in (
     provenance.add_command(command)
 
 _ONLY = ("only_first", "only_second")
+
+
+def _ended_by(graph: Graph, id_: str) -> list[str]:
+    """Which activities deleted it, or made it hold no longer."""
+    from engines.provenance import Relation  # noqa: PLC0415
+
+    edges = graph.touching(id_)
+    ends = [e for e in edges if e.relation is Relation.INVALIDATED_BY and e.effect == id_]
+    return sorted({one.cause for one in ends if one.cause})
 
 
 def _at(event: Mapping[str, Any]) -> float:

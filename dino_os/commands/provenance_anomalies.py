@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from dino_os.commands.log import Moment
 from dino_os.commands.provenance_shown import domain_of
 from dino_os.commands.workspace import pass_workspace
 from dino_os.workspace import Workspace
+from engines.errors import JournalWriteFailed
 
 if TYPE_CHECKING:
     from engines.anomalies import Anomaly
@@ -52,7 +54,8 @@ def anomalies(
     What should have come by now and did not is looked for, and recorded, when this is asked.
     """
     domain = domain_of(workspace)
-    domain.look()
+    with contextlib.suppress(JournalWriteFailed):  # what was found is shown even so
+        domain.look()
     least = _SEVERITIES.index(severity) if severity else 0
     found = [
         one

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,8 +134,9 @@ def export(
 @pass_workspace
 def import_(workspace: Workspace, file: Path, as_json: bool) -> None:
     """Take in a graph from PROV-JSON, all or none; what is there already stays."""
-    found = _read(file)
-    workspace.provenance.add_statements(found.nodes, found.edges, found.namespaces)
+    with _nested(file):
+        found = _read(file)
+        workspace.provenance.add_statements(found.nodes, found.edges, found.namespaces)
     counts = {"nodes": len(found.nodes), "edges": len(found.edges)}
     told = f"{output.counted(counts['nodes'], 'node')}, {output.counted(counts['edges'], 'edge')}"
     output.answer(counts, f"{told} taken in", as_json=as_json)
@@ -153,7 +156,11 @@ def check(workspace: Workspace, file: Path | None, as_json: bool) -> None:
     """
     from engines.provenance import violations  # noqa: PLC0415
 
-    found = violations(_read(file) if file else domain_of(workspace).graph.statements())
+    if file:
+        with _nested(file):
+            found = violations(_read(file))
+    else:
+        found = violations(domain_of(workspace).graph.statements())
     if as_json:
         output.emit_json({"valid": not found, "violations": [one.as_dict() for one in found]})
     elif found:
@@ -171,9 +178,18 @@ def _read(file: Path) -> Statements:
         document = json.loads(file.read_bytes())
     except OSError as error:
         raise InvalidInput(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidInput(f"{file}: not JSON: {error}") from None
     return from_prov_json(document)
+
+
+@contextlib.contextmanager
+def _nested(file: Path) -> Iterator[None]:
+    """For what reads into *file* as deep as it goes."""
+    try:
+        yield
+    except RecursionError:
+        raise InvalidInput(f"{file}: nested too deep") from None
 
 
 def _hand_out_spans(

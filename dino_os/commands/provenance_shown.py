@@ -10,6 +10,7 @@ import click
 from dino_os.commands import output
 from dino_os.commands.workspace import open_workspace
 from dino_os.errors import NotFound
+from engines.errors import JournalWriteFailed
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
@@ -19,12 +20,20 @@ _COMPLETED = 200
 
 
 def domain_of(workspace: Workspace) -> ProvenanceDomain:
-    """The record of provenance, with all that the journals say by now."""
+    """
+    The record of provenance, with all that the journals say by now.
+
+    Where nothing can be written it is as it was, which is said.
+    """
     from dino_os.provenance.following import follow  # noqa: PLC0415
 
-    with output.progress(None, "following the journals") as step:
-        found = follow(workspace, step)
-    for name, problem in found.problems.items():
+    try:
+        with output.progress(None, "following the journals") as step:
+            problems = follow(workspace, step).problems
+    except JournalWriteFailed as error:
+        click.echo(f"dino: what came since is not taken over: {error}", err=True)
+        problems = {}
+    for name, problem in problems.items():
         click.echo(f"dino: {name} is not followed further: {problem}", err=True)
     return workspace.provenance
 

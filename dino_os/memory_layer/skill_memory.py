@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 _MOST = 1000
 _READING = frozenset({"get", "get_all", "search", "versions"})
-_WRITING = frozenset({"add", "add_many", "delete", "tag"})
+_WRITING = frozenset({"add", "add_many", "tag"})
+_DELETING = "delete"
+
+
+_OTHER = {"read": "wrote", "wrote": "read"}
+_Entry = tuple[str, str, str | None]
 
 
 class SkillMemory:
@@ -19,19 +24,24 @@ class SkillMemory:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._touched: dict[str, dict[tuple[str, str, str | None], None]] = {}
+        self._touched: dict[str, dict[_Entry, None]] = {}
         self._more = 0
 
     def __getattr__(self, method: str) -> Any:
         function = getattr(self._store, method)
-        verb = "read" if method in _READING else "wrote" if method in _WRITING else None
-        if verb is None:
+        if method not in _READING | _WRITING | {_DELETING}:
             return function
 
         @functools.wraps(function)
         def noted(**arguments: Any) -> Any:
-            answer = function(**arguments)
-            self._note(verb, method, arguments, answer)
+            if method == _DELETING:
+                gone = self._found(method, arguments, None)
+                answer = function(**arguments)
+                self._note("deleted", gone)
+            else:
+                answer = function(**arguments)
+                verb = "read" if method in _READING else "wrote"
+                self._note(verb, self._found(method, arguments, answer))
             return answer
 
         return noted
@@ -40,20 +50,30 @@ class SkillMemory:
         """
         For the record of the run: lists of [namespace, key, SHA-256 of the value or None].
 
-        The value is the one that stood there right behind the call.
+        The value is the one that stood there right behind the call; what was deleted, before it.
         """
         told: dict[str, Any] = {verb: [*map(list, found)] for verb, found in self._touched.items()}
         if self._more:
             told["more"] = self._more
         return {"memory": told} if told else {}
 
-    def _note(self, verb: str, method: str, arguments: Mapping[str, Any], answer: Any) -> None:
-        for namespace, key in _entries(method, arguments, answer):
+    def _found(self, method: str, arguments: Mapping[str, Any], answer: Any) -> list[_Entry]:
+        return [
+            (namespace, key, self._store.digest(key, namespace=namespace))
+            for namespace, key in _entries(method, arguments, answer)
+        ]
+
+    def _note(self, verb: str, entries: Iterable[_Entry]) -> None:
+        # What a run finds as it left it, or leaves as it found it, did not lead to itself.
+        known = self._touched.get(_OTHER.get(verb, ""), {})
+        for entry in entries:
+            if entry in known:
+                continue
             found = self._touched.setdefault(verb, {})
             if len(found) >= _MOST:
                 self._more += 1
             else:
-                found[namespace, key, self._store.digest(key, namespace=namespace)] = None
+                found[entry] = None
 
 
 def _entries(method: str, arguments: Mapping[str, Any], answer: Any) -> Iterator[tuple[str, str]]:

@@ -38,10 +38,11 @@ class Tap(Face):
         Args:
             data: Whatever there is to say of it; JSON.
             outcome: ok, error, timeout, denied, …
-            inputs, outputs: Hashes of what went in and came out.
+            inputs, outputs: Hashes of what went in and came out: SHA-256 in hex, or
+                ALGORITHM:HEX.
 
         Raises:
-            InvalidInput: The type is no name, or the data no JSON object.
+            InvalidInput: The type is no name, the data no JSON object, or a hash none.
             Denied: The skill has no permission `provenance_tap`.
         """
         self._call(

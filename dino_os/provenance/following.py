@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dino_os.provenance.mapping import FOLLOWED, taken_over
 from engines.errors import JournalBusy, JournalError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dino_os.workspace.parts import Parts
     from engines.journal import Position
     from engines.provenance import ProvenanceDomain
+
+
+_REPLACED = "journal_replaced"
 
 
 @dataclass(slots=True)
@@ -56,37 +59,59 @@ def follow(
     """
     found = Followed()
     paths = [path for path in workspace.journals() if path.stem in FOLLOWED]
-    if workspace.rehearsal or not paths:
+    if workspace.rehearsal or not (paths or (workspace.memory / "provenance_log.jsonl").exists()):
         return found
     domain = workspace.provenance
     domain.refresh()
+    for name in domain.followed.keys() - {path.stem for path in paths}:
+        what = f"the journal is gone; {domain.followed[name]} lines of it were followed"
+        found.problems[name] = JournalError(what)
     for path in paths:
         for batch in _batches(domain, path, found):
-            if not domain.follow(path.stem, *batch):
+            taken = [*batch.gap, *batch.events]
+            if not domain.follow(
+                path.stem, batch.since, taken, batch.behind, replaced=batch.replaced
+            ):
                 break
-            found.events += len(batch[1])
-            step(len(batch[1]))
+            found.events += len(taken)
+            step(len(taken))
             if found.events >= most:
                 found.more = True
                 return found
     return found
 
 
-def _batches(
-    domain: ProvenanceDomain, path: Path, found: Followed
-) -> Iterator[tuple[Position, list[Tapped], Position]]:
-    """What is new in a journal, in pieces: from where, what, and up to where."""
-    journal = RecordedJournal(path)
-    since = domain.cursor(path.stem)
+class _Batch(NamedTuple):
+    """
+    A piece of what is new in a journal.
+
+    Attributes:
+        gap: That something is missing before it.
+        replaced: Whether another journal was in the place until then.
+    """
+
+    since: Position
+    gap: list[Tapped]
+    events: list[Tapped]
+    behind: Position
+    replaced: bool
+
+
+def _batches(domain: ProvenanceDomain, path: Path, found: Followed) -> Iterator[_Batch]:
+    """What is new in a journal, in pieces."""
+    journal, name = RecordedJournal(path), path.stem
+    since = domain.cursor(name)
     try:
         begin, gap = journal.begin(), list[Tapped]()
         start = since
         if since.seq < begin.seq or not journal.holds(since):
-            gap, start = [_gap(path.stem, since, begin, domain.clock())], begin
+            gap, start = [_gap(name, since, begin, domain.clock())], begin
             gap *= since.seq > 0 or begin.seq > 0
         for events, behind in journal.read(start):
-            taken = [one for event in events if (one := taken_over(path.stem, event))]
-            yield since, [*gap, *taken], behind
+            replaced = any(one.kind == _REPLACED for one in gap)
+            number_of = _counted(domain, name if replaced else None)
+            taken = [one for event in events if (one := taken_over(name, event, number_of))]
+            yield _Batch(since, gap, taken, behind, replaced)
             since, gap = behind, []
     except JournalBusy:
         raise
@@ -94,8 +119,13 @@ def _batches(
         found.problems[path.stem] = error
 
 
+def _counted(domain: ProvenanceDomain, replaced: str | None) -> Callable[[str], int]:
+    """The how manyth journal of a name it is; one more where it is seen to be *replaced*."""
+    return lambda name: domain.number_of(name) + (name == replaced)
+
+
 def _gap(journal: str, since: Position, begin: Position, at: float) -> Tapped:
     """That lines were pruned before they were followed, or another journal is in the place."""
-    kind = "lines_pruned_unseen" if since.seq < begin.seq else "journal_replaced"
+    kind = "lines_pruned_unseen" if since.seq < begin.seq else _REPLACED
     told = {"journal": journal, "followed_to": since.seq, "goes_on_at": begin.seq}
     return Tapped(kind, at, data=told, source=Link(journal, begin.seq))

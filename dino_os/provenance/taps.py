@@ -74,14 +74,10 @@ def _checked(more: dict[str, Any]) -> dict[str, Any]:
         )
     if duration_s is not None:
         duration_s = checks.at_least(duration_s, 0.0, "duration_s")
-    hashes = {name: _texts(more.pop(name, ()), name) for name in ("inputs", "outputs")}
+    hashes = {name: more.pop(name, ()) for name in ("inputs", "outputs")}
     if more:
         raise InvalidInput(f"an event has no {', '.join(sorted(more))}")
     return {"outcome": outcome, "duration_s": duration_s, **hashes}
-
-
-def _texts(value: Any, what: str) -> tuple[str, ...]:
-    return tuple(checks.words(value, what))
 
 
 _open: WeakSet[ProgramTap] = WeakSet()

@@ -26,6 +26,7 @@ from engines.provenance.model import (
     Node,
     Relation,
     Tapped,
+    checked_hashes,
     checked_id,
 )
 from engines.provenance.redacted import Redacted, Redactor
@@ -80,6 +81,7 @@ class ProvenanceDomain(Engine):
         self._totals = {"events": 0, "statements": 0, "anomalies": 0, "dropped": 0, "fell_out": 0}
         self._recent: deque[Event] = deque(maxlen=self._remembered)
         self._cursors: dict[str, Position] = {}
+        self._numbers: dict[str, int] = {}
         self._untold: deque[Event] = deque(maxlen=_UNTOLD)
         self.anomaly_detector = AnomalyDetector(self._rules)
 
@@ -101,7 +103,7 @@ class ProvenanceDomain(Engine):
             more: Further fields of `Tapped`.
 
         Raises:
-            InvalidInput: What it is called is no text, or *data* is no JSON object.
+            InvalidInput: What it is called is no text, *data* no JSON object, or a hash none.
         """
         return self.tap([self.tapped(event_type, data, run_id, **more)])[0]
 
@@ -117,6 +119,7 @@ class ProvenanceDomain(Engine):
         run = None if run_id is None else checked_id(run_id, "a run")
         own = checks.mapping(data, "data")
         at = more.pop("at", None)
+        more |= {n: checked_hashes(more[n], n) for n in ("inputs", "outputs") if n in more}
         return Tapped(kind, self.clock() if at is None else at, run, data=own, **more)
 
     def tap(self, events: Iterable[Tapped]) -> list[Event]:
@@ -141,10 +144,19 @@ class ProvenanceDomain(Engine):
             return [self._take(one) for one in clean]
 
     def follow(
-        self, journal: str, since: Position, events: Iterable[Tapped], behind: Position
+        self,
+        journal: str,
+        since: Position,
+        events: Iterable[Tapped],
+        behind: Position,
+        *,
+        replaced: bool = False,
     ) -> bool:
         """
         Take over what another journal says between two places, together with how far it was read.
+
+        Args:
+            replaced: Whether another journal of that name was in its place up to *since*.
 
         Returns:
             False where somebody else has followed it meanwhile: *since* is not its cursor any more.
@@ -156,7 +168,8 @@ class ProvenanceDomain(Engine):
             for one in clean:
                 self._take(one)
             place = {"line": behind.seq, "hash": behind.parent_hash, "offset": behind.offset}
-            self.record("journal_followed", journal=journal, **place)
+            more = {"number": self.number_of(journal) + 1} if replaced else {}
+            self.record("journal_followed", journal=journal, **place, **more)
         return True
 
     def add_provenance_edge(
@@ -267,6 +280,15 @@ class ProvenanceDomain(Engine):
         """How far another journal was followed."""
         return self._cursors.get(journal, START)
 
+    @property
+    def followed(self) -> dict[str, int]:
+        """How many lines of which journals were followed."""
+        return {name: place.seq for name, place in sorted(self._cursors.items())}
+
+    def number_of(self, journal: str) -> int:
+        """The how manyth journal of that name is followed: 1 until another is in its place."""
+        return self._numbers.get(journal, 1)
+
     def recent(self, count: int | None = None) -> list[Event]:
         """The last events that were tapped, oldest first; no more than are remembered."""
         found = list(self._recent)
@@ -316,7 +338,7 @@ class ProvenanceDomain(Engine):
             "remembered": len(self._recent),
             "nodes": size.nodes,
             "edges": size.edges,
-            "followed": {name: place.seq for name, place in sorted(self._cursors.items())},
+            "followed": self.followed,
         }
 
     # --- folding -----------------------------------------------------------------------------
@@ -353,6 +375,8 @@ class ProvenanceDomain(Engine):
 
     def apply_journal_followed(self, event: Event) -> None:
         self._cursors[event["journal"]] = Position(event["line"], event["hash"], event["offset"])
+        if "number" in event:
+            self._numbers[event["journal"]] = event["number"]
 
     def apply_events_dropped(self, event: Event) -> None:
         self._totals["dropped"] += event["count"]

@@ -132,26 +132,34 @@ class Graph:
 
     def find(self, name: str) -> Node:
         """
-        The node that somebody means by *name*: its identifier, or the end or beginning of just one.
+        The node that somebody means by *name*: its identifier, or how just one begins.
 
+        Its prefix may be left out; a run is meant before anything else.
         Of something with revisions (`memory:tide@…`) the latest is meant.
 
         Raises:
             NodeNotFound: None, or several.
         """
+        begins = "WHERE id >= :{0} AND id < :{0} || :last ORDER BY id LIMIT 2"
         ways = (
             "WHERE id >= :name || '@' AND id < :name || 'A' ORDER BY seq DESC, n DESC LIMIT 1",
             "WHERE id = :name",
-            "WHERE id >= :name AND id < :name || :last LIMIT 2",
-            "WHERE substr(id, instr(id, ':') + 1, length(:name)) = :name LIMIT 2",
+            begins.format("run"),  # what somebody means who names no prefix
+            begins.format("name"),
+            "WHERE substr(id, instr(id, ':') + 1, length(:name)) = :name ORDER BY id LIMIT 2",
         )
+        given = {"name": name, "run": f"run:{name}", "last": _LAST}
         rows: list[tuple[int, str, str]] = []
         with self._index.reading() as db:
             for where in ways:
-                rows = db.execute(f"{_NODE} {where}", {"name": name, "last": _LAST}).fetchall()
-                if rows:
+                if rows := db.execute(f"{_NODE} {where}", given).fetchall():
                     break
-        return _node(*rows[0]) if len(rows) == 1 else self.node(name)
+        if len(rows) > 1:
+            first, second = (id_ for _, id_, _ in rows)
+            raise NodeNotFound(
+                f"several begin with {name!r}: {first}, {second}, …", hint="name more of it"
+            )
+        return _node(*rows[0]) if rows else self.node(name)
 
     def statements(self, ids: Collection[str] | None = None) -> Statements:
         """All that the graph says, or what it says of these nodes and between them."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -65,6 +66,12 @@ class IndexBroken(DinoError):
     """The file in the place of the index is something else's."""
 
 
+class IndexUnavailable(DinoError):
+    """The index cannot be read now: another process holds it, or the disk takes nothing."""
+
+    exit_code = 4
+
+
 def _make(db: sqlite3.Connection) -> None:
     db.execute(_NODES)
     db.execute(_EDGES)
@@ -78,14 +85,14 @@ _SCHEMA = Schema("graph of provenance", 0x44504F56, (_make,), IndexBroken)
 
 class Index:
     """
-    The index in *path*; None holds it in memory.
+    The index in *path*; None holds it in memory, as where nothing can be written.
 
     Args:
         timeout_s: How long to wait for another process that catches up.
     """
 
     def __init__(self, path: Path | None, timeout_s: float = 30.0) -> None:
-        self._path = path
+        self._path = path = path if path and _is_writable(path.parent) else None
         # What is not there is empty, in memory.
         self._database = Database(
             path or Path("no such file") / "at all", _SCHEMA, timeout_s, make=path is not None
@@ -105,13 +112,19 @@ class Index:
 
         Raises:
             JournalBroken: A line does not stand; the index has those before it.
+            IndexUnavailable: Another process holds it too long, or the disk is full.
         """
         with self._database.guard:
             try:
                 self._catch_up(journal)
-            except failures("DatabaseError") as error:
-                if self._path is None or isinstance(error, failures("OperationalError")):
-                    raise  # it is held by another, or the disk is full: nothing is wrong with it
+            except failures("OperationalError") as error:  # nothing is wrong with the file
+                raise IndexUnavailable(
+                    f"{self._path or 'the index in memory'}: {error}",
+                    hint="it is only an index: where it stays so, it can be deleted",
+                ) from error
+            except failures("DatabaseError"):
+                if self._path is None:
+                    raise
                 self._make_anew()
                 self._catch_up(journal)
 
@@ -133,6 +146,8 @@ class Index:
             with transaction(db):
                 self._empty(db)
             place = None
+        if place is None:
+            self._numbers.clear()
         at = place[0] if place else begin
         for events, behind in journal.read(at):
             with transaction(db):
@@ -214,6 +229,12 @@ class Index:
         (number,) = db.execute(_PUT_NODE, (id_, _KIND[kind], "{}", seq)).fetchone()
         self._numbers[id_] = number
         return int(number)
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be made in *folder*, which is made where it is not there."""
+    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    return os.access(there, os.W_OK)
 
 
 def _place(db: sqlite3.Connection) -> tuple[Position, int] | None:

@@ -8,7 +8,8 @@ another without that entity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from engines import checks
 from engines.errors import InvalidInput, NotFound
 
 _LONGEST_ID = 1_000
+_is_hash = re.compile(r"[0-9a-f]{64}|[a-z][a-z0-9_-]{1,15}:(?:[0-9a-f]{2}){16,64}").fullmatch
 
 
 class Kind(StrEnum):
@@ -145,7 +147,7 @@ class Tapped(NamedTuple):
         at: Seconds since the epoch.
         run, parent: The run that it is of, and the one that led to that.
         outcome: One of Dino's words: ok, error, timeout, cancelled, denied, …
-        inputs, outputs: Hashes of what went in and came out.
+        inputs, outputs: Hashes of what went in and came out, as `checked_hashes` has them.
         traceparent: As the caller sent it (W3C Trace Context).
         data: Whatever else there is to say.
         source: Where it was recorded first.
@@ -203,6 +205,24 @@ def checked_id(value: object, what: str) -> str:
     if len(found) > _LONGEST_ID:
         raise InvalidInput(f"{what} has {len(found)} characters; {_LONGEST_ID} are the most")
     return found
+
+
+def checked_hashes(value: Collection[object], what: str) -> tuple[str, ...]:
+    """
+    *value* without doubles: SHA-256 in hex, or `ALGORITHM:HEX`.
+
+    Raises:
+        InvalidInput: One is none.
+    """
+    if isinstance(value, str) or not isinstance(value, Collection):
+        raise InvalidInput(f"{what} are a list of hashes")
+    found = tuple(one for one in value if isinstance(one, str) and _is_hash(one))
+    if len(found) < len(value):
+        raise InvalidInput(  # which is not said: it may be the content itself
+            f"one of {what} is no hash: 64 digits in small hex, or ALGORITHM:HEX",
+            hint="hashlib.sha256(content).hexdigest() makes one",
+        )
+    return tuple(dict.fromkeys(found))
 
 
 def nodes_of(rows: Iterable[Iterable[Any]]) -> list[Node]:

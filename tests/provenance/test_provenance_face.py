@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from engines.errors import InvalidInput, JournalWriteFailed
 from engines.journal import Journal, Position, VolatileJournal
 from engines.provenance import Kind, Node, ProvenanceDomain, Relation, Tap, Tapped
+from engines.provenance.index import Index, IndexUnavailable
 from engines.provenance.ring import Ring
 from tests.provenance.kit import domain, edge
 
@@ -68,6 +71,30 @@ def test_the_graph_is_an_index_that_can_be_deleted(tmp_path: Path) -> None:
             Path(f"{index}{ending}").unlink(missing_ok=True)
         spoil()
         assert domain(tmp_path).get_provenance_graph() == before
+
+
+def test_where_nothing_can_be_written_the_index_is_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain(tmp_path).add_provenance_edge("a", "b", "r", "run")
+    before = domain(tmp_path).get_provenance_graph()
+    there = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert domain(tmp_path).get_provenance_graph() == before
+    assert sorted(tmp_path.iterdir()) == there
+
+
+def test_an_index_that_another_holds_is_unavailable(tmp_path: Path) -> None:
+    provenance = domain(tmp_path)
+    provenance.add_provenance_edge("a", "b", "r", "run")
+    index = Index(tmp_path / "provenance_log.db", timeout_s=0.01)
+    index.catch_up(provenance.journal)
+    provenance.add_provenance_edge("b", "c", "r", "run")
+    with closing(sqlite3.connect(tmp_path / "provenance_log.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(IndexUnavailable) as held:
+            index.catch_up(provenance.journal)
+    assert held.value.exit_code == 4
 
 
 def test_the_index_of_another_journal_is_made_anew(tmp_path: Path) -> None:

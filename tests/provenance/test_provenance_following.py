@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prov.model import ProvDocument
 
+from dino_os.memory_layer.skill_memory import SkillMemory
 from dino_os.message_bus.bus import Bus
 from dino_os.provenance import alerts
 from dino_os.provenance.duty import ProvenanceDuty
@@ -18,7 +19,15 @@ from dino_os.provenance.following import follow
 from dino_os.provenance.mapping import FOLLOWED
 from dino_os.workspace import Workspace
 from engines.journal import Journal, RecordedJournal
-from engines.provenance import to_prov_json, violations
+from engines.provenance import (
+    Relation,
+    explain,
+    spans,
+    to_otlp,
+    to_prov_json,
+    to_prov_n,
+    violations,
+)
 from tests.audit.drivers import DRIVERS
 from tests.conftest import REPOSITORY
 from tests.provenance.lines import digest, run, three_runs
@@ -103,6 +112,55 @@ def test_a_journal_in_anothers_place_is_read_from_its_beginning(workspace: Path)
     assert follow(home).events == 3
     kinds = [event["kind"] for event in home.provenance.recent()][-3:]
     assert kinds == ["journal_replaced", "run_started", "run_finished"]
+
+
+def test_lines_of_the_journal_in_its_place_are_other_lines(workspace: Path) -> None:
+    """Also where others speak of them: a task was made of the second journal's message."""
+    for number in (1, 2):
+        for file in (workspace / "memory").glob("bus.*"):
+            file.unlink()
+        bus = Journal(workspace / "memory" / "bus.jsonl")
+        bus.append("message_published", {"channel": f"c{number}", "message": number})
+        follow(Workspace(workspace))
+    Journal(workspace / "memory" / "engine_state.jsonl").append(
+        "task_submitted", {"task_id": "bus:s#1", "payload": {}}
+    )
+    home = Workspace(workspace)
+    follow(home)
+    graph = home.provenance.graph
+    said = {node.id: node.attributes for node in graph.nodes("message:")}
+    assert said == {"message:1": {"channel": "c1"}, "message:1~2": {"channel": "c2"}}
+    assert [edge.cause for edge in graph.touching("task:bus:s#1")] == ["message:1~2"]
+
+
+def test_a_journal_that_is_gone_is_told_of(workspace: Path) -> None:
+    three_runs(workspace)
+    follow(Workspace(workspace))
+    for file in (workspace / "memory").glob("runs.*"):
+        file.unlink()
+    assert "7 lines" in str(follow(Workspace(workspace)).problems["runs"])
+
+
+def test_a_run_is_no_cause_of_itself_and_who_deleted_is_known(workspace: Path) -> None:
+    home = Workspace(workspace)
+    home.memory_store.add("crew", "Ada")
+    memory = SkillMemory(home.memory_store)
+    memory.add(key="tide", value=1)
+    assert memory.get(key="tide") == 1
+    assert memory.get(key="crew") == "Ada"
+    memory.add(key="crew", value="Ada")
+    memory.delete(key="crew")
+    touched = memory.run_ended()["memory"]
+    keys = {verb: [key for _, key, _ in found] for verb, found in touched.items()}
+    assert keys == {"wrote": ["tide"], "read": ["crew"], "deleted": ["crew"]}
+    end = {"run_id": "r", "skill": "s", "outcome": "ok", "duration_s": 1.0, "memory": touched}
+    Journal(workspace / "memory" / "runs.jsonl").append("run_finished", end)
+    follow(home)
+    graph = home.provenance.graph
+    assert not explain(graph, graph.find("memory:tide").id).circular
+    ended = [e for e in graph.edges() if e.relation is Relation.INVALIDATED_BY and e.cause]
+    assert [(e.effect, e.cause) for e in ended] == [(graph.find("memory:crew").id, "run:r")]
+    assert violations(graph.statements()) == []
 
 
 def test_a_journal_that_does_not_stand_holds_up_no_other(workspace: Path) -> None:
@@ -193,3 +251,37 @@ def test_secrets_and_personal_data_are_in_no_file_of_it(workspace: Path) -> None
         held = file.read_bytes()
         assert not [secret for secret in (b"canary-9f", b"ann@ex", b"bob@ex") if secret in held]
     assert not any("@example" in one for one in ids)
+
+
+def test_what_looks_like_an_id_of_ours_is_looked_into_even_so(workspace: Path) -> None:
+    """A key of the memory is anybody's text, whatever its digits; only our own ids are let by."""
+    card, account = "4111111111111111", "DE89370400440532013000"
+    aws, mail = "AKIAQ3EGRZ5N7WXKPLMT", b"zelda.canary@example.org".hex()
+    sixteen, thirty_two = b"z@example.online".hex(), b"zelda.canary@this-is.example.org".hex()
+    canaries = (card, account, aws, mail, sixteen, thirty_two)
+    home = Workspace(workspace)
+    for key in canaries:
+        home.memory_store.add(key, 1)
+    touched = dict.fromkeys(canaries, "x")
+    run(workspace, "aa" * 16, wrote=touched, read={f"{one}@{card}": "x" for one in canaries})
+    domain = home.provenance
+    for one in canaries:
+        for kind in ("memory", "order", "message", "key", "file", "run", "data", "result"):
+            domain.add_provenance_edge(f"{kind}:{one}", f"{kind}:{one}@{card}", one, one)
+        domain.tap_event(one, {one: one}, one, outcome=one)
+    domain.tap_event("x", {}, sixteen, inputs=[thirty_two], outputs=[f"sha256:{thirty_two}"])
+    follow(home)
+    said = home.provenance.graph.statements()
+    journal = RecordedJournal(workspace / "memory" / "provenance_log.jsonl")
+    exports = [
+        json.dumps(to_prov_json(said)),
+        to_prov_n(said),
+        json.dumps(to_otlp(spans(e for e in journal.events() if "kind" in e), {})),
+        json.dumps(home.provenance.export_audit()),
+    ]
+    held = [*(file.read_bytes() for file in (workspace / "memory").glob("provenance*"))]
+    held += [text.encode() for text in exports]
+    for canary in canaries:
+        assert not any(canary.encode() in one for one in held)
+    ours = f"run:{'aa' * 16}"
+    assert home.provenance.graph.node(ours).id == ours

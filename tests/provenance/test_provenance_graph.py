@@ -116,9 +116,17 @@ def test_names_need_not_be_written_out() -> None:
         "memory:a@11": "memory:a@11",
         "memory:a": "memory:a@22",  # of revisions the latest
     }
-    for name in ("3f", "run:", "nothing"):
-        with pytest.raises(NodeNotFound):
-            graph.find(name)
+    with pytest.raises(NodeNotFound, match="several begin with 'run:': run:3f2a, run:9c41"):
+        graph.find("run:")
+    with pytest.raises(NodeNotFound, match="nothing recorded"):
+        graph.find("nothing")
+
+
+def test_a_run_is_meant_before_what_bears_its_name() -> None:
+    nodes = [Node(Kind.ENTITY, one) for one in ("run:9e8b94", "result:9e8b94@11", "data:9e8b94")]
+    graph = Graph(in_memory(nodes, []))
+    assert {graph.find(name).id for name in ("9e", "9e8b94", "run:9e")} == {"run:9e8b94"}
+    assert graph.find("result:9e").id == "result:9e8b94@11"
 
 
 def test_two_runs_differ_in_what_went_in_and_what_came_out() -> None:

@@ -20,12 +20,13 @@ from dino_os.provenance.taps import SkillTap
 from dino_os.run_context import RunContext
 from dino_os.workspace import Workspace
 from engines.journal import RecordedJournal
-from engines.provenance import EVENT_TAPPED, Span, spans, to_otlp
+from engines.provenance import EVENT_TAPPED, Edge, Relation, Span, spans, to_otlp
 from engines.trace import context_in, span_of, trace_context
 from tests.conftest import Dino
-from tests.provenance.lines import run, three_runs
+from tests.provenance.lines import digest, run, three_runs
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+SHA, CARD = "0f" * 32, "4111111111111111"
 SKILL = """
 import os
 from dino_os import skill, tap
@@ -70,14 +71,18 @@ def test_a_run_says_what_it_touched_and_what_its_skill_tapped(workspace: Path, d
 
 
 def test_a_program_taps_with_the_same_word(home: Path) -> None:
-    tap("checked", {"n": 1}, duration_s=0.5, inputs=("ab12",))
+    tap("checked", {"n": 1}, duration_s=0.5, inputs=(SHA,))
     assert tap.flush() == 1
     (event,) = Workspace(home).provenance.recent()
-    assert (event["kind"], event["duration_s"], event["inputs"]) == ("checked", 0.5, ["ab12"])
+    assert (event["kind"], event["duration_s"], event["inputs"]) == ("checked", 0.5, [SHA])
     with pytest.raises(InvalidInput, match="outcome"):
         tap("checked", outcome="splendid")
     with pytest.raises(InvalidInput):
         tap("", {})
+    for wrong in (CARD, SHA.upper(), f"sha1:{CARD}", 7, [SHA]):
+        with pytest.raises(InvalidInput) as refused:
+            tap("checked", inputs=(wrong,))
+        assert CARD not in str(refused.value)
 
 
 def test_a_skill_needs_the_permission_and_speaks_for_no_other(workspace: Path) -> None:
@@ -95,6 +100,8 @@ def test_a_skill_needs_the_permission_and_speaks_for_no_other(workspace: Path) -
         assert broker.answer(call) == {"answer": None}
         wrong = {**call, "arguments": {"event_type": "x", "data": {}, "run": "another"}}
         assert "error" in broker.answer(wrong)
+        no_hash = {"event_type": "x", "data": {}, "inputs": [CARD]}
+        assert broker.answer({**call, "arguments": no_hash})["error"]["type"] == "InvalidInput"
     assert home.provenance.recent() == []
     broker.end()
     (event,) = home.provenance.recent()
@@ -192,6 +199,7 @@ def test_spans_are_sent_to_a_collector(workspace: Path, collector: tuple[str, li
 def test_the_commands_answer_for_people_and_for_programs(workspace: Path, dino: Dino) -> None:
     three_runs(workspace)
     say = lambda *words, **more: dino("provenance", *words, **more)  # noqa: E731
+    assert say("why", "cc" * 16, "--json").json["node"]["id"] == f"run:{'cc' * 16}"
     assert say("--json").json["events"] == 6
     assert "run_finished" in say().out
     assert [e["run"] for e in say("tail", "--run", "aa", "--json").json["events"]] == [
@@ -206,6 +214,9 @@ def test_the_commands_answer_for_people_and_for_programs(workspace: Path, dino: 
     assert say("why", "memory:report", "--from", "memory:tide", "--json").json["path"]
     assert say("why", "memory:tide", "--from", "memory:plan", code=1).out.startswith("memory:plan@")
     assert f"run:{'cc' * 16}" in say("impact", "memory:tide", "--show", "0").out
+    end = Edge(Relation.INVALIDATED_BY, f"memory:tide@{digest('low')[:16]}", "run:over")
+    Workspace(workspace).provenance.add_statements(edges=[end])
+    assert say("impact", "memory:tide", "--json").json["ended_by"] == ["run:over"]
     found = say("diff", "run:bb", "run:cc", "--json").json
     assert found["parts"]["inputs"]["differ"]
     assert "upstream" in say("diff", "run:bb", "run:cc").out
@@ -222,6 +233,7 @@ def test_what_is_exported_is_imported_elsewhere(workspace: Path, dino: Dino) -> 
     file = workspace / "graph.json"
     dino("provenance", "export", "--out", file)
     there = ("--home", other, "provenance")
+    assert dino(*there, "audit").out == "nothing is recorded yet\n"
     assert dino(*there, "import", file, "--json").json["nodes"] > 10
     assert dino(*there, "export").out == file.read_text()
     part = dino("provenance", "export", "memory:plan", "--format", "prov-n").out
@@ -235,5 +247,9 @@ def test_what_is_exported_is_imported_elsewhere(workspace: Path, dino: Dino) -> 
     assert dino("provenance", "check", file, "--json").json == {"valid": True, "violations": []}
     file.write_text('{"entity": {"a": {}}, "activity": {"a": {}}}')
     assert "at once" in dino("provenance", "check", file, code=1).out
+    for deep in (2_000, 100_000):
+        nested = f"{'[' * deep}{']' * deep}"
+        file.write_text(f'{{"entity": {{"a": {{"x": {nested}}}}}}}')
+        assert "nested too deep" in dino(*there, "import", file, code=2).err
     file.write_text("[]")
     assert "is an object" in dino(*there, "import", file, code=2).err

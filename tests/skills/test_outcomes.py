@@ -47,6 +47,7 @@ def everything(reader: int) -> bytes:
     ("code", "told", "kind"),
     [
         ("raise ValueError('no such gauge')", "failed at mine.py:4: ValueError: no such", "ValueError"),
+        ("raise OSError('key AKIA' + 'Q3EGRZ5N7WXKPLMT')", "OSError: key <aws_access_key>", "OSError"),
         ("raise SystemExit(3)", "called sys.exit(3)", "SystemExit"),
         ("import os; os._exit(3)", "its process exited with code 3 without a result", None),
         ("import os; os.kill(os.getpid(), 9)", "its process was killed by SIGKILL", None),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dino_os.provenance.mapping import data, planning, trust, work
-from dino_os.provenance.mapping.terms import Mapper
+from dino_os.provenance.mapping.terms import Mapper, told_apart
 from engines.journal import Event
 from engines.provenance import Tapped
 
@@ -30,17 +30,23 @@ FOLLOWED: Mapping[str, Mapping[str, Mapper]] = {
 """Journal → type of event → what becomes of it."""
 
 
-def taken_over(journal: str, event: Event) -> Tapped | None:
+def taken_over(
+    journal: str, event: Event, number_of: Callable[[str], int] | None = None
+) -> Tapped | None:
     """
     What a line of another journal says here; None where that is nothing.
 
     A line that another version wrote otherwise says nothing either: the journal has it.
+
+    Args:
+        number_of: The how manyth journal of a name is followed; without, each is the first.
     """
     mapper = FOLLOWED[journal].get(event["event_type"])
     try:
-        return mapper(journal, event) if mapper else None
+        told = mapper(journal, event) if mapper else None
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
+    return told_apart(told, number_of) if told and number_of else told
 
 
 __all__ = ["FOLLOWED", "taken_over"]

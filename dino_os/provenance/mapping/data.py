@@ -14,6 +14,7 @@ from dino_os.provenance.mapping.terms import (
     facts,
     generated,
     informed,
+    invalidated,
     is_short,
     line_of,
     revision,
@@ -24,7 +25,7 @@ from dino_os.provenance.mapping.terms import (
 )
 from dino_os.provenance.mapping.work import remembered
 from engines.journal import Event
-from engines.provenance import Edge, Node, Relation, Tapped
+from engines.provenance import Edge, Node, Tapped
 
 
 def memory_added(journal: str, event: Event) -> Tapped:
@@ -79,7 +80,7 @@ def _entry(event: Mapping[str, Any], whom: list[Node]) -> tuple[list[Node], list
     name = remembered(event["key"], event.get("namespace"))
     id_ = revision("memory", name, event["sha256"])
     if event.get("deleted") or event.get("expired") or event.get("event_type") in _ENDS:
-        return [entity(id_)], [Edge(Relation.INVALIDATED_BY, id_, None)]
+        return [entity(id_)], [invalidated(id_, None)]  # its run, if any, says so itself
     return [entity(id_), *whom], list(_stands(id_, f"memory:{name}", whom))
 
 

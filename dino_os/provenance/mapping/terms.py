@@ -6,6 +6,7 @@ How things that journals speak of are called in the graph, and how a line become
     skill:NAME@SHA  the source that ran           memory:KEY@SHA   a value under its key
     agent:WHO       who, through which door       message:LINE     what was said on the bus
     cycle:N         a planning cycle              assignment:N:ID  who does what
+    message:LINE~2  the same of the second journal of that name, in the place of the first
 
 Of a digest behind an @ sixteen digits are shown.  A result is not the content itself: what happens
 to be equal was not therefore derived from it.  Which fields of a line are taken over is said for
@@ -14,6 +15,7 @@ each type; what is not named is not taken over, so that nothing comes along unse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -24,6 +26,10 @@ from engines.provenance import Edge, Kind, Link, Node, Relation, Tapped
 Mapper = Callable[[str, Event], Tapped]
 """Journal and line → what is taken over."""
 
+# What is named after a line: `message:LINE` of the bus, and what `line_of` makes.
+_of_line = re.compile(
+    r"message:[0-9]+|(?:step|decision|passage|access|sync):(?P<journal>[a-z_]+)/[0-9]+"
+).fullmatch
 _SHOWN, _LONGEST = 16, 200
 _SCALARS = (str, int, float, bool)
 
@@ -46,6 +52,10 @@ def used(doing: str, thing: str, **said: Any) -> Edge:
 
 def generated(thing: str, doing: str, at: float | None = None) -> Edge:
     return Edge(Relation.GENERATED_BY, thing, doing, _known({"prov:time": time_text(at)}))
+
+
+def invalidated(thing: str, doing: str | None, at: float | None = None) -> Edge:
+    return Edge(Relation.INVALIDATED_BY, thing, doing, _known({"prov:time": time_text(at)}))
 
 
 def informed(later: str, earlier: str) -> Edge:
@@ -103,6 +113,19 @@ def taken(
         edges=tuple(edges),
         **_known(more),
     )
+
+
+def told_apart(told: Tapped, number_of: Callable[[str], int]) -> Tapped:
+    """*told*, in which the lines of a second journal of a name are not those of the first."""
+
+    def renamed(id_: str | None) -> str | None:
+        found = _of_line(id_ or "")
+        number = number_of(found["journal"] or "bus") if found else 1
+        return f"{id_}~{number}" if number > 1 else id_
+
+    nodes = [node._replace(id=renamed(node.id) or "") for node in told.nodes]
+    edges = [e._replace(effect=renamed(e.effect), cause=renamed(e.cause)) for e in told.edges]
+    return told._replace(nodes=tuple(nodes), edges=tuple(edges))
 
 
 def facts(*fields: str) -> Mapper:

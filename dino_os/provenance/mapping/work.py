@@ -14,6 +14,7 @@ from dino_os.provenance.mapping.terms import (
     facts,
     generated,
     informed,
+    invalidated,
     is_short,
     revision,
     special,
@@ -159,7 +160,7 @@ def _led_to(run: str, event: Event) -> Iterator[Edge]:
 
 
 def _memory(run: str, touched: Mapping[str, Any], at: float) -> Iterator[tuple[Node, list[Edge]]]:
-    """What a run read and wrote of the memory."""
+    """What a run read, wrote and deleted of the memory."""
     for namespace, key, digest in touched.get("read", ())[:_MOST]:
         if digest:
             id_ = revision("memory", remembered(key, namespace), digest)
@@ -168,6 +169,10 @@ def _memory(run: str, touched: Mapping[str, Any], at: float) -> Iterator[tuple[N
         if digest:
             id_, whole = revision("memory", name := remembered(key, namespace), digest), "memory:"
             yield entity(id_), [generated(id_, run, at), special(id_, f"{whole}{name}")]
+    for namespace, key, digest in touched.get("deleted", ())[:_MOST]:
+        if digest:
+            id_ = revision("memory", remembered(key, namespace), digest)
+            yield entity(id_), [invalidated(id_, run, at)]
 
 
 def remembered(key: str, namespace: str | None) -> str:
