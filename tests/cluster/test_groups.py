@@ -206,7 +206,7 @@ def test_what_the_journal_drops_no_group_holds(
     monkeypatch.setattr(mirror, "_PROOF_S", 0.5)
     north, south = group
     heard: list[object] = []
-    joined(south, heard.append)
+    joined(south, heard.append, ack_wait_s=2.0)
     until(lambda: has_consumer(south), "there is no consumer")
     north.say("jobs.1", 1, 2)
     until(lambda: sorted(heard, key=str) == [1, 2], "they are not handled")

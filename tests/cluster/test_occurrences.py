@@ -296,6 +296,7 @@ def test_where_it_is_set_so_a_job_goes_on_alone_and_says_so(site: MakeSite, frai
         one.reconnect()
         one.set("2027-01-15T08:50:00Z")
         one.settle()  # the second hears of what ran meanwhile, and does not make it good
+        one.turns_until(lambda one=one: not one.occurrences._alone)  # type: ignore[misc]
     assert a.states == ["08:40 submitted", "08:50 submitted"]
     assert b.states == ["08:40-08:50 x2 elsewhere a"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dino_os import commands
+from dino_os.audit_report import About, make_report
 from dino_os.auditing import Auditing
 from tests.audit.office import ZONE, inside_door, with_zones
 from tests.commands.test_help import walk
@@ -27,7 +28,11 @@ OWN = {
     "1204": "42",
     "2408": "46",
     "../other": ".",
+    "site-a.vkey": "site.vkey",
+    "2026-11-01": "2020-01-01",
+    "2026-12-01": "2120-01-01",
 }
+RUN, ORDER = "540c5c3eeeb14eae9beb02a9b81c514f", "4f50af0cc2094b68"
 # Need another machine, a second terminal, or what is said elsewhere about them.
 ELSEWHERE = re.compile(r"submit|serve|--follow|sql|key new|key rotate|accept|cosign")
 
@@ -56,8 +61,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     auditing.checkpoint(["zones"])
     for _ in range(4):
         site.zones.record_event(ZONE, kind="enter", note="Mission")
-    site.journal("runs").append("ran")
+    site.journal("runs").append("ran", {"run_id": RUN})
+    for name in ("orders", "engine_state"):
+        site.journal(name).append("noted", {"order_id": ORDER})
     auditing.checkpoint()
+    for name in ("run.zip", "november.zip"):
+        (root / name).write_bytes(make_report(site, About("run", RUN)).content)
     shutil.copy(auditing.note_file("zones"), root / "held.note")
     (root / "line-41.tlog-proof").write_text(str(auditing.prove("zones", 41)))
     return root
