@@ -1,11 +1,11 @@
 """
 Anomalies: updates per second, false alarms on stable streams, delay behind planted changes.
 
-    python bench/anomalies.py [STREAMS]        default: 300 of 1,000 stable samples each
+    python bench/anomalies.py [STREAMS [SEED]]      default: 300 of 1,000 stable samples, from 0 on
 
 Peer in the same run, where it is installed: river's ADWIN, Page-Hinkley and KSWIN as they come.
-False alarms: the share of streams with any; every stream has a seed of its own.  Seconds are of
-processor time: the machine may have other things to do.
+False alarms: the share of streams with any; every stream has a seed of its own, SEED that of the
+first.  Seconds are of processor time: the machine may have other things to do.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -39,7 +40,7 @@ from engines.anomalies import (
     Shift,
 )
 from engines.anomalies.failures import FOUR_IN_A_ROW
-from tests.anomalies.streams import NOON, chain, times
+from tests.anomalies.streams import NOON, a_week_of_work, chain, times, watched
 
 try:
     from river import drift
@@ -56,12 +57,15 @@ Draw = Callable[[Random], Iterator[Any]]
 
 def main() -> None:
     streams = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    print(f"{streams} streams of {STABLE:,} stable samples each, then a change")
+    first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    seeds = range(first, first + streams)
+    print(f"{streams} streams of {STABLE:,} stable samples, from seed {first} on, then a change")
     print(f"{'detector and stream':46} {'updates/s':>10} {'false':>7} {'delay, half within':>19}")
     for name, make, warm_up, stable, changed in cases():
-        JUDGED[name] = show(name, make, warm_up, (stable, changed), streams)
+        JUDGED[name] = show(name, make, warm_up, (stable, changed), seeds)
     show_judgement(streams)
     show_all()
+    show_weeks(first)
     show_memory()
 
 
@@ -99,12 +103,12 @@ def cases() -> Iterator[tuple[str, Callable[[], Add], int, Draw, Draw | None]]:
 
 
 def show(
-    name: str, make: Callable[[], Add], warm_up: int, draws: tuple[Draw, Draw], streams: int
+    name: str, make: Callable[[], Add], warm_up: int, draws: tuple[Draw, Draw], seeds: range
 ) -> tuple[float, float]:
     stable, changed = draws
     false, delays, seconds, updates = 0, [], 0.0, 0
-    few = streams if "KSWIN" not in name else max(streams // 10, 1)
-    for seed in range(few):
+    few = seeds if "KSWIN" not in name else seeds[: max(len(seeds) // 10, 1)]
+    for seed in few:
         draw = Random(seed)
         add, before = make(), list(islice(stable(draw), warm_up + STABLE))
         began = time.process_time()
@@ -119,8 +123,8 @@ def show(
         delays.append(next((number for number, sample in later if again(sample)), NEVER))
     delay = statistics.median(delays)
     shown = f"{delay:,.0f}" if delay < NEVER else "never"
-    print(f"{name:46} {updates / seconds:>10,.0f} {false / few:>7.1%} {shown:>19}")
-    return false / few, delay
+    print(f"{name:46} {updates / seconds:>10,.0f} {false / len(few):>7.1%} {shown:>19}")
+    return false / len(few), delay
 
 
 JUDGED: dict[str, tuple[float, float]] = {}
@@ -164,6 +168,16 @@ def show_all() -> None:
     AnomalyDetector.from_dict(json.loads(state))
     taken = time.process_time() - began
     print(f"its state: {len(state):,} bytes of JSON, there and back in {taken * 1000:.0f} ms")
+
+
+def show_weeks(first: int) -> None:
+    """Jobs each hour and each night, people by day: what is told of weeks that have nothing odd."""
+    print()
+    for of_run in (3, 12):
+        weeks = [watched(a_week_of_work(Random(seed), of_run)) for seed in range(first, first + 60)]
+        told = sum((week.counts for week in weeks), Counter[str]())
+        quiet = sum(not week.anomalies for week in weeks)
+        print(f"60 ordinary weeks, {of_run} taps a run: {quiet} without alarm; {dict(told)}")
 
 
 def show_memory() -> None:

@@ -12,7 +12,7 @@ from dino_os.config.metrics import Alert
 from dino_os.errors import InvalidInput
 from dino_os.typed_files import Document, Step, read_text
 from dino_os.units import seconds
-from engines.metrics import AlertRule, read_expression
+from engines.metrics import AlertRule, known_names, read_expression, refuse_unknown
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
@@ -31,7 +31,8 @@ def rules_of(workspace: Workspace) -> list[AlertRule]:
     Its rules, those of the settings first.
 
     Raises:
-        InvalidInput: A rule is wrong, with file and line; or two have one name.
+        InvalidInput: A rule is wrong or asks for no metric, with file and line; or two have one
+            name.
     """
     settings = workspace.config.settings.metrics
     found = _read(settings.alerts, ("metrics", "alerts"), workspace.config.error_at)
@@ -56,9 +57,11 @@ def rules_in(path: Path) -> list[AlertRule]:
 
 def _read(alerts: Sequence[Alert], above: tuple[Step, ...], error_at: ErrorAt) -> list[AlertRule]:
     found = []
+    known = known_names() if alerts else []
     for number, alert in enumerate(alerts):
         try:
             expression = read_expression(alert.expr)
+            refuse_unknown(expression, known)
         except InvalidInput as error:
             hint = f" ({error.hint})" if error.hint else ""
             raise error_at((*above, number, "expr"), f"{error.message}{hint}") from None

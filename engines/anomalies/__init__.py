@@ -11,6 +11,7 @@ from engines.anomalies.rate import Jump, Rate, poisson_bound
 from engines.anomalies.rules import AnomalyRules, Expectation
 from engines.anomalies.sequence import Sequences
 from engines.anomalies.shift import Shift
+from engines.anomalies.silence import Comings
 
 __all__ = [
     "Adwin",
@@ -19,6 +20,7 @@ __all__ = [
     "AnomalyKind",
     "AnomalyRules",
     "Burst",
+    "Comings",
     "Dependency",
     "Expectation",
     "Finding",

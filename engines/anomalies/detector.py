@@ -29,8 +29,9 @@ from engines.snapshot import pack, unpack
 KEPT = 1000
 _MOST_SOURCES = 100
 _NOW_AND_THEN = 10
-_FORMAT = 1
-_FIXED = {AnomalyKind.NEW_KIND: Severity.LOW, AnomalyKind.FAILING: Severity.HIGH}
+_FORMAT = 2
+# Of these a source's series tell of one cause: what starts too often also ends too often.
+_SHARED = (AnomalyKind.BURST, AnomalyKind.RATE_SPIKE)
 _NOTHING: Mapping[str, Any] = {}
 _USUAL = AnomalyRules()
 
@@ -99,14 +100,19 @@ class AnomalyDetector:
         of_source = self._latest(state.sources, source, Source, _MOST_SOURCES)
         series_name = f"{source}/{kind}" if source else kind
         series = self._latest(state.series, series_name, Series, self.rules.most_series)
+        whole = source or "(all)"
         told = [
-            *self._tell(source or "(all)", of_source.add(kind, at, run, self.rules), at, run, ref),
-            *self._tell(series_name, series.add(at, run, self.rules), at, run, ref),
+            *self._tell(series_name, series.add(at, run, self.rules), at, run, ref, source=source),
+            *self._tell(
+                whole, of_source.add(kind, at, run, self.rules), at, run, ref, source=source
+            ),
         ]
         if values or labels or ok is not None:
-            told += self._tell(series_name, series.measure(values, labels, ok=ok), at, run, ref)
+            measured = series.measure(values, labels, ok=ok)
+            told += self._tell(series_name, measured, at, run, ref, source=source)
         # The irregular is asked now and then whether it has become regular.
-        if series.due is None and series.gaps.seen % _NOW_AND_THEN == 0 and series.gaps.is_known:
+        comings = series.comings
+        if series.due is None and comings.seen % _NOW_AND_THEN == 0 and comings.is_known:
             self._wait_for(series_name, series)
         if state.missing:
             state.missing.pop(series_name, None)
@@ -127,17 +133,17 @@ class AnomalyDetector:
             if series is None or series.gaps.last is None or series.due != due:
                 continue
             series.due = None
-            longest = series.gaps.longest_expected
+            longest = series.comings.longest_expected
             if series.gaps.last + longest > now:
                 self._wait_for(which, series)
                 continue
-            told += self._missing(which, now - series.gaps.last, longest, now, "learned")
+            told += self._missing(which, now - series.gaps.last, longest, now, Severity.MEDIUM)
         if state.began is None:
             state.began = now
         for expected, waited in self._overdue(now):
             state.missing[expected.series] = None
             every_s = expected.every_s
-            told += self._missing(expected.series, waited, every_s, now, "configured")
+            told += self._missing(expected.series, waited, every_s, now, None)
         return told
 
     # --- queries -----------------------------------------------------------------------------
@@ -207,7 +213,7 @@ class AnomalyDetector:
     # --- below the face ----------------------------------------------------------------------
 
     def _wait_for(self, which: str, series: Series) -> None:
-        last, longest = series.gaps.last, series.gaps.longest_expected
+        last, longest = series.gaps.last, series.comings.longest_expected
         if last is None or not isfinite(longest):
             return
         series.due = last + longest
@@ -221,7 +227,7 @@ class AnomalyDetector:
         for due, which in self._state.due:
             series = self._state.series.get(which) if due <= now else None
             if series is not None and series.due == due and series.gaps.last is not None:
-                yield series.gaps.last + series.gaps.longest_expected <= now
+                yield series.gaps.last + series.comings.longest_expected <= now
 
     def _overdue(self, now: float) -> Iterator[tuple[Expectation, float]]:
         state = self._state
@@ -233,20 +239,28 @@ class AnomalyDetector:
                 yield expected, waited
 
     def _missing(
-        self, which: str, waited: float, longest: float, now: float, why: str
+        self, which: str, waited: float, longest: float, now: float, fixed: Severity | None
     ) -> list[Anomaly]:
-        evidence = {"expectation": why, "unit": "s without it"}
-        found = Finding(waited, longest, round(longest, 1), round(waited, 1), evidence)
+        """Only what somebody asked for may be bad, however long it is awaited."""
+        evidence = {"expectation": "learned" if fixed else "configured", "unit": "s without it"}
+        found = Finding(waited, longest, round(longest, 1), round(waited, 1), evidence, fixed)
         return self._tell(which, [(AnomalyKind.SILENCE, "", found)], now, "", "")
 
     def _tell(
-        self, series: str, found: Iterable[Found], at: float, run: str, ref: str | int
+        self,
+        series: str,
+        found: Iterable[Found],
+        at: float,
+        run: str,
+        ref: str | int,
+        *,
+        source: str = "",
     ) -> list[Anomaly]:
         told = []
         for kind, part, finding in found:
             known = {what: value for what, value in (("ref", ref), ("run", run)) if value != ""}
             which = f"{series}/{part}" if part else series
-            key = f"{kind.value} {which}"
+            key = f"{kind.value} {source if kind in _SHARED else which}"
             until, held_back = self._state.cooling.get(key, (at, 0))
             if until > at:
                 self._state.cooling[key] = until, held_back + 1
@@ -260,9 +274,9 @@ class AnomalyDetector:
     def _made(
         self, kind: AnomalyKind, which: str, finding: Finding, at: float, known: Mapping[str, Any]
     ) -> Anomaly:
-        severity = _FIXED.get(kind, finding.severity)
         facts = (finding.expected, finding.seen, finding.statistic, finding.threshold)
-        anomaly = Anomaly(kind, which, severity, *facts, at, {**finding.evidence, **known})
+        evidence = {**finding.evidence, **known}
+        anomaly = Anomaly(kind, which, finding.severity, *facts, at, evidence)
         self._state.found.append(anomaly)
         self._state.counts[kind.value] += 1
         return anomaly

@@ -1,21 +1,20 @@
 """
-The time between events: how long it usually is, when they come too fast, and when none comes.
+The time between events: how long it usually is, and when they come too fast.
 
 The gaps are taken to be gamma distributed, of a mean and a shape that are learned: 1 is chance
 (Poisson), more is regular as a heartbeat is, less comes in clumps.  A burst is told by a CUSUM of
 the logarithms of likelihoods, of `TIMES` times the rate against the usual one; by Lorden (1971)
-no other rule finds it sooner with as few false alarms.  Silence is a gap beyond a far quantile.
+no other rule finds it sooner with as few false alarms.
 
 Sources: Lorden 1971, doi:10.1214/aoms/1177693055.  Shape from the means of x and log x: Minka
-2002, "Estimating a Gamma distribution".  Quantile: Wilson & Hilferty 1931,
-doi:10.1073/pnas.17.12.684.
+2002, "Estimating a Gamma distribution".
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import exp, inf, log, sqrt
+from math import inf, log, sqrt
 
 TIMES = 5.0
 _SLOW_GAP = log(TIMES) / (TIMES - 1)  # of the mean: a longer gap speaks against a burst
@@ -24,13 +23,8 @@ _WARM_UP = 50
 _SLOWEST = 1 / 500
 _SHORTEST_S = 1e-3  # what is recorded together has the same time
 _CLUMPED, _REGULAR = 0.1, 50.0  # shapes, at the least and at the most
-_FAR = 4.5  # standard deviations: three in a million
-_EXPECTED_FROM = 0.5  # a shape below this is too irregular to wait for
-_UNSURE = 2.0  # standard errors of the mean
-_MORE = 1.25
-_KEEPS_S = 7 * 86400.0 / log(2)
 _FAR_OUT = 20.0
-_HABIT, _LARGER, _FORGET = 10, 2.0, 0.99  # of crowds
+_HABIT, _LARGER, _FORGET = 3, 2.0, 0.99  # of crowds
 
 
 @dataclass(slots=True)
@@ -40,15 +34,12 @@ class Gaps:
 
     Attributes:
         last: The time of the last event; None before the first.
-        longest: Of the gaps; it and the `second` count half as much after a week.
     """
 
     last: float | None = None
     seen: int = 0
     mean: float = 0.0
     mean_log: float = 0.0
-    longest: float = 0.0
-    second: float = 0.0
 
     def add(self, at: float) -> float | None:
         """Take an event; the gap before it in seconds, None before the second."""
@@ -61,12 +52,6 @@ class Gaps:
         return max(_SHORTEST_S, at - before)
 
     def learn(self, gap: float) -> None:
-        keeps = exp(-gap / _KEEPS_S)
-        self.longest, self.second = self.longest * keeps, self.second * keeps
-        if gap > self.longest:
-            self.longest, self.second = gap, self.longest
-        elif gap > self.second:
-            self.second = gap
         if gap > _FAR_OUT * self.mean and self.is_known:
             gap = _FAR_OUT * self.mean  # one outage does not make all that is usual slower
         self.seen += 1
@@ -80,27 +65,16 @@ class Gaps:
 
     @property
     def shape(self) -> float:
-        spread = log(self.mean) - self.mean_log
-        if spread <= 0:
-            return _REGULAR
-        found = (3 - spread + sqrt((spread - 3) ** 2 + 24 * spread)) / (12 * spread)
-        return min(max(found, _CLUMPED), _REGULAR)
+        return shape_of(self.mean, self.mean_log)
 
-    @property
-    def longest_expected(self) -> float:
-        """
-        Seconds of silence behind which an event is missing; infinite where none can be expected.
 
-        The larger of a quantile that chance exceeds three times in a million, with the mean as
-        long as it may well be, and of somewhat more than the second longest: what happens each
-        night is usual after two nights, what happened once is not.
-        """
-        if not self.is_known or (shape := self.shape) < _EXPECTED_FROM:
-            return inf
-        nine = 9 * shape
-        quantile = (1 - 1 / nine + _FAR / sqrt(nine)) ** 3
-        mean = self.mean * (1 + _UNSURE / sqrt(shape * min(self.seen, 1 / _SLOWEST)))
-        return max(mean * quantile, _MORE * self.second)
+def shape_of(mean: float, mean_log: float) -> float:
+    """The shape of a gamma distribution with that mean, and that mean of the logarithm."""
+    spread = log(mean) - mean_log
+    if spread <= 0:
+        return _REGULAR
+    found = (3 - spread + sqrt((spread - 3) ** 2 + 24 * spread)) / (12 * spread)
+    return min(max(found, _CLUMPED), _REGULAR)
 
 
 @dataclass(slots=True)
@@ -109,6 +83,9 @@ class Burst:
     Events that come too fast for what is usual of them.
 
     Told once; again when it was over, which it is when nothing is left of what was summed up.
+
+    Attributes:
+        since: When the events that are summed up began.
     """
 
     score: float = 0.0
@@ -116,8 +93,16 @@ class Burst:
     since: float = 0.0
     raised: bool = False
 
-    def add(self, at: float, gap: float, usual: Gaps) -> bool:
-        """Take a gap; whether a burst is told of with it.  Before *usual* has learned it."""
+    def add(
+        self, at: float, gap: float, usual: Gaps, *, least: int = 1, within_s: float = inf
+    ) -> bool:
+        """
+        Take a gap, before *usual* has learned it.
+
+        Returns:
+            Whether a burst is told of with it: of *least* events, as fast as *least* in *within_s*
+            seconds.  What is slower may be unusual, but is no flood.
+        """
         if (self.score <= 0 and gap > _SLOW_GAP * usual.mean) or not usual.is_known:
             return False
         step = usual.shape * (log(TIMES) - (TIMES - 1) * gap / usual.mean)
@@ -126,7 +111,12 @@ class Burst:
             self.events, self.since = 0, at - gap
         self.score = min(max(self.score + step, 0.0), 2 * BURST_LIMIT)
         self.events += 1
-        told = not self.raised and self.score >= BURST_LIMIT
+        told = (
+            not self.raised
+            and self.score >= BURST_LIMIT
+            and self.events >= least
+            and (at - self.since) * least <= within_s * self.events
+        )
         self.raised = self.score > 0 if self.raised else told
         return told
 

@@ -62,10 +62,13 @@ class Finding(NamedTuple):
     expected: float | str
     seen: float | str
     evidence: dict[str, Any]
+    fixed: Severity | None = None
 
     @property
     def severity(self) -> Severity:
-        """Medium; from twice the threshold high, from five times critical."""
+        """As it is fixed; else medium, from twice the threshold high, from five times critical."""
+        if self.fixed:
+            return self.fixed
         times = self.statistic / self.threshold if self.threshold else 1.0
         if times >= _CRITICAL:
             return Severity.CRITICAL

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engines.anomalies.model import Finding
+from engines.anomalies.model import Finding, Severity
 
 RARE = 0.002
 _MOST_KINDS = 2048
@@ -50,4 +50,4 @@ class Novelty:
         if chance > RARE:
             return None
         evidence = {"events": self.seen, "kinds": len(self.kinds), "chance": round(chance, 6)}
-        return Finding(RARE / chance, 1.0, "a known kind", kind, evidence)
+        return Finding(RARE / chance, 1.0, "a known kind", kind, evidence, Severity.LOW)

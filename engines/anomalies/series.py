@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import exp, log
 from typing import TypeVar
 
 from engines.anomalies.adwin import Adwin
 from engines.anomalies.failures import FOUR_IN_A_ROW, Dependency
 from engines.anomalies.gaps import BURST_LIMIT, TIMES, Burst, Crowd, Gaps
 from engines.anomalies.mix import Mix
-from engines.anomalies.model import AnomalyKind, Finding
+from engines.anomalies.model import AnomalyKind, Finding, Severity
 from engines.anomalies.novelty import Novelty
 from engines.anomalies.rate import LIMIT, Jump, Rate, poisson_bound
 from engines.anomalies.rules import AnomalyRules
 from engines.anomalies.sequence import Sequences
 from engines.anomalies.shift import Shift
+from engines.anomalies.silence import Comings
 
 _MOST_FIELDS = 16
 _OFTEN = 0.2
+_SELDOM, _FULLER = 5.0, 2.0  # per interval; times the fullest of late
+_FORGET_S = 7 * 86_400.0 / log(2)
 _KNOWN, _SLOWEST = 50, 1 / 500  # gaps before they are known; the least weight of a new one
 
 T = TypeVar("T")
@@ -33,15 +37,18 @@ class Series:
     The events of one kind from one source.
 
     Attributes:
+        fullest: The most events of an interval of late; it counts half as much after a week.
         due: When its next event must have come; None where none is waited for.
     """
 
     gaps: Gaps = field(default_factory=Gaps)
+    comings: Comings = field(default_factory=Comings)
     burst: Burst = field(default_factory=Burst)
     rate: Rate = field(default_factory=Rate)
     bound: float = 0.0
     bound_until: float = 0.0
     over: bool = False
+    fullest: float = 0.0
     values: dict[str, Shift] = field(default_factory=dict)
     labels: dict[str, Mix] = field(default_factory=dict)
     failing: Dependency | None = None
@@ -52,18 +59,34 @@ class Series:
         """Take an event as such: its time."""
         gap = self.gaps.add(at)
         if gap is not None:
-            if self.burst.add(at, gap, self.gaps):
+            least, within_s = rules.least, rules.bucket_s
+            if self.burst.add(at, gap, self.gaps, least=least, within_s=within_s):
                 yield AnomalyKind.BURST, "", self._burst(at)
             self.gaps.learn(gap)
         at = self.gaps.last or at
-        if jump := self.rate.add(at, 1, run, rules):
+        self.comings.add(at)
+        rate, ended, count, usual = self.rate, self.rate.ends, self.rate.count, self.fullest
+        jump = rate.add(at, 1, run, rules)
+        if rate.ends != ended:
+            fades = exp((ended - rate.ends) / _FORGET_S) if ended else 1.0
+            self.fullest = max(usual, float(count)) * fades
+        if jump and not self._as_ever(jump.count, usual):
             yield AnomalyKind.RATE_SPIKE, "", _jump(jump, rules.bucket_s)
-        if self.rate.ends != self.bound_until:
-            self.bound_until, self.over = self.rate.ends, False
-            self.bound = max(self.rate.bound(self.rate.ends), float(rules.least))
-        if not self.over and self.rate.count >= self.bound and self.rate.seen > rules.warm_up:
+        if rate.ends != self.bound_until:
+            self.bound_until, self.over = rate.ends, False
+            self.bound = max(rate.bound(rate.ends), float(rules.least))
+        if self.over or rate.count < self.bound or rate.seen <= rules.warm_up:
+            return
+        if not self._as_ever(rate.count, self.fullest):
             self.over = True
             yield AnomalyKind.RATE_SPIKE, "", self._over_bound(rules)
+
+    def _as_ever(self, count: int, fullest: float) -> bool:
+        """
+        Whether it is usual that an interval has so many though most have few: what comes seldom
+        comes in clumps (all of one run), of which bounds for chance know nothing.
+        """
+        return count < _FULLER * fullest and self.rate.usually(self.rate.ends) < _SELDOM
 
     def measure(
         self, values: Mapping[str, float], labels: Mapping[str, str], *, ok: bool | None
@@ -86,7 +109,9 @@ class Series:
         often = share.width >= _KNOWN and share.mean >= _OFTEN
         if known.add(ok=ok) and not often:  # what fails every fifth time is no news
             evidence = {"ok": known.ok, "failed": known.failed, "unit": "failures in a row"}
-            found = Finding(known.score, known.limit, "successes", known.in_a_row, evidence)
+            found = Finding(
+                known.score, known.limit, "successes", known.in_a_row, evidence, Severity.HIGH
+            )
             yield AnomalyKind.FAILING, "", found
         if found_ := share.add(float(not ok)):
             yield AnomalyKind.DRIFT, "failures", found_

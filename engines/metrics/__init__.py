@@ -3,8 +3,16 @@
 from engines.metrics.alerts import Alert, AlertRule, AlertState
 from engines.metrics.collector import METERS, TARGETS, MetricsCollector
 from engines.metrics.exposition import CONTENT_TYPE, render
-from engines.metrics.expression import Answer, Expression, Point, points_of, read_expression
+from engines.metrics.expression import (
+    Answer,
+    Expression,
+    Point,
+    points_of,
+    read_expression,
+    refuse_unknown,
+)
 from engines.metrics.families import Family, Sample
+from engines.metrics.known import known_families, known_names
 from engines.metrics.log import MetricsLog
 from engines.metrics.model import Gauge, Meter, Reading, Share
 
@@ -26,7 +34,10 @@ __all__ = [
     "Reading",
     "Sample",
     "Share",
+    "known_families",
+    "known_names",
     "points_of",
     "read_expression",
+    "refuse_unknown",
     "render",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -71,6 +71,19 @@ def points_of(plain: Mapping[str, float], families: Iterable[Family]) -> list[Po
     for family in families:
         found += [Point(family.name + s.suffix, s.labels, s.value) for s in family.samples]
     return found
+
+
+def refuse_unknown(expression: Expression, known: Collection[str]) -> None:
+    """
+    Raises:
+        InvalidInput: It asks for what nothing measures; `absent()` may.
+    """
+    name = expression.selector.name
+    if expression.function != "absent" and name not in known:
+        raise InvalidInput(
+            f"no metric {name!r}{did_you_mean(name, known)}",
+            hint="docs/metrics.md names all; a histogram ends in _bucket, _sum or _count",
+        )
 
 
 class Answer(NamedTuple):

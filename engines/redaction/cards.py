@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from engines.redaction.checksums import luhn
 from engines.redaction.context import stands_before, words
-from engines.redaction.model import LIKELY, SURE, Hit
+from engines.redaction.model import LIKELY, POSSIBLE, SURE, Hit
 from engines.redaction.numbers import CARD, Number
+from engines.redaction.views import Text
 
 _SHAPES = frozenset(
     f"{a}{s}{b}{s}{c}{rest}"
@@ -37,6 +38,12 @@ _ISSUERS = (
     ("Troy", (16,), re.compile(r"9792")),
     ("RuPay", (16,), re.compile(r"508[5-9]|6069[89]|607|608|82")),
 )
+_within = re.compile(r"(?<!\d)(?<!\d[.-])(?:\d{4}(-?)\d{4}\1\d{4}\1\d{4}|3\d{14})(?!-?\d)")
+_hex = re.compile(r"[0-9a-fA-F-]{20,}")
+_broken = re.compile(
+    r"(?<![\w.,-])(?<!\d[ ])\d{4}(?:([ -])\d{4}(?:\1\d{4})?)?[ \t]{0,8}\r?\n[ \t]{0,8}"
+    r"\d{4}(?:([ -])\d{4}(?:\2\d{4})?)?(?![\w.,-]|[ ]\d)"
+)
 # Bare numbers of this length are more often the code of a product.
 _AMBIGUOUS = frozenset({13})
 _context = words(
@@ -52,10 +59,40 @@ def find_card(number: Number) -> Iterator[Hit]:
     bare = number.shape.isdigit()
     if not (bare or number.shape in _SHAPES or set(number.shape) <= {"1", " ", "-"}):
         return
-    issuer = next((n for n, sizes, p in _ISSUERS if size in sizes and p.match(number.digits)), "")
-    if not issuer or not luhn(number.digits):
+    if not (issuer := _issuer(number.digits)):
         return
     named = stands_before(_context, number.scanned, number.start)
     if bare and size in _AMBIGUOUS and not named:
         return
     yield number.hit("card", SURE if named or not bare else LIKELY, f"{issuer}, check digit")
+
+
+def find_stuck_cards(scanned: Text) -> Iterator[Hit]:
+    """Cards with letters right before or behind them; not in digests."""
+    for start, end in scanned.long:
+        if not _within.search(scanned.text, start, end) or _hex.search(scanned.text, start, end):
+            continue
+        for found in _within.finditer(scanned.text, start, end):
+            first, last = found.span()
+            sides = scanned.text[max(first - 1, 0) : first] + scanned.text[last : last + 1]
+            if any(side.isalpha() or side == "_" for side in sides):
+                yield from _judged(found)
+
+
+def find_broken_cards(text: str) -> Iterator[Hit]:
+    """Cards whose groups stand in two lines, with nothing else of their like in these."""
+    for found in _broken.finditer(text):
+        yield from _judged(found)
+
+
+def _judged(found: re.Match[str]) -> Iterator[Hit]:
+    digits = "".join(filter(str.isdigit, found[0]))
+    if len(digits) in {15, 16} and len(set(digits)) > 1 and (name := _issuer(digits)):
+        yield Hit("card", *found.span(), "card", POSSIBLE, f"{name}, check digit", digits)
+
+
+def _issuer(digits: str) -> str:
+    """Whose card it is; empty where it is none."""
+    fits = (n for n, sizes, p in _ISSUERS if len(digits) in sizes and p.match(digits))
+    issuer = next(fits, "")
+    return issuer if issuer and luhn(digits) else ""

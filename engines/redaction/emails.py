@@ -13,7 +13,7 @@ _password_in_url = re.compile(r"://[^\s/@:]{0,64}:[^\s/@]{0,128}$")
 _local_backwards = re.compile(r"[\w.+\-!#$^*~%']{1,64}")
 _quoted_backwards = re.compile(r"\"[^\"\r\n]{1,62}\"")
 _domain = re.compile(
-    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:xn--[a-z0-9-]{1,59}|[^\W\d_]{2,63})(?![\w-])",
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:xn--[a-z0-9-]{1,59}|[^\W\d_]{2,63}(?![\w-])|[a-z]{2,4}(?=_))(?![^\W_]|-)",
     re.IGNORECASE,
 )
 # Names of units and files that only look like domains.

@@ -21,6 +21,8 @@ _hex = re.compile(r"(?:0[xX])?((?:[2-7][0-9A-Fa-f]|0[9aAdD]){8,524288})")
 _part = re.compile(r"[^/_-]{16,}")
 _unreadable = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
 _LONG = 24
+_stretch = re.compile(rb"[\t\n\r -~]{16,1048576}")
+_STUCK = 28  # characters, with what is stuck to them
 _HEAD = 16  # characters of base64 that show what the rest is like
 _TAIL = 4  # bytes that may begin a character and not end it
 
@@ -48,10 +50,26 @@ def _in_run(run: str, start: int) -> Iterator[Run]:
         yield Run(inner[0], start, start + len(run), inner[1], _lowest(inner[0]))
         return
     # A slash or a dash may part it from what stands before it.
+    parts = False
     for part in _part.finditer(run):
         if part[0] != run and (inner := _read(part[0])):
+            parts = True
             end = start + part.end()
             yield Run(inner[0], start + part.start(), end, inner[1], _lowest(inner[0]))
+    if not parts and len(run) >= _STUCK and not (run.islower() or run.isupper()):
+        for text in _stuck(run):
+            yield Run(text, start, start + len(run), "in base64", _lowest(text))
+
+
+def _stuck(run: str) -> Iterator[str]:
+    """What can be read in *run* where other letters stand right before it."""
+    body = run.rstrip("=").replace("-", "+").replace("_", "/")
+    for skipped in range(4):
+        shifted = body[skipped:]
+        shifted = shifted[: len(shifted) - (len(shifted) % 4 == 1)]
+        raw = binascii.a2b_base64(shifted + "=" * (-len(shifted) % 4))
+        for found in _stretch.finditer(raw):
+            yield found[0].decode()
 
 
 def _read(run: str) -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ _camel = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _gap = re.compile(r"[\W_]+")
 _password = re.compile(
     r"(?:.*(?:passwords?|passwd|passwort|kennwort|passphrase|passcode|contrasena|wachtwoord|losenord"
-    r"|adgangskode|mot_?de_?passe|passord|salasana|lozinka)"
+    r"|adgangskode|mot_?de_?passe|passord|salasana|lozinka|clave_?(?:secreta|privada|de_?acceso))"
     r"|(?:.*_)?(?:pwd|pass|pw|clave|senha|mdp|haslo|heslo|parola|jelszo|sifre|geslo|parol|psw|pin_?code"
     r"|code_?pin|pin)"
     r"|.*(?:пароль|密码|密碼|口令|パスワード|暗証番号|비밀번호|암호|पासवर्ड|كلمة_?المرور|كلمة_?السر|סיסמה|סיסמא"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from engines.redaction.fields import PASSWORD, SECRET, fits
 from engines.redaction.model import LIKELY, SURE, Hit
@@ -13,11 +14,16 @@ _bearer = re.compile(r"(?<![\w-])bearer\s{1,3}([\w.~+/-]{16,4096}={0,2})", re.IG
 _basic = re.compile(r"(?<![\w-])basic\s{1,3}([A-Za-z0-9+/]{6,1024}={0,2})(?![\w+/])", re.IGNORECASE)
 _user = re.compile(r"(?<!\S)(?:-u|--user)[ =]{0,3}[\"']?([^\s\"':]{0,64}):([^\s\"']{0,128})")
 _sshpass = re.compile(r"(?<!\S)sshpass\s{1,3}-p\s{0,2}[\"']?([^\s\"']{1,128})")
+_mysql = re.compile(
+    r"(?<![\w-])(?:mysql|mysqldump|mysqladmin|mysqlimport|mysqlsh|mariadb|mariadb-dump)\s"
+    r"[^\r\n|;&]{0,256}?(?<=\s)-p[\"']?([^\s\"']{1,128})"
+)
 _OPTION = "a program's password option"
 _digit = re.compile(r"\d|[A-Z].*[a-z]|[a-z].*[A-Z]")
 
 
-_words = frozenset({"bearer", "basic", "sshpass"})
+_MYSQL = ("mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlsh", "mariadb")
+_words = frozenset({"bearer", "basic", "sshpass", *_MYSQL})
 
 
 def cue(scanned: Text) -> bool:
@@ -36,7 +42,7 @@ def find_headers(scanned: Text) -> Iterator[Hit]:
         which = 2 if found[2] else 1  # some give a key in place of the user
         if fits(PASSWORD, found[which]):
             yield Hit(PASSWORD, *found.span(which), "option", LIKELY, _OPTION)
-    for found in _sshpass.finditer(text):
+    for found in chain(_sshpass.finditer(text), _mysql.finditer(text)):
         if fits(PASSWORD, found[1]):
             yield Hit(PASSWORD, *found.span(1), "option", LIKELY, _OPTION)
 

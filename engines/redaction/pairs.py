@@ -53,6 +53,8 @@ _quoted = re.compile(
     r"\"(?:[^\"\\\r\n]|\\.){0,1024}|'(?:[^'\\\r\n]|\\.){0,1024}|`[^`\r\n]{0,1024}"
     r"|\\{1,3}(?:\"(?:[^\"\\\r\n]|\\[^\"\r\n]){0,1024}|'(?:[^'\\\r\n]|\\[^'\r\n]){0,1024})"
 )
+_LONG_VALUE, _AHEAD = 1024, 64  # a value; what may stand between a name's stem and its value
+_rest = re.compile(r"[^\s\"'<>&,;`]{1,1048576}")
 _bare = re.compile(r"(?:[^\s\"'<>&,;`]|[,;](?!\s|$|[\w.-]{1,40}[=:])){1,1024}")
 _spoken_value = re.compile(r"[^\s\"'`]{1,128}")
 _line = re.compile(r"[^\r\n\"]{1,4096}")
@@ -72,9 +74,10 @@ def cue(scanned: Text) -> bool:
 
 def find_pairs(scanned: Text) -> Iterator[Hit]:
     text, low = scanned.text, scanned.low
-    done = 0
+    done = taken = 0
     for stem in _stems.finditer(low):
-        if stem.start() < done:
+        # What a name deep within a value that goes leads to goes with it.
+        if stem.start() < done or stem.end() + _AHEAD < taken:
             continue
         tail = _tail.match(text, stem.end())
         end = tail.end() if tail else stem.end()
@@ -89,10 +92,15 @@ def find_pairs(scanned: Text) -> Iterator[Hit]:
         done = max(done, start)
         if spoken and not (kind == PASSWORD and _spoken_secret.match(value)) and kind != SECRET:
             continue
-        if _whole_line.search(name.lower()):
+        whole = _whole_line.search(name.lower()) is not None
+        if whole:
             start, stop = _rest_of_line(text, start, stop)
             value = text[start:stop]
         if _accepted(kind, value):
+            if not (whole or spoken or kind == NAME or text[start - 1] in "\"'`"):
+                if stop - start >= _LONG_VALUE and (rest := _rest.match(text, stop)):
+                    stop = rest.end()
+                taken = max(taken, stop)
             score = LIKELY if kind != NAME else POSSIBLE
             why = f"the name before it says {kind.replace('_', ' ')}"
             yield Hit(kind, start, stop, "named_value", score, why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from engines.redaction.cards import find_broken_cards
 from engines.redaction.encoded import runs
 from engines.redaction.fields import hint
 from engines.redaction.model import Detector, Hit
@@ -25,7 +26,7 @@ class Scanner:
 
     def block_hits(self, text: str) -> list[Hit]:
         """Those whose values may have several lines, and those of detectors that are not ours."""
-        found = list(find_private_keys(text))
+        found = [*find_private_keys(text), *find_broken_cards(text)]
         for other in self._others:
             found += other.find(text)
         return found

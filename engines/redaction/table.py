@@ -15,7 +15,7 @@ from engines.redaction import (
     phones,
     places,
 )
-from engines.redaction.cards import find_card
+from engines.redaction.cards import find_card, find_stuck_cards
 from engines.redaction.codes import code_cue, find_codes
 from engines.redaction.emails import find_emails
 from engines.redaction.entropy import find_random
@@ -62,6 +62,7 @@ def rules(phone_regions: tuple[str, ...]) -> tuple[Rule, ...]:
     return (
         Rule("email", _holds("@"), find_emails),
         Rule("numbers", _numbers, numbers),
+        Rule("stuck_card", _long, find_stuck_cards),
         Rule("phone", phones.cue, phones.phone_finder(phone_regions)),
         Rule("codes", code_cue, _codes),
         Rule("ipv4", network.ipv4_cue, network.find_ipv4),

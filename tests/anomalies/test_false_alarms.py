@@ -5,12 +5,23 @@ and how many samples behind a change it is found.  All streams are of seeds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from random import Random
 
 import pytest
 
-from engines.anomalies import Adwin, Burst, Gaps, Mix, Novelty, Sequences, Shift, poisson_bound
+from engines.anomalies import (
+    Adwin,
+    Burst,
+    Comings,
+    Gaps,
+    Mix,
+    Novelty,
+    Sequences,
+    Shift,
+    poisson_bound,
+)
 from tests.anomalies.streams import NEVER, Draw, chain, share, times, typical
 
 STABLE = 1000
@@ -177,25 +188,33 @@ def test_five_times_the_rate_is_a_burst_and_chance_is_none(shape: float, within:
     assert typical(delay, 15) <= within
 
 
-@pytest.mark.parametrize("shape", [0.6, 1, 4, 30])
+@pytest.mark.parametrize("shape", [0.2, 0.6, 1, 4, 30])
 def test_silence_is_a_gap_that_chance_does_not_make(shape: float) -> None:
     def alarmed(draw: Random) -> bool:
-        gaps = Gaps()
-        for at in islice(times(draw, mean_s=10, shape=shape), STABLE):
-            if gaps.last is not None and at - gaps.last > gaps.longest_expected:
+        comings = Comings()
+        for at in islice(times(draw, mean_s=600, shape=shape), STABLE):
+            if at - comings.last > comings.longest_expected:
                 return True
-            if (gap := gaps.add(at)) is not None:
-                gaps.learn(gap)
+            comings.add(at)
         return False
 
     assert share(alarmed, 20) <= FEW
 
 
-def test_a_heartbeat_is_missed_after_two_and_what_comes_in_clumps_is_not_waited_for() -> None:
-    beats, _, _ = fed([60.0 * number for number in range(100)])
-    assert 60 < beats.longest_expected <= 180
-    clumps, _, _ = fed(list(islice(times(Random(1), mean_s=10, shape=0.2), 300)))
-    assert clumps.longest_expected == float("inf")
+def waited(stamps: Iterable[float]) -> float:
+    comings = Comings()
+    for at in stamps:
+        comings.add(at)
+    return comings.longest_expected
+
+
+def test_a_heartbeat_of_a_day_is_missed_after_two_and_what_has_no_beat_is_not_waited_for() -> None:
+    assert 60 < waited(60.0 * number for number in range(1500)) <= 180
+    assert 60 < waited(1.0 * number for number in range(90_000)) <= 180
+    by_day = (86_400.0 * day + 60 * number for day in range(9) for number in range(500))
+    loops = (3600.0 * hour + number / 100 for hour in range(20) for number in range(100))
+    for stamps in ((60.0 * number for number in range(1400)), by_day, loops):
+        assert waited(stamps) == float("inf")
 
 
 def test_the_bound_is_that_of_poissons_tail() -> None:

@@ -190,12 +190,20 @@ def test_a_service_looks_when_it_is_time(ruled: Workspace, monkeypatch: pytest.M
             r"config\.yaml:1: \$\.metrics\.alerts\[0\]",
         ),
         (
-            "metrics:\n  alerts:\n  - name: a\n    expr: b < 1\n    for: soon\n",
+            "metrics:\n  alerts:\n  - name: a\n    expr: nav_velocity < 1\n    for: soon\n",
             r"config\.yaml:5: \$\.metrics\.alerts\[0\]\.for",
+        ),
+        (
+            "metrics:\n  alerts:\n  - name: a\n    expr: resorce_flow < 3\n",
+            r"config\.yaml:4: .*\.expr: no metric 'resorce_flow' \(did you mean 'resource_flow'",
+        ),
+        (
+            "metrics:\n  alerts:\n  - name: a\n    expr: sum(dino_task_run_seconds) > 3\n",
+            r"config\.yaml:4: .* \(did you mean 'dino_task_run_seconds_(sum|count|bucket)'",
         ),
         ("metrics: {alerts_file: more.yaml}", r"more\.yaml:3: \$\.alerts\[0\]\.expr: a threshold"),
         (
-            "metrics: {alerts_file: more.yaml, alerts: [{name: c, expr: a > 1}]}",
+            "metrics: {alerts_file: more.yaml, alerts: [{name: c, expr: nav_velocity > 1}]}",
             "two alert rules named 'c'|more.yaml:3",
         ),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections import Counter
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engines.redaction import Hit, Pseudonyms, Redactor, all_kinds, group_of
+from engines.redaction import Hit, Pseudonyms, Redactor, all_kinds, group_of, pairs
 from engines.redaction import prefilter as cues
 from tests.redaction import corpus
 from tests.redaction.corpus import ENCODINGS, MADE
@@ -141,6 +142,47 @@ def test_no_password_leaks_whatever_is_in_it() -> None:
 )  # fmt: skip
 def test_by_hand(text: str, kinds: set[str]) -> None:
     assert {hit.kind for hit in REDACTOR.find(text)} == kinds
+
+
+STUCK = base64.b64encode(b"mail zelda.canary@example.org now").decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("inv_4111111111111111_2", "inv_<card>_2"),
+        ("x4111111111111111y", "x<card>y"),
+        ("inv_4111-1111-1111-1111_2", "inv_<card>_2"),
+        ("user_zelda.canary@example.org_x", "<email>_x"),
+        ("4111 1111\n1111 1111", "<card>"),
+        ("mysql -u root -phunter22 shop", "mysql -u root -p<password> shop"),
+        ("prefix" + STUCK, "<email>"),
+        ("clave_secreta=hunter22x", "clave_secreta=<password>"),
+    ],
+)
+def test_what_is_stuck_to_something_is_found(text: str, left: str) -> None:
+    assert Redactor().redact(text) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("sha a4111111111111111deadbeef0123", "id_4111111111111112_x", "tar -pxzf shop.tgz"),
+        *("4821 5533 1\n6011 7432", "mysql -P 3306 shop", "app@host.local_settings"),
+    ],
+)
+def test_what_only_looks_stuck_is_left(text: str) -> None:
+    assert Redactor().redact(text) == text
+
+
+def test_a_name_in_a_value_that_goes_is_not_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = []
+    judge = pairs._accepted
+    monkeypatch.setattr(pairs, "_accepted", lambda *given: looked.append(1) or judge(*given))
+    assert Redactor().redact("password=" * 2000 + "hunter22 end") == "password=<password> end"
+    assert len(looked) < 50
 
 
 def test_a_check_that_fits_makes_a_key_surer() -> None:
