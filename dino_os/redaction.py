@@ -22,6 +22,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from engines.any_of import any_of
+
 SHORTEST = 6
 MARK = "[redacted]"
 _LONG_LINE = 16
@@ -66,7 +68,7 @@ class Redactor:
 
     @cached_property
     def _in_text(self) -> re.Pattern[str]:
-        return re.compile(_any_of(self._forms))
+        return re.compile(any_of(self._forms))
 
     @cached_property
     def _byte_forms(self) -> list[bytes]:
@@ -76,7 +78,7 @@ class Redactor:
     def _in_bytes(self) -> re.Pattern[bytes]:
         # Latin-1 stands for each byte as one character, so that one builder makes both patterns.
         as_text = [form.decode("latin-1") for form in self._byte_forms]
-        return re.compile(_any_of(as_text).encode("latin-1"))
+        return re.compile(any_of(as_text).encode("latin-1"))
 
 
 class RedactedStream:
@@ -169,27 +171,3 @@ def _in_base64(raw: bytes) -> Iterator[str]:
         stable = base64.b64encode(bytes(before) + raw).decode()[first:behind]
         yield stable
         yield stable.translate(str.maketrans("+/", "-_"))
-
-
-def _any_of(forms: list[str]) -> str:
-    """
-    A pattern of the longest of *forms*: a tree by common beginnings.
-
-    A plain alternation tries every form at every place.
-    """
-    if len(forms) == 1:
-        return re.escape(forms[0])
-    shared = _common_beginning(forms[0], forms[-1])
-    ends_here = forms[0] == shared
-    branches: dict[str, list[str]] = {}
-    for form in forms[ends_here:]:
-        rest = form[len(shared) :]
-        branches.setdefault(rest[0], []).append(rest)
-    inner = "|".join(map(_any_of, branches.values()))
-    return f"{re.escape(shared)}(?:{inner}){'?' if ends_here else ''}"
-
-
-def _common_beginning(first: str, last: str) -> str:
-    """Of sorted texts, what the first and the last share all share."""
-    size = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
-    return first[:size] if size is not None else min(first, last, key=len)
