@@ -16,17 +16,7 @@ from dino_os.workspace import Workspace
         "dino metrics serve", "dino metrics serve --host 10.0.0.5 --key prometheus"
     )
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=9464,
-    show_default=True,
-    help="0 for any that is free.",
-)
-@click.option(
-    "--name", "names", multiple=True, metavar="HOST", help="What else requests may call it."
-)
+@options.listening(9464)
 @click.option("--key", metavar="NAME", help="The bearer token is this key of the vault.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it is as a JSON document.")
 @pass_workspace

@@ -100,17 +100,7 @@ def sync(
         "dino offline serve --port 0 --read-only --json",
     )
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=5984,
-    show_default=True,
-    help="0 for any that is free.",
-)
-@click.option(
-    "--name", "names", multiple=True, metavar="HOST", help="What else requests may call it."
-)
+@options.listening(5984)
 @click.option(
     "--origin",
     "origins",

@@ -65,6 +65,32 @@ def watching(command: F) -> F:
     )
 
 
+def listening(port: int) -> Callable[[F], F]:
+    """Where a server of ours is: host, port, and the names that it answers to."""
+    shared = (
+        click.option(
+            "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
+        ),
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            default=port,
+            show_default=True,
+            help="0 for any that is free.",
+        ),
+        click.option(
+            "--name", "names", multiple=True, metavar="HOST", help="What else requests may call it."
+        ),
+    )
+
+    def listens(command: F) -> F:
+        for option in reversed(shared):
+            command = option(command)
+        return command
+
+    return listens
+
+
 def horizon(command: F) -> F:
     return click.option(
         "--horizon",
