@@ -9,24 +9,7 @@ from typing import Any
 from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.terms import Claim, Refusal, Terms, Upcoming
 from engines.journal import Journal
-
-
-@dataclass
-class Time:
-    """Both clocks; nothing passes by itself."""
-
-    now: float = 1_800_000_000.0
-    mono: float = 5_000.0
-
-    def passes(self, seconds: float) -> None:
-        self.now += seconds
-        self.mono += seconds
-
-    def clock(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.mono
+from tests.resource_engine.kit import Time
 
 
 def deliveries_on(folder: Path, at: Time) -> Deliveries:

@@ -12,7 +12,8 @@ from dino_os.message_bus.deliveries import Deliveries
 from dino_os.message_bus.members import MemberLost
 from dino_os.message_bus.terms import Refusal, Terms
 from engines.journal import verify
-from tests.message_bus.delivery_kit import Hand, Time, deliveries_on, seqs
+from tests.message_bus.delivery_kit import Hand, deliveries_on, seqs
+from tests.resource_engine.kit import Time
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from dino_os.message_bus.members import MemberLost
 from dino_os.message_bus.terms import Claim, Refusal, Upcoming
-from tests.message_bus.delivery_kit import Hand, Time, deliveries_on
+from tests.message_bus.delivery_kit import Hand, deliveries_on
+from tests.resource_engine.kit import Time
 
 RETRIES, WAIT_S, IN_FLIGHT = 2, 30.0, 5
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nothing here is about disks
