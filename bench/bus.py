@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from typing import Any
 
 import nats
 import redis
+from servers import free_port, running
 from side_by_side import timed, verdict
 
 from dino_os.message_bus import MessageBus
@@ -217,10 +217,10 @@ def dino_hear(address: str, heard: Heard) -> None:
 
 @contextlib.contextmanager
 def redis_server(folder: str) -> Iterator[tuple[str, str]]:
-    port = _free_port()
+    port = str(free_port())
     options = ["--port", port, "--dir", folder, "--save", "", "--bind", "127.0.0.1"]
     options += ["--appendonly", "yes", "--appendfsync", "always"]
-    with _running(["redis-server", *options], port):
+    with running(["redis-server", *options], int(port)):
         yield port, "synced before it is heard"
 
 
@@ -257,7 +257,7 @@ def redis_hear(address: str, heard: Heard) -> None:
 @contextlib.contextmanager
 def nats_server(folder: str) -> Iterator[tuple[str, str]]:
     """With every write synced where its version can, else as it comes."""
-    port = _free_port()
+    port = str(free_port())
     config = Path(folder, "nats.conf")
 
     def takes(sync: str) -> bool:
@@ -269,7 +269,7 @@ def nats_server(folder: str) -> Iterator[tuple[str, str]]:
     promise = "synced before it is acknowledged"
     if not takes("sync_interval: always") and takes(""):
         promise = "not synced on each write: this server refuses sync_interval: always"
-    with _running(["nats-server", "-c", str(config)], port):
+    with running(["nats-server", "-c", str(config)], int(port)):
         yield port, promise
 
 
@@ -312,26 +312,6 @@ def nats_hear(address: str, heard: Heard) -> None:
 SERVERS = {"dino": dino_server, "redis": redis_server, "nats": nats_server}
 SAY = {"dino": dino_say, "redis": redis_say, "nats": nats_say}
 HEAR = {"dino": dino_hear, "redis": redis_hear, "nats": nats_hear}
-
-
-def _free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _running(command: list[str], port: str) -> Iterator[None]:
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(500):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(port))):
-                break
-            time.sleep(0.02)
-        yield
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def child(what: str, peer: str, address: str, *numbers: str) -> None:

@@ -16,9 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -30,6 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from servers import nats_server
 from side_by_side import verdict
 
 from dino_os.workspace import Workspace
@@ -93,7 +92,7 @@ def compare(where: Path, function: str) -> None:
 def ours(where: Path, function: str, nodes: int) -> float:
     """Tasks a second over so many worker nodes, with one worker process each."""
     count = TASKS[function]
-    with folder_in(where) as folder, serving(folder) as url:
+    with folder_in(where) as folder, nats_server(folder) as url:
         homes = [home_in(folder, name, url) for name in ["owner", *names(nodes)]]
         resources = Workspace(homes[0]).resources
         for at in range(0, count, 1000):
@@ -169,7 +168,7 @@ def start(home: Path, command: Sequence[str]) -> subprocess.Popen[bytes]:
 def bare(where: Path, function: str, *, results: bool) -> float:
     """Tasks a second with one owner and one worker, each a process."""
     count = TASKS[function]
-    with folder_in(where) as folder, serving(folder) as url:
+    with folder_in(where) as folder, nats_server(folder) as url:
         asyncio.run(bare_streams(url))
         parts = [
             subprocess.Popen(
@@ -256,32 +255,6 @@ async def bare_worker(js: Any, function: str, count: int, results: bool) -> list
             await msg.ack()
             ends.append(time.time())
     return ends
-
-
-# --- the server ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    binary = shutil.which("nats-server")
-    assert binary, "there is no nats-server here"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {"listen": f"127.0.0.1:{port}", "jetstream": {"store_dir": str(folder / "js")}}
-    (folder / "server.conf").write_text(json.dumps(settings))
-    server = subprocess.Popen(
-        [binary, "-c", str(folder / "server.conf")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            time.sleep(0.02)
-        yield f"nats://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 @contextmanager

@@ -12,20 +12,16 @@ acknowledges; no journal on either side.
 from __future__ import annotations
 
 import asyncio
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nats
 import orjson
 from nats.js.api import StreamConfig
+from servers import nats_server
 
 from dino_os.workspace import Workspace
 
@@ -40,7 +36,7 @@ cluster: {{url: "{url}", node: {node}, namespace: n{number}}}
 def main() -> None:
     where = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
     found: dict[str, list[float]] = {"dino": [], "bare": [], "latency_ms": []}
-    with tempfile.TemporaryDirectory(dir=where) as folder, server(Path(folder)) as url:
+    with tempfile.TemporaryDirectory(dir=where) as folder, nats_server(Path(folder)) as url:
         for number in range(ROUNDS):
             found["bare"].append(asyncio.run(bare(url, number)))
             rate, latency = dino(Path(folder), url, number)
@@ -117,28 +113,6 @@ async def bare(url: str, number: int) -> float:
     await sender.close()
     await taker.close()
     return rate
-
-
-@contextmanager
-def server(folder: Path) -> Iterator[str]:
-    binary = shutil.which("nats-server")
-    assert binary, "no nats-server here"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    arguments = ["-js", "-a", "127.0.0.1", "-p", str(port), "-sd", str(folder / "js")]
-    process = subprocess.Popen([binary, *arguments], stderr=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                time.sleep(0.02)
-        yield f"nats://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 if __name__ == "__main__":
