@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from dino_os import run_context
 from dino_os.agent.interrupts import interruptible
@@ -20,7 +20,7 @@ from dino_os.agent.policy import Policy, Verdict, Word
 from dino_os.arguments import bind
 from dino_os.errors import Denied, DinoError, InvalidInput, NotConfined
 from dino_os.run_context import RunContext
-from engines.agent_log import WrongState
+from engines.agent_log import ToolCall, WrongState
 from engines.trace import context_in
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dino_os.runner import Run
     from dino_os.skill_index import Skill
     from dino_os.workspace import Workspace
-    from engines.agent_log import AgentLog, Approval, ToolCall
+    from engines.agent_log import AgentLog, Approval
 
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
 _MOST_PRINTED = 2_048
@@ -49,13 +49,17 @@ class NotDone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A call that was made or refused, for reports."""
+    """A call that was made or refused, in this process or before the run was parked."""
 
     skill: str
     arguments: Mapping[str, Any]
     outcome: str
     duration_s: float = 0.0
     skill_run: str | None = None
+
+    @classmethod
+    def of(cls, call: ToolCall) -> Self:
+        return cls(call.skill, call.arguments, call.outcome, call.duration_s, call.skill_run)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -97,10 +101,10 @@ class Calls:
         self._timeout_s = timeout_s
         self._context = RunContext(run, str(context_in(run, None)))
         self._approved: dict[str, Approval] = {}
-        self._standing: dict[str, int] = {}
+        self._standing: dict[str, tuple[Approval, int]] = {}
         self._recalled: dict[str, dict[str, Any]] = {}
         self._untrusted = 0
-        self.made: list[Made] = []
+        self.made = [Made.of(s) for s in log.steps(run) if isinstance(s, ToolCall)]
 
     def approve(self, approval: Approval, *, for_this_run: bool = False) -> None:
         """
@@ -111,7 +115,7 @@ class Calls:
         """
         self._approved[approval.call_id] = approval
         if for_this_run:
-            self._standing[approval.skill] = self._untrusted
+            self._standing[approval.skill] = approval, self._untrusted
 
     def recall(self, approval: Approval, made: ToolCall | None) -> None:
         """
@@ -130,8 +134,6 @@ class Calls:
             self._record(cut_off, approval.call_id, told, untrusted=False)
             self._recalled[approval.call_id] = told
         else:
-            ended = (made.skill, made.arguments, made.outcome, made.duration_s, made.skill_run)
-            self.made.append(Made(*ended))
             self._recalled[approval.call_id] = made.result
 
     def call(
@@ -163,10 +165,10 @@ class Calls:
         if approved:
             self._use(skill, arguments, call_id)
         elif verdict.word is Word.ASK:
-            if self._standing.get(skill.name) != self._untrusted:
+            leave, since = self._standing.get(skill.name, (None, 0))
+            if leave is None or since != self._untrusted:
                 raise NeedsApproval(verdict.why)
-            why = f"{verdict.why}; allowed for this run"
-            self._approved[call_id] = self._ask_and_allow(skill, arguments, call_id, why)
+            self._approved[call_id] = self._allow(skill, arguments, call_id, leave)
             self._use(skill, arguments, call_id)
         return self._make(skill, arguments, bound, call_id)
 
@@ -180,18 +182,22 @@ class Calls:
         """The hash of the text that runs."""
         return self._workspace.admission.request(skill)[0].sha256
 
-    def _ask_and_allow(
-        self, skill: Skill, arguments: dict[str, Any], call_id: str, why: str
+    def _allow(
+        self, skill: Skill, arguments: dict[str, Any], call_id: str, leave: Approval
     ) -> Approval:
-        source = self.source_of(skill)
+        """The approval of a call that *leave* was given for beforehand."""
         asked = self._log.ask_approval(
-            self._run, call_id, skill.name, arguments, why, source_sha256=source
+            self._run,
+            call_id,
+            skill.name,
+            arguments,
+            f"as {leave.id}, which was given for this run",
+            source_sha256=leave.source_sha256,
         )
-        actor, _, door = self._workspace.operator.rpartition("@")
-        return self._log.decide(asked, approved=True, by=actor, door=door)
+        return self._log.decide(asked, approved=True, by=leave.by or "", door=leave.door or "")
 
     def _use(self, skill: Skill, arguments: dict[str, Any], call_id: str) -> None:
-        """Use up the approval: durable before the call, so that nothing is ever made twice by it."""
+        """Use up the approval: durable before the call, so that it is never made twice by it."""
         approval = self._approved.pop(call_id, None)
         try:
             if approval is None:
@@ -221,7 +227,8 @@ class Calls:
             outcome, told = "cancelled", {"error": "interrupted"}
             raise
         finally:
-            made = Made(skill.name, arguments, outcome, time.monotonic() - began, run and run.run_id)
+            taken_s, skill_run = time.monotonic() - began, run.run_id if run else None
+            made = Made(skill.name, arguments, outcome, taken_s, skill_run)
             self._record(made, call_id, told, untrusted=run is not None)
         return _if_done(told)
 
@@ -251,16 +258,12 @@ class Calls:
             again: It is recorded already, by a process that was killed then.
         """
         text = f"not run: {by} refused it"
-        made = Made(approval.skill, approval.arguments, "denied")
-        if again:
-            self.made.append(made)
-        else:
+        if not again:
+            made = Made(approval.skill, approval.arguments, "denied")
             self._record(made, approval.call_id, {"error": text}, untrusted=False)
         return text
 
-    def _refuse(
-        self, skill: Skill, arguments: dict[str, Any], call_id: str, why: str
-    ) -> NoReturn:
+    def _refuse(self, skill: Skill, arguments: dict[str, Any], call_id: str, why: str) -> NoReturn:
         text = f"not run: {why}"
         made = Made(skill.name, arguments, "denied")
         self._record(made, call_id, {"error": text}, untrusted=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_ai import exceptions
@@ -20,10 +20,11 @@ class Ended:
     How far a run of a model came.
 
     Attributes:
-        outcome: One of `engines.agent_log.OUTCOMES`; None where it waits for people.
+        outcome: One of `engines.agent_log.OUTCOMES`; None where it waits for people, or where
+            another process goes on with it.
         output: The model's last words.
         error: Why it is not ok.
-        calls: The calls of skills that this process made or refused.
+        calls: The calls of skills that were made or refused.
         waiting: What people are to decide.
         steps: How often the model was asked, in all.
     """
@@ -35,12 +36,12 @@ class Ended:
     calls: tuple[Made, ...] = ()
     waiting: tuple[Approval, ...] = ()
     steps: int = 0
-    spent: Spent = Spent()
+    spent: Spent = field(default_factory=Spent)
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "run": self.run,
-            "state": "parked" if self.outcome is None else "ended",
+            "state": "ended" if self.outcome else "parked" if self.waiting else "running",
             "outcome": self.outcome,
             "output": self.output,
             "error": self.error.message if self.error else None,
@@ -81,23 +82,25 @@ def outcome_of(outcomes: list[str]) -> tuple[str, DinoError | None]:
 
 def ending_of(error: BaseException) -> tuple[str, DinoError]:
     """The outcome of a run that ended in *error*, and what people are told."""
-    if isinstance(error, BudgetSpent):
-        return "blocked", error
-    if isinstance(error, exceptions.UsageLimitExceeded):
-        text = str(error).partition("\n")[0]
-        return "blocked", AgentBlocked(
-            f"the run was stopped at its limit: {text}",
-            hint="--max-steps and --max-tokens set it; smaller goals need fewer",
-        )
-    if isinstance(error, Denied):
-        return "denied", error
     if isinstance(error, DinoError):
-        return ("timeout" if error.exit_code == _TIMED_OUT else "error"), error
+        return _word_of(error), error
+    if isinstance(error, exceptions.UsageLimitExceeded):
+        limit = "tokens" if "token" in error.message else "steps"
+        return "blocked", AgentBlocked(
+            f"the model had no answer within its limit of {limit}",
+            hint=f"--max-{limit} sets it; `dino agent show` tells how far it came",
+        )
     if isinstance(error, exceptions.ModelTimeoutError):
         return "timeout", AgentTimedOut("the model did not answer in time")
     if isinstance(error, exceptions.UnexpectedModelBehavior):
-        text = error.message.partition("\n")[0]
-        return "error", AgentFailed(
-            f"the model could not go on: {text}", hint="a larger model may; see `dino llm`"
-        )
+        text = error.message.partition("\n")[0].partition(". ")[0]
+        return "error", AgentFailed(f"the model could not go on: {text}")
     return "error", AgentFailed(f"the model could not be asked: {type(error).__name__}")
+
+
+def _word_of(error: DinoError) -> str:
+    if isinstance(error, BudgetSpent):
+        return "blocked"
+    if isinstance(error, Denied):
+        return "denied"
+    return "timeout" if error.exit_code == _TIMED_OUT else "error"

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-MAX_STEPS = 20
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -22,7 +20,7 @@ class Limits:
         local_only: Whether only models on this machine or its network are asked.
     """
 
-    max_steps: int = MAX_STEPS
+    max_steps: int
     max_tokens: int | None = None
     timeout_s: float | None = None
     ask_each: bool = False

@@ -5,9 +5,8 @@ answer, a limit is reached, or people are to decide something and nobody is ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, ToolDenied
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
@@ -16,13 +15,15 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from dino_os.agent.interrupts import interruptible
 from dino_os.agent.toolset import TRIES, SkillTools
+from dino_os.agent.watching import Answer, Watch
 
 if TYPE_CHECKING:
+    from pydantic_ai.run import AgentRunResult
+
     from dino_os.agent.calls import Calls
     from dino_os.agent.limits import Limits
     from dino_os.agent.offer import Offer
     from dino_os.agent.screening import Screen
-    from dino_os.agent.watching import Watch
     from engines.agent_log import AgentLog, Approval
 
 INSTRUCTIONS = """\
@@ -34,25 +35,12 @@ which no tool did.
 End with a short answer."""
 
 
-class Answer(StrEnum):
-    """What somebody on a terminal says of a call."""
-
-    YES = "yes"
-    NO = "no"
-    ALWAYS = "always"
-    """Also further calls of that skill in this run."""
-
-
-Ask = Callable[["Approval"], Answer]
-
-
 class Loop:
     """
     One run.
 
     Args:
         by: Who decides on this terminal, as actor and door.
-        ask: Puts a call to them; None where nobody is there.
     """
 
     def __init__(
@@ -66,7 +54,6 @@ class Loop:
         limits: Limits,
         screen: Screen,
         by: tuple[str, str],
-        ask: Ask | None,
         watch: Watch,
     ) -> None:
         self._log = log
@@ -75,7 +62,6 @@ class Loop:
         self._calls = calls
         self._screen = screen
         self._by = by
-        self._ask = ask
         self._watch = watch
         self._agent = Agent(
             model,
@@ -119,13 +105,13 @@ class Loop:
                 self._put(call.tool_name, call.args_as_dict(), call.tool_call_id, output)
                 for call in output.approvals
             ]
-            if self._ask is None:
+            if not self._watch.answers:
                 kept = ModelMessagesTypeAdapter.dump_python(
                     self._screen.messages([*messages]), mode="json"
                 )
                 self._log.park(self._run, kept)
                 return None
-            goal, results = None, self._decided(asked, self._ask)
+            goal, results = None, self._decided(asked)
 
     async def _until_output(
         self,
@@ -145,9 +131,11 @@ class Loop:
                 if Agent.is_call_tools_node(node) and answers:
                     self._show(node.model_response)
                 answers = Agent.is_model_request_node(node)
-        assert going.result is not None  # it came to its end
-        self._usage = going.usage
-        return going.result.output, going.result.all_messages()
+                if answers:
+                    self._watch.asking(self.steps + 1)
+            self._usage = going.usage
+            result = cast("AgentRunResult[str | DeferredToolRequests]", going.result)
+        return result.output, result.all_messages()
 
     def _show(self, response: ModelResponse) -> None:
         self.steps += 1
@@ -170,15 +158,17 @@ class Loop:
         )
         return self._log.approval(asked)
 
-    def _decided(self, asked: Sequence[Approval], ask: Ask) -> DeferredToolResults:
+    def _decided(self, asked: Sequence[Approval]) -> DeferredToolResults:
         results = DeferredToolResults()
         by, door = self._by
         for approval in asked:
             with interruptible():
-                answer = ask(approval)
+                answer = self._watch.ask(approval)
             one = self._log.decide(approval.id, answer is not Answer.NO, by=by, door=door)
             if answer is Answer.NO:
-                results.approvals[one.call_id] = ToolDenied(self._calls.refused(one, "the operator"))
+                results.approvals[one.call_id] = ToolDenied(
+                    self._calls.refused(one, "the operator")
+                )
             else:
                 self._calls.approve(one, for_this_run=answer is Answer.ALWAYS)
                 results.approvals[one.call_id] = True

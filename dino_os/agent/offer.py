@@ -77,7 +77,8 @@ def _ranked(skills: Mapping[str, Skill], query: str, least: float = -1.0) -> lis
     def score(name: str) -> float:
         in_name, in_doc = texts[name]
         return sum(
-            weight[w] * ((w in in_name) * _NAME_COUNTS + (w in in_doc)) for w in asked & weight.keys()
+            worth * (_NAME_COUNTS * (word in in_name) + (word in in_doc))
+            for word, worth in weight.items()
         )
 
     scores = {name: score(name) for name in skills}

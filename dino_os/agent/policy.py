@@ -69,28 +69,31 @@ class Policy:
         Raises:
             InvalidInput: The skill cannot be read, or asks for what nobody can grant.
         """
-        said = self._configured.get(skill.name)
-        if said == Word.DENY:
-            return Verdict(Word.DENY, "the settings keep it from models (agent.skills)")
         request = self._request(skill)
-        if not self._covers(request):
-            lacks = "; ".join(request.permissions.words())
-            return Verdict(
-                Word.DENY, f"it was not granted what it asks for: {lacks} (dino grant {skill.name})"
-            )
+        if why := self._why_not(request):
+            return Verdict(Word.DENY, why)
+        why = self._why_ask(request, tainted=tainted)
+        return Verdict(Word.ASK, why) if why else Verdict(Word.ALLOW)
+
+    def _why_not(self, request: Request) -> str:
+        if self._configured.get(request.name) == Word.DENY:
+            return "the settings keep it from models (agent.skills)"
+        if self._covers(request):
+            return ""
+        lacks = "; ".join(request.permissions.words())
+        return f"it was not granted what it asks for: {lacks} (dino grant {request.name})"
+
+    def _why_ask(self, request: Request, *, tainted: bool) -> str:
+        said = self._configured.get(request.name)
         acts = acting(request.permissions)
-        if besides := sorted(self._besides(skill.name)):
-            acts.append(f"was granted {', '.join(besides)}")
-        if acts and tainted:
-            text = f"it may {'; '.join(acts)}, and the context holds text that nobody vouches for"
-            return Verdict(Word.ASK, text)
+        if besides := sorted(self._besides(request.name)):
+            acts.append(f"use {', '.join(besides)} of Dino")
+        if acts and (tainted or said != Word.ALLOW):
+            more = ", and the context holds text that nobody vouches for" if tainted else ""
+            return f"it may {'; '.join(acts)}{more}"
         if self._ask_each:
-            return Verdict(Word.ASK, "each call is to be approved (--approve)")
-        if said == Word.ASK:
-            return Verdict(Word.ASK, "the settings ask for it (agent.skills)")
-        if acts and said != Word.ALLOW:
-            return Verdict(Word.ASK, f"it may {'; '.join(acts)}")
-        return Verdict(Word.ALLOW)
+            return "each call is to be approved (--approve)"
+        return "the settings ask for it (agent.skills)" if said == Word.ASK else ""
 
 
 def acting(permissions: Permissions) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pydantic_ai import DeferredToolResults, ToolDenied, exceptions
 from pydantic_ai.messages import (
@@ -19,7 +19,7 @@ from pydantic_ai.messages import (
 from dino_os.agent.calls import Calls
 from dino_os.agent.endings import Ended, ending_of, outcome_of
 from dino_os.agent.limits import Limits
-from dino_os.agent.loop import Ask, Loop
+from dino_os.agent.loop import Loop
 from dino_os.agent.offer import Offer
 from dino_os.agent.policy import Policy
 from dino_os.agent.screening import Screen
@@ -32,19 +32,21 @@ from engines.agent_log import Approval, Kind, ToolCall
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
-MakeModel = Callable[[str], "Model"]
-"""What makes the model of the run of that id."""
+
+class MakeModel(Protocol):
+    """Makes the model of a run, which is asked with what *screen* lets out."""
+
+    def __call__(self, run: str, *, screen: Screen, local_only: bool) -> Model: ...
 
 
 def run_goal(
     workspace: Workspace,
     goal: str,
     *,
-    model: MakeModel,
+    model: MakeModel | None = None,
     skills: Sequence[str] = (),
-    limits: Limits = Limits(),
-    ask: Ask | None = None,
-    watch: Watch = Watch(),
+    limits: Limits | None = None,
+    watch: Watch | None = None,
     kind: Kind = Kind.RUN,
     parent_run: str | None = None,
 ) -> Ended:
@@ -52,7 +54,9 @@ def run_goal(
     Have a model work towards *goal* with *skills*, or with all there are.
 
     Args:
-        ask: Puts calls to people, where somebody is there; else such a call parks the run.
+        model: None is the providers of the settings.
+        limits: None are those of the settings.
+        watch: Is told what happens, and asked; None is nobody.
 
     Raises:
         InvalidInput: A skill that is named is not there, or two have one name for a model.
@@ -65,6 +69,7 @@ def run_goal(
             "there is no skill that a model could call",
             hint="docs/skills.md shows how to write one; `dino ask` needs none",
         )
+    limits = limits or Limits(workspace.config.settings.agent.max_steps)
     offer = Offer(chosen, goal)
     screen = Screen(workspace)
     actor, _, door = workspace.operator.rpartition("@")
@@ -77,17 +82,16 @@ def run_goal(
         door=door,
         parent_run=parent_run,
     )
-    with _Going(workspace, run, offer, screen, limits, ask, watch) as going:
-        return going.end(model, lambda loop: loop.work(goal))
+    with _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model) as going:
+        return going.end(lambda loop: loop.work(goal))
 
 
 def go_on(
     workspace: Workspace,
     run: str,
     *,
-    model: MakeModel,
-    ask: Ask | None = None,
-    watch: Watch = Watch(),
+    model: MakeModel | None = None,
+    watch: Watch | None = None,
 ) -> Ended:
     """
     Go on with a run for which people have decided what it waited for.
@@ -110,16 +114,16 @@ def go_on(
             hint=f"`dino agent show {run}` tells what was done; then begin a new run",
         )
     limits = Limits.of(before.limits)
-    table = workspace.plugins.skills()
-    chosen = [table.find(name) for name in before.skills]
+    chosen = [skill for skill in workspace.plugins.skills() if skill.name in before.skills]
     offer = Offer(chosen, before.goal, used=[part.tool_name for part in _tool_calls(messages)])
     log.resume(run)
-    with _Going(workspace, run, offer, Screen(workspace), limits, ask, watch) as going:
+    screen = Screen(workspace)
+    with _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model) as going:
         results = DeferredToolResults()
         for approval in (s for s in steps if isinstance(s, Approval) and s.call_id in pending):
             made = [s for s in steps if isinstance(s, ToolCall) and s.id == approval.call_id]
             results.approvals[approval.call_id] = going.settled(approval, made)
-        return going.end(model, lambda loop: loop.go_on(messages, results))
+        return going.end(lambda loop: loop.go_on(messages, results))
 
 
 class _Going:
@@ -131,10 +135,12 @@ class _Going:
         run: str,
         offer: Offer,
         screen: Screen,
+        *,
         limits: Limits,
-        ask: Ask | None,
-        watch: Watch,
+        watch: Watch | None,
+        model: MakeModel | None,
     ) -> None:
+        watch = watch or Watch()
         self._log = workspace.agent_log
         self._run = run
         self._by = workspace.operator.rpartition("@")[::2]
@@ -151,6 +157,8 @@ class _Going:
             watch=watch,
             timeout_s=limits.timeout_s,
         )
+        make = model or partial(_chain, workspace)
+        self._model = partial(make, run, screen=screen, local_only=limits.local_only)
         self._loop = partial(
             Loop,
             self._log,
@@ -160,7 +168,6 @@ class _Going:
             limits=limits,
             screen=screen,
             by=self._by,
-            ask=ask,
             watch=watch,
         )
         watch.began(run)
@@ -185,13 +192,11 @@ class _Going:
             self._calls.approve(approval)
         return True
 
-    def end(
-        self, model: MakeModel, work: Callable[[Loop], Coroutine[Any, Any, str | None]]
-    ) -> Ended:
+    def end(self, work: Callable[[Loop], Coroutine[Any, Any, str | None]]) -> Ended:
         """Do *work*; the run has then ended, or waits for people."""
         loop, output, error = None, None, None
         try:
-            loop = self._loop(model(self._run))
+            loop = self._loop(self._model())
             output = asyncio.run(work(loop))
             if output is None:
                 return self._ended(loop, None)
@@ -204,7 +209,7 @@ class _Going:
         except BaseException as failure:
             self._log.finish(self._run, "error", error=type(failure).__name__)
             raise
-        self._log.finish(self._run, outcome, output, error=error and error.message)
+        self._log.finish(self._run, outcome, output, error=error.message if error else None)
         return self._ended(loop, outcome, output or "", error)
 
     def _ended(
@@ -225,6 +230,12 @@ class _Going:
             loop.steps if loop else 0,
             self._log.run(self._run).spent,
         )
+
+
+def _chain(workspace: Workspace, run: str, *, screen: Screen, local_only: bool) -> Model:
+    from dino_os.agent_core import open_chain  # noqa: PLC0415  not where another model is given
+
+    return open_chain(workspace, run=run, local_only=local_only, screen=screen)
 
 
 def _policy(workspace: Workspace, *, ask_each: bool) -> Policy:

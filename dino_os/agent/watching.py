@@ -1,16 +1,43 @@
-"""What whoever watches a run is told while it goes on."""
+"""Whoever watches a run: told what happens, and asked, where they are there to answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
+
+from engines.agent_log import Approval
+
+
+class Answer(StrEnum):
+    """What somebody says of a call that is put to them."""
+
+    YES = "yes"
+    NO = "no"
+    ALWAYS = "always"
+    """Also to further calls of that skill in this run."""
 
 
 class Watch:
-    """Told of everything, and silent; whoever shows something overrides what is to be shown."""
+    """
+    Nobody: told of everything, silent, and not there to be asked.
+
+    Attributes:
+        answers: Whether `ask` may be called; where not, a call that people are to decide parks the
+            run.
+    """
+
+    answers = False
+
+    def ask(self, approval: Approval) -> Answer:
+        """Put a call to them."""
+        raise NotImplementedError
 
     def began(self, run: str) -> None:
         """A run began, or goes on."""
+
+    def asking(self, step: int) -> None:
+        """The model is about to be asked."""
 
     def said(self, text: str) -> None:
         """The model said what it is about to do."""

@@ -142,8 +142,10 @@ class Folder:
 def who(door: str | None = None) -> str:
     """Who writes and through which door; None is that of the process."""
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid-{os.getuid()}"
-    door = door or os.environ.get("DINO_DOOR") or (
-        "terminal" if sys.stdin and sys.stdin.isatty() else "script"
+    door = (
+        door
+        or os.environ.get("DINO_DOOR")
+        or ("terminal" if sys.stdin and sys.stdin.isatty() else "script")
     )
     return f"{user}@{door}"
 
