@@ -204,10 +204,11 @@ class Approval:
 
     Attributes:
         call_id: The model's name for the call.
-        sha256: Of the arguments; see `arguments_sha256`.
+        covers: The hash of skill and arguments; see `arguments_sha256`.
         why: Why it needs approval.
+        source_sha256: Of the skill's source that people were to judge.
         approved: None as long as nobody has decided.
-        used: Whether the call was made.
+        used: Whether the call was begun.
     """
 
     id: str
@@ -216,8 +217,9 @@ class Approval:
     call_id: str
     skill: str
     arguments: Any
-    sha256: str
+    covers: str
     why: str
+    source_sha256: str | None = None
     approved: bool | None = None
     by: str | None = None
     door: str | None = None
