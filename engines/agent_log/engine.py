@@ -276,6 +276,19 @@ class AgentLog(AgentReadings):
                 **self._kept("result", result),
             )
 
+    def taint(self, run: str, source: str) -> None:
+        """
+        Record that a run has taken in text that nobody vouches for, other than by a call.
+
+        Raises:
+            WrongState: The run is not under way.
+        """
+        with self.deciding():
+            self._under_way(run)
+            self.record(
+                "agent_run_tainted", run=run, source=str(self._clean(source))[:_OF_A_REASON]
+            )
+
     def ask_approval(
         self,
         run: str,

@@ -81,6 +81,9 @@ class AgentFold(Engine):
             tainted = run.tainted or event["untrusted"]
             self._runs[run.id] = replace(run, tool_calls=run.tool_calls + 1, tainted=tainted)
 
+    def apply_agent_run_tainted(self, event: Event) -> None:
+        self._set(event["run"], tainted=True)
+
     def apply_approval_asked(self, event: Event) -> None:
         approval = approval_in(event)
         self._approvals[approval.id] = approval

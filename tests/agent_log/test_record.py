@@ -200,6 +200,18 @@ def test_an_approval_covers_what_was_shown_once(opened: Open) -> None:
     assert [step.as_dict().get("used") for step in log.steps(run)] == [True]
 
 
+def test_a_run_is_tainted_by_what_it_takes_in(opened: Open) -> None:
+    """By a result that nobody vouches for, or by what was put before the model at once."""
+    log = opened()
+    run, other = (log.begin("run", "go", **WHO) for _ in range(2))
+    log.tool_called(run, "c", "add", arguments={}, outcome="ok", result=2, untrusted=False)
+    assert not opened().run(run).tainted
+    log.tool_called(run, "d", "read", arguments={}, outcome="ok", result="?")
+    log.taint(other, "memory")
+    assert opened().run(run).tainted
+    assert opened().run(other).tainted
+
+
 def test_approvals_end_with_their_run(opened: Open) -> None:
     log = opened()
     run = log.begin("run", "mail", **WHO)

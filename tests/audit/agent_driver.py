@@ -43,6 +43,7 @@ def steps(mark: str) -> Iterator[Step]:
     yield reserve
     yield called
     yield reserve
+    yield lambda w: w.agent_log.taint(ids["run"], mark)
     yield ask
     yield lambda w: w.agent_log.park(ids["run"], [mark * 1000])
     yield lambda w: w.agent_log.decide(ids["one"], True, by=mark, door="terminal")
