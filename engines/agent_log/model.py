@@ -94,7 +94,7 @@ class AgentRun:
         began: Seconds since the epoch, as `ended`.
         seq: Of the line that began it.
         outcome: One of `OUTCOMES` once it has ended.
-        tainted: Whether it has taken in text that nobody vouches for: from a tool, a file, a memory.
+        tainted: Whether it has taken in text that nobody vouches for: of a tool, a file, a memory.
         parent_run: The run in which it was begun: a model's, or a skill's.
     """
 
