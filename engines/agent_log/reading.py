@@ -19,7 +19,6 @@ from engines.agent_log.model import (
     Spent,
     State,
     Step,
-    arguments_sha256,
 )
 from engines.agent_log.transcript import steps_of
 from engines.filed import Filed
@@ -102,21 +101,6 @@ class AgentReadings(AgentFold):
             return one
         asked = (step for step in self.steps(one.run) if isinstance(step, Approval))
         return next(step for step in asked if step.id == approval)
-
-    def verdict(self, run: str, call_id: str, skill: str, arguments: Any) -> bool | None:
-        """
-        Whether people allowed this call; None where they have not decided.
-
-        What they allowed is this skill with these arguments, once: a call that was made already, or
-        has become another since, is one about which nobody was asked.
-        """
-        self.refresh()
-        covers = arguments_sha256(skill, self._clean(arguments))
-        for one in self._approvals.values():
-            same = (one.run, one.call_id, one.sha256) == (run, call_id, covers)
-            if same and not one.used:
-                return one.approved
-        return None
 
     def spent(self, day: str | None = None) -> Spent:
         """What was spent on a day such as "2026-11-22" (UTC), or today."""
