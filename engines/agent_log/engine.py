@@ -320,7 +320,8 @@ class AgentLog(AgentReadings):
         with self.deciding():
             self._under_way(run)
             for one in self._approvals.values():
-                if (one.run, one.call_id, one.covers) == (run, call_id, covers):
+                same = (one.run, one.call_id, one.covers) == (run, call_id, covers)
+                if same and one.approved is None and one.source_sha256 == source_sha256:
                     return one.id
             approval = uuid4().hex[:12]
             self.record(
@@ -356,7 +357,8 @@ class AgentLog(AgentReadings):
             if one.approved is not None:
                 word = "allowed" if one.approved else "refused"
                 raise WrongState(f"approval {approval} was {word} by {one.by} already")
-            facts = {"approved": approved, "by": by, "door": door}
+            # `by` in a line is who wrote it.
+            facts = {"approved": approved, "decided_by": by, "door": door}
             self.record("approval_decided", run=one.run, approval=approval, **facts)
             return self._approvals[approval]
 

@@ -148,7 +148,7 @@ def moved(approval: Approval, event: Mapping[str, Any]) -> Approval:
     """*approval* after *event*, which decides it or uses it up."""
     if event["event_type"] == "approval_used":
         return replace(approval, used=True)
-    return replace(approval, approved=event["approved"], by=event["by"], door=event["door"])
+    return replace(approval, approved=event["approved"], by=event["decided_by"], door=event["door"])
 
 
 def day_of(at: float) -> str:
