@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 _MODEL = "scripted-1"
 
@@ -116,7 +116,7 @@ class ScriptedServer:
     def __init__(
         self,
         *answers: Script,
-        always: Script = Status(500, "nothing more was scripted"),  # noqa: B008  a frozen one
+        always: Script = Status(500, "nothing more was scripted"),
         native: Mapping[str, Any] | None = None,
     ) -> None:
         self.script = list(answers)
@@ -138,7 +138,7 @@ class ScriptedServer:
         self.url = f"{self.root}/v1"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,))
 
-    def __enter__(self) -> ScriptedServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -202,10 +202,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None:
         """Nobody reads it."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer()
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self._answer()
 
     def _answer(self) -> None:
