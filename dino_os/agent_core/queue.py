@@ -182,14 +182,16 @@ class LlmQueue(Engine):
 
     def due(self, now: float) -> list[Queued]:
         """What is to be tried at *now*, oldest first."""
-        return [one for one in self._waiting.values() if one.due <= now]
+        # Later than the longest pause is a clock that was set back: nobody knows how far.
+        return [o for o in self._waiting.values() if not now < o.due <= now + LONGEST_PAUSE_S]
 
     def waiting(self) -> Sequence[Queued]:
         """Those that wait, oldest first."""
         return [*self._waiting.values()]
 
     def next_due(self) -> float | None:
-        return min((one.due for one in self._waiting.values()), default=None)
+        latest = self.clock() + LONGEST_PAUSE_S
+        return min((min(one.due, latest) for one in self._waiting.values()), default=None)
 
     def find(self, id_: str) -> Queued:
         """
