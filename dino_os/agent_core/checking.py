@@ -93,12 +93,12 @@ async def _one(provider: Provider, *, near_only: bool) -> Found:
         return Found(provider, ok=False, why=_why(error), near=near, took_s=took_s)
 
 
-async def _asked(provider: Provider, client: httpx2.AsyncClient, near: bool, began: float) -> Found:
+async def _asked(provider: Provider, client: httpx2.AsyncClient) -> Found:
     answer = await client.get(f"{provider.url}/models")
-    if answer.status_code in _NO_KEY:
-        return Found(provider, False, f"it refused the key ({answer.status_code})", near)
-    if answer.status_code >= _FAULT:
-        return Found(provider, False, f"its own fault ({answer.status_code})", near)
+    status = answer.status_code
+    if status in _NO_KEY or status >= _FAULT:
+        why = "it refused the key" if status in _NO_KEY else "its own fault"
+        return Found(provider, ok=False, why=f"{why} ({status})")
     has = _has(answer, provider.model)
     reads = provider.context_tokens
     if provider.kind == "ollama" and not reads:
