@@ -99,16 +99,21 @@ class AgentLog(AgentReadings):
             raise
         return run
 
-    def park(self, run: str, messages: Any) -> None:
+    def park(self, run: str, messages: Any, *, sealed: Any = None) -> None:
         """
-        Let go of a run until people have decided; `messages` (JSON) is what it goes on from.
+        Let go of a run until people have decided.
+
+        Args:
+            messages: What it goes on from (JSON).
+            sealed: What else it needs then, which nobody reads who looks at the record (JSON).
 
         Raises:
             WrongState: It is not under way.
         """
         with self.deciding():
             self._under_way(run)
-            self.record("agent_run_parked", run=run, **self._kept("messages", messages))
+            kept = self._kept("messages", messages) | self._contents.keep("sealed", sealed)
+            self.record("agent_run_parked", run=run, **kept)
         self._files.drop(run)
 
     def resume(self, run: str) -> None:

@@ -135,6 +135,11 @@ class AgentReadings(AgentFold):
                     said += part if isinstance(part, list) else [part] if part is not None else []
         return said
 
+    def sealed(self, run: str) -> Any:
+        """What was put beside the messages of a parked run; None where nothing was."""
+        self.refresh()
+        return self._contents.kept("sealed", self._parked.get(run, {}))
+
     def goal(self, run: str) -> str:
         """All of a run's goal."""
         begun = next(self._events_of(run), {})

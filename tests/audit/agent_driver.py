@@ -45,7 +45,7 @@ def steps(mark: str) -> Iterator[Step]:
     yield reserve
     yield lambda w: w.agent_log.taint(ids["run"], mark)
     yield ask
-    yield lambda w: w.agent_log.park(ids["run"], [mark * 1000])
+    yield lambda w: w.agent_log.park(ids["run"], [mark * 1000], sealed={"": mark})
     yield lambda w: w.agent_log.decide(ids["one"], True, by=mark, door="terminal")
     yield lambda w: w.agent_log.resume(ids["run"])
     yield use
