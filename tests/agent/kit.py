@@ -107,9 +107,7 @@ class Operator(Watch):
         self.heard.append((skill, outcome))
 
 
-def run_here(
-    sandbox: object, policy: Policy, job: Mapping[str, Any], **how: Any
-) -> Outcome:
+def run_here(sandbox: object, policy: Policy, job: Mapping[str, Any], **how: Any) -> Outcome:
     """As the sandbox's `run`, without walls: what is tested here lies before it and behind it."""
     names: dict[str, Any] = {}
     exec(compile(job["sources"][job["file"]], job["file"], "exec"), names)
