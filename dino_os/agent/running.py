@@ -22,6 +22,7 @@ from dino_os.agent.limits import Limits
 from dino_os.agent.loop import Loop
 from dino_os.agent.offer import Offer
 from dino_os.agent.policy import Policy
+from dino_os.agent.posture import Marking
 from dino_os.agent.screening import Screen
 from dino_os.agent.watching import Watch
 from dino_os.errors import AgentFailed, DinoError, InvalidInput
@@ -72,10 +73,11 @@ def run_goal(
     limits = limits or Limits(workspace.config.settings.agent.max_steps)
     offer = Offer(chosen, goal)
     screen = Screen(workspace)
+    goal = screen.outgoing(goal)
     actor, _, door = workspace.operator.rpartition("@")
     run = workspace.agent_log.begin(
         kind,
-        screen.outgoing(goal),
+        goal,
         skills=[skill.name for skill in chosen],
         limits=limits.as_dict(),
         actor=actor,
@@ -118,6 +120,7 @@ def go_on(
     offer = Offer(chosen, before.goal, used=[part.tool_name for part in _tool_calls(messages)])
     log.resume(run)
     screen = Screen(workspace)
+    screen.take_up(run, log.sealed(run))
     with _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model) as going:
         results = DeferredToolResults()
         for approval in (s for s in steps if isinstance(s, Approval) and s.call_id in pending):
@@ -148,12 +151,14 @@ class _Going:
         self._acting = Workspace(workspace.root, door="model")
         self._acting.stays = True
         self._acting.ask_passphrase = workspace.ask_passphrase
+        marking = Marking(workspace.gate_keys.pseudonyms(), run)
         self._calls = Calls(
             self._acting,
             self._log,
             run,
             policy=_policy(self._acting, ask_each=limits.ask_each),
             screen=screen,
+            marking=marking,
             watch=watch,
             timeout_s=limits.timeout_s,
         )
@@ -167,6 +172,7 @@ class _Going:
             calls=self._calls,
             limits=limits,
             screen=screen,
+            marking=marking,
             by=self._by,
             watch=watch,
         )
