@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from pydantic_ai import Agent
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.usage import UsageLimits
 from side_by_side import timed, verdict
 
@@ -53,10 +53,10 @@ class Quick:
         self._calls = calls
         self.asked: list[float] = []
 
-    def __call__(self, run: str = "", **terms: object) -> FunctionModel:
+    def __call__(self, *_: object, **__: object) -> FunctionModel:
         return FunctionModel(self._answer)
 
-    def _answer(self, messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    def _answer(self, *_: object) -> ModelResponse:
         self.asked.append(time.perf_counter())
         if len(self.asked) <= self._calls:
             return ModelResponse([ToolCallPart("add", {"a": len(self.asked)})])
