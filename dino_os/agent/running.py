@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic_ai import exceptions
 from pydantic_ai.messages import ModelMessagesTypeAdapter
 
-from dino_os.agent.calls import Calls
+from dino_os.agent.calls import Calls, Made
 from dino_os.agent.endings import Ended, ending_of, outcome_of
 from dino_os.agent.limits import Limits
 from dino_os.agent.loop import Loop
@@ -20,6 +20,7 @@ from dino_os.agent.pending import tool_calls, went_on
 from dino_os.agent.policy import Policy
 from dino_os.agent.posture import Marking
 from dino_os.agent.screening import Screen
+from dino_os.agent.toolset import SkillTools
 from dino_os.agent.watching import Watch
 from dino_os.errors import AgentFailed, DinoError, InvalidInput
 from dino_os.upkeep import after_writing
@@ -151,14 +152,16 @@ class _Going:
 
     def end(self, work: Callable[[Loop], Coroutine[Any, Any, str | None]]) -> Ended:
         """Do *work*; the run has then ended, or waits for people."""
-        loop, output, error = None, None, None
+        loop, made, output, error = None, list[Made](), None, None
         try:
             with self._acting() as acting:
-                loop = self._loop(acting)
+                calls = self._calls(acting)
+                made = calls.made
+                loop = self._loop(calls)
                 output = asyncio.run(work(loop))
             if output is None:
-                return self._ended(loop, None)
-            outcome, error = outcome_of([made.outcome for made in loop.made])
+                return self._ended(loop, made, None)
+            outcome, error = outcome_of([call.outcome for call in made])
         except (KeyboardInterrupt, exceptions.RunCancelled):
             self._log.finish(self._run, "cancelled", error="interrupted")
             raise KeyboardInterrupt from None
@@ -168,7 +171,7 @@ class _Going:
             self._log.finish(self._run, "error", error=type(failure).__name__)
             raise
         self._log.finish(self._run, outcome, output, error=error.message if error else None)
-        return self._ended(loop, outcome, output or "", error)
+        return self._ended(loop, made, outcome, output or "", error)
 
     @contextlib.contextmanager
     def _acting(self) -> Iterator[Workspace]:
@@ -184,18 +187,20 @@ class _Going:
             acting.settle()
             after_writing(acting)
 
-    def _loop(self, acting: Workspace) -> Loop:
-        limits, watch = self._limits, self._watch
-        calls = Calls(
+    def _calls(self, acting: Workspace) -> Calls:
+        return Calls(
             acting,
             self._log,
             self._run,
-            policy=_policy(acting, ask_each=limits.ask_each),
+            policy=_policy(acting, ask_each=self._limits.ask_each),
             screen=self._screen,
             marking=self._marking,
-            watch=watch,
-            timeout_s=limits.timeout_s,
+            watch=self._watch,
+            timeout_s=self._limits.timeout_s,
         )
+
+    def _loop(self, calls: Calls) -> Loop:
+        limits, watch = self._limits, self._watch
         model = self._make(
             self._run, screen=self._screen, local_only=limits.local_only, note=watch.note
         )
@@ -204,7 +209,8 @@ class _Going:
             self._log,
             self._run,
             model,
-            offer=self._offer,
+            tools=SkillTools(self._offer, calls),
+            skills=self._offer.skills,
             calls=calls,
             limits=limits,
             screen=self._screen,
@@ -216,6 +222,7 @@ class _Going:
     def _ended(
         self,
         loop: Loop | None,
+        made: Sequence[Made],
         outcome: str | None,
         output: str = "",
         error: DinoError | None = None,
@@ -226,7 +233,7 @@ class _Going:
             outcome,
             output,
             error,
-            tuple(loop.made) if loop else (),
+            tuple(made),
             tuple(self._log.approval(one.id) for one in waiting),
             loop.steps if loop else 0,
             self._log.run(self._run).spent,
