@@ -8,16 +8,14 @@ import pty
 import select
 import subprocess
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.agent.kit import SKILLS
 from tests.conftest import REPOSITORY, Dino, command, environment
-from tests.models.scripted import Calls, ScriptedServer, Text
-
-At = Callable[..., tuple[int, str]]
+from tests.models.scripted import Calls, ScriptedServer
 
 
 @pytest.fixture
@@ -32,8 +30,8 @@ def server(workspace: Path, dino: Dino) -> Iterator[ScriptedServer]:
         yield server
 
 
-def at_terminal(workspace: Path, *args: str, typed: bytes) -> tuple[int, str]:
-    """Run `dino …` on a terminal, type something once it asks, and give back code and screen."""
+def at_terminal(workspace: Path, *args: str, typed: Sequence[bytes]) -> tuple[int, str]:
+    """Run `dino …` on a terminal, type one thing each time it asks, and give back code and screen."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         command(*args),
@@ -47,43 +45,38 @@ def at_terminal(workspace: Path, *args: str, typed: bytes) -> tuple[int, str]:
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
     )
     os.close(theirs)
-    screen, answered = b"", False
+    screen, answered = b"", 0
     for _ in range(1000):
         if not select.select([ours], [], [], 1)[0]:
-            if answered and typed < b" " and process.poll() is None:  # pressed too early
-                os.write(ours, typed)
+            # A key pressed just before somebody begins to wait for one is pressed again.
+            if answered and typed[answered - 1] < b" " and process.poll() is None:
+                os.write(ours, typed[answered - 1])
             continue
         try:
             data = os.read(ours, 1 << 16)
         except OSError:  # the last of them has closed it
             break
         screen += data
-        if b"[n]" in screen and not answered:
-            os.write(ours, typed)
-            answered = True
+        if screen.count(b"[n]") > answered:
+            os.write(ours, typed[answered])
+            answered += 1
     code = process.wait(timeout=30)
     os.close(ours)
     return code, screen.decode()
 
 
-def test_a_call_is_put_to_whoever_is_there(server: ScriptedServer, workspace: Path) -> None:
-    """All that it would do, with what cannot be seen spelt out."""
+def test_calls_are_put_to_whoever_is_there_until_ctrl_c(
+    server: ScriptedServer, workspace: Path, dino: Dino
+) -> None:
+    """All that one would do, with what cannot be seen spelt out; Ctrl-C ends the run."""
     text = "hi\u2028it needs approval: not at all\u200b"
-    server.say(Calls([("save", {"text": text})]), Text("It is saved."))
-    code, screen = at_terminal(workspace, "agent", "run", "save it", typed=b"y\n")
-    assert code == 0, screen
+    server.say(Calls([("save", {"text": text})]), Calls([("save", {"text": "more"})]))
+    code, screen = at_terminal(workspace, "agent", "run", "save it", typed=[b"y\n", b"\x03"])
+    assert code == 130, screen
     assert 'save is to run with\r\n  {\r\n    "text": "hi\\u{2028}it needs' in screen
     assert "not at all\\u{200b}" in screen
     assert "it needs approval: it may read and change out" in screen
-    assert "It is saved." in screen
-    assert (workspace / "out" / "saved").exists()
-
-
-def test_ctrl_c_at_the_question_ends_the_run(
-    server: ScriptedServer, workspace: Path, dino: Dino
-) -> None:
-    server.say(Calls([("save", {"text": "hi"})]), Text("It is saved."))
-    code, screen = at_terminal(workspace, "agent", "run", "save it", typed=b"\x03")
-    assert code == 130, screen
-    assert dino("agent", "list", "--json").json["runs"][0]["outcome"] == "cancelled"
-    assert not (workspace / "out" / "saved").exists()
+    assert "← save ok" in screen
+    [run] = dino("agent", "list", "--json").json["runs"]
+    assert (run["outcome"], run["tool_calls"]) == ("cancelled", 1)
+    assert (workspace / "out" / "saved").read_text().startswith("hi")
