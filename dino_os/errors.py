@@ -25,7 +25,8 @@ DinoError
 ├── SchedulerError         the scheduler                          exit 1
 ├── AgentFailed            a run of a model came to nothing       exit 1
 │   ├── AgentBlocked       it was stopped at its limit            exit 1
-│   └── AgentTimedOut      the model did not answer in time       exit 124
+│   ├── AgentTimedOut      the model did not answer in time       exit 124
+│   └── ReplayDiffers      it goes another way than it went       exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4
 ├── ModelError             a language model's answer is of no use exit 1
@@ -56,6 +57,7 @@ __all__ = [
     "ModelUnavailable",
     "NotConfined",
     "NotFound",
+    "ReplayDiffers",
     "RequestFailed",
     "RequestTimedOut",
     "ResourcesTaken",
@@ -139,6 +141,10 @@ class AgentTimedOut(AgentFailed):
     """A model did not answer in time."""
 
     exit_code = 124
+
+
+class ReplayDiffers(AgentFailed):
+    """A run that is gone through again goes another way than is on record."""
 
 
 class EntityError(DinoError):

@@ -5,26 +5,31 @@ answer, a limit is reached, or people are to decide something and nobody is ther
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, ToolDenied
+from pydantic_ai import (
+    AbstractToolset,
+    Agent,
+    DeferredToolRequests,
+    DeferredToolResults,
+    ToolDenied,
+)
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from dino_os.agent.interrupts import interruptible
-from dino_os.agent.toolset import TRIES, SkillTools
+from dino_os.agent.toolset import TRIES
 from dino_os.agent.watching import Answer, Watch
 
 if TYPE_CHECKING:
     from pydantic_ai.run import AgentRunResult
 
-    from dino_os.agent.calls import Calls
     from dino_os.agent.limits import Limits
-    from dino_os.agent.offer import Offer
     from dino_os.agent.posture import Marking
     from dino_os.agent.screening import Screen
+    from dino_os.skill_index import Skill
     from engines.agent_log import AgentLog, Approval
 
 INSTRUCTIONS = """\
@@ -35,11 +40,25 @@ which no tool did.
 End with a short answer."""
 
 
+class Decisions(Protocol):
+    """What is told of the decisions of people about calls."""
+
+    def source_of(self, skill: Skill) -> str:
+        """The hash of the text that would run."""
+
+    def approve(self, approval: Approval, *, for_this_run: bool = False) -> None:
+        """The call that *approval* covers is to be made."""
+
+    def refused(self, approval: Approval, by: str) -> str:
+        """It is not; what the model is told."""
+
+
 class Loop:
     """
     One run.
 
     Args:
+        tools: What the model has; *skills* are those behind their names.
         by: Who decides on this terminal, as actor and door.
     """
 
@@ -49,8 +68,9 @@ class Loop:
         run: str,
         model: Model,
         *,
-        offer: Offer,
-        calls: Calls,
+        tools: AbstractToolset[None],
+        skills: Mapping[str, Skill],
+        calls: Decisions,
         limits: Limits,
         screen: Screen,
         marking: Marking,
@@ -59,7 +79,7 @@ class Loop:
     ) -> None:
         self._log = log
         self._run = run
-        self._offer = offer
+        self._skills = skills
         self._calls = calls
         self._screen = screen
         self._by = by
@@ -67,7 +87,7 @@ class Loop:
         self._agent = Agent(
             model,
             instructions=f"{INSTRUCTIONS}\n{marking.rule}",
-            toolsets=[SkillTools(offer, calls)],
+            toolsets=[tools],
             output_type=[str, DeferredToolRequests],
             retries=TRIES,
         )
@@ -148,7 +168,7 @@ class Loop:
     def _put(
         self, tool: str, arguments: dict[str, Any], call_id: str, output: DeferredToolRequests
     ) -> Approval:
-        skill = self._offer.skills[tool]
+        skill = self._skills[tool]
         asked = self._log.ask_approval(
             self._run,
             call_id,

@@ -24,6 +24,7 @@ from dino_os.agent.offer import Offer
 from dino_os.agent.policy import Policy
 from dino_os.agent.posture import Marking
 from dino_os.agent.screening import Screen
+from dino_os.agent.toolset import SkillTools
 from dino_os.agent.watching import Watch
 from dino_os.errors import AgentFailed, DinoError, InvalidInput
 from dino_os.upkeep import after_writing
@@ -108,8 +109,11 @@ def go_on(
     messages = ModelMessagesTypeAdapter.validate_python(log.messages(run))
     pending = _pending(messages)
     steps = log.steps(run)
-    known = {part.tool_call_id for part in _tool_calls(messages)}
-    if lost := [s for s in steps if isinstance(s, ToolCall) and s.id not in known]:
+    # Servers may give each step's calls the same names: what counts is what came last.
+    asked = {s.call_id: s for s in steps if isinstance(s, Approval) and s.call_id in pending}
+    since = min((one.at for one in asked.values()), default=before.began)
+    made = [s for s in steps if isinstance(s, ToolCall) and s.at >= since]
+    if lost := [s for n, s in enumerate(made) if s.id not in pending or s.id in _ids(made[:n])]:
         raise AgentFailed(
             f"run {run} was interrupted after it had gone on and called {lost[0].skill!r}: "
             "it cannot go on from where it was parked without doing that again",
@@ -123,9 +127,9 @@ def go_on(
     screen.take_up(run, log.sealed(run))
     with _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model) as going:
         results = DeferredToolResults()
-        for approval in (s for s in steps if isinstance(s, Approval) and s.call_id in pending):
-            made = [s for s in steps if isinstance(s, ToolCall) and s.id == approval.call_id]
-            results.approvals[approval.call_id] = going.settled(approval, made)
+        for call_id, approval in asked.items():
+            own = [one for one in made if one.id == call_id]
+            results.approvals[call_id] = going.settled(approval, own)
         return going.end(lambda loop: loop.go_on(messages, results))
 
 
@@ -168,7 +172,8 @@ class _Going:
             Loop,
             self._log,
             run,
-            offer=offer,
+            tools=SkillTools(offer, self._calls),
+            skills=offer.skills,
             calls=self._calls,
             limits=limits,
             screen=screen,
@@ -267,7 +272,12 @@ def _tool_calls(messages: Sequence[ModelMessage]) -> list[ToolCallPart]:
 
 
 def _pending(messages: Sequence[ModelMessage]) -> set[str]:
-    """The names of the calls that have no result yet."""
-    parts = [part for message in messages for part in message.parts]
+    """The names of the calls in the last answer that have no result yet."""
+    last = max(n for n, message in enumerate(messages) if isinstance(message, ModelResponse))
+    parts = [part for message in messages[last + 1 :] for part in message.parts]
     done = {part.tool_call_id for part in parts if isinstance(part, ToolReturnPart)}
-    return {part.tool_call_id for part in parts if isinstance(part, ToolCallPart)} - done
+    return {part.tool_call_id for part in _tool_calls(messages[last:])} - done
+
+
+def _ids(calls: Sequence[ToolCall]) -> set[str]:
+    return {call.id for call in calls}
