@@ -140,8 +140,11 @@ class RecordedTools(AbstractToolset[None]):
         made: How the calls of skills ended that were gone through.
     """
 
-    def __init__(self, steps: Sequence[Step], turns: Sequence[Turn], marking: Marking) -> None:
+    def __init__(
+        self, steps: Sequence[Step], turns: Sequence[Turn], marking: Marking, model: RecordedModel
+    ) -> None:
         self._marking = marking
+        self._model = model
         self._calls = _by_id([s for s in steps if isinstance(s, ToolCall)])
         self._approvals = _by_call([s for s in steps if isinstance(s, Approval)])
         self._names = {part.tool_name for turn in turns for part in _called(turn)}
@@ -180,6 +183,8 @@ class RecordedTools(AbstractToolset[None]):
                 raise ApprovalRequired({"why": waits[0].why})
             waits.popleft()
         if not self._calls[call_id]:
+            if told is None and self._model.is_at_end:  # what was told of it nobody was told
+                raise ModelRetry("it fits nothing")
             if told is None:
                 raise ReplayDiffers(f"the call {call_id} of {name!r} is not on record")
             return told["content"]  # of a tool that is none of the skills

@@ -80,7 +80,8 @@ def replay(workspace: Workspace, run: str) -> Replayed:
     # What was recorded was screened; looking again for what has the form of a secret changes it as
     # it was changed then.
     screen, marking = Screen(workspace, vault=False), Marking(workspace.gate_keys.pseudonyms(), run)
-    tools, model = RecordedTools(steps, turns, marking), RecordedModel(turns, screen)
+    model = RecordedModel(turns, screen)
+    tools = RecordedTools(steps, turns, marking, model)
     shadow = AgentLog()
     loop = Loop(
         shadow,
