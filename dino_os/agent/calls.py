@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
 _MOST_PRINTED = 2_048
+NOT_RUN = "not run: "
+"""So begins what a model is told of a call that was refused: our own words, not data."""
+GIVEN = ", which was given for this run"
 ACTING = frozenset({"memory_add", "bus_publish"})
 """What skills are lent that reaches further than the run: remembered, or heard by others."""
 
@@ -195,7 +198,7 @@ class Calls:
             call_id,
             skill.name,
             arguments,
-            f"as {leave.id}, which was given for this run",
+            f"as {leave.id}{GIVEN}",
             source_sha256=leave.source_sha256,
         )
         return self._log.decide(asked, approved=True, by=leave.by or "", door=leave.door or "")
@@ -274,14 +277,14 @@ class Calls:
         Args:
             again: It is recorded already, by a process that was killed then.
         """
-        text = f"not run: {by} refused it"
+        text = f"{NOT_RUN}{by} refused it"
         if not again:
             made = Made(approval.skill, approval.arguments, "denied")
             self._record(made, approval.call_id, {"error": text}, untrusted=False)
         return text
 
     def _refuse(self, skill: Skill, arguments: dict[str, Any], call_id: str, why: str) -> NoReturn:
-        text = f"not run: {why}"
+        text = f"{NOT_RUN}{why}"
         made = Made(skill.name, arguments, "denied")
         self._record(made, call_id, {"error": text}, untrusted=False)
         raise NotDone(text)
