@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engines.agent_log import AgentLog, Approval
 
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
+_LOOKED_AT = 4  # times as many, for secrets
 _MOST_PRINTED = 2_048
 NOT_RUN = "not run: "
 """So begins what a model is told of a call that was refused: our own words, not data."""
@@ -264,11 +265,13 @@ class Calls:
             kind, text = run.error.get("type"), run.error.get("message")
             error = f"{kind}: {text}" if kind else str(text)
             return self._screen.outgoing({"error": error[:_MOST_PRINTED], **printed})
-        told = self._screen.outgoing({"data": run.result, **printed})
-        text = json.dumps(told["data"], ensure_ascii=False)
-        if len(text) > MOST_TOLD:
-            told |= {"data": text[:MOST_TOLD], "left_out_characters": len(text) - MOST_TOLD}
-        return told
+        text = json.dumps(run.result, ensure_ascii=False)
+        if len(text) <= MOST_TOLD:
+            return self._screen.outgoing({"data": run.result, **printed})
+        # Looked through with what follows: a secret at the cut is still seen as one.
+        told = self._screen.outgoing({"data": text[: _LOOKED_AT * MOST_TOLD], **printed})
+        left_out = len(text) - MOST_TOLD
+        return told | {"data": told["data"][:MOST_TOLD], "left_out_characters": left_out}
 
     def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
         """

@@ -179,6 +179,7 @@ class _Going:
         """The workspace through the door of models, whoever began the run."""
         acting = Workspace(self._workspace.root, door="model")
         acting.stays = True
+        acting.config, acting.plugins = self._workspace.config, self._workspace.plugins
         acting.ask_passphrase = self._workspace.ask_passphrase
         try:
             yield acting
