@@ -260,18 +260,19 @@ class Calls:
 
     def _told(self, run: Run) -> dict[str, Any]:
         """What the model is told of a run: bounded, and without secrets."""
-        printed = {"printed": run.output[:_MOST_PRINTED]} if run.output else {}
+        # Looked through with what follows: a secret at a cut is still seen as one.
+        said = self._screen.outgoing(run.output[: _LOOKED_AT * _MOST_PRINTED])
+        printed = {"printed": said[:_MOST_PRINTED]} if said else {}
         if run.outcome != "ok":
             kind, text = run.error.get("type"), run.error.get("message")
             error = f"{kind}: {text}" if kind else str(text)
-            return self._screen.outgoing({"error": error[:_MOST_PRINTED], **printed})
+            error = self._screen.outgoing(error[: _LOOKED_AT * _MOST_PRINTED])
+            return {"error": error[:_MOST_PRINTED], **printed}
         text = json.dumps(run.result, ensure_ascii=False)
         if len(text) <= MOST_TOLD:
-            return self._screen.outgoing({"data": run.result, **printed})
-        # Looked through with what follows: a secret at the cut is still seen as one.
-        told = self._screen.outgoing({"data": text[: _LOOKED_AT * MOST_TOLD], **printed})
-        left_out = len(text) - MOST_TOLD
-        return told | {"data": told["data"][:MOST_TOLD], "left_out_characters": left_out}
+            return {"data": self._screen.outgoing(run.result), **printed}
+        data = self._screen.outgoing(text[: _LOOKED_AT * MOST_TOLD])[:MOST_TOLD]
+        return {"data": data, **printed, "left_out_characters": len(text) - MOST_TOLD}
 
     def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
         """
