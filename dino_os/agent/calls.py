@@ -2,8 +2,8 @@
 The calls of skills that a model wants: judged, put to people where they must be, made on the one
 path through the door "model", and recorded.
 
-What comes back is data for the model, never instructions: it is bounded, stands under a name of its
-own, and is as trustworthy as where the skill had it from.
+What comes back is data for the model, never instructions: it is bounded, stands between marks that
+whoever wrote it cannot know, and is text that nobody vouches for.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from engines.agent_log import ToolCall, WrongState
 from engines.trace import context_in
 
 if TYPE_CHECKING:
+    from dino_os.agent.posture import Marking
     from dino_os.agent.screening import Screen
     from dino_os.agent.watching import Watch
     from dino_os.runner import Run
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
 _MOST_PRINTED = 2_048
+ACTING = frozenset({"memory_add", "bus_publish"})
+"""What skills are lent that reaches further than the run: remembered, or heard by others."""
 
 
 class BadArguments(Exception):
@@ -89,6 +92,7 @@ class Calls:
         *,
         policy: Policy,
         screen: Screen,
+        marking: Marking,
         watch: Watch,
         timeout_s: float | None = None,
     ) -> None:
@@ -97,6 +101,7 @@ class Calls:
         self._run = run
         self._policy = policy
         self._screen = screen
+        self._marking = marking
         self._watch = watch
         self._timeout_s = timeout_s
         self._context = RunContext(run, str(context_in(run, None)))
@@ -136,9 +141,7 @@ class Calls:
         else:
             self._recalled[approval.call_id] = made.result
 
-    def call(
-        self, skill: Skill, arguments: dict[str, Any], call_id: str, *, approved: bool
-    ) -> dict[str, Any]:
+    def call(self, skill: Skill, arguments: dict[str, Any], call_id: str, *, approved: bool) -> str:
         """
         Make the call, and hand out what the model is told of it.
 
@@ -153,7 +156,7 @@ class Calls:
             NotDone: It was refused, or did not succeed.
         """
         if call_id in self._recalled:
-            return _if_done(self._recalled.pop(call_id))
+            return self._if_done(skill, self._recalled.pop(call_id))
         try:
             bound = bind(skill, arguments)
         except InvalidInput as error:
@@ -170,7 +173,8 @@ class Calls:
                 raise NeedsApproval(verdict.why)
             self._approved[call_id] = self._allow(skill, arguments, call_id, leave)
             self._use(skill, arguments, call_id)
-        return self._make(skill, arguments, bound, call_id)
+            approved = True
+        return self._make(skill, arguments, bound, call_id, approved=approved)
 
     def _judged(self, skill: Skill) -> Verdict:
         try:
@@ -208,17 +212,24 @@ class Calls:
             self._refuse(skill, arguments, call_id, error.message)
 
     def _make(
-        self, skill: Skill, arguments: dict[str, Any], bound: dict[str, Any], call_id: str
-    ) -> dict[str, Any]:
+        self,
+        skill: Skill,
+        arguments: dict[str, Any],
+        bound: dict[str, Any],
+        call_id: str,
+        *,
+        approved: bool,
+    ) -> str:
         self._watch.calling(skill.name, arguments)
         began = time.monotonic()
         run, outcome, told = None, "error", {"error": "it did not come to an end"}
+        unseen = not approved and self._log.run(self._run).tainted
+        self._workspace.withheld = ACTING if unseen else frozenset()
         try:
             with run_context.within(self._context), interruptible():
                 # The one place where what stands for a secret becomes the secret again.
-                run = self._workspace.runner.run(
-                    skill, self._screen.restored(bound), timeout_s=self._timeout_of(skill)
-                )
+                params = self._screen.restored(bound, skill)
+                run = self._workspace.runner.run(skill, params, timeout_s=self._timeout_of(skill))
             outcome, told = run.outcome, self._told(run)
         except DinoError as error:
             outcome = "denied" if isinstance(error, Denied | NotConfined) else "error"
@@ -230,7 +241,13 @@ class Calls:
             taken_s, skill_run = time.monotonic() - began, run.run_id if run else None
             made = Made(skill.name, arguments, outcome, taken_s, skill_run)
             self._record(made, call_id, told, untrusted=run is not None)
-        return _if_done(told)
+        return self._if_done(skill, told)
+
+    def _if_done(self, skill: Skill, told: dict[str, Any]) -> str:
+        said = self._marking.marked(told, skill.name)
+        if "error" in told:
+            raise NotDone(said)
+        return said
 
     def _timeout_of(self, skill: Skill) -> float | None:
         if self._timeout_s is None:
@@ -284,9 +301,3 @@ class Calls:
             duration_s=made.duration_s,
         )
         self._watch.called(made.skill, made.outcome, told, made.duration_s)
-
-
-def _if_done(told: dict[str, Any]) -> dict[str, Any]:
-    if "error" in told:
-        raise NotDone(told["error"])
-    return told

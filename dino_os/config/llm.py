@@ -45,9 +45,7 @@ class Provider(Struct, forbid_unknown_fields=True, frozen=True):
 
     def __post_init__(self) -> None:
         if self.api_key:
-            raise ValueError(
-                "api_key: no file holds keys; `dino keys set NAME`, then `key: NAME`"
-            )
+            raise ValueError("api_key: no file holds keys; `dino keys set NAME`, then `key: NAME`")
         if _A_KEY.match(self.key):
             raise ValueError(
                 "key: names a key in the vault, and this looks like the key itself; "

@@ -346,9 +346,7 @@ def test_a_run_that_did_more_before_it_was_killed_does_not_go_on(
         die()
         return []
 
-    killed(
-        lambda: decide(other(home), waiting.id, approved=True, model=Script(first, more, dies))
-    )
+    killed(lambda: decide(other(home), waiting.id, approved=True, model=Script(first, more, dies)))
     with pytest.raises(AgentFailed, match="without doing that again"):
         decide(other(home), waiting.id, approved=True, model=Script(first, more, [say("done")]))
     assert lines(saved) == ["1"]

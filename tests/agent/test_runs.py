@@ -60,7 +60,7 @@ def test_what_fails_is_told_and_counts_as_nothing_done(home: Workspace) -> None:
     script = Script([call("broken")], [say("It did not work.")])
     ended = run_goal(home, "try", model=script)
     assert ended.outcome == "error"
-    assert script.told == ["LookupError: no such gauge"]
+    assert "LookupError: no such gauge" in script.told[0]
     with pytest.raises(AgentFailed, match="none of 1 calls"):
         ended.check()
 
@@ -141,9 +141,7 @@ def test_of_a_long_result_the_model_gets_the_beginning(home: Workspace) -> None:
 def test_many_skills_are_found_by_what_they_do(workspace: Path, home: Workspace) -> None:
     more = "".join(f'\n@skill\ndef other_{n}() -> int:\n    """Some thing."""\n' for n in range(9))
     (workspace / "skills" / "more.py").write_text(f"from dino_os import skill\n{more}")
-    script = Script(
-        [call("find_skill", query="add two numbers")], [call("add", a=1)], [say("2")]
-    )
+    script = Script([call("find_skill", query="add two numbers")], [call("add", a=1)], [say("2")])
     assert run_goal(home, "something thing", model=script).outcome == "ok"
     assert [len(offered) for offered in script.offered] == [8, 8, 8]
     assert "add" not in script.offered[0]
@@ -163,7 +161,7 @@ def test_a_skill_that_takes_too_long_is_stopped_and_told_of(
     script = Script([call("add", a=1)], [say("too slow")])
     ended = run_goal(home, "add", model=script, limits=Limits(5, timeout_s=2.5))
     assert [made.outcome for made in ended.calls] == ["timeout"]
-    assert script.told == ["it was stopped after 2.5 s"]
+    assert "it was stopped after 2.5 s" in script.told[0]
 
 
 def test_names_that_are_not_there_are_told_before_anything_begins(home: Workspace) -> None:
