@@ -20,6 +20,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from dino_os.agent.interrupts import interruptible
+from dino_os.agent.pending import decided, pending
 from dino_os.agent.toolset import TRIES
 from dino_os.agent.watching import Answer, Watch
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dino_os.agent.posture import Marking
     from dino_os.agent.screening import Screen
     from dino_os.skill_index import Skill
-    from engines.agent_log import AgentLog, Approval
+    from engines.agent_log import AgentLog, Approval, Step, ToolCall
 
 INSTRUCTIONS = """\
 You work for the operator of this machine and reach a goal with tools, which are programs here.
@@ -49,8 +50,11 @@ class Decisions(Protocol):
     def approve(self, approval: Approval, *, for_this_run: bool = False) -> None:
         """The call that *approval* covers is to be made."""
 
-    def refused(self, approval: Approval, by: str) -> str:
+    def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
         """It is not; what the model is told."""
+
+    def recall(self, approval: Approval, made: ToolCall | None) -> None:
+        """It was begun by a process that was killed, and ended so."""
 
 
 class Loop:
@@ -59,7 +63,7 @@ class Loop:
 
     Args:
         tools: What the model has; *skills* are those behind their names.
-        by: Who decides on this terminal, as actor and door.
+        by: Who decides on this terminal, and through which door.
     """
 
     def __init__(
@@ -74,7 +78,7 @@ class Loop:
         limits: Limits,
         screen: Screen,
         marking: Marking,
-        by: tuple[str, str],
+        by: str,
         watch: Watch,
     ) -> None:
         self._log = log
@@ -101,10 +105,11 @@ class Loop:
         """Work towards *goal*; the answer, or None where the run was parked."""
         return await self._work(goal, [], None)
 
-    async def go_on(
-        self, messages: Sequence[ModelMessage], results: DeferredToolResults
-    ) -> str | None:
-        """Go on behind *messages*, whose last calls have these *results*."""
+    async def go_on(self, messages: Sequence[ModelMessage], steps: Sequence[Step]) -> str | None:
+        """Go on behind *messages*, as people have decided by the *steps* on record."""
+        results = DeferredToolResults()
+        for call_id in pending(messages):
+            results.approvals[call_id] = self._settled(*decided(steps, call_id))
         for message in messages:
             if isinstance(message, ModelResponse):
                 self.steps += 1
@@ -179,9 +184,22 @@ class Loop:
         )
         return self._log.approval(asked)
 
+    def _settled(self, approval: Approval | None, made: ToolCall | None) -> bool | ToolDenied:
+        """What a call that waited has come to, for the model."""
+        if approval is None or approval.approved is None:
+            return ToolDenied("not run: nobody has decided")
+        if not approval.approved:
+            by = f"{approval.by}@{approval.door}"
+            return ToolDenied(self._calls.refused(approval, by, again=made is not None))
+        if approval.used:  # by a process that was killed then
+            self._calls.recall(approval, made)
+        else:
+            self._calls.approve(approval)
+        return True
+
     def _decided(self, asked: Sequence[Approval]) -> DeferredToolResults:
         results = DeferredToolResults()
-        by, door = self._by
+        by, _, door = self._by.rpartition("@")
         for approval in asked:
             with interruptible():
                 answer = self._watch.ask(approval)

@@ -216,8 +216,11 @@ class RecordedTools(AbstractToolset[None]):
     def approve(self, approval: Approval, *, for_this_run: bool = False) -> None:
         """It was, then."""
 
-    def refused(self, approval: Approval, by: str) -> str:
-        del by
+    def recall(self, approval: Approval, made: ToolCall | None) -> None:
+        """It was, then."""
+
+    def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
+        del by, again
         then = self._then[approval.call_id]
         if not then or not isinstance(then[0], ToolCall):
             raise ReplayDiffers(f"what became of the call {approval.call_id} is not on record")

@@ -71,5 +71,6 @@ class Llm(Struct, forbid_unknown_fields=True, frozen=True):
     run_budget: Spending = Spending()
     local_only: bool = False
     private_to_local: list[str] = msgspec.field(default_factory=lambda: ["private"])
+    pseudonyms: Literal["secrets", "all"] = "secrets"
     queue_offline: bool = False
     retries: Count = 1
