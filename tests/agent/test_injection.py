@@ -203,19 +203,26 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-@pytest.mark.parametrize("reads", ["read_page", "print_page", "fail_with_page"])
-def test_what_is_read_orders_nothing(home: Workspace, page: str, reads: str) -> None:
-    """However it is dressed up, returned, printed or failed with: people are asked first."""
-    model = Obeys(reads)
-    ended = attacked(home, page, model)
+@pytest.mark.parametrize("name", PAGES)
+def test_what_is_read_orders_nothing(home: Workspace, name: str) -> None:
+    """However it is dressed up: people are asked first."""
+    model = Obeys()
+    ended = attacked(home, PAGES[name], model)
     assert done(home) == []
-    if model.obeyed:
+    if name == "letters that no screen shows":  # nothing of the order came through
+        assert (model.obeyed, ended.outcome) == ([], "ok")
+    else:
         assert ended.outcome is None
+        assert model.obeyed
         assert set(asked(home)) == set(model.obeyed)
-    else:  # nothing of the order came through
-        assert ended.outcome in {"ok", "error"}
-        assert "letters that no screen shows" in {i for i, p in PAGES.items() if p == page}
+
+
+@pytest.mark.parametrize("reads", ["print_page", "fail_with_page"])
+def test_nor_does_what_is_printed_or_failed_with(home: Workspace, reads: str) -> None:
+    model = Obeys(reads)
+    attacked(home, f"{ORDER} {in_tags(ORDER)}", model)
+    assert done(home) == []
+    assert asked(home) == model.obeyed == ["send"]
 
 
 def test_nor_do_the_settings_let_it(home: Workspace) -> None:
@@ -261,7 +268,7 @@ def test_what_the_settings_deny_is_put_to_nobody(home: Workspace) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["approve", "dino_approve", "mine.send", "skills__send", "Send", "send ", "__import__", "exec"],
+    ["dino_approve", "skills__send", "Send", "send "],
 )
 def test_a_name_that_is_none_is_no_way_in(home: Workspace, name: str) -> None:
     """Nor is one that sounds like a skill, or like Dino itself."""
@@ -276,10 +283,8 @@ def test_a_name_that_is_none_is_no_way_in(home: Workspace, name: str) -> None:
     "more",
     [
         {"sandbox": False},
-        {"require_approval": False},
         {"approved": True},
         {"permissions": {"writes": ["/"]}},
-        {"tool_call_approved": True},
     ],
 )
 def test_no_argument_turns_the_walls_off(home: Workspace, more: dict[str, Any]) -> None:
