@@ -16,6 +16,7 @@ from dino_os.agent.running import run_goal
 from dino_os.agent.watching import Answer
 from dino_os.agent_core.core import Core
 from dino_os.redaction import spellings
+from dino_os.security_gateway.model import VaultLocked
 from dino_os.tool_sandbox.sandbox import Sandbox
 from dino_os.workspace import Workspace
 from engines import passphrase
@@ -162,6 +163,20 @@ def test_a_secret_that_a_run_never_held_comes_of_no_pseudonym(
         home = asking(home, server)
         run_goal(home, f"use {vault} and {form}", model=None, watch=Operator(*_YES))
     assert sent == [("login", vault), ("send", form)]
+
+
+def test_with_a_vault_that_does_not_open_nothing_is_asked(
+    home: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither by a run nor by a question: nobody could tell what its values are."""
+    monkeypatch.setenv("DINO_VAULT_PASSPHRASE", "long enough to be one")
+    home.security.relock("passphrase")
+    monkeypatch.delenv("DINO_VAULT_PASSPHRASE")
+    with ScriptedServer(always=Text("x")) as server:
+        for ask in (lambda w: run_goal(w, "hello", model=None), lambda w: Core(w).run("hello")):
+            with pytest.raises(VaultLocked):
+                ask(asking(home, server))
+    assert server.bodies == []
 
 
 def test_questions_are_screened_too(home: Workspace) -> None:
