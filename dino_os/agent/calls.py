@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from engines.agent_log import AgentLog, Approval
 
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
+_LOOKED_AT = 4  # times as many, for secrets
 _MOST_PRINTED = 2_048
 NOT_RUN = "not run: "
 """So begins what a model is told of a call that was refused: our own words, not data."""
@@ -259,16 +260,19 @@ class Calls:
 
     def _told(self, run: Run) -> dict[str, Any]:
         """What the model is told of a run: bounded, and without secrets."""
-        printed = {"printed": run.output[:_MOST_PRINTED]} if run.output else {}
+        # Looked through with what follows: a secret at a cut is still seen as one.
+        said = self._screen.outgoing(run.output[: _LOOKED_AT * _MOST_PRINTED])
+        printed = {"printed": said[:_MOST_PRINTED]} if said else {}
         if run.outcome != "ok":
             kind, text = run.error.get("type"), run.error.get("message")
             error = f"{kind}: {text}" if kind else str(text)
-            return self._screen.outgoing({"error": error[:_MOST_PRINTED], **printed})
-        told = self._screen.outgoing({"data": run.result, **printed})
-        text = json.dumps(told["data"], ensure_ascii=False)
-        if len(text) > MOST_TOLD:
-            told |= {"data": text[:MOST_TOLD], "left_out_characters": len(text) - MOST_TOLD}
-        return told
+            error = self._screen.outgoing(error[: _LOOKED_AT * _MOST_PRINTED])
+            return {"error": error[:_MOST_PRINTED], **printed}
+        text = json.dumps(run.result, ensure_ascii=False)
+        if len(text) <= MOST_TOLD:
+            return {"data": self._screen.outgoing(run.result), **printed}
+        data = self._screen.outgoing(text[: _LOOKED_AT * MOST_TOLD])[:MOST_TOLD]
+        return {"data": data, **printed, "left_out_characters": len(text) - MOST_TOLD}
 
     def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
         """

@@ -164,7 +164,9 @@ def replay_run(workspace: Workspace, run: str, as_json: bool) -> None:
 
 
 @click.command(
-    epilog=options.example("dino approve", "dino approve 6d261cbc4323", "dino approve 6d26 --deny")
+    epilog=options.example(
+        "dino approve", "dino approve 6d261cbc4323", "dino approve 6d261cbc4323 --deny"
+    )
 )
 @click.argument(
     "approval",
