@@ -86,13 +86,17 @@ def test_a_call_that_waits_can_be_refused(
 def test_it_says_how_it_ended(dino: Dino, server: ScriptedServer) -> None:
     server.say(Text("I have done it."))
     assert "ok_no_action" in dino("agent", "run", "do it").err
-    server.say(*[Calls([("add", {"a": 1})])] * 3)
+    server.say(*[Calls([("add", {"a": 1})])] * 2)
     stopped = dino("agent", "run", "add", "--max-steps", 2, "--json", code=1)
     assert stopped.json["outcome"] == "blocked"
     assert stopped.error["code"] == "agent_blocked"
+    server.say(Calls([("slow", {})]), Text("It takes too long."))
+    slow = dino("agent", "run", "wait", "--timeout", "0.5s", "--json", code=1).json
+    assert [call["outcome"] for call in slow["calls"]] == ["timeout"]
     server.say(Status(400))
     dino("agent", "run", "add", code=1)
     assert [run["outcome"] for run in dino("agent", "list", "--json").json["runs"]] == [
+        "error",
         "error",
         "blocked",
         "ok_no_action",
