@@ -20,9 +20,9 @@ from dino_os.agent.pending import tool_calls, went_on
 from dino_os.agent.policy import Policy
 from dino_os.agent.posture import Marking
 from dino_os.agent.screening import Screen
-from dino_os.agent_core.opening import screen_of
 from dino_os.agent.toolset import SkillTools
 from dino_os.agent.watching import Watch
+from dino_os.agent_core.opening import screen_of
 from dino_os.errors import AgentFailed, DinoError, InvalidInput
 from dino_os.upkeep import after_writing
 from dino_os.workspace import Workspace
