@@ -48,10 +48,11 @@ def whom(command: F) -> F:
 
 
 def wanted_by(workspace: Workspace, options: dict[str, Any]) -> Wanted:
-    """What the options of `whom` say; the vault is made ready where a provider needs a key."""
+    """What the options of `whom` say; where there is a vault, it is made ready."""
     from dino_os.agent_core.session import Wanted  # noqa: PLC0415  where something is asked
 
-    if any(one.key for one in workspace.config.settings.llm.providers):
+    # For the keys of providers, and because nothing of it is to be in a prompt.
+    if (workspace.memory / "vault" / "vault.json").exists():
         open_vault(workspace)
     return Wanted(**options)
 
