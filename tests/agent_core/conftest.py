@@ -1,0 +1,11 @@
+"""Real requests to scripted servers, also where another module's tests have forbidden any."""
+
+from __future__ import annotations
+
+import pydantic_ai.models
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _requests_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pydantic_ai.models, "ALLOW_MODEL_REQUESTS", True)
