@@ -11,7 +11,7 @@ from dino_os.agent_core.opening import require_library
 from dino_os.commands import options, output
 from dino_os.commands.agent_shown import COLUMNS, Shown, row, show_call, show_end, show_step
 from dino_os.commands.skills import ask_first
-from dino_os.commands.vault import open_vault
+from dino_os.commands.vault import open_to_screen
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.workspace import Workspace
 
@@ -140,8 +140,33 @@ def show_run(workspace: Workspace, run: str, as_json: bool) -> None:
         output.say(f"answer: {said}")
 
 
+@agent.command(
+    "replay", epilog=options.example("dino agent replay 2835cab88fd54f05b2e09bedaeaabedb")
+)
+@run_argument
+@options.as_json
+@pass_workspace
+def replay_run(workspace: Workspace, run: str, as_json: bool) -> None:
+    """
+    Go through a run again by its record alone: no model is asked, and no skill runs.
+
+    Tells whether the same is asked and called, and comes to the same end; else, with exit code 1,
+    at which step it goes another way.
+    """
+    from dino_os.agent.replay import replay  # noqa: PLC0415
+
+    found = replay(workspace, run)
+    if as_json:
+        output.emit_json(found.as_dict())
+        return
+    steps, calls = output.counted(found.steps, "step"), output.counted(found.calls, "call")
+    output.say(f"the same: {steps}, {calls}, {found.end}")
+
+
 @click.command(
-    epilog=options.example("dino approve", "dino approve 6d261cbc4323", "dino approve 6d26 --deny")
+    epilog=options.example(
+        "dino approve", "dino approve 6d261cbc4323", "dino approve 6d261cbc4323 --deny"
+    )
 )
 @click.argument(
     "approval",
@@ -185,8 +210,7 @@ def list_waiting(workspace: Workspace, *, deny: bool, as_json: bool) -> None:
 
 
 def prepare(workspace: Workspace, skills: Iterable[Skill]) -> None:
-    """As before `dino run`: ask for what was not granted, and open the vault where it is used."""
+    """As before `dino run`: ask for what was not granted, and open the vault where there is one."""
     for skill in skills:
         ask_first(workspace, skill)
-        if "keys" in skill.permissions:
-            open_vault(workspace)
+    open_to_screen(workspace)
