@@ -179,9 +179,25 @@ def test_with_a_vault_that_does_not_open_nothing_is_asked(
     assert server.bodies == []
 
 
+def test_what_skills_say_of_themselves_is_screened(home: Workspace) -> None:
+    """Docstrings and defaults; types stay types."""
+    more = f'"""Log in with {FOUND}."""\n    return password'
+    (home.root / "skills" / "more.py").write_text(
+        f"from dino_os import skill\n\n@skill\n"
+        f"def enter(password: str = {CANARY!r}) -> str:\n    {more}\n"
+    )
+    with ScriptedServer(always=Text("x")) as server:
+        run_goal(asking(home, server), "hello", model=None, skills=["enter"])
+    [tool] = server.bodies[0]["tools"]
+    assert TOKEN.search(tool["function"]["description"])
+    assert tool["function"]["parameters"]["properties"]["password"]["type"] == "string"
+    assert_silent(*server.bodies, kept(home))
+
+
 def test_questions_are_screened_too(home: Workspace) -> None:
     """Those of `dino ask` and of skills, which have no loop."""
     with ScriptedServer(always=Text("no idea")) as server:
         home = asking(home, server)
-        assert Core(home).run(f"what is {CANARY} or {FOUND}?") == "no idea"
+        system = f"You know {CANARY} and {FOUND}."
+        assert Core(home).run(f"what is {CANARY} or {FOUND}?", system=system) == "no idea"
     assert_silent(*server.bodies, kept(home))

@@ -58,6 +58,8 @@ def test_where_nobody_is_there_it_waits(
     assert dino("approve", "--json").json == {"waiting": []}
     dino("approve", waiting["id"], code=2)
 
+    replayed = dino("agent", "replay", run["run"])
+    assert replayed.out == "the same: 2 steps, 1 call, ok\n"
     shown = dino("agent", "show", run["run"]).out
     for told in ("save it", "here m: ok", "allowed by tester", "It is saved."):
         assert told in shown
