@@ -23,8 +23,14 @@ DinoError
 │   ├── ClusterUnavailable  it cannot be reached now              exit 4   (cluster.connection)
 │   └── NodeRefused        another one has this node's name       exit 1   (cluster.nodes)
 ├── SchedulerError         the scheduler                          exit 1
+├── AgentFailed            a run of a model came to nothing       exit 1
+│   ├── AgentBlocked       it was stopped at its limit            exit 1
+│   └── ReplayDiffers      it goes another way than it went       exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4
+├── ModelError             a language model's answer is of no use exit 1
+│   ├── ModelUnavailable   none can be asked now                  exit 4
+│   └── ModelTimedOut      none answered in time                  exit 124
 └── SkillFailed            a skill ran and did not succeed        exit 1
     └── SkillTimedOut      it was stopped at its time limit       exit 124
 """
@@ -34,6 +40,8 @@ from __future__ import annotations
 from engines.errors import DinoError, InvalidInput, NotFound
 
 __all__ = [
+    "AgentBlocked",
+    "AgentFailed",
     "ClusterError",
     "ConfigError",
     "Denied",
@@ -42,8 +50,12 @@ __all__ = [
     "InvalidInput",
     "MemoryLayerError",
     "MessageBusError",
+    "ModelError",
+    "ModelTimedOut",
+    "ModelUnavailable",
     "NotConfined",
     "NotFound",
+    "ReplayDiffers",
     "RequestFailed",
     "RequestTimedOut",
     "ResourcesTaken",
@@ -115,6 +127,18 @@ class SchedulerError(DinoError):
     """The scheduler."""
 
 
+class AgentFailed(DinoError):
+    """A run of a model came to nothing."""
+
+
+class AgentBlocked(AgentFailed):
+    """A run of a model was stopped at its limit."""
+
+
+class ReplayDiffers(AgentFailed):
+    """A run that is gone through again goes another way than is on record."""
+
+
 class EntityError(DinoError):
     """An entity is in a state in which that cannot be done."""
 
@@ -123,6 +147,22 @@ class ResourcesTaken(EntityError):
     """What an entity needs is not free now."""
 
     exit_code = 4
+
+
+class ModelError(DinoError):
+    """What a language model answered is of no use, or it refused."""
+
+
+class ModelUnavailable(ModelError):
+    """No language model can be asked now."""
+
+    exit_code = 4
+
+
+class ModelTimedOut(ModelError):
+    """A language model did not answer in time."""
+
+    exit_code = 124
 
 
 class SkillFailed(DinoError):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from dino_os.config.agent import Agent
 from dino_os.config.bus import Bus
 from dino_os.config.cluster import Cluster
+from dino_os.config.llm import Llm
 from dino_os.config.metrics import Metrics
 from dino_os.config.network import Cache, Nav
 from dino_os.config.planning import Orders, Planning
@@ -32,3 +34,5 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     cluster: Cluster = Cluster()
     bus: Bus = Bus()
     metrics: Metrics = Metrics()
+    llm: Llm = Llm()
+    agent: Agent = Agent()

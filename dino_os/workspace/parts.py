@@ -15,6 +15,7 @@ from dino_os.workspace.folder import who
 from engines.errors import DinoError, JournalError, NotFound
 
 if TYPE_CHECKING:
+    from dino_os.agent_core.queue import LlmQueue
     from dino_os.cluster import Cluster
     from dino_os.cluster.carrying import Carrying
     from dino_os.cluster.neighbours import Neighbours
@@ -192,7 +193,7 @@ class Parts(Engines):
             return None
         from dino_os.cluster.carrying import Carrying  # noqa: PLC0415
 
-        return Carrying(self.cluster, lambda: self.own_journal("bus"), who())
+        return Carrying(self.cluster, lambda: self.own_journal("bus"), who(self.door))
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -234,6 +235,13 @@ class Parts(Engines):
         limits = Limits(attempts=settings.attempts, keep_s=settings.keep_s)
         rng = random.Random()  # noqa: S311  it spreads load, and hides nothing
         return Outbox(self.journal("outbox"), limits=limits, rng=rng)
+
+    @cached_property
+    def llm_queue(self) -> LlmQueue:
+        """The questions that wait until a model can be asked."""
+        from dino_os.agent_core.queue import LlmQueue  # noqa: PLC0415
+
+        return LlmQueue(self.journal("llm_queue"), clean=self.known_secrets.blotted_out)
 
     @cached_property
     def cycle_runs(self) -> CycleRuns:
@@ -376,4 +384,6 @@ class Parts(Engines):
             "bus_deliveries": lambda: self.deliveries,
             "metrics_log": lambda: self.metrics_log,
             "provenance_log": lambda: self.provenance,
+            "agent_log": lambda: self.agent_log,
+            "llm_queue": lambda: self.llm_queue,
         }
