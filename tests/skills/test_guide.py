@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from dino_os.agent.memory import remember
 from dino_os.workspace import Workspace
 from tests.conftest import Dino
 
@@ -261,6 +263,35 @@ def test_the_patterns_do_what_they_say(
     dino: Dino, guide: Path, name: str, params: str, result: dict
 ) -> None:
     assert dino("run", name, "--params", params, "--json").json["result"] == result
+
+
+def test_the_memory_augmented_agent_learns_from_outcomes(dino: Dino, guide: Path) -> None:
+    """What agents were asked about the same trade lies in the same memory, and harms nothing."""
+    (guide / "skills" / "closing.py").write_text(
+        dedent("""
+        from dino_os import skill
+        from dino_os.memory_layer import MemoryLayer
+
+        @skill
+        def close_trade(symbol: str, number: int, outcome: str) -> None:
+            MemoryLayer().add(f"trade_{symbol}_{number}", {"outcome": outcome})
+        """)
+    )
+
+    def strategy() -> dict:
+        params = '{"symbol": "BTC"}'
+        return dino("run", "smart_trading_agent", "--params", params, "--json").json["result"]
+
+    def close(number: int, outcome: str) -> None:
+        params = {"symbol": "BTC", "number": number, "outcome": outcome}
+        dino("run", "close_trade", "--params", json.dumps(params))
+
+    remember(Workspace(guide), "run-1", prompt="trade_BTC, is it wise?", answer="It may be.")
+    assert strategy() == {"strategy": "conservative", "confidence": 0.1}
+    close(1, "win")
+    assert strategy()["strategy"] == "aggressive"
+    close(2, "loss")
+    assert strategy() == {"strategy": "conservative", "confidence": 0.3}
 
 
 @pytest.mark.parametrize(("service", "status"), [("good", "rotated"), ("bad", "rolled_back")])

@@ -1,0 +1,1 @@
+"""Agents: models that work with skills, and what they remember."""
