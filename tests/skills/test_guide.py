@@ -273,25 +273,16 @@ def test_the_memory_augmented_agent_learns_from_outcomes(dino: Dino, guide: Path
         from dino_os.memory_layer import MemoryLayer
 
         @skill
-        def close_trade(symbol: str, number: int, outcome: str) -> None:
-            MemoryLayer().add(f"trade_{symbol}_{number}", {"outcome": outcome})
+        def close_trades(symbol: str, outcomes: list[str]) -> None:
+            for number, outcome in enumerate(outcomes):
+                MemoryLayer().add(f"trade_{symbol}_{number}", {"outcome": outcome})
         """)
     )
-
-    def strategy() -> dict:
-        params = '{"symbol": "BTC"}'
-        return dino("run", "smart_trading_agent", "--params", params, "--json").json["result"]
-
-    def close(number: int, outcome: str) -> None:
-        params = {"symbol": "BTC", "number": number, "outcome": outcome}
-        dino("run", "close_trade", "--params", json.dumps(params))
-
     remember(Workspace(guide), "run-1", prompt="trade_BTC, is it wise?", answer="It may be.")
-    assert strategy() == {"strategy": "conservative", "confidence": 0.1}
-    close(1, "win")
-    assert strategy()["strategy"] == "aggressive"
-    close(2, "loss")
-    assert strategy() == {"strategy": "conservative", "confidence": 0.3}
+    past = {"symbol": "BTC", "outcomes": ["win", "loss", "win"]}
+    dino("run", "close_trades", "--params", json.dumps(past))
+    learnt = dino("run", "smart_trading_agent", "--params", '{"symbol": "BTC"}', "--json").json
+    assert learnt["result"] == {"strategy": "aggressive", "confidence": 0.4}
 
 
 @pytest.mark.parametrize(("service", "status"), [("good", "rotated"), ("bad", "rolled_back")])
