@@ -13,6 +13,7 @@ from engines.errors import DinoError, JournalError
 if TYPE_CHECKING:
     from dino_os.payments.sandbox import SandboxLedger
     from dino_os.workspace import Workspace
+    from engines.agent_log import AgentLog
     from engines.assign import DynamicAssignEngine
     from engines.audit import CheckpointLog, Witness
     from engines.entity_manager import EntityManager
@@ -95,6 +96,14 @@ class Engines(Folder):
         from dino_os.payments.sandbox import SandboxLedger  # noqa: PLC0415
 
         return SandboxLedger(self.journal("sandbox_payments"))
+
+    @cached_property
+    def agent_log(self) -> AgentLog:
+        """What models were asked, had called, and spent."""
+        from engines.agent_log import AgentLog  # noqa: PLC0415
+
+        known = cast("Workspace", self).known_secrets  # of which this is a part
+        return AgentLog(self.journal("agent_log"), clean=known.blotted_out)
 
     def orchestrator(
         self, *, alert_threshold: float | None = None, critical_threshold: float | None = None

@@ -376,4 +376,5 @@ class Parts(Engines):
             "bus_deliveries": lambda: self.deliveries,
             "metrics_log": lambda: self.metrics_log,
             "provenance_log": lambda: self.provenance,
+            "agent_log": lambda: self.agent_log,
         }

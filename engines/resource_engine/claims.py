@@ -191,7 +191,7 @@ class Claims(ResourceState):
             **({"node": ended.node} if ended.node else {}),
         }
         if ended.outcome in OK_OUTCOMES:
-            result = self._results.keep(ended.result)
+            result = self._results.keep("result", ended.result)
             self.record("task_succeeded", outcome=ended.outcome, **took, **result)
         elif task.cancelling or ended.outcome == "cancelled":
             self._cancel(task, "it was stopped")

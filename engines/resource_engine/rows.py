@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-import orjson
-
 from engines.errors import InvalidInput
+from engines.filed import as_json
 from engines.resource_engine.model import ResourceType, Task, TaskPriority, TaskState, kind_of
 
 Row = dict[str, Any]
@@ -26,8 +24,6 @@ _MOST_PARAMS = 1_000_000  # bytes
 DEEPEST = 200
 """So deep may parameters and results be nested, the outermost included."""
 _ROOM = 254 - DEEPEST  # orjson's own limit; for events, snapshots, frames, and reports of peers
-# As the journal writes: nothing that would come back as something else.
-_JSON_ONLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 _NAMES = [one.name for one in dataclasses.fields(Task)]
@@ -137,14 +133,3 @@ def _refuse(task_id: str, params: Any) -> None:
                 f"task {task_id!r}: its parameters are nested more than {DEEPEST} deep"
             )
         left += [(part, depth + 1) for part in parts]
-
-
-def as_json(value: Any) -> bytes | None:
-    """*value* as JSON, or None where it is none: the journal says why when it is to be recorded."""
-    try:
-        content = orjson.dumps(value, option=_JSON_ONLY)
-        if b"null" in content:  # which is how orjson writes a NaN
-            json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return None
-    return content

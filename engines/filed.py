@@ -1,0 +1,119 @@
+"""
+Large values: files in a folder beside a journal, each named by the SHA-256 of its bytes.
+
+A file is on the disk before the event that names it, and what is read is held against its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar
+
+import orjson
+
+from engines.durable import make_folder, replace_file, sync_folder
+from engines.errors import DinoError, JournalWriteFailed
+
+# As the journal writes: nothing that would come back as something else.
+_JSON_ONLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+class FiledBroken(DinoError):
+    """The file of a large value is not there, or not as it was recorded."""
+
+
+class Filed:
+    """
+    The files of one journal.
+
+    Args:
+        folder: Where they lie; None where there are none, as with a journal in memory.
+        most: Bytes of JSON from which on a value lies in a file.
+        writes: Whether there may be new ones: a rehearsal only reads.
+        what: What such a value is called.
+        unrecorded: What a failed write means.
+    """
+
+    broken: ClassVar[type[FiledBroken]] = FiledBroken
+
+    def __init__(
+        self, folder: Path | None, most: int, *, writes: bool, what: str, unrecorded: str
+    ) -> None:
+        self._folder = folder or Path()
+        self._most = most
+        self._writes = writes and folder is not None
+        self._what = what
+        self._unrecorded = unrecorded
+
+    def keep(self, name: str, value: Any) -> dict[str, Any]:
+        """
+        What the event says of *value*: itself, or the name and size of its file, which is written.
+
+        Only under the journal's lock: then nobody else writes the same file.
+
+        Raises:
+            JournalWriteFailed: The disk did not take it.
+        """
+        if value is None:
+            return {}
+        content = as_json(value)
+        if not self._writes or content is None or len(content) <= self._most:
+            return {name: value}
+        digest = sha256(content).hexdigest()
+        self._write(self._file(digest), content)
+        return {f"{name}_sha256": digest, f"{name}_bytes": len(content)}
+
+    def kept(self, name: str, event: Mapping[str, Any]) -> Any:
+        """
+        The value of that name of which `keep` made a part of *event*; None where there was none.
+
+        Raises:
+            FiledBroken: Its file is not there, or not as it was recorded.
+        """
+        digest = event.get(f"{name}_sha256")
+        return self.load(digest) if digest else event.get(name)
+
+    def load(self, digest: str) -> Any:
+        """
+        The value in the file of that name.
+
+        Raises:
+            FiledBroken: It is not there, or not as it was recorded.
+        """
+        file, what = self._file(digest), self._what
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise self.broken(f"{file}: {what} cannot be read: {error.strerror}") from None
+        if sha256(content).hexdigest() != digest:
+            raise self.broken(f"{file}: {what} was altered: its bytes are not those recorded")
+        return json.loads(content)
+
+    def _write(self, file: Path, content: bytes) -> None:
+        try:
+            make_folder(file.parent)
+            if file.is_file() and file.read_bytes() == content:
+                sync_folder(file.parent)  # whoever wrote it may have been killed before that
+            else:
+                replace_file(file, content, 0o644)
+        except OSError as error:
+            raise JournalWriteFailed(
+                f"{file}: {self._what} was not written: {error.strerror}; {self._unrecorded}"
+            ) from error
+
+    def _file(self, digest: str) -> Path:
+        return self._folder / f"{digest}.json"
+
+
+def as_json(value: Any) -> bytes | None:
+    """*value* as JSON, or None where it is none: the journal says why when it is to be recorded."""
+    try:
+        content = orjson.dumps(value, option=_JSON_ONLY)
+        if b"null" in content:  # which is how orjson writes a NaN
+            json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return content
