@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.enriched import show_enrichment
 from dino_os.commands.plan_cycle import show_assignments
 from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import pass_workspace
@@ -122,6 +123,7 @@ def _render(report: CycleReport, show: int) -> None:
     if report.plan:
         show_assignments(report.plan, show)
     _render_rejected(report, show)
+    show_enrichment(report.enrichment, show)
     _render_handed(report)
     kept = "recorded in memory/" if report.recorded else "dry run: nothing was recorded"
     output.say(f"\nplanned in {report.duration_s:.2f} s; {kept}")

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from dino_os.personas.model import Change, Rules, Said
 from engines.personas import PersonaSignal
@@ -20,6 +20,9 @@ from engines.personas import PersonaSignal
 _LONGEST = 300  # characters of a text
 _MOST_SKILLS = 3
 _LEAST_EVIDENCE = 3  # characters
+_Edits: TypeAlias = list[tuple[str, Any, Any]]
+_Judged: TypeAlias = tuple[_Edits, list[str]]
+"""Field, before and after of each change, and why others are none."""
 _word = re.compile(r"\w+")
 # A record speaks of the world.  One that speaks to its reader is believed in nothing but words.
 _addressed = re.compile(
@@ -42,43 +45,22 @@ def changed(
         record: What the model was shown.
         run: The model's run in the agent log.
     """
+    doubt = _doubt(said, record)
     changes: list[Change] = []
     refused: list[str] = []
-
-    def change(persona: str, field: str, before: Any, after: Any) -> None:
-        changes.append(Change(persona, field, before, after, said.provider, said.model, run))
-
-    doubt = _doubt(said, record)
-    summary, skills, severity = signal.summary, signal.required_skills, signal.severity
-    remark, argument = one_line(said.summary), one_line(said.argument)
-    if "research" in rules.personas and remark and _plain(remark) not in _plain(summary):
-        summary = f"{signal.summary} – {remark}"
-        change("research", "summary", signal.summary, summary)
-    if "execution" in rules.personas and said.skills and not signal.required_skills:
-        skills = tuple(_known(said.skills, rules.skills))[:_MOST_SKILLS]
-        if unknown := len({*said.skills}) - len(skills):
-            refused.append(f"skills: {unknown} of no agent")
-        if skills and doubt:
-            refused.append(f"skills: {doubt}")
-            skills = signal.required_skills
-        if skills:
-            change("execution", "required_skills", [], [*skills])
-    if "risk" in rules.personas:
-        severity, why_not = _severity(signal.severity, said.severity, rules.severity_band, doubt)
-        refused += why_not
-        if severity != signal.severity:
-            change("risk", "severity", signal.severity, severity)
-        if argument:
-            change("risk", "argument", None, argument)
+    for persona, judge in _JUDGES.items():
+        if persona not in rules.personas:
+            continue
+        edits, reasons = judge(signal, said, rules, doubt)
+        refused += reasons
+        changes += [Change(persona, *edit, said.provider, said.model, run) for edit in edits]
     if not changes:
         return signal, changes, refused
-    metadata = {**(signal.metadata or {}), "enriched": [one.as_dict() for one in changes]}
-    if "risk" in rules.personas and argument:
-        metadata["argument"] = argument
-    enriched = replace(
-        signal, summary=summary, required_skills=skills, severity=severity, metadata=metadata
-    )
-    return enriched, changes, refused
+    fields = {change.field: change.after for change in changes}
+    more = {"argument": fields.pop("argument")} if "argument" in fields else {}
+    enriched = [change.as_dict() for change in changes]
+    fields["metadata"] = {**(signal.metadata or {}), **more, "enriched": enriched}
+    return replace(signal, **fields), changes, refused
 
 
 def one_line(text: str) -> str:
@@ -103,26 +85,43 @@ def _doubt(said: Said, record: Mapping[str, Any]) -> str:
     return ""
 
 
-def _severity(
-    weighed: float, wanted: float | None, band: float, doubt: str
-) -> tuple[float, list[str]]:
-    if wanted is None or wanted == weighed or not band:
-        return weighed, []
-    if wanted < weighed:
-        return weighed, ["severity: it is never lowered"]
-    if doubt:
-        return weighed, [f"severity: {doubt}"]
-    most = min(weighed + band, 1.0)
-    if wanted > most:
-        return most, [f"severity: {wanted:g} is above the band, which ends at {most:g}"]
-    return wanted, []
+def _remark(signal: PersonaSignal, said: Said, rules: Rules, doubt: str) -> _Judged:
+    """Words are words, whatever the doubt."""
+    del rules, doubt
+    remark = one_line(said.summary)
+    if not remark or _plain(remark) in _plain(signal.summary):
+        return [], []
+    return [("summary", signal.summary, f"{signal.summary}; {remark}")], []
 
 
-def _known(wanted: tuple[str, ...], skills: tuple[str, ...]) -> Iterator[str]:
-    spelt = {skill.casefold(): skill for skill in skills}
-    for skill in dict.fromkeys(name.strip().casefold() for name in wanted):
-        if skill in spelt:
-            yield spelt[skill]
+def _skills(signal: PersonaSignal, said: Said, rules: Rules, doubt: str) -> _Judged:
+    if not said.skills or signal.required_skills:
+        return [], []
+    wanted = {skill.strip().casefold() for skill in said.skills}
+    known = [skill for skill in rules.skills if skill.casefold() in wanted]
+    refused = ["skills: some are no agent's"] if len(known) < len(wanted) else []
+    if known and doubt:
+        return [], [*refused, f"skills: {doubt}"]
+    return ([("required_skills", [], known[:_MOST_SKILLS])] if known else []), refused
+
+
+def _severity(signal: PersonaSignal, said: Said, rules: Rules, doubt: str) -> _Judged:
+    argument, before, wanted = one_line(said.argument), signal.severity, said.severity
+    edits: _Edits = [("argument", None, argument)] if argument else []
+    if wanted is None or wanted == before or not rules.severity_band:
+        return edits, []
+    if wanted < before or doubt:
+        return edits, [f"severity: {doubt}" if wanted > before else "severity: it is never lowered"]
+    most = min(before + rules.severity_band, 1.0)
+    refused = [f"severity: it ends with the band, at {most:g}"] if wanted > most else []
+    return [*edits, ("severity", before, min(wanted, most))], refused
+
+
+_JUDGES: Mapping[str, Callable[[PersonaSignal, Said, Rules, str], _Judged]] = {
+    "research": _remark,
+    "execution": _skills,
+    "risk": _severity,
+}
 
 
 def _texts(record: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dino_os.errors import DinoError
 from dino_os.personas.bounds import changed
@@ -74,25 +74,30 @@ class Enrichment:
     ) -> tuple[Sequence[PersonaSignal], Sequence[Escalation]]:
         """Weighed signals and their escalations, with what the models add to the gravest."""
         rows = {key: row for _, _, key, row in self._gravest}
-        enriched, raised = [], {_place(escalation): escalation for escalation in escalations}
+        enriched, escalated = [], [*escalations]
         for signal in signals:
             after = signal
             if _key(signal) in rows:
                 after = self._enriched(signal, rows[_key(signal)])
             if after is not signal:
-                raised |= _escalated(signal, after, raised, critical_threshold)
+                _escalate(escalated, signal, after, critical_threshold)
             enriched.append(after)
-        return enriched, [*raised.values()]
+        return enriched, escalated
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """End the models' run on record."""
         if self._session is None:
             return
+        session, self._session = self._session, None
         outcome = "ok" if self.told.changes else "ok_no_action"
-        if self.told.fallbacks and not self.told.changes:
+        if kind is not None:
+            outcome = "cancelled" if issubclass(kind, KeyboardInterrupt) else "error"
+        elif self._stopped and not self.told.changes:
             outcome = "error"
-        self._session.finish(outcome, self.told.as_dict(), self._stopped or None)
-        self._session = None
+        session.finish(outcome, self.told.as_dict(), self._stopped or None)
 
     def _enriched(self, signal: PersonaSignal, row: Row) -> PersonaSignal:
         name = signal.task_identifier or signal.summary
@@ -188,29 +193,28 @@ def _key(signal: PersonaSignal) -> _Key:
     return (line, signal.task_identifier, signal.summary, signal.zone, signal.sector)
 
 
-def _place(what: PersonaSignal | Escalation) -> tuple[str, str, str]:
-    return (what.summary, what.zone, what.sector)
-
-
-def _escalated(
-    before: PersonaSignal,
-    after: PersonaSignal,
-    raised: Mapping[tuple[str, str, str], Escalation],
-    critical_threshold: float,
-) -> dict[tuple[str, str, str], Escalation]:
-    """The escalation of a signal that models had a part in, instead of the one it had."""
+def _escalate(
+    escalated: list[Escalation], before: PersonaSignal, after: PersonaSignal, critical: float
+) -> None:
+    """Say in *escalated* what became of a signal that models had a part in."""
     argument = (after.metadata or {}).get("argument")
     because = f"; a model: {argument}" if argument else ""
-    known = raised.get(_place(before))
-    if known:
-        reason = f"{known.reason}{because}"
-        told = replace(known, summary=after.summary, severity=after.severity, reason=reason)
-        return {_place(before): told}
-    if after.severity < critical_threshold:
-        return {}
-    reason = f"severity {after.severity:.2f} (raised by a model from {before.severity:.2f}){because}"
-    told = Escalation(after.summary, after.zone, after.sector, after.severity, reason)
-    return {_place(before): told}
+    for place, known in enumerate(escalated):
+        if (known.summary, known.zone, known.sector, known.severity) == (
+            *(before.summary, before.zone, before.sector),
+            before.severity,
+        ):
+            reason = f"{known.reason}{because}"
+            escalated[place] = replace(
+                known, summary=after.summary, severity=after.severity, reason=reason
+            )
+            return
+    if after.severity >= critical:
+        raised = f"raised by a model from {before.severity:.2f}"
+        reason = f"severity {after.severity:.2f} ({raised}){because}"
+        escalated.append(
+            Escalation(after.summary, after.zone, after.sector, after.severity, reason)
+        )
 
 
 def _reason(error: Exception) -> str:

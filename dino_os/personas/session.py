@@ -35,7 +35,8 @@ def open_session(workspace: Workspace, goal: str) -> Session:
     from dino_os.agent_core import open_chain  # noqa: PLC0415  for those who ask a model
 
     log = workspace.agent_log
-    run = log.begin("persona", goal, model_wanted="", actor=workspace.operator, door="persona")
+    actor, _, door = workspace.operator.rpartition("@")
+    run = log.begin("persona", goal, actor=actor, door=door)
 
     def finish(outcome: str, output: Mapping[str, Any], error: str | None) -> None:
         log.finish(run, outcome, output, error)
