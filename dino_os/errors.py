@@ -25,6 +25,9 @@ DinoError
 ├── SchedulerError         the scheduler                          exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4
+├── ModelError             a language model's answer is of no use exit 1
+│   ├── ModelUnavailable   none can be asked now                  exit 4
+│   └── ModelTimedOut      none answered in time                  exit 124
 └── SkillFailed            a skill ran and did not succeed        exit 1
     └── SkillTimedOut      it was stopped at its time limit       exit 124
 """
@@ -42,6 +45,9 @@ __all__ = [
     "InvalidInput",
     "MemoryLayerError",
     "MessageBusError",
+    "ModelError",
+    "ModelTimedOut",
+    "ModelUnavailable",
     "NotConfined",
     "NotFound",
     "RequestFailed",
@@ -123,6 +129,22 @@ class ResourcesTaken(EntityError):
     """What an entity needs is not free now."""
 
     exit_code = 4
+
+
+class ModelError(DinoError):
+    """What a language model answered is of no use, or it refused."""
+
+
+class ModelUnavailable(ModelError):
+    """No language model can be asked now."""
+
+    exit_code = 4
+
+
+class ModelTimedOut(ModelError):
+    """A language model did not answer in time."""
+
+    exit_code = 124
 
 
 class SkillFailed(DinoError):

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from dino_os.config.bus import Bus
 from dino_os.config.cluster import Cluster
+from dino_os.config.llm import Llm
 from dino_os.config.metrics import Metrics
 from dino_os.config.network import Cache, Nav
 from dino_os.config.personas import Personas
@@ -34,3 +35,4 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     cluster: Cluster = Cluster()
     bus: Bus = Bus()
     metrics: Metrics = Metrics()
+    llm: Llm = Llm()

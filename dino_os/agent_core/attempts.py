@@ -1,0 +1,351 @@
+"""
+One request, and those who are asked for it, one after the other.
+
+Who is left out, and why, is decided here before a byte leaves: by where a server is, by its health,
+its key, what the model reads, and the budget.  Every call that is made is recorded before it
+begins and when it has ended, with the reasons of those who came before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import httpx2
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+
+from dino_os.agent_core.context import as_json, estimated_tokens, ollama_reads, text_tokens
+from dino_os.agent_core.failures import Failure, cause_of, failure_of
+from dino_os.agent_core.health import Health
+from dino_os.agent_core.links import model_of
+from dino_os.agent_core.providers import Provider
+from dino_os.agent_core.transport import ANYWHERE, HERE, NEAR, Clean, addresses_of, client_for, is_near
+from dino_os.errors import Denied, DinoError, InvalidInput, ModelError, ModelTimedOut, ModelUnavailable
+from dino_os.tool_sandbox.egress.hosts import kind_of
+from dino_os.tool_sandbox.egress.lookup import Resolve
+from engines.agent_log import AgentLog, Budget, BudgetSpent
+
+if TYPE_CHECKING:
+    from dino_os.tool_sandbox.egress.hosts import Address
+
+_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
+_SURELY_FITS = 2048  # tokens: half of what a server reads at least, so that nobody has to be asked
+
+
+class Screen(Protocol):
+    """What keeps secrets out of prompts."""
+
+    def messages(self, messages: list[ModelMessage]) -> list[ModelMessage]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """
+    What holds for all requests of a run.
+
+    Attributes:
+        run: Its id in *log*.
+        near_only: Only servers of this machine and its network are asked.
+        retries: How often all are asked again that failed only for the moment.
+        clean: A text without the secrets in it: the last look at what leaves.
+        note: Is told what somebody should know, though there is an answer.
+    """
+
+    run: str
+    log: AgentLog
+    health: Health
+    budget: Budget | None = None
+    near_only: bool = False
+    retries: int = 1
+    screen: Screen | None = None
+    clean: Clean = str
+    note: Callable[[str], None] = field(default=lambda text: None)
+    resolve: Resolve = socket.getaddrinfo
+    sleep: Callable[[float], Any] = asyncio.sleep
+    rng: random.Random = field(default_factory=random.Random)
+
+
+class Attempts:
+    """
+    The attempts at one request.
+
+    Args:
+        recorded: How many of the messages are on record already.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        providers: Sequence[Provider],
+        messages: list[ModelMessage],
+        settings: ModelSettings | None,
+        params: ModelRequestParameters,
+        *,
+        recorded: int = 0,
+    ) -> None:
+        self.terms = terms
+        self.messages = terms.screen.messages(messages) if terms.screen else messages
+        self.params = params
+        self.recorded = recorded if recorded <= len(messages) else 0
+        self.tokens = estimated_tokens(self.messages, params)
+        self._settings = settings
+        self._left = list(providers)
+        self._passing: list[Provider] = []  # those for which a moment may be all it takes
+        self._knocks: list[Provider] = []  # those left out whom to ask costs nothing
+        self._rounds = 0
+        self._pause_s = 0.0
+        self.tried: list[tuple[Provider, Failure]] = []
+        self._spent: BudgetSpent | None = None
+
+    async def next(self) -> Attempt:
+        """
+        The next one, reserved and on record.
+
+        Raises:
+            DinoError: There is none left; it says why of each.
+        """
+        while True:
+            while self._left:
+                if attempt := await self._begun(self._left.pop(0)):
+                    return attempt
+            if not await self._again():
+                raise self._exhausted()
+
+    def settings_for(self, provider: Provider) -> ModelSettings:
+        found = ModelSettings(**(self._settings or {}))
+        found["max_tokens"] = min(found.get("max_tokens", provider.max_tokens), provider.max_tokens)
+        return found
+
+    def failed(self, provider: Provider, failure: Failure) -> None:
+        self.tried.append((provider, failure))
+        if failure.may_pass:
+            self._passing.append(provider)
+            self._pause_s = max(self._pause_s, failure.after_s or 0.0)
+        if failure.is_loud:
+            self.terms.note(f"{provider.name}: {failure.why}")
+
+    # --- who is asked ------------------------------------------------------------------------
+
+    async def _begun(self, provider: Provider) -> Attempt | None:
+        ill = self.terms.health.ill(provider.url)
+        if ill and self._rounds == 0:
+            why = f"left out, as it failed a moment ago: {ill.why}"
+            self.tried.append((provider, Failure(ill.kind, why)))
+            if ill.is_cheap:
+                self._knocks.append(provider)
+            return None
+        try:
+            return await self._reserved(provider)
+        except BudgetSpent as error:
+            self._spent = error
+            self.failed(provider, Failure("budget", error.message))
+        except (DinoError, OSError) as error:
+            failure = failure_of(error, provider) or Failure("refused_here", str(error))
+            if isinstance(error, OSError):
+                failure = Failure("unreachable", str(error) or type(error).__name__)
+                self.terms.health.failed(provider.url, failure.kind, failure.why)
+            self.failed(provider, failure)
+        return None
+
+    async def _reserved(self, provider: Provider) -> Attempt | None:
+        found = await addresses_of(*provider.host, provider.connect_s, self.terms.resolve)
+        kinds, why = self._allowed(provider)
+        if not any(kind_of(address) in kinds for address in found):
+            self.failed(provider, Failure("elsewhere", why))
+            return None
+        if provider.key:
+            provider.key()  # what is wrong with it is said before anything is reserved
+        client = client_for(
+            provider, kinds, why, clean=self.terms.clean, resolve=self.terms.resolve
+        )
+        reads = await self._reads(provider, client)
+        answer = self.settings_for(provider)["max_tokens"]
+        if reads and self.tokens + min(answer, reads // 4) > reads:
+            self.failed(provider, Failure("context", _too_long(provider, self.tokens, reads)))
+            return None
+        near = is_near(found)
+        call = self._call(provider, answer, near=near)
+        return Attempt(self, provider, model_of(provider, client), call, reads=reads)
+
+    def _allowed(self, provider: Provider) -> tuple[frozenset[str], str]:
+        """Kinds of addresses at which it may be asked, and what is told where it has none."""
+        if os.environ.get("DINO_OFFLINE", "") not in {"", "0"}:
+            return HERE, "it is not on this machine, and DINO_OFFLINE is set"
+        if self.terms.near_only:
+            return NEAR, "it is not on this machine or its network, and only those may be asked"
+        if provider.key and not provider.encrypted:
+            return NEAR, "its key would be sent in clear; use https"
+        return ANYWHERE, "that is nobody's server"
+
+    async def _reads(self, provider: Provider, client: httpx2.AsyncClient) -> int:
+        if provider.context_tokens:
+            return provider.context_tokens
+        if provider.kind != "ollama" or self.tokens <= _SURELY_FITS:
+            return 0
+        return await ollama_reads(provider, client)
+
+    def _call(self, provider: Provider, answer: int, *, near: bool) -> str:
+        budget = self.terms.budget
+        unpriced = provider.price is None and not near
+        if budget and unpriced and (budget.money is not None or budget.run_money is not None):
+            raise InvalidInput("nobody said what it costs, and there is a budget of money: `price`")
+        return self.terms.log.reserve(
+            self.terms.run,
+            provider.name,
+            provider.model,
+            tokens=self.tokens + answer,
+            money=provider.money(self.tokens, answer),
+            budget=budget,
+        )
+
+    async def _again(self) -> bool:
+        """Whether somebody is worth asking once more, and when that moment has come."""
+        if self._rounds == 0 and self._knocks and all(_is_ill(f) for _, f in self.tried):
+            self._left, self._knocks, self._rounds = self._knocks, [], 1
+            return True
+        if not self._passing or self._rounds > self.terms.retries - 1:
+            return False
+        pause = self._pause_s or _PAUSE_S * 2**self._rounds * self.terms.rng.uniform(0.5, 1.5)
+        if pause > _LONGEST_PAUSE_S:
+            return False
+        self._rounds += 1
+        self._left, self._passing, self._pause_s = self._passing, [], 0.0
+        await self.terms.sleep(pause)
+        return True
+
+    def _exhausted(self) -> DinoError:
+        last = {provider.name: (provider, failure) for provider, failure in self.tried}
+        kinds = {failure.kind for _, failure in last.values()}
+        whys = "; ".join(f"{name}: {failure.why}" for name, (_, failure) in last.items())
+        message = f"no language model answered: {whys}"
+        if self._spent and kinds & {"budget"}:
+            return self._spent
+        if kinds == {"elsewhere"}:
+            return Denied(message, hint="`dino llm providers` shows where each of them is")
+        if kinds == {"context"}:
+            return InvalidInput(message, hint="docs/agent.md says how to have more read")
+        if kinds == {"timeout"}:
+            return ModelTimedOut(message, hint="`timeout_s` of a provider in llm.providers")
+        if kinds & {"refused", "unreachable", "timeout", "overloaded", "rate_limited", "cut_off"}:
+            hint = "`dino llm check` asks each of them; --queue sends it when one is there"
+            return ModelUnavailable(message, hint=hint)
+        return ModelError(message, hint="`dino llm check` asks each of them")
+
+
+class Attempt:
+    """
+    A call of one provider's model, which is on record.
+
+    Attributes:
+        reads: How many tokens the server reads; 0 where that is not known.
+    """
+
+    def __init__(
+        self, attempts: Attempts, provider: Provider, model: Model, call: str, *, reads: int
+    ) -> None:
+        self._attempts = attempts
+        self.provider = provider
+        self.model = model
+        self.call = call
+        self._reads = reads
+        self._began = time.monotonic()
+        # Before this call: its own end is no reason for itself.
+        self._tried = [
+            {"provider": one.name, "reason": f"{failure.kind}: {failure.why}"}
+            for one, failure in attempts.tried
+        ]
+
+    @property
+    def settings(self) -> ModelSettings:
+        return self._attempts.settings_for(self.provider)
+
+    def answered(self, response: ModelResponse, *, outcome: str = "ok") -> None:
+        """It did; also in part, where whoever asked has left."""
+        terms, usage = self._attempts.terms, response.usage
+        terms.health.answered(self.provider.url)
+        self._record(outcome, response)
+        if self._reads and usage.input_tokens + usage.output_tokens >= self._reads:
+            terms.note(
+                f"{self.provider.name}: {self._reads:,} tokens is all that it reads, and they are "
+                "full: the prompt or the answer may be cut off"
+            )
+
+    def failed(self, error: BaseException, partial: ModelResponse | None = None) -> Failure:
+        """
+        It did not, or not to the end.
+
+        Raises:
+            BaseException: No other provider is to be asked: what is to be said instead.
+        """
+        failure = failure_of(error, self.provider)
+        if failure is None:
+            ours = cause_of(error, DinoError)
+            self._record(_ours(error), partial, why=ours.message if ours else "")
+            raise ours or error
+        terms = self._attempts.terms
+        if failure.makes_ill:
+            for_s = failure.after_s
+            terms.health.failed(self.provider.url, failure.kind, failure.why, for_s=for_s)
+        outcome = "timeout" if failure.kind == "timeout" else "error"
+        self._record(outcome, partial, why=f"{failure.kind}: {failure.why}")
+        self._attempts.failed(self.provider, failure)
+        if failure.final:
+            raise ModelError(f"{self.provider.name}: {failure.why}") from None
+        return failure
+
+    def _record(self, outcome: str, response: ModelResponse | None, why: str = "") -> None:
+        attempts, provider = self._attempts, self.provider
+        asked, said = attempts.tokens, 0
+        if response is not None:
+            usage = response.usage
+            told = bool(usage.input_tokens or usage.output_tokens)
+            asked = usage.input_tokens if told else asked
+            said = usage.output_tokens if told else sum(map(_said, response.parts))
+        elif outcome != "ok" and why.startswith(("refused", "unreachable", "elsewhere")):
+            asked = 0  # nobody read it
+        new = attempts.messages[attempts.recorded :]
+        attempts.recorded = len(attempts.messages) + bool(response and response.parts)
+        attempts.terms.log.called(
+            self.call,
+            outcome=outcome,
+            input_tokens=asked,
+            output_tokens=said,
+            money=provider.money(asked, said),
+            duration_s=time.monotonic() - self._began,
+            why=why or _why(self._tried),
+            tried=self._tried,
+            request=as_json(new),
+            response=as_json([response]) if response and response.parts else None,
+        )
+
+
+def _why(tried: Sequence[dict[str, str]]) -> str:
+    return "the first that could be asked" if tried else "the first in llm.providers"
+
+
+def _said(part: Any) -> int:
+    content = getattr(part, "content", None) or getattr(part, "args", None) or ""
+    return text_tokens(str(content)) if content else 0
+
+
+def _ours(error: BaseException) -> str:
+    if cause_of(error, Denied):
+        return "denied"
+    return "error" if isinstance(error, Exception) else "cancelled"
+
+
+def _is_ill(failure: Failure) -> bool:
+    return failure.kind not in {"bad_request"}
+
+
+def _too_long(provider: Provider, tokens: int, reads: int) -> str:
+    cut = "; Ollama would cut it off without a word" if provider.kind == "ollama" else ""
+    return f"the prompt has about {tokens:,} tokens, and {provider.model} reads {reads:,} there{cut}"
