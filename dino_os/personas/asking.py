@@ -65,13 +65,15 @@ def ask(model: Model, record: Mapping[str, Any], rules: Rules, *, timeout_s: flo
         infer_name=False,
     )
     remarks, response = done.output, done.response
+    # A chain of providers knows which of them it was.
+    who = getattr(getattr(model, "answered_by", None), "name", None) or response.provider_name
     return Said(
         summary=remarks.summary,
         skills=tuple(remarks.skills),
         severity=remarks.severity,
         argument=remarks.argument,
         evidence=remarks.evidence,
-        provider=response.provider_name or "",
+        provider=who or "",
         model=response.model_name or "",
     )
 
