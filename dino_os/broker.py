@@ -60,6 +60,7 @@ _CALLS: Mapping[str, Mapping[str, str]] = {
     },
     "tools": {"execute": "tool_sandbox", "list_tools": ""},
     "tap": {"tap": "provenance_tap", "flush": "provenance_tap"},
+    "agent_core": {"run": "api_call", "chat": "api_call"},
 }
 _NAMES = {f"{part}.{method}" for part, methods in _CALLS.items() for method in methods} | {
     f"security.{method}" for method in METHODS

@@ -27,8 +27,23 @@ from dino_os.agent_core.failures import Failure, cause_of, failure_of
 from dino_os.agent_core.health import Health
 from dino_os.agent_core.links import model_of
 from dino_os.agent_core.providers import Provider
-from dino_os.agent_core.transport import ANYWHERE, HERE, NEAR, Clean, addresses_of, client_for, is_near
-from dino_os.errors import Denied, DinoError, InvalidInput, ModelError, ModelTimedOut, ModelUnavailable
+from dino_os.agent_core.transport import (
+    ANYWHERE,
+    HERE,
+    NEAR,
+    Clean,
+    addresses_of,
+    client_for,
+    is_near,
+)
+from dino_os.errors import (
+    Denied,
+    DinoError,
+    InvalidInput,
+    ModelError,
+    ModelTimedOut,
+    ModelUnavailable,
+)
 from dino_os.tool_sandbox.egress.hosts import kind_of
 from dino_os.tool_sandbox.egress.lookup import Resolve
 from engines.agent_log import AgentLog, Budget, BudgetSpent
@@ -38,6 +53,14 @@ if TYPE_CHECKING:
 
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
 _SURELY_FITS = 2048  # tokens: half of what a server reads at least, so that nobody has to be asked
+
+
+class _LeftOut(Exception):
+    """A provider is not asked; *failure* says why."""
+
+    def __init__(self, kind: str, why: str) -> None:
+        self.failure = Failure(kind, why)
+        super().__init__(why)
 
 
 class Screen(Protocol):
@@ -67,7 +90,7 @@ class Terms:
     retries: int = 1
     screen: Screen | None = None
     clean: Clean = str
-    note: Callable[[str], None] = field(default=lambda text: None)
+    note: Callable[[str], object] = len
     resolve: Resolve = socket.getaddrinfo
     sleep: Callable[[float], Any] = asyncio.sleep
     rng: random.Random = field(default_factory=random.Random)
@@ -101,6 +124,7 @@ class Attempts:
         self._passing: list[Provider] = []  # those for which a moment may be all it takes
         self._knocks: list[Provider] = []  # those left out whom to ask costs nothing
         self._rounds = 0
+        self._anew = False
         self._pause_s = 0.0
         self.tried: list[tuple[Provider, Failure]] = []
         self._spent: BudgetSpent | None = None
@@ -124,6 +148,9 @@ class Attempts:
         found["max_tokens"] = min(found.get("max_tokens", provider.max_tokens), provider.max_tokens)
         return found
 
+    def messages_for(self, attempt: Attempt) -> list[ModelMessage]:
+        return attempt.model.prepare_messages(self.messages, self.params)
+
     def failed(self, provider: Provider, failure: Failure) -> None:
         self.tried.append((provider, failure))
         if failure.may_pass:
@@ -136,7 +163,7 @@ class Attempts:
 
     async def _begun(self, provider: Provider) -> Attempt | None:
         ill = self.terms.health.ill(provider.url)
-        if ill and self._rounds == 0:
+        if ill and not self._anew:
             why = f"left out, as it failed a moment ago: {ill.why}"
             self.tried.append((provider, Failure(ill.kind, why)))
             if ill.is_cheap:
@@ -144,36 +171,38 @@ class Attempts:
             return None
         try:
             return await self._reserved(provider)
+        except _LeftOut as error:
+            if error.failure.makes_ill:
+                self.terms.health.failed(provider.url, error.failure.kind, error.failure.why)
+            self.failed(provider, error.failure)
         except BudgetSpent as error:
             self._spent = error
             self.failed(provider, Failure("budget", error.message))
-        except (DinoError, OSError) as error:
-            failure = failure_of(error, provider) or Failure("refused_here", str(error))
-            if isinstance(error, OSError):
-                failure = Failure("unreachable", str(error) or type(error).__name__)
-                self.terms.health.failed(provider.url, failure.kind, failure.why)
-            self.failed(provider, failure)
         return None
 
-    async def _reserved(self, provider: Provider) -> Attempt | None:
-        found = await addresses_of(*provider.host, provider.connect_s, self.terms.resolve)
+    async def _reserved(self, provider: Provider) -> Attempt:
+        found = await self._found(provider)
         kinds, why = self._allowed(provider)
         if not any(kind_of(address) in kinds for address in found):
-            self.failed(provider, Failure("elsewhere", why))
-            return None
-        if provider.key:
-            provider.key()  # what is wrong with it is said before anything is reserved
+            raise _LeftOut("elsewhere", why)
+        _check_key(provider)
         client = client_for(
             provider, kinds, why, clean=self.terms.clean, resolve=self.terms.resolve
         )
         reads = await self._reads(provider, client)
         answer = self.settings_for(provider)["max_tokens"]
         if reads and self.tokens + min(answer, reads // 4) > reads:
-            self.failed(provider, Failure("context", _too_long(provider, self.tokens, reads)))
-            return None
-        near = is_near(found)
-        call = self._call(provider, answer, near=near)
+            raise _LeftOut("context", _too_long(provider, self.tokens, reads))
+        call = self._call(provider, answer, near=is_near(found))
         return Attempt(self, provider, model_of(provider, client), call, reads=reads)
+
+    async def _found(self, provider: Provider) -> list[Address]:
+        try:
+            return await addresses_of(*provider.host, provider.connect_s, self.terms.resolve)
+        except OSError as error:
+            raise _LeftOut("unreachable", str(error) or type(error).__name__) from None
+        except InvalidInput as error:
+            raise _LeftOut("elsewhere", error.message) from None
 
     def _allowed(self, provider: Provider) -> tuple[frozenset[str], str]:
         """Kinds of addresses at which it may be asked, and what is told where it has none."""
@@ -196,7 +225,7 @@ class Attempts:
         budget = self.terms.budget
         unpriced = provider.price is None and not near
         if budget and unpriced and (budget.money is not None or budget.run_money is not None):
-            raise InvalidInput("nobody said what it costs, and there is a budget of money: `price`")
+            raise _LeftOut("no_price", "nobody said its `price`, and there is a budget of money")
         return self.terms.log.reserve(
             self.terms.run,
             provider.name,
@@ -208,10 +237,11 @@ class Attempts:
 
     async def _again(self) -> bool:
         """Whether somebody is worth asking once more, and when that moment has come."""
-        if self._rounds == 0 and self._knocks and all(_is_ill(f) for _, f in self.tried):
-            self._left, self._knocks, self._rounds = self._knocks, [], 1
+        self._anew = True
+        if self._knocks:
+            self._left, self._knocks = self._knocks, []
             return True
-        if not self._passing or self._rounds > self.terms.retries - 1:
+        if not self._passing or self._rounds >= self.terms.retries:
             return False
         pause = self._pause_s or _PAUSE_S * 2**self._rounds * self.terms.rng.uniform(0.5, 1.5)
         if pause > _LONGEST_PAUSE_S:
@@ -327,6 +357,15 @@ class Attempt:
         )
 
 
+def _check_key(provider: Provider) -> None:
+    """What is wrong with its key is said before anything is reserved."""
+    try:
+        if provider.key:
+            provider.key()
+    except DinoError as error:
+        raise _LeftOut("no_key", error.message) from None
+
+
 def _why(tried: Sequence[dict[str, str]]) -> str:
     return "the first that could be asked" if tried else "the first in llm.providers"
 
@@ -342,10 +381,8 @@ def _ours(error: BaseException) -> str:
     return "error" if isinstance(error, Exception) else "cancelled"
 
 
-def _is_ill(failure: Failure) -> bool:
-    return failure.kind not in {"bad_request"}
-
-
 def _too_long(provider: Provider, tokens: int, reads: int) -> str:
     cut = "; Ollama would cut it off without a word" if provider.kind == "ollama" else ""
-    return f"the prompt has about {tokens:,} tokens, and {provider.model} reads {reads:,} there{cut}"
+    return (
+        f"the prompt has about {tokens:,} tokens, and {provider.model} reads {reads:,} there{cut}"
+    )

@@ -86,7 +86,7 @@ class Chain(Model):
             try:
                 async with asyncio.timeout(attempt.provider.timeout_s):
                     response = await attempt.model.request(
-                        attempts.messages, attempt.settings, model_request_parameters
+                        attempts.messages_for(attempt), attempt.settings, model_request_parameters
                     )
                 _check_said(response)
             except BaseException as error:  # noqa: BLE001  recorded, and raised again if not its own
@@ -118,14 +118,15 @@ class Chain(Model):
                     async with asyncio.timeout(attempt.provider.timeout_s):
                         streamed = await stack.enter_async_context(
                             attempt.model.request_stream(
-                                attempts.messages,
+                                attempts.messages_for(attempt),
                                 attempt.settings,
                                 model_request_parameters,
                                 run_context,
                             )
                         )
                         pieces = _Pieces(aiter(streamed), attempt.provider.timeout_s)
-                        await pieces.look()
+                        if not await pieces.look():
+                            _check_said(streamed.get())
                 except BaseException as error:  # noqa: BLE001  as above
                     attempt.failed(error)
                     continue
@@ -193,12 +194,10 @@ class _Pieces:
         self._first: ModelResponseStreamEvent | None = None
         self.error: BaseException | None = None
 
-    async def look(self) -> None:
-        """Wait for the first; a stream without one is no answer."""
-        try:
-            self._first = await anext(self._events)
-        except StopAsyncIteration:
-            raise _NothingSaid from None
+    async def look(self) -> bool:
+        """Wait for the first; whether there is one."""
+        self._first = await anext(self._events, None)
+        return self._first is not None
 
     def __aiter__(self) -> AsyncIterator[ModelResponseStreamEvent]:
         return self

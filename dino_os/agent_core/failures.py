@@ -7,7 +7,6 @@ that is a plain word, are told.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pydantic_ai import exceptions
 
 from dino_os.agent_core.providers import Provider
 from dino_os.agent_core.transport import Elsewhere
-from dino_os.errors import DinoError, NotFound
+from dino_os.errors import DinoError
 from dino_os.tool_sandbox.egress.lookup import NoAddress
 
 E = TypeVar("E", bound=BaseException)
@@ -25,7 +24,8 @@ E = TypeVar("E", bound=BaseException)
 _code = re.compile(r"[a-z][a-z_]{1,48}").fullmatch
 _QUIET = frozenset({"refused", "timeout", "unreachable", "overloaded", "server_error"})
 _AGAIN = frozenset({"overloaded", "rate_limited", "server_error", "malformed", "cut_off"})
-_LOUD = frozenset({"auth", "quota", "no_model", "no_key"})
+_LOUD = frozenset({"auth", "quota", "no_model", "no_key", "no_price"})
+_UNREADABLE = "what it answered is no answer of a model"
 _MULTIPLE_CHOICES, _BAD_REQUEST = 300, 400
 
 
@@ -63,24 +63,17 @@ class Failure:
 
 def failure_of(error: BaseException, provider: Provider) -> Failure | None:
     """What *error* means; None where it is no matter of the server's (cancelled, ours)."""
-    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | GeneratorExit):
+    if elsewhere := cause_of(error, Elsewhere):
+        return Failure("elsewhere", elsewhere.message)
+    if not isinstance(error, Exception) or cause_of(error, DinoError):
         return None
-    for cause in _causes(error):
-        if isinstance(cause, Elsewhere):
-            return Failure("elsewhere", cause.message)
-        if isinstance(cause, NotFound):
-            return Failure("no_key", cause.message)
-        if isinstance(cause, DinoError):
-            return None
     if isinstance(error, exceptions.ModelConnectionError):
         return _unconnected(error, provider)
-    if isinstance(error, TimeoutError | exceptions.ModelRequestTimeout):
+    if isinstance(error, TimeoutError):
         return Failure("timeout", f"no answer within {provider.timeout_s:g} s")
     if isinstance(error, exceptions.ModelAPIError):
-        return _answered(error, provider)
-    if isinstance(error, Exception):
-        return Failure("malformed", f"what it answered cannot be read ({type(error).__name__})")
-    return None
+        return _answered(error)
+    return Failure("malformed", _UNREADABLE)
 
 
 def _unconnected(error: exceptions.ModelConnectionError, provider: Provider) -> Failure:
@@ -97,29 +90,29 @@ def _unconnected(error: exceptions.ModelConnectionError, provider: Provider) -> 
     return Failure("cut_off", "the connection ended before the answer did")
 
 
-def _answered(error: exceptions.ModelAPIError, provider: Provider) -> Failure:
-    status = getattr(error, "status_code", None)
+# The first that fits says what it is.
+_ANSWERED: tuple[tuple[type[exceptions.ModelAPIError], str, str], ...] = (
+    (exceptions.ModelRateLimitError, "rate_limited", "too many requests"),
+    (exceptions.ModelQuotaExceededError, "quota", "nothing is left to spend there"),
+    (exceptions.ModelUnavailableError, "overloaded", "it is overloaded or away"),
+    (exceptions.ModelServerError, "server_error", "its own fault"),
+    (exceptions.ModelContextWindowExceededError, "context", "the prompt is longer than it reads"),
+    (exceptions.ModelAuthenticationError, "auth", "it refused the key"),
+    (exceptions.ModelNotFoundError, "no_model", "it has no such model"),
+)
+
+
+def _answered(error: exceptions.ModelAPIError) -> Failure:
+    status = next((c.status_code for c in _causes(error) if hasattr(c, "status_code")), None)
     word = error.provider_error_code or error.provider_error_type or ""
     said = f"{status or 'an error'}" + (f" {word}" if _code(word) else "")
-    match error:
-        case exceptions.ModelRateLimitError():
-            return Failure("rate_limited", f"too many requests ({said})", error.retry_after)
-        case exceptions.ModelQuotaExceededError():
-            return Failure("quota", f"nothing is left to spend there ({said})")
-        case exceptions.ModelUnavailableError():
-            return Failure("overloaded", f"it is overloaded or away ({said})", error.retry_after)
-        case exceptions.ModelServerError():
-            return Failure("server_error", f"its own fault ({said})")
-        case exceptions.ModelContextWindowExceededError():
-            return Failure("context", f"the prompt is longer than it reads ({said})")
-        case exceptions.ModelAuthenticationError():
-            return Failure("auth", f"it refused the key ({said})")
-        case exceptions.ModelNotFoundError():
-            return Failure("no_model", f"it has no model {provider.model!r} ({said})")
-    if status is not None and _MULTIPLE_CHOICES <= status < _BAD_REQUEST:
-        return Failure("elsewhere", f"it sends elsewhere, where nobody follows ({said})")
+    for category, kind, why in _ANSWERED:
+        if isinstance(error, category):
+            return Failure(kind, f"{why} ({said})", error.retry_after)
     if status is None:
-        return Failure("malformed", f"what it answered cannot be read ({said})")
+        return Failure("malformed", _UNREADABLE)
+    if _MULTIPLE_CHOICES <= status < _BAD_REQUEST:
+        return Failure("elsewhere", f"it sends elsewhere, where nobody follows ({said})")
     return Failure("bad_request", f"it refused the request ({said})", final=True)
 
 

@@ -13,14 +13,14 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 from dino_os.agent_core.providers import Provider
 
-_NO_KEY = "-"  # the library wants one, also where the environment has another; the transport's counts
+_NO_KEY = (
+    "-"  # the library wants one, also where the environment has another; the transport's counts
+)
 
 
 def model_of(provider: Provider, client: httpx2.AsyncClient) -> Model:
     """The model of *provider*, asked by *client*; it tries nothing twice by itself."""
-    openai = AsyncOpenAI(
-        api_key=_NO_KEY, base_url=provider.url, max_retries=0, http_client=client
-    )
+    openai = AsyncOpenAI(api_key=_NO_KEY, base_url=provider.url, max_retries=0, http_client=client)
     if provider.kind == "ollama":
         return OllamaModel(
             provider.model, provider=OllamaProvider(openai_client=openai), profile=_OTHERS

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from dino_os.errors import ConfigError, InvalidInput, NotFound
@@ -102,12 +103,13 @@ def providers_of(config: Config, key: Callable[[str], str]) -> list[Provider]:
 
 def _provider(setting: Setting, key: Callable[[str], str]) -> Provider:
     name = setting.key
+    find = cache(lambda: Secret(key(name)))  # each time is recorded, and may be refused
     return Provider(
         name=setting.name,
         kind=setting.kind,
         url=_address(setting.name, setting.kind, setting.base_url),
         model=setting.model,
-        key=(lambda: Secret(key(name))) if name else None,
+        key=find if name else None,
         timeout_s=setting.timeout_s,
         connect_s=min(setting.connect_s, setting.timeout_s),
         context_tokens=setting.context_tokens,
@@ -171,7 +173,9 @@ def chosen(
 def _address(name: str, kind: str, base_url: str) -> str:
     url = base_url or KNOWN.get(name) or (KNOWN["ollama"] if kind == "ollama" else "")
     if not url:
-        raise InvalidInput(f"where is {name!r}? It has no address of its own, as {', '.join(KNOWN)}")
+        raise InvalidInput(
+            f"where is {name!r}? It has no address of its own, as {', '.join(KNOWN)}"
+        )
     parts = checked_url(url)
     if parts.query or parts.fragment:
         raise InvalidInput(f"an address without ? and #, found {url!r}")

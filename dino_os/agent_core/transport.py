@@ -124,9 +124,6 @@ class Guard(httpcore2.AsyncNetworkBackend):
                     raise
         raise AssertionError
 
-    async def connect_unix_socket(self, *args: Any, **kwargs: Any) -> httpcore2.AsyncNetworkStream:
-        raise Elsewhere("a socket of this machine is no server of models")
-
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 

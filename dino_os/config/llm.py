@@ -12,7 +12,9 @@ from dino_os.config.bounds import Above0, Count, Positive, Seconds
 
 _Text = Annotated[str, Meta(min_length=1)]
 # How keys of providers begin; and what is long and mixed is hardly a name.
-_A_KEY = re.compile(r"(?i)(?:sk|pk|rk|gsk|xai|hf|key)[-_]|bearer |AIza|eyJ|(?=.*\d)(?=.*[a-z]).{32}")
+_A_KEY = re.compile(
+    r"(?i)(?:sk|pk|rk|gsk|xai|hf|key)[-_]|bearer |AIza|eyJ|(?=.*\d)(?=.*[a-z]).{32}"
+)
 
 
 class Price(Struct, forbid_unknown_fields=True, frozen=True):
@@ -43,7 +45,9 @@ class Provider(Struct, forbid_unknown_fields=True, frozen=True):
 
     def __post_init__(self) -> None:
         if self.api_key:
-            raise ValueError("api_key: keys are not for files; `dino keys set NAME`, then key: NAME")
+            raise ValueError(
+                "api_key: keys are not for files; `dino keys set NAME`, then key: NAME"
+            )
         if _A_KEY.match(self.key):
             raise ValueError(
                 "key: names a key in the vault, and this looks like the key itself; "

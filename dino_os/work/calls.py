@@ -10,6 +10,7 @@ from dino_os.errors import InvalidInput
 
 REPLAY = "dino_os.nav.duty:replay"  # named here, so that no worker imports all of the nav mesh
 EMBED = "dino_os.memory_layer.duty:embed"
+ASK_MODELS = "dino_os.agent_core.duty:ask"
 
 
 def own_calls() -> frozenset[str]:
@@ -17,7 +18,7 @@ def own_calls() -> frozenset[str]:
     from dino_os.orders.tasks import ASK_PROVIDER  # noqa: PLC0415  a job that names none is usual
     from dino_os.outbox.duty import SEND  # noqa: PLC0415
 
-    return frozenset({ASK_PROVIDER, EMBED, REPLAY, SEND})
+    return frozenset({ASK_MODELS, ASK_PROVIDER, EMBED, REPLAY, SEND})
 
 
 def refuse_own_call(func: str) -> None:

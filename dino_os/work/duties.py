@@ -15,12 +15,13 @@ def duties_of(
 ) -> list[Duty]:
     """
     Jobs (by *scheduler*, where there is one already), entities, orders, deliveries, what waits
-    for the network, the documents, the memory, skills that hear messages, the cluster, the
-    metrics, and provenance.
+    for the network or for a model, the documents, the memory, skills that hear messages, the
+    cluster, the metrics, and provenance.
 
     Args:
         once: For one pass, which is to come to an end.
     """
+    from dino_os.agent_core.duty import AskDuty  # noqa: PLC0415
     from dino_os.cluster.countersign_duty import CountersignDuty  # noqa: PLC0415
     from dino_os.cluster.duty import ClusterDuty  # noqa: PLC0415
     from dino_os.entities import EntityDuty  # noqa: PLC0415
@@ -41,6 +42,7 @@ def duties_of(
         EntityDuty(workspace),
         OrdersDuty(workspace),
         DeliveryDuty(workspace),
+        AskDuty(workspace),
         ReplayDuty(workspace),
         HealthDuty(workspace),
         SyncDuty(workspace),

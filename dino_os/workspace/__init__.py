@@ -21,6 +21,7 @@ from dino_os.workspace.parts import Parts
 
 if TYPE_CHECKING:
     from dino_os.admission import Admission
+    from dino_os.agent_core.core import Core
     from dino_os.broker import Broker
     from dino_os.grants import Permissions, Request
     from dino_os.memory_layer.embedding import Embedder
@@ -158,6 +159,7 @@ class Workspace(Parts):
             "scheduler": lambda: self.jobs.for_skill(request.name, entity),
             "memory": memory,
             "tap": tap,
+            "agent_core": lambda: self.agent_core(entity, until),
         }
         # Whoever may get a key may print it, publish it, or name a host after it.
         redactor = self.security.redactor if self.security.gives_keys(entity) else None
@@ -186,7 +188,14 @@ class Workspace(Parts):
             "scheduler": lambda: self.jobs,
             "tools": lambda: self.tools,
             "tap": lambda: self.tap,
+            "agent_core": self.agent_core,
         }
+
+    def agent_core(self, entity: str | None = None, until: float = math.inf) -> Core:
+        """The language models, as a program asks them, or the skill *entity* in its run."""
+        from dino_os.agent_core.core import Core  # noqa: PLC0415
+
+        return Core(self, entity, until)
 
 
 def memory_at(path: Path, *, embedder: str | None = None) -> MemoryStore:

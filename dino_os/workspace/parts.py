@@ -15,6 +15,7 @@ from dino_os.workspace.folder import who
 from engines.errors import DinoError, JournalError, NotFound
 
 if TYPE_CHECKING:
+    from dino_os.agent_core.queue import LlmQueue
     from dino_os.cluster import Cluster
     from dino_os.cluster.carrying import Carrying
     from dino_os.cluster.neighbours import Neighbours
@@ -236,6 +237,13 @@ class Parts(Engines):
         return Outbox(self.journal("outbox"), limits=limits, rng=rng)
 
     @cached_property
+    def llm_queue(self) -> LlmQueue:
+        """The questions that wait until a model can be asked."""
+        from dino_os.agent_core.queue import LlmQueue  # noqa: PLC0415
+
+        return LlmQueue(self.journal("llm_queue"), clean=self.known_secrets.blotted_out)
+
+    @cached_property
     def cycle_runs(self) -> CycleRuns:
         from dino_os.planning.runs import CycleRuns  # noqa: PLC0415
 
@@ -377,4 +385,5 @@ class Parts(Engines):
             "metrics_log": lambda: self.metrics_log,
             "provenance_log": lambda: self.provenance,
             "agent_log": lambda: self.agent_log,
+            "llm_queue": lambda: self.llm_queue,
         }

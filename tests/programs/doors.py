@@ -20,6 +20,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, NoReturn
@@ -91,6 +92,13 @@ _WHOLE = (
     "dino_os.security_gateway",
     "engines.trajectory",
 )
+# What costs seconds, and few tests have a use for: imported before the first command that does.
+_MODELS = frozenset({"agent", "ask", "chat", "llm", "persona"})
+_FOR_MODELS = (
+    "dino_os.agent_core.chain",
+    "dino_os.agent_core.checking",
+    "dino_os.agent_core.sending",
+)
 
 
 def import_usual() -> None:
@@ -102,6 +110,14 @@ def import_usual() -> None:
             import_module(part.name)
     # What msgspec works out of a type once, it works out here: half of what a short command costs.
     msgspec.convert({}, import_module("dino_os.config.settings").Settings)
+
+
+@cache
+def import_for_models() -> None:
+    for name in _FOR_MODELS:
+        import_module(name)
+    import_module("dino_os.agent_core.opening").require_library()
+    gc.freeze()
 
 
 def serve(asked: socket.socket) -> dict[str, Any]:
@@ -118,10 +134,13 @@ def serve(asked: socket.socket) -> dict[str, Any]:
             if not message:
                 os._exit(0)
             *streams, end = descriptors
+            asked_for = json.loads(message)
+            if not _MODELS.isdisjoint(asked_for["arguments"][:1]):
+                import_for_models()
             pid = os.fork()
             if pid == 0:
                 waiting.close()
-                return _as_asked(json.loads(message), streams)
+                return _as_asked(asked_for, streams)
             for stream in streams:
                 os.close(stream)
             os.write(end, b"%d\n" % pid)
