@@ -34,8 +34,7 @@ class Redactor:
     """Blots out *values*; without any it hands back what it was given."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        forms = {form for value in values for part in _parts(value) for form in spellings(part)}
-        self._forms = sorted(forms)
+        self._forms = sorted({form for value in values for form in forms_of(value)})
 
     def __bool__(self) -> bool:
         return bool(self._forms)
@@ -122,6 +121,11 @@ class RedactedStream:
             if any(len(form) > len(tail) and form.startswith(tail) for form in found):
                 return at
         return len(data)
+
+
+def forms_of(value: str) -> set[str]:
+    """All that is looked for of a secret: it and its long lines, in every spelling."""
+    return {form for part in _parts(value) for form in spellings(part)}
 
 
 def spellings(value: str) -> set[str]:

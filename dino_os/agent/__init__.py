@@ -1,1 +1,1 @@
-"""Agents: models that work with skills, and what they remember."""
+"""Models at work with skills: their tools, the loop, limits, approvals."""

@@ -32,6 +32,7 @@ _NOTICE = (
 )
 _MOST_WORDS = 64  # of a prompt, to search by
 _MOST_TEXT = 2_000  # characters of a question or an answer, kept and recalled
+_MOST_COMPARED = 4
 _LEAST_SCORE = 0.1
 _ALIKE = 0.9  # share of words from which two questions are one
 _LEAST_SENTENCE = 20  # characters; shorter ones are anybody's
@@ -94,13 +95,18 @@ class Recalled:
         ]
 
 
-def recall(workspace: Workspace, prompt: str, *, most: int = 4) -> Recalled:
+def recall(workspace: Workspace, prompt: str, *, most: int | None = None) -> Recalled:
     """
-    What was asked and answered before that is about *prompt*, at most so many runs.
+    What was asked and answered before that is about *prompt*.
+
+    Args:
+        most: How many runs at most; by default as `llm.memory.recalled` says.
 
     Raises:
         MemoryLayerError: The memory cannot be read.
     """
+    if most is None:
+        most = workspace.config.settings.llm.memory.recalled
     words = " ".join(_word.findall(_block.sub(" ", prompt))[:_MOST_WORDS])
     if not words or most < 1:
         return Recalled()
@@ -130,7 +136,7 @@ def remember(
         run: Its id in the agent log.
         recalled: What the run was given of memory: that is not kept again.
         untrusted: Whether text from outside had a part in the answer.
-        ttl_s: Seconds after which it is forgotten.
+        ttl_s: Seconds after which it is forgotten, 0 for never; by default `llm.memory.ttl_s`.
 
     Returns:
         The key, in the namespace `agent`; None where there is nothing new to keep.
@@ -145,6 +151,8 @@ def remember(
     answered = _clean(_news(answer, recalled or Recalled()))
     if outcome == "ok" and not answered:
         return None
+    if ttl_s is None:
+        ttl_s = workspace.config.settings.llm.memory.ttl_s
     key = _key_of_the_like(workspace, asked) or _digest(asked)
     workspace.memory_store.add(
         key,
@@ -159,7 +167,7 @@ def remember(
         namespace=NAMESPACE,
         metadata={"source": "agent", "run": run, "outcome": outcome, "untrusted": untrusted},
         tags=["agent"],
-        ttl=ttl_s,
+        ttl=ttl_s or None,
     )
     return key
 
@@ -184,7 +192,7 @@ def _recollection(found: Mapping[str, Any]) -> Recollection | None:
 def _key_of_the_like(workspace: Workspace, asked: str) -> str | None:
     """The key of a question of nearly the same words."""
     words = _words(asked)
-    for entry in recall(workspace, asked).entries:
+    for entry in recall(workspace, asked, most=_MOST_COMPARED).entries:
         known = _words(entry.asked)
         if known and len(words & known) >= _ALIKE * len(words | known):
             return entry.key

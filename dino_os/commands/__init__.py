@@ -17,6 +17,8 @@ dino = Front(
         "plan-cycle": ("plan_cycle:plan_cycle", "Plan who answers the signals, and record it."),
         "list": ("skills:list_skills", "Show the skills there are."),
         "run": ("skills:run", "Run a skill."),
+        "agent": ("agent:agent", "Goals for a model to reach with skills; what became of them."),
+        "approve": ("agent:approve", "Allow, or refuse, a call that a model's run waits for."),
         "grant": ("grants:grant", "Allow a skill what it asks for."),
         "revoke": ("grants:revoke", "Take back what was granted to a skill."),
         "grants": ("grants:grants", "Show what is granted."),

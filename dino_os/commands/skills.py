@@ -195,7 +195,7 @@ class _Call:
     ) -> Run:
         """Run it and show what came of it; raises where that was nothing good."""
         skill = self._skill
-        _ask_first(workspace, skill)
+        ask_first(workspace, skill)
         if "keys" in skill.permissions:
             open_vault(workspace)
         finished = workspace.runner.run(
@@ -242,7 +242,7 @@ def _say_skipped(key: str, last: float, *, as_json: bool) -> None:
     output.answer(document, f"not run: it ended well at {when}", as_json=as_json)
 
 
-def _ask_first(workspace: Workspace, skill: Skill) -> None:
+def ask_first(workspace: Workspace, skill: Skill) -> None:
     """On a terminal, ask for what a skill was not granted yet; elsewhere nobody can answer."""
     if not (skill.permissions and sys.stdin.isatty() and sys.stderr.isatty()):
         return

@@ -27,5 +27,6 @@ class Personas(Struct, forbid_unknown_fields=True, frozen=True):
     research: Persona = Persona()
     execution: Persona = Persona()
     risk: RiskPersona = RiskPersona()
+    local_only: bool = True
     most: Positive = 20
     timeout_s: Annotated[float, Meta(gt=0)] = 60.0

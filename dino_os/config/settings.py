@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from dino_os.config.agent import Agent
 from dino_os.config.bus import Bus
 from dino_os.config.cluster import Cluster
 from dino_os.config.llm import Llm
@@ -36,3 +37,4 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     bus: Bus = Bus()
     metrics: Metrics = Metrics()
     llm: Llm = Llm()
+    agent: Agent = Agent()

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dino_os.errors import InvalidInput, NotFound
+from dino_os.errors import InvalidInput
+from dino_os.security_gateway.own_key import OwnKey
 from engines.nav_mesh import Outgoing, Receipt, Request
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class HeaderSeals:
     """
 
     def __init__(self, gateway: Callable[[], Gateway]) -> None:
-        self._gateway = gateway
+        self._key = OwnKey(gateway, _KEY, _PART)
 
     def sealed(self, domain: str, subject: str, request: Request) -> Request:
         """*request* as it may lie in a file, where the vault can be opened."""
@@ -47,7 +48,7 @@ class HeaderSeals:
         if not secret:
             return request
         try:
-            key = self._key() or self._new_key()
+            key = self._key.found_or_made()
         except VaultLocked:
             return request
         headers = dict(request.headers)
@@ -76,7 +77,7 @@ class HeaderSeals:
         from dino_os.security_gateway.sealing import Unopened, unseal  # noqa: PLC0415
 
         nonce, _, sealed = value.removeprefix(_SEALED).partition(":")
-        form, key = {"nonce": nonce, "sealed": sealed}, self._key()
+        form, key = {"nonce": nonce, "sealed": sealed}, self._key.found()
         try:
             return unseal(key or b"", form, _bound(domain, subject, name)).decode()
         except Unopened:
@@ -84,27 +85,6 @@ class HeaderSeals:
                 f"its header {name!r} was sealed with a key that is not in the vault any more",
                 hint="drop it, and send it anew",
             ) from None
-
-    def _key(self) -> bytes | None:
-        try:
-            text = self._gateway().own_key(_KEY, _PART)
-            return None if text is None else bytes.fromhex(text)
-        except (NotFound, ValueError):  # by `security.require_keys`; and what is no key of ours
-            return None
-
-    def _new_key(self) -> bytes:
-        from dino_os.security_gateway.sealing import new_key  # noqa: PLC0415
-
-        gateway = self._gateway()
-        gateway.vault.begin()
-        gateway.vault.unlock()
-        with gateway.log.deciding():  # of two who find none one makes it
-            key = self._key()
-            if key is None:
-                key = new_key()
-                gateway.lend(_PART, ("key_management",))
-                gateway.set_key(_KEY, key.hex(), asker=_PART)
-        return key
 
 
 class SealingQueue:

@@ -42,7 +42,8 @@ def open_session(workspace: Workspace, goal: str) -> Session:
         log.finish(run, outcome, output, error)
 
     try:
-        return Session(run, open_chain(workspace, run=run), finish)
+        near = workspace.config.settings.personas.local_only
+        return Session(run, open_chain(workspace, run=run, local_only=near), finish)
     except Exception as error:
         finish("error", {}, type(error).__name__)
         raise

@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 _PERSON = b"dino redaction"
 
 
+def pseudonyms_of(workspace: Parts) -> Pseudonyms:
+    """Those of *workspace*, which are no other's; the key is made by the first who asks."""
+    # Of the key that the gates' pseudonyms have, one that shows nothing of it.
+    secret = workspace.gate_keys.pseudonyms()
+    return Pseudonyms(hashlib.blake2b(key=secret, person=_PERSON, digest_size=32).digest())
+
+
 class WorkspaceRedactor:
-    """Redacts for *workspace*, whose pseudonyms are no other's; the key is made by the first."""
+    """Redacts for *workspace*, with its pseudonyms."""
 
     def __init__(self, workspace: Parts) -> None:
         self._workspace = workspace
@@ -33,16 +40,13 @@ class WorkspaceRedactor:
         Raises:
             InvalidInput: The policy that the settings name does not fit.
         """
-        # Of the key that the gates' pseudonyms have, one that shows nothing of it.
-        secret = self._workspace.gate_keys.pseudonyms()
-        key = hashlib.blake2b(key=secret, person=_PERSON, digest_size=32).digest()
         plugins = self._workspace.plugins
         detectors = plugins.detectors()
         more = {kind for one in detectors.values() for kind in getattr(one, "kinds", ())}
         settings = self._workspace.config.settings.provenance.redaction
         return Redactor(
             policy_of(settings, self._workspace.root, more),
-            Pseudonyms(key),
+            pseudonyms_of(self._workspace),
             guarded(detectors, plugins.set_aside),
             RoleEscrow(self._workspace).found(),
         )

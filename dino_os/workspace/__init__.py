@@ -124,7 +124,7 @@ class Workspace(Parts):
     @property
     def operator(self) -> str:
         """Who gives an answer, and through which door."""
-        return who()
+        return who(self.door)
 
     def broker(self, request: Request, until: float = math.inf) -> Broker:
         """The other end of the inherited socket of a run that ends by *until*, monotonic."""

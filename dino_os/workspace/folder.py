@@ -32,11 +32,13 @@ class Folder:
     Args:
         root: Where it is.
         rehearsal: Engines then read the record and change nothing in it.
+        door: Through which door all is done here; None is that of the process.
     """
 
-    def __init__(self, root: Path, *, rehearsal: bool = False) -> None:
+    def __init__(self, root: Path, *, rehearsal: bool = False, door: str | None = None) -> None:
         self.root = root.resolve()
         self.rehearsal = rehearsal
+        self.door = door
         self.opened: list[Journal] = []
         self.stays = False  # a process that runs one skill after another keeps its sandboxes
         self.ask_passphrase: AskPassphrase | None = None  # the vault's, where somebody is there
@@ -124,7 +126,7 @@ class Folder:
                 "workspace": self.identity(),
                 "name": self.config.settings.system.name,
             },
-            by=who(),
+            by=who(self.door),
             lock_timeout_s=self.config.settings.system.lock_timeout_s,
             on_recovery=report_recovery,
             rotation=Rotation(memory.rotate_bytes or None, memory.rotate_s or None),
@@ -137,11 +139,13 @@ class Folder:
         return identity(self.memory)
 
 
-def who() -> str:
-    """Who writes and through which door."""
+def who(door: str | None = None) -> str:
+    """Who writes and through which door; None is that of the process."""
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid-{os.getuid()}"
-    door = os.environ.get("DINO_DOOR") or (
-        "terminal" if sys.stdin and sys.stdin.isatty() else "script"
+    door = (
+        door
+        or os.environ.get("DINO_DOOR")
+        or ("terminal" if sys.stdin and sys.stdin.isatty() else "script")
     )
     return f"{user}@{door}"
 

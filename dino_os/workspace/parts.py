@@ -193,7 +193,7 @@ class Parts(Engines):
             return None
         from dino_os.cluster.carrying import Carrying  # noqa: PLC0415
 
-        return Carrying(self.cluster, lambda: self.own_journal("bus"), who())
+        return Carrying(self.cluster, lambda: self.own_journal("bus"), who(self.door))
 
     @cached_property
     def jobs(self) -> Jobs:

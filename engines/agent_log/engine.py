@@ -99,27 +99,35 @@ class AgentLog(AgentReadings):
             raise
         return run
 
-    def park(self, run: str, messages: Any) -> None:
+    def park(self, run: str, messages: Any, *, sealed: Any = None) -> None:
         """
-        Let go of a run until people have decided; `messages` (JSON) is what it goes on from.
+        Let go of a run until people have decided.
+
+        Args:
+            messages: What it goes on from (JSON).
+            sealed: What else it needs then, which nobody reads who looks at the record (JSON).
 
         Raises:
             WrongState: It is not under way.
         """
         with self.deciding():
             self._under_way(run)
-            self.record("agent_run_parked", run=run, **self._kept("messages", messages))
+            kept = self._kept("messages", messages) | self._contents.keep("sealed", sealed)
+            self.record("agent_run_parked", run=run, **kept)
         self._files.drop(run)
 
     def resume(self, run: str) -> None:
         """
-        Take a parked run: of several who try, one gets it.
+        Take a parked run, or one whose process was killed after it took it: of several who try, one
+        gets it.
 
         Raises:
-            WrongState: It is not parked.
+            WrongState: It was not parked, another process has it, or it has ended.
         """
         with self.deciding():
-            if (found := self._known(run)).state is not State.PARKED:
+            found = self._seen(self._known(run))
+            lost = found.state is State.INTERRUPTED and run in self._parked
+            if found.state is not State.PARKED and not lost:
                 raise WrongState(f"run {run} is not parked: it is {found.state.value}")
             self._hold(run)
             self.record("agent_run_resumed", run=run, pid=os.getpid(), boot=this_boot())
@@ -247,7 +255,7 @@ class AgentLog(AgentReadings):
         duration_s: float = 0.0,
     ) -> None:
         """
-        Record a call of a skill, also one that was refused; an approval of it is used up.
+        Record a call of a skill, also one that was refused.
 
         Args:
             call_id: The model's name for the call.
@@ -273,11 +281,36 @@ class AgentLog(AgentReadings):
                 **self._kept("result", result),
             )
 
-    def ask_approval(self, run: str, call_id: str, skill: str, arguments: Any, why: str) -> str:
+    def taint(self, run: str, source: str) -> None:
+        """
+        Record that a run has taken in text that nobody vouches for, other than by a call.
+
+        Raises:
+            WrongState: The run is not under way.
+        """
+        with self.deciding():
+            self._under_way(run)
+            self.record(
+                "agent_run_tainted", run=run, source=str(self._clean(source))[:_OF_A_REASON]
+            )
+
+    def ask_approval(
+        self,
+        run: str,
+        call_id: str,
+        skill: str,
+        arguments: Any,
+        why: str,
+        *,
+        source_sha256: str | None = None,
+    ) -> str:
         """
         Ask people whether *skill* may be called with exactly these arguments; the approval's id.
 
         One that waits for the same already is not asked for again.
+
+        Args:
+            source_sha256: Of the skill's source as it is.
 
         Raises:
             WrongState: The run is not under way.
@@ -287,7 +320,8 @@ class AgentLog(AgentReadings):
         with self.deciding():
             self._under_way(run)
             for one in self._approvals.values():
-                if (one.run, one.call_id, one.sha256) == (run, call_id, covers):
+                same = (one.run, one.call_id, one.covers) == (run, call_id, covers)
+                if same and one.approved is None and one.source_sha256 == source_sha256:
                     return one.id
             approval = uuid4().hex[:12]
             self.record(
@@ -297,6 +331,7 @@ class AgentLog(AgentReadings):
                 call_id=call_id,
                 skill=skill,
                 covers=covers,
+                source_sha256=source_sha256,
                 why=str(self._clean(why))[:_OF_A_REASON],
                 **self._contents.keep("arguments", shown),
             )
@@ -322,9 +357,36 @@ class AgentLog(AgentReadings):
             if one.approved is not None:
                 word = "allowed" if one.approved else "refused"
                 raise WrongState(f"approval {approval} was {word} by {one.by} already")
-            facts = {"approved": approved, "by": by, "door": door}
+            # `by` in a line is who wrote it.
+            facts = {"approved": approved, "decided_by": by, "door": door}
             self.record("approval_decided", run=one.run, approval=approval, **facts)
             return self._approvals[approval]
+
+    def use(
+        self, approval: str, skill: str, arguments: Any, *, source_sha256: str | None = None
+    ) -> None:
+        """
+        Record that the call that people allowed is about to be made: durable before it is.
+
+        What they allowed is this skill, in this source, with these arguments, once.
+
+        Raises:
+            NoSuchApproval: There is none, or its run has ended.
+            WrongState: They did not allow it, it was used, or the call has become another since.
+        """
+        covers = arguments_sha256(skill, self._clean(arguments))
+        with self.deciding():
+            one = self._approval(approval)
+            self._under_way(one.run)
+            if not one.approved:
+                raise WrongState(f"approval {approval} was not given")
+            if one.used:
+                raise WrongState(f"approval {approval} was for one call, which was begun")
+            if one.covers != covers:
+                raise WrongState(f"approval {approval} is for other arguments, or another skill")
+            if one.source_sha256 != source_sha256:
+                raise WrongState(f"the source of skill {skill!r} has changed since it was approved")
+            self.record("approval_used", run=one.run, approval=approval)
 
     # --- below the face ----------------------------------------------------------------------
 

@@ -80,9 +80,9 @@ class AgentFold(Engine):
         if run := self._runs.get(event["run"]):
             tainted = run.tainted or event["untrusted"]
             self._runs[run.id] = replace(run, tool_calls=run.tool_calls + 1, tainted=tainted)
-        for one in [*self._approvals.values()]:
-            if (one.run, one.call_id) == (event["run"], event["call_id"]):
-                self._approvals[one.id] = replace(one, used=True)
+
+    def apply_agent_run_tainted(self, event: Event) -> None:
+        self._set(event["run"], tainted=True)
 
     def apply_approval_asked(self, event: Event) -> None:
         approval = approval_in(event)
@@ -90,11 +90,13 @@ class AgentFold(Engine):
 
     def apply_approval_decided(self, event: Event) -> None:
         if one := self._approvals.get(event["approval"]):
-            self._approvals[one.id] = decided(one, event)
+            self._approvals[one.id] = moved(one, event)
+
+    apply_approval_used = apply_approval_decided
 
     def apply_agent_run_parked(self, event: Event) -> None:
         self._parked[event["run"]] = {
-            name: event[name] for name in event if name.startswith("messages")
+            name: event[name] for name in event if name.startswith(("messages", "sealed"))
         }
         self._set(event["run"], state=State.PARKED)
 
@@ -138,12 +140,15 @@ def approval_in(event: Mapping[str, Any], arguments: Any = None) -> Approval:
         arguments if arguments is not None else event.get("arguments"),
         event["covers"],
         event["why"],
+        event.get("source_sha256"),
     )
 
 
-def decided(approval: Approval, event: Mapping[str, Any]) -> Approval:
-    """*approval* as *event* decides it."""
-    return replace(approval, approved=event["approved"], by=event["by"], door=event["door"])
+def moved(approval: Approval, event: Mapping[str, Any]) -> Approval:
+    """*approval* after *event*, which decides it or uses it up."""
+    if event["event_type"] == "approval_used":
+        return replace(approval, used=True)
+    return replace(approval, approved=event["approved"], by=event["decided_by"], door=event["door"])
 
 
 def day_of(at: float) -> str:

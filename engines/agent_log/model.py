@@ -94,7 +94,7 @@ class AgentRun:
         began: Seconds since the epoch, as `ended`.
         seq: Of the line that began it.
         outcome: One of `OUTCOMES` once it has ended.
-        tainted: Whether a tool gave it text that nobody vouches for.
+        tainted: Whether it has taken in text that nobody vouches for: of a tool, a file, a memory.
         parent_run: The run in which it was begun: a model's, or a skill's.
     """
 
@@ -204,10 +204,11 @@ class Approval:
 
     Attributes:
         call_id: The model's name for the call.
-        sha256: Of the arguments; see `arguments_sha256`.
+        covers: The hash of skill and arguments; see `arguments_sha256`.
         why: Why it needs approval.
+        source_sha256: Of the skill's source that people were to judge.
         approved: None as long as nobody has decided.
-        used: Whether the call was made.
+        used: Whether the call was begun.
     """
 
     id: str
@@ -216,8 +217,9 @@ class Approval:
     call_id: str
     skill: str
     arguments: Any
-    sha256: str
+    covers: str
     why: str
+    source_sha256: str | None = None
     approved: bool | None = None
     by: str | None = None
     door: str | None = None

@@ -19,7 +19,6 @@ from engines.agent_log.model import (
     Spent,
     State,
     Step,
-    arguments_sha256,
 )
 from engines.agent_log.transcript import steps_of
 from engines.filed import Filed
@@ -103,21 +102,6 @@ class AgentReadings(AgentFold):
         asked = (step for step in self.steps(one.run) if isinstance(step, Approval))
         return next(step for step in asked if step.id == approval)
 
-    def verdict(self, run: str, call_id: str, skill: str, arguments: Any) -> bool | None:
-        """
-        Whether people allowed this call; None where they have not decided.
-
-        What they allowed is this skill with these arguments, once: a call that was made already, or
-        has become another since, is one about which nobody was asked.
-        """
-        self.refresh()
-        covers = arguments_sha256(skill, self._clean(arguments))
-        for one in self._approvals.values():
-            same = (one.run, one.call_id, one.sha256) == (run, call_id, covers)
-            if same and not one.used:
-                return one.approved
-        return None
-
     def spent(self, day: str | None = None) -> Spent:
         """What was spent on a day such as "2026-11-22" (UTC), or today."""
         self.refresh()
@@ -150,6 +134,11 @@ class AgentReadings(AgentFold):
                 for part in (step.request, step.response):
                     said += part if isinstance(part, list) else [part] if part is not None else []
         return said
+
+    def sealed(self, run: str) -> Any:
+        """What was put beside the messages of a parked run; None where nothing was."""
+        self.refresh()
+        return self._contents.kept("sealed", self._parked.get(run, {}))
 
     def goal(self, run: str) -> str:
         """All of a run's goal."""

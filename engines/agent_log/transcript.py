@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engines.agent_log.fold import approval_in, decided
+from engines.agent_log.fold import approval_in, moved
 from engines.agent_log.model import Approval, ModelCall, Step, ToolCall
 from engines.filed import Filed
 
 _Event = Mapping[str, Any]
+_MOVES = {"approval_decided", "approval_used"}
 
 
 def steps_of(events: Iterable[_Event], contents: Filed) -> list[Step]:
@@ -31,15 +32,13 @@ def steps_of(events: Iterable[_Event], contents: Filed) -> list[Step]:
             if isinstance(begun, ModelCall):
                 steps[begun.id] = _ended(begun, event, contents)
         elif kind == "agent_tool_called":
-            tool = _tool_call(event, contents)
-            steps[f"tool {event['seq']}"] = tool
-            _use(steps, tool)
+            steps[f"tool {event['seq']}"] = _tool_call(event, contents)
         elif kind == "approval_asked":
             steps[event["approval"]] = approval_in(event, contents.kept("arguments", event))
-        elif kind == "approval_decided":
+        elif kind in _MOVES:
             asked = steps.get(event["approval"])
             if isinstance(asked, Approval):
-                steps[asked.id] = decided(asked, event)
+                steps[asked.id] = moved(asked, event)
     return [*steps.values()]
 
 
@@ -72,9 +71,3 @@ def _tool_call(event: _Event, contents: Filed) -> ToolCall:
         untrusted=event["untrusted"],
         duration_s=event["duration_s"],
     )
-
-
-def _use(steps: dict[str, Step], call: ToolCall) -> None:
-    for name, step in steps.items():
-        if isinstance(step, Approval) and step.call_id == call.id:
-            steps[name] = replace(step, used=True)

@@ -41,9 +41,9 @@ def test_what_fits_is_taken_and_nothing_else(
         if what == "wait":
             now[0] += number
         elif what == "called" and begun:
-            call, of, *_ = begun.pop(number % len(begun))
+            call, who, *_ = begun.pop(number % len(begun))
             log.called(call, outcome="ok", input_tokens=amount, money=price / 100)
-            spent.append((of, amount, price))
+            spent.append((who, amount, price))
         elif what == "reserve":
             held = [one for one in begun if now[0] - one[2] < 3600]
             all_tokens = sum(s[1] for s in spent) + sum(h[3] for h in held) + amount
@@ -60,8 +60,8 @@ def test_what_fits_is_taken_and_nothing_else(
                 )
             )
             try:
-                wanted = {"tokens": amount, "money": price / 100}
-                call = log.reserve(runs[number], "p", "m", **wanted, budget=budget)
+                of, cost = runs[number], price / 100
+                call = log.reserve(of, "p", "m", tokens=amount, money=cost, budget=budget)
             except BudgetSpent:
                 assert not fits
             else:

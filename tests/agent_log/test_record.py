@@ -26,7 +26,7 @@ from engines.filed import FiledBroken
 from engines.journal import Journal, verify
 
 Open = Callable[[], AgentLog]
-WHO = {"actor": "ada", "door": "terminal"}
+WHO: dict[str, Any] = {"actor": "ada", "door": "terminal"}
 NOON = 1_800_000_000.0
 HOUR = 3600.0
 
@@ -168,29 +168,48 @@ def test_a_reservation_of_the_future_counts(opened: Open, clock: Clock) -> None:
         asked(log, run, run_tokens=150)
 
 
-def test_an_approval_covers_the_arguments_that_were_shown_once(opened: Open) -> None:
+def test_an_approval_covers_what_was_shown_once(opened: Open) -> None:
+    """This skill, in this source, with these arguments in whatever order: then it is used up."""
     log = opened()
     run = log.begin("run", "mail", **WHO)
     shown = {"to": "ada", "n": [1, {"b": 2, "a": 1}]}
-    one = log.ask_approval(run, "c1", "mail", shown, "it writes")
-    assert log.ask_approval(run, "c1", "mail", shown, "it writes") == one
+    asked_for = (run, "c1", "mail", shown, "it writes")
+    one = log.ask_approval(*asked_for, source_sha256="a")
+    assert log.ask_approval(*asked_for, source_sha256="a") == one
     assert [each.arguments for each in opened().waiting()] == [shown]
-    assert log.verdict(run, "c1", "mail", shown) is None
+    with pytest.raises(WrongState, match="not given"):
+        log.use(one, "mail", shown, source_sha256="a")
     opened().decide(one, True, by="ben", door="terminal")
 
-    same = {"n": [1, {"a": 1, "b": 2}], "to": "ada"}
-    assert log.verdict(run, "c1", "mail", same) is True
     for other in ({**shown, "to": "eve"}, {**shown, "bcc": "eve"}, {}):
-        assert log.verdict(run, "c1", "mail", other) is None
-    assert log.verdict(run, "c2", "mail", shown) is None
-    assert log.verdict(run, "c1", "pay", shown) is None
+        with pytest.raises(WrongState, match="other arguments"):
+            log.use(one, "mail", other, source_sha256="a")
+    with pytest.raises(WrongState, match="another skill"):
+        log.use(one, "pay", shown, source_sha256="a")
+    with pytest.raises(WrongState, match="source"):
+        log.use(one, "mail", shown, source_sha256="b")
     with pytest.raises(WrongState, match="allowed by ben"):
         log.decide(one, False, by="eve", door="model")
+    assert opened().approval(one).used is False
 
-    log.tool_called(run, "c1", "mail", arguments=shown, outcome="ok")
-    assert log.verdict(run, "c1", "mail", shown) is None
+    same = {"n": [1, {"a": 1, "b": 2}], "to": "ada"}
+    opened().use(one, "mail", same, source_sha256="a")
+    with pytest.raises(WrongState, match="was begun"):
+        log.use(one, "mail", shown, source_sha256="a")
     assert log.waiting() == []
-    assert [step.as_dict().get("used") for step in log.steps(run)] == [True, None]
+    assert [step.as_dict().get("used") for step in log.steps(run)] == [True]
+
+
+def test_a_run_is_tainted_by_what_it_takes_in(opened: Open) -> None:
+    """By a result that nobody vouches for, or by what was put before the model at once."""
+    log = opened()
+    run, other = (log.begin("run", "go", **WHO) for _ in range(2))
+    log.tool_called(run, "c", "add", arguments={}, outcome="ok", result=2, untrusted=False)
+    assert not opened().run(run).tainted
+    log.tool_called(run, "d", "read", arguments={}, outcome="ok", result="?")
+    log.taint(other, "memory")
+    assert opened().run(run).tainted
+    assert opened().run(other).tainted
 
 
 def test_approvals_end_with_their_run(opened: Open) -> None:
@@ -235,10 +254,34 @@ def test_a_run_whose_process_was_killed_is_interrupted(opened: Open, tmp_path: P
     log = opened()
     assert log.run(run).state is State.INTERRUPTED
     assert log.steps(run)[0].outcome is None  # type: ignore[union-attr]
-    with pytest.raises(WrongState):
+    with pytest.raises(WrongState, match="interrupted"):  # nobody parked it
         log.resume(run)
     log.finish(run, "error", error="its process was killed")
     assert log.run(run).state is State.ENDED
+
+
+_TAKEN = """
+import os, sys
+from engines.agent_log import AgentLog
+from engines.journal import Journal
+AgentLog(Journal(sys.argv[1])).resume(sys.argv[2])
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_parked_run_whose_process_was_killed_can_be_taken_again(
+    opened: Open, tmp_path: Path
+) -> None:
+    log = opened()
+    run = log.begin("run", "go", **WHO)
+    log.park(run, ["here"])
+    program = [sys.executable, "-c", _TAKEN, str(tmp_path / "agent_log.jsonl"), run]
+    assert subprocess.run(program, check=False).returncode == -9
+    assert log.run(run).state is State.INTERRUPTED
+    assert log.messages(run) == ["here"]
+    log.resume(run)
+    with pytest.raises(WrongState, match="running"):
+        opened().resume(run)
 
 
 _SPENDS = """

@@ -12,7 +12,6 @@ from dino_os.cluster.neighbours import Keys
 from dino_os.outbox import Address, Draft
 from dino_os.scheduler.ledger import Ended
 from dino_os.workspace import Workspace
-from engines.agent_log import Budget
 from engines.assign import AgentProfile, AssignableTask
 from engines.audit import Checkpoint, ForkFound, Note, SignerKey
 from engines.entity_manager import RestartLimits
@@ -23,7 +22,7 @@ from engines.personas import PersonaSignal
 from engines.provenance import Kind, Node, Tapped
 from engines.trajectory import Fact, Rule
 from engines.zone.tracking import TrackingRules
-from tests.audit import delivery_driver, gate_driver, order_driver, queue_driver
+from tests.audit import agent_driver, delivery_driver, gate_driver, order_driver, queue_driver
 from tests.desk import ZONES
 
 Step = Callable[[Workspace], Any]
@@ -362,49 +361,6 @@ def provenance_log() -> Iterator[Step]:
     yield lambda w: w.provenance.alerts_told(w.provenance.alerts[0]["seq"])
 
 
-def agent_log() -> Iterator[Step]:
-    ids: dict[str, str] = {}
-    budget = Budget(calls=9, tokens=900, money=9.0, run_calls=9)
-    asked = {"arguments": {"to": MARK}, "why": "it writes"}
-
-    def begin(w: Workspace) -> None:
-        ids["run"] = w.agent_log.begin(
-            "run", MARK * 100, model_wanted="m", skills=["a"], limits={"": 1}, actor="a", door="b"
-        )
-
-    def reserve(w: Workspace) -> None:
-        of = {"tokens": 9, "money": 0.1, "budget": budget}
-        ids["call"] = w.agent_log.reserve(ids["run"], "p", "m", **of)
-
-    def called(w: Workspace) -> None:
-        tried = [{"provider": "q", "reason": "refused"}]
-        said = {"request": [MARK], "response": [{"a": MARK * 1000}], "tried": tried}
-        w.agent_log.called(ids["call"], outcome="ok", input_tokens=7, money=0.05, **said)
-
-    def ask(w: Workspace) -> None:
-        ids["approval"] = w.agent_log.ask_approval(ids["run"], "1", "mail", **asked)
-
-    def call_tool(w: Workspace) -> None:
-        done = {"arguments": asked["arguments"], "outcome": "ok", "skill_run": "s"}
-        w.agent_log.tool_called(ids["run"], "1", "mail", result=MARK, **done)
-
-    yield begin
-    yield reserve
-    yield called
-    yield reserve
-    yield ask
-    yield lambda w: w.agent_log.park(ids["run"], [MARK * 1000])
-    yield lambda w: w.agent_log.decide(ids["approval"], True, by=MARK, door="terminal")
-    yield lambda w: w.agent_log.resume(ids["run"])
-    yield call_tool
-    yield begin
-    yield ask
-    yield lambda w: w.agent_log.finish(ids["run"], "error", MARK, error=MARK)
-    yield begin
-    yield ask
-    yield lambda w: w.agent_log.park(ids["run"], [MARK])
-
-
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -429,5 +385,5 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "bus_deliveries": lambda: delivery_driver.steps(MARK),
     "metrics_log": metrics_log,
     "provenance_log": provenance_log,
-    "agent_log": agent_log,
+    "agent_log": lambda: agent_driver.steps(MARK),
 }

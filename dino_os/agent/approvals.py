@@ -1,0 +1,85 @@
+"""What people decide of a call that a run was parked for, and the run that goes on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from dino_os.agent.endings import Ended
+from dino_os.agent.running import MakeModel, go_on
+from dino_os.errors import Denied
+from engines.agent_log import AgentRun, Approval, State, WrongState
+
+if TYPE_CHECKING:
+    from dino_os.agent.watching import Watch
+    from dino_os.skill_index import Skill
+    from dino_os.workspace import Workspace
+
+Prepare = Callable[["Workspace", Iterable["Skill"]], None]
+
+
+def decide(
+    workspace: Workspace,
+    approval: str,
+    *,
+    approved: bool,
+    watch: Watch | None = None,
+    prepare: Prepare | None = None,
+    model: MakeModel | None = None,
+) -> Ended:
+    """
+    Allow the call or refuse it, and go on with its run once nothing else of it waits.
+
+    Where that was decided before, and the process that went on was killed, it goes on from there.
+
+    Args:
+        prepare: Does what is to be done before skills run.
+
+    Raises:
+        NoSuchApproval: Nothing of that id waits.
+        WrongState: It was decided already, or its run is not parked.
+        Denied: The skill has changed since it was asked for.
+    """
+    log = workspace.agent_log
+    one = log.approval(approval)
+    run = log.run(one.run)
+    skills = [skill for skill in workspace.plugins.skills() if skill.name in run.skills]
+    if one.approved is None:
+        _check_parked(run)
+        if approved:
+            _check_unchanged(workspace, one)
+        actor, _, door = workspace.operator.rpartition("@")
+        log.decide(approval, approved, by=actor, door=door)
+    elif run.state is not State.INTERRUPTED or one.approved is not approved:
+        word = "allowed" if one.approved else "refused"
+        raise WrongState(f"approval {approval} was {word} by {one.by} already")
+    if others := [log.approval(other.id) for other in log.waiting() if other.run == run.id]:
+        return Ended(run.id, None, waiting=tuple(others))
+    if prepare and approved:
+        prepare(workspace, skills)
+    try:
+        return go_on(workspace, run.id, model=model, watch=watch)
+    except WrongState:
+        if log.run(run.id).state is not State.RUNNING:
+            raise
+        return Ended(
+            run.id, None
+        )  # whoever decided the last of its calls at the same moment has it
+
+
+def _check_parked(run: AgentRun) -> None:
+    if run.state is State.PARKED:
+        return
+    why = "it is decided where the run goes on" if run.state is State.RUNNING else "begin a new run"
+    raise WrongState(f"run {run.id} is not parked: it is {run.state.value}", hint=why)
+
+
+def _check_unchanged(workspace: Workspace, one: Approval) -> None:
+    """What is allowed is what was shown: the arguments, and the skill as it was then."""
+    skill = workspace.plugins.skills().find(one.skill)
+    if workspace.admission.request(skill)[0].sha256 == one.source_sha256:
+        return
+    raise Denied(
+        f"skill {one.skill!r} has changed since this call was asked for, and is not run",
+        hint=f"dino approve {one.id} --deny refuses the call; then begin a new run",
+    )

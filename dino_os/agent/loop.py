@@ -1,0 +1,176 @@
+"""
+The loop: the model is asked, the skills it wants are called, and it is asked again, until it has an
+answer, a limit is reached, or people are to decide something and nobody is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, ToolDenied
+from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
+from pydantic_ai.models import Model
+from pydantic_ai.usage import RunUsage, UsageLimits
+
+from dino_os.agent.interrupts import interruptible
+from dino_os.agent.toolset import TRIES, SkillTools
+from dino_os.agent.watching import Answer, Watch
+
+if TYPE_CHECKING:
+    from pydantic_ai.run import AgentRunResult
+
+    from dino_os.agent.calls import Calls
+    from dino_os.agent.limits import Limits
+    from dino_os.agent.offer import Offer
+    from dino_os.agent.posture import Marking
+    from dino_os.agent.screening import Screen
+    from engines.agent_log import AgentLog, Approval
+
+INSTRUCTIONS = """\
+You work for the operator of this machine and reach a goal with tools, which are programs here.
+Before you call tools, say in one sentence what you are about to do.
+If a call fails or is refused, try another way or say so; never say that something was done \
+which no tool did.
+End with a short answer."""
+
+
+class Loop:
+    """
+    One run.
+
+    Args:
+        by: Who decides on this terminal, as actor and door.
+    """
+
+    def __init__(
+        self,
+        log: AgentLog,
+        run: str,
+        model: Model,
+        *,
+        offer: Offer,
+        calls: Calls,
+        limits: Limits,
+        screen: Screen,
+        marking: Marking,
+        by: tuple[str, str],
+        watch: Watch,
+    ) -> None:
+        self._log = log
+        self._run = run
+        self._offer = offer
+        self._calls = calls
+        self._screen = screen
+        self._by = by
+        self._watch = watch
+        self._agent = Agent(
+            model,
+            instructions=f"{INSTRUCTIONS}\n{marking.rule}",
+            toolsets=[SkillTools(offer, calls)],
+            output_type=[str, DeferredToolRequests],
+            retries=TRIES,
+        )
+        self._limits = UsageLimits(
+            request_limit=limits.max_steps, total_tokens_limit=limits.max_tokens
+        )
+        self._usage = RunUsage()
+        self.steps = 0
+
+    async def work(self, goal: str) -> str | None:
+        """Work towards *goal*; the answer, or None where the run was parked."""
+        return await self._work(goal, [], None)
+
+    async def go_on(
+        self, messages: Sequence[ModelMessage], results: DeferredToolResults
+    ) -> str | None:
+        """Go on behind *messages*, whose last calls have these *results*."""
+        for message in messages:
+            if isinstance(message, ModelResponse):
+                self.steps += 1
+                self._usage.incr(message.usage)
+        self._usage.requests = self.steps
+        return await self._work(None, messages, results)
+
+    async def _work(
+        self,
+        goal: str | None,
+        messages: Sequence[ModelMessage],
+        results: DeferredToolResults | None,
+    ) -> str | None:
+        while True:
+            output, messages = await self._until_output(goal, messages, results)
+            if isinstance(output, str):
+                return output
+            asked = [
+                self._put(call.tool_name, call.args_as_dict(), call.tool_call_id, output)
+                for call in output.approvals
+            ]
+            if not self._watch.answers:
+                kept = ModelMessagesTypeAdapter.dump_python(
+                    self._screen.messages([*messages]), mode="json"
+                )
+                self._log.park(self._run, kept, sealed=self._screen.kept(self._run))
+                return None
+            goal, results = None, self._decided(asked)
+
+    async def _until_output(
+        self,
+        goal: str | None,
+        messages: Sequence[ModelMessage],
+        results: DeferredToolResults | None,
+    ) -> tuple[str | DeferredToolRequests, Sequence[ModelMessage]]:
+        async with self._agent.iter(
+            goal,
+            message_history=messages,
+            deferred_tool_results=results,
+            usage_limits=self._limits,
+            usage=self._usage,
+        ) as going:
+            answers = False  # what was left to do of a stored answer was shown before
+            async for node in going:
+                if Agent.is_call_tools_node(node) and answers:
+                    self._show(node.model_response)
+                answers = Agent.is_model_request_node(node)
+                if answers:
+                    self._watch.asking(self.steps + 1)
+            self._usage = going.usage
+            result = cast("AgentRunResult[str | DeferredToolRequests]", going.result)
+        return result.output, result.all_messages()
+
+    def _show(self, response: ModelResponse) -> None:
+        self.steps += 1
+        spent = self._log.run(self._run).spent
+        self._watch.spent(self.steps, spent.tokens, spent.money)
+        if response.tool_calls and response.text:
+            self._watch.said(response.text)
+
+    def _put(
+        self, tool: str, arguments: dict[str, Any], call_id: str, output: DeferredToolRequests
+    ) -> Approval:
+        skill = self._offer.skills[tool]
+        asked = self._log.ask_approval(
+            self._run,
+            call_id,
+            skill.name,
+            arguments,
+            output.metadata[call_id]["why"],
+            source_sha256=self._calls.source_of(skill),
+        )
+        return self._log.approval(asked)
+
+    def _decided(self, asked: Sequence[Approval]) -> DeferredToolResults:
+        results = DeferredToolResults()
+        by, door = self._by
+        for approval in asked:
+            with interruptible():
+                answer = self._watch.ask(approval)
+            one = self._log.decide(approval.id, answer is not Answer.NO, by=by, door=door)
+            if answer is Answer.NO:
+                results.approvals[one.call_id] = ToolDenied(
+                    self._calls.refused(one, "the operator")
+                )
+            else:
+                self._calls.approve(one, for_this_run=answer is Answer.ALWAYS)
+                results.approvals[one.call_id] = True
+        return results

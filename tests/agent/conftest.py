@@ -1,0 +1,31 @@
+"""A workspace with skills for a model, which run in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydantic_ai.models
+import pytest
+
+from dino_os.tool_sandbox.sandbox import Sandbox
+from dino_os.workspace import Workspace
+from tests.agent.kit import SKILLS, run_here
+
+pydantic_ai.models.ALLOW_MODEL_REQUESTS = False
+
+
+@pytest.fixture
+def home(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Its skill `save` is granted what it asks for."""
+    monkeypatch.setattr(Sandbox, "run", run_here)
+    (workspace / "skills" / "mine.py").write_text(f"from dino_os import skill\n{SKILLS}")
+    (workspace / "out").mkdir()
+    home = Workspace(workspace)
+    home.admission.grant(home.plugins.skills().find("save"), by="tester")
+    return home
+
+
+@pytest.fixture
+def saved(workspace: Path) -> Path:
+    """Where `save` writes, a line a call."""
+    return workspace / "out" / "saved"
