@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os import run_context
 from dino_os.agent_core.session import Session, Wanted
-from dino_os.errors import InvalidInput
+from dino_os.errors import Denied, InvalidInput
 from engines.checks import did_you_mean
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Core:
         require_library()
         said = from_roles(messages)
         asked = str(messages[-1]["content"])
+        self._check_key(str(messages))
         with self._session(asked, wanted(options)) as session:
             session.history = said
             return "".join(session.go_on(streams=False))
@@ -80,6 +81,7 @@ class Core:
     def _session(self, goal: str, wanted: Wanted) -> Session:
         if not isinstance(goal, str) or not goal.strip():
             raise InvalidInput("a prompt is a text, and not an empty one")
+        self._check_key(goal)
         here = run_context.current()
         return Session(
             self._workspace,
@@ -90,6 +92,12 @@ class Core:
             parent=here.run_id if here else None,
             until=self._until,
         )
+
+    def _check_key(self, text: str) -> None:
+        """A key that a program gave is in no vault, so nothing else would know it."""
+        find = self._given.key if self._given else None
+        if find and find().reveal() in text:
+            raise Denied("the prompt holds the key; it is neither recorded nor sent")
 
 
 def wanted(options: Mapping[str, Any]) -> Wanted:

@@ -112,7 +112,7 @@ def _answered(error: exceptions.ModelAPIError) -> Failure:
     if status is None:
         return Failure("malformed", _UNREADABLE)
     if _MULTIPLE_CHOICES <= status < _BAD_REQUEST:
-        return Failure("elsewhere", f"it sends elsewhere, where nobody follows ({said})")
+        return Failure("redirect", f"it sends elsewhere, where nobody follows ({said})")
     return Failure("bad_request", f"it refused the request ({said})", final=True)
 
 

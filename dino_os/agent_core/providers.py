@@ -173,9 +173,8 @@ def chosen(
 def _address(name: str, kind: str, base_url: str) -> str:
     url = base_url or KNOWN.get(name) or (KNOWN["ollama"] if kind == "ollama" else "")
     if not url:
-        raise InvalidInput(
-            f"where is {name!r}? It has no address of its own, as {', '.join(KNOWN)}"
-        )
+        known = ", ".join(KNOWN)
+        raise InvalidInput(f"where is {name!r}? It is none of those with a known address: {known}")
     parts = checked_url(url)
     if parts.query or parts.fragment:
         raise InvalidInput(f"an address without ? and #, found {url!r}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from dino_os.agent.screening import Screen
 from dino_os.agent_core.opening import asked, open_chain, require_library
 from dino_os.agent_core.waiting import Tell, pieces
 from dino_os.errors import Denied, DinoError, ModelError, ModelTimedOut
@@ -130,10 +131,11 @@ class Session:
         require_library()
         wanted = self._wanted
         asked(self._workspace, wanted.provider, wanted.model, wanted.given)  # or it is no run
+        screen = Screen(self._workspace)
         who, _, door = self._workspace.operator.partition("@")
         self.run = self._workspace.agent_log.begin(
             self._kind,
-            self._goal,
+            screen.outgoing(self._goal),
             model_wanted=wanted.model_wanted,
             actor=self._actor or who,
             door=door,
@@ -147,6 +149,7 @@ class Session:
             model=wanted.model,
             labels=wanted.labels,
             given=wanted.given,
+            screen=screen,
             note=self._note,
         )
         return self

@@ -11,6 +11,7 @@ whose body holds a secret is not sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -65,7 +66,8 @@ async def addresses_of(
                 return
             told.set_exception(failure) if failure else told.set_result(addresses)
 
-        loop.call_soon_threadsafe(settle)
+        with contextlib.suppress(RuntimeError):  # too late: the loop is gone
+            loop.call_soon_threadsafe(settle)
 
     look_up(resolve, name, port, tell)
     try:

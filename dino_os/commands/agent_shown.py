@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from dino_os.agent.posture import visible
 from dino_os.agent.watching import Answer, Watch
 from dino_os.commands import output
 from engines.agent_log import AgentRun, Approval, ModelCall, Step, ToolCall
@@ -106,7 +107,7 @@ def show_call(approval: Approval, *, err: bool = False) -> None:
     arguments = json.dumps(approval.arguments, ensure_ascii=False, indent=2)
     lines = [
         f"{approval.id}: {approval.skill} is to run with",
-        *(f"  {line}" for line in arguments.splitlines()),
+        *(f"  {visible(line)}" for line in arguments.splitlines()),
         f"it needs approval: {approval.why}",
     ]
     click.echo("\n".join(map(output.printable, lines)), err=err)

@@ -46,7 +46,7 @@ class Provider(Struct, forbid_unknown_fields=True, frozen=True):
     def __post_init__(self) -> None:
         if self.api_key:
             raise ValueError(
-                "api_key: keys are not for files; `dino keys set NAME`, then key: NAME"
+                "api_key: no file holds keys; `dino keys set NAME`, then `key: NAME`"
             )
         if _A_KEY.match(self.key):
             raise ValueError(

@@ -150,7 +150,8 @@ class Workspace(Parts):
 
         entity = f"skill:{request.name}"
         keys = [f"key:{name}" for name in request.permissions.keys]
-        self.security.lend(entity, [*self.config.settings.sandbox.skill_permissions, *keys])
+        usual = self.config.settings.sandbox.skill_permissions
+        self.security.lend(entity, [*(one for one in usual if one not in self.withheld), *keys])
         tools = self.tools.for_skill(request.name, request.permissions, until)
         parts = {
             **self.parts,

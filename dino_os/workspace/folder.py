@@ -40,6 +40,7 @@ class Folder:
         self.rehearsal = rehearsal
         self.door = door
         self.opened: list[Journal] = []
+        self.withheld: frozenset[str] = frozenset()  # of the permissions that all skills are lent
         self.stays = False  # a process that runs one skill after another keeps its sandboxes
         self.ask_passphrase: AskPassphrase | None = None  # the vault's, where somebody is there
 
