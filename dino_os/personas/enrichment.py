@@ -136,7 +136,7 @@ class Enrichment:
         from dino_os.personas.asking import ask  # noqa: PLC0415  the library of models is large
 
         self.told.asked += 1
-        said = ask(self._session.model, record, self._rules, timeout_s=left)
+        said = ask(self._session, record, self._rules, timeout_s=left)
         self._failures = 0
         return said
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
+    from dino_os.agent.posture import Marking
     from dino_os.workspace import Workspace
 
 
@@ -17,11 +18,13 @@ class Session(NamedTuple):
 
     Attributes:
         run: Its id in the agent log.
+        marking: Marks what is data.
         finish: Ends it on record: outcome, output, error.
     """
 
     run: str
     model: Model
+    marking: Marking
     finish: Callable[[str, Mapping[str, Any], str | None], None]
 
 
@@ -30,11 +33,15 @@ def open_session(workspace: Workspace, goal: str) -> Session:
     Begin a run of the configured models.
 
     Raises:
-        DinoError: No model can be had.
+        DinoError: No model can be had, or nobody could tell what is secret.
     """
-    from dino_os.agent_core import open_chain  # noqa: PLC0415  for those who ask a model
+    from dino_os.agent.posture import Marking  # noqa: PLC0415  for those who ask a model
+    from dino_os.agent.screening import Screen  # noqa: PLC0415
+    from dino_os.agent_core.opening import open_chain, require_library  # noqa: PLC0415
 
-    log = workspace.agent_log
+    require_library()
+    log, screen = workspace.agent_log, Screen(workspace)
+    near = workspace.config.settings.personas.local_only
     actor, _, door = workspace.operator.rpartition("@")
     run = log.begin("persona", goal, actor=actor, door=door)
 
@@ -42,8 +49,8 @@ def open_session(workspace: Workspace, goal: str) -> Session:
         log.finish(run, outcome, output, error)
 
     try:
-        near = workspace.config.settings.personas.local_only
-        return Session(run, open_chain(workspace, run=run, local_only=near), finish)
+        chain = open_chain(workspace, run=run, local_only=near, screen=screen)
     except Exception as error:
         finish("error", {}, type(error).__name__)
         raise
+    return Session(run, chain, Marking(workspace.gate_keys.pseudonyms(), run), finish)

@@ -9,6 +9,7 @@ import pydantic_ai.models
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
+from dino_os.agent.posture import Marking
 from dino_os.personas.enrichment import Enrichment
 from dino_os.personas.model import Rules
 from dino_os.personas.session import Session
@@ -57,7 +58,8 @@ class Desk:
 
     def _open(self, goal: str) -> Session:
         assert goal.startswith("enrich signals: ")
-        return Session("run-1", FunctionModel(self._say, model_name="tiny"), self._finish)
+        model = FunctionModel(self._say, model_name="tiny")
+        return Session("run-1", model, Marking(b"k" * 32, "run-1"), self._finish)
 
     def _finish(self, *ended: Any) -> None:
         self.ended.append(ended)

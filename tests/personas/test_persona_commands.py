@@ -11,9 +11,11 @@ import pytest
 
 from dino_os.workspace import Workspace
 from tests.conftest import Dino
+from tests.cycles.duty import ADA, write_duty
 from tests.desk import calls_text, contents, map_text, write_desk
 from tests.models.scripted import Calls, ScriptedServer
 
+TOKEN = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7cF0xR2uLk"
 SAID = {
     "summary": "smoke on the quay",
     "skills": ["check", "root"],
@@ -26,7 +28,7 @@ SAID = {
 def says(body: dict[str, Any]) -> Calls:
     """The same of each record, but that it knows which one it is."""
     (record,) = (m["content"] for m in body["messages"] if m["role"] == "user")
-    assert record.startswith("<record>")
+    assert record.startswith("<data-")
     name = "C-1" if '"column id": "C-1"' in record else "another"
     return Calls([("final_result", {**SAID, "summary": f"seen of {name}"})])
 
@@ -50,7 +52,9 @@ def settle(workspace: Path, server: ScriptedServer) -> Settle:
             map_text(skills="{column: kind, table: {fire: [], alarm: [check]}}")
         )
         calls = [{}, {"id": "C-2", "kind": "alarm", "place": "Quay", "net": "South"}]
-        (workspace / "calls.csv").write_text(calls_text(calls))
+        head, *rows = calls_text(calls).splitlines()
+        text = "\n".join([f"{head},note", *(f"{row},token {TOKEN}" for row in rows)])
+        (workspace / "calls.csv").write_text(text)
         provider = {"name": "near", "base_url": url or server.url, "model": "scripted-1"}
         settings = {"llm": {"providers": [provider]}, "personas": personas}
         (workspace / "config.yaml").write_text(json.dumps(settings))
@@ -100,6 +104,21 @@ def test_a_cycle_says_what_a_model_changed(
     run = Workspace(workspace).agent_log.run(told["run"])
     assert (run.kind, run.outcome, run.spent.calls) == ("persona", "ok", 2)
     assert len(server.bodies) == 2
+    assert b"column note" in server.sent
+    assert TOKEN.encode() not in server.sent
+
+
+def test_a_configured_cycle_says_so_too(
+    dino: Dino, workspace: Path, settle: Settle, server: ScriptedServer
+) -> None:
+    settle(research={"model": True})
+    alone = {"agents": [ADA]}
+    write_duty(workspace, **alone)
+    report = dino("cycle", "run", "--json").json
+    assert report["enrichment"]["asked"] == len(server.bodies) == 2
+    first = dino("cycle", "show", "--json").json["tasks"][0]["metadata"]
+    assert first["feed"] == "calls"
+    assert [change["persona"] for change in first["enriched"]] == ["research"]
 
 
 def test_unasked_no_model_is(dino: Dino, settle: Settle, server: ScriptedServer) -> None:
