@@ -62,9 +62,7 @@ def ask(session: Session, record: Mapping[str, Any], rules: Rules, *, timeout_s:
     )
     remarks, response = done.output, done.response
     # A chain of providers knows which of them it was.
-    who = (
-        getattr(getattr(session.model, "answered_by", None), "name", None) or response.provider_name
-    )
+    by = getattr(session.model, "answered_by", None)
     return Said(
         summary=remarks.summary,
         skills=tuple(remarks.skills),
