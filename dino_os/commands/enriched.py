@@ -7,9 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dino_os.commands import output
+from dino_os.commands.vault import open_vault
 
 if TYPE_CHECKING:
     from dino_os.personas.model import Told
+    from dino_os.workspace import Workspace
+
+
+def open_for_models(workspace: Workspace) -> None:
+    """Open the vault where a persona asks a model: what is secret must be known."""
+    personas = workspace.config.settings.personas
+    if personas.research.model or personas.execution.model or personas.risk.model:
+        open_vault(workspace)
 
 
 def show_enrichment(told: Told | None, show: int) -> None:

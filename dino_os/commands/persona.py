@@ -10,6 +10,7 @@ import click
 from dino_os.commands import options, output
 from dino_os.commands.enriched import show_enrichment
 from dino_os.commands.plan_cycle import gather
+from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
@@ -112,7 +113,10 @@ def run(
 
     plan = gather(scenario, signals, map_file, zones, sectors, agents)
     skills = (skill for agent in plan.agents for skill in agent.skills)
-    enrichment = None if no_model else enrichment_of(workspace, skills, personas=asking or _ROLES)
+    enrichment = None
+    if not no_model:
+        open_vault(workspace)
+        enrichment = enrichment_of(workspace, skills, personas=asking or _ROLES)
     found = compare(workspace, plan, enrichment, most=show or None)
     if as_json:
         output.emit_json(found.as_dict())

@@ -11,7 +11,7 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.assign import quality
-from dino_os.commands.enriched import show_enrichment
+from dino_os.commands.enriched import open_for_models, show_enrichment
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import DinoError, InvalidInput
 from dino_os.workspace import Workspace
@@ -84,6 +84,7 @@ def plan_cycle(
     plan = replace(plan, options=_with(plan.options, chosen))
     if out:
         _check_writable(out, workspace.memory)
+    open_for_models(workspace)
     report = run_cycle(workspace, plan, output.watch)
     if out:
         _write(out, report)

@@ -31,7 +31,7 @@ _PARTS: Mapping[str, str] = {
     "severity: 0 to 1, where the record shows that it is more severe than the signal says.",
 }
 _EVIDENCE = "evidence: the words of the record that skills and severity rest on, copied verbatim."
-_MOST_TEXT = 2_000  # characters of one value of a record
+_MOST_TEXT, _MOST_OF_ALL = 1_000, 4_000  # characters of a value, and of a record
 _OUTPUT_TOKENS = 400
 
 
@@ -55,7 +55,7 @@ def ask(session: Session, record: Mapping[str, Any], rules: Rules, *, timeout_s:
     about = _instructions(rules, session.marking.rule)
     agent = Agent(session.model, output_type=_Remarks, instructions=about, retries=1)
     done = agent.run_sync(
-        session.marking.marked({name: _short(value) for name, value in record.items()}, "record"),
+        session.marking.marked(_bounded(record), "record"),
         timeout=timeout_s,
         model_settings={"temperature": 0.0, "max_tokens": _OUTPUT_TOKENS},
         infer_name=False,
@@ -81,5 +81,13 @@ def _instructions(rules: Rules, rule: str) -> str:
     return _ABOUT.format(rule=rule) + told
 
 
-def _short(value: Any) -> Any:
-    return value[:_MOST_TEXT] if isinstance(value, str) else value
+def _bounded(record: Mapping[str, Any]) -> dict[str, Any]:
+    """As much of *record* as a small model reads, from its beginning."""
+    left, told = _MOST_OF_ALL, {}
+    for name, value in record.items():
+        short = value[:_MOST_TEXT] if isinstance(value, str) else value
+        left -= len(name) + len(str(short))
+        if left < 0:
+            break
+        told[name] = short
+    return told

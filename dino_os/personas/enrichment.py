@@ -24,7 +24,7 @@ from engines.personas import Escalation, Observation, PersonaSignal, Row
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
-_MOST_FAILURES = 3  # on end, of a model that answers; one that does not is asked no more
+_MOST_FAILURES = 3  # on end, each with one record
 
 _Key = tuple[Any, ...]
 Open = Callable[[str], Session]
@@ -143,8 +143,7 @@ class Enrichment:
     def _note(self, error: Exception) -> None:
         """Ask no more where another question would fail too."""
         self._failures += 1
-        answered = type(error).__name__ in {"UnexpectedModelBehavior", "ContentFilterError"}
-        if not answered or self._failures >= _MOST_FAILURES:
+        if _is_of_all(error) or self._failures >= _MOST_FAILURES:
             self._stopped = _reason(error)
 
 
@@ -217,11 +216,22 @@ def _escalate(
         )
 
 
+def _is_of_all(error: Exception) -> bool:
+    """Whether it is no matter of one record: nobody answers, the budget is spent, time is up."""
+    if isinstance(error, DinoError):
+        return error.exit_code != DinoError.exit_code
+    return _is_late(error)
+
+
+def _is_late(error: Exception) -> bool:
+    return isinstance(error, TimeoutError) or type(error).__name__ == "RunTimedOut"
+
+
 def _reason(error: Exception) -> str:
     """Why, without a word of what was asked or answered."""
     if isinstance(error, DinoError):
         return error.message
-    if isinstance(error, TimeoutError) or type(error).__name__ == "RunTimedOut":
+    if _is_late(error):
         return "no answer within personas.timeout_s"
     if type(error).__name__ == "UnexpectedModelBehavior":
         return "the answer does not fit the schema"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dino_os.errors import DinoError
+from dino_os.errors import ModelError, ModelUnavailable
 from dino_os.personas.bounds import changed, one_line, reads_like_an_instruction
 from dino_os.personas.model import Rules, Said
 from tests.personas.enriching import ALL, SIGNAL, SKILLS, Desk
@@ -181,15 +181,12 @@ def test_a_signal_raised_past_the_threshold_is_escalated_with_the_argument() -> 
     assert escalation.reason.endswith("a model: people are trapped")
 
 
-class Gone(DinoError):
-    """A model that cannot be had."""
-
-
 @pytest.mark.parametrize(
     ("answer", "reasons"),
     [
-        (Gone("no model answers"), ["no model answers", "not asked: no model answers"]),
-        (OSError("/secret/path"), ["OSError", "not asked: OSError"]),
+        (ModelUnavailable("no model answers"), ["no model answers", "not asked: no model answers"]),
+        (OSError("/secret/path"), ["OSError", "OSError"]),
+        (ModelError("it refused"), ["it refused", "it refused"]),
         ({"severity": 7}, ["the answer does not fit the schema"] * 2),
         ({"skills": "all"}, ["the answer does not fit the schema"] * 2),
     ],
@@ -214,6 +211,12 @@ def test_a_model_that_never_fits_is_asked_three_times() -> None:
     desk.apply(*signals, row=ROW)
     assert desk.enrichment.told.asked == 3
     assert len(desk.enrichment.told.fallbacks) == 5
+
+
+def test_a_record_too_long_for_a_model_is_cut() -> None:
+    desk = Desk(GOOD)
+    desk.apply(SIGNAL, row={f"note {n}": "x" * 5_000 for n in range(50)})
+    assert 2_000 < len(desk.asked[0]) < 5_000
 
 
 def test_only_the_gravest_are_shown_and_only_while_there_is_time() -> None:
