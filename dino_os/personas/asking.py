@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
-from pydantic_ai import Agent
+from pydantic_ai import Agent, NativeOutput
 
 from dino_os.personas.model import Rules, Said
 
@@ -31,6 +31,7 @@ _PARTS: Mapping[str, str] = {
     "severity: 0 to 1, where the record shows that it is more severe than the signal says.",
 }
 _EVIDENCE = "evidence: the words of the record that skills and severity rest on, copied verbatim."
+_FORM = "Answer with one JSON object of this schema and nothing else:\n{schema}"
 _MOST_TEXT, _MOST_OF_ALL = 1_000, 4_000  # characters of a value, and of a record
 _OUTPUT_TOKENS = 400
 
@@ -53,7 +54,9 @@ def ask(session: Session, record: Mapping[str, Any], rules: Rules, *, timeout_s:
         Exception: Whatever the model or its library raises; RunTimedOut past *timeout_s*.
     """
     about = _instructions(rules, session.marking.rule)
-    agent = Agent(session.model, output_type=_Remarks, instructions=about, retries=1)
+    # Servers of local models hold an answer to a schema better than a call of a tool.
+    answer = NativeOutput(_Remarks, template=_FORM)
+    agent = Agent(session.model, output_type=answer, instructions=about, retries=1)
     done = agent.run_sync(
         session.marking.marked(_bounded(record), "record"),
         timeout=timeout_s,

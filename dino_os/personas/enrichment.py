@@ -127,8 +127,8 @@ class Enrichment:
 
     def _ask(self, record: Mapping[str, Any]) -> Said:
         if self._session is None:
-            self._ends = self._clock() + self._rules.timeout_s
             self._session = self._open(f"enrich signals: {', '.join(sorted(self._rules.personas))}")
+            self._ends = self._clock() + self._rules.timeout_s
             self.told.run = self._session.run
         left = self._ends - self._clock()
         if left <= 0:

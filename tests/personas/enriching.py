@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pydantic_ai.models
-from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.profiles import ModelProfile
 
 from dino_os.agent.posture import Marking
 from dino_os.personas.enrichment import Enrichment
@@ -58,7 +60,8 @@ class Desk:
 
     def _open(self, goal: str) -> Session:
         assert goal.startswith("enrich signals: ")
-        model = FunctionModel(self._say, model_name="tiny")
+        can = ModelProfile(supports_json_schema_output=True)
+        model = FunctionModel(self._say, model_name="tiny", profile=can)
         return Session("run-1", model, Marking(b"k" * 32, "run-1"), self._finish)
 
     def _finish(self, *ended: Any) -> None:
@@ -71,4 +74,4 @@ class Desk:
         if isinstance(self._answer, Exception):
             raise self._answer
         said = self._answer(prompt) if callable(self._answer) else self._answer
-        return ModelResponse([ToolCallPart(info.output_tools[0].name, dict(said))])
+        return ModelResponse([TextPart(json.dumps(said))])

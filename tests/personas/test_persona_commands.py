@@ -13,7 +13,7 @@ from dino_os.workspace import Workspace
 from tests.conftest import Dino
 from tests.cycles.duty import ADA, write_duty
 from tests.desk import calls_text, contents, map_text, write_desk
-from tests.models.scripted import Calls, ScriptedServer
+from tests.models.scripted import ScriptedServer, Text
 
 TOKEN = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7cF0xR2uLk"
 SAID = {
@@ -25,12 +25,12 @@ SAID = {
 }
 
 
-def says(body: dict[str, Any]) -> Calls:
+def says(body: dict[str, Any]) -> Text:
     """The same of each record, but that it knows which one it is."""
     (record,) = (m["content"] for m in body["messages"] if m["role"] == "user")
     assert record.startswith("<data-")
     name = "C-1" if '"column id": "C-1"' in record else "another"
-    return Calls([("final_result", {**SAID, "summary": f"seen of {name}"})])
+    return Text(json.dumps({**SAID, "summary": f"seen of {name}"}))
 
 
 @pytest.fixture
@@ -104,6 +104,7 @@ def test_a_cycle_says_what_a_model_changed(
     run = Workspace(workspace).agent_log.run(told["run"])
     assert (run.kind, run.outcome, run.spent.calls) == ("persona", "ok", 2)
     assert len(server.bodies) == 2
+    assert server.bodies[0]["response_format"]["type"] == "json_schema"
     assert b"column note" in server.sent
     assert TOKEN.encode() not in server.sent
 
