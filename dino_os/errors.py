@@ -24,8 +24,7 @@ DinoError
 │   └── NodeRefused        another one has this node's name       exit 1   (cluster.nodes)
 ├── SchedulerError         the scheduler                          exit 1
 ├── AgentFailed            a run of a model came to nothing       exit 1
-│   ├── AgentBlocked       it was stopped at its limit            exit 1
-│   └── AgentTimedOut      the model did not answer in time       exit 124
+│   └── AgentBlocked       it was stopped at its limit            exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4
 ├── ModelError             a language model's answer is of no use exit 1
@@ -42,7 +41,6 @@ from engines.errors import DinoError, InvalidInput, NotFound
 __all__ = [
     "AgentBlocked",
     "AgentFailed",
-    "AgentTimedOut",
     "ClusterError",
     "ConfigError",
     "Denied",
@@ -133,12 +131,6 @@ class AgentFailed(DinoError):
 
 class AgentBlocked(AgentFailed):
     """A run of a model was stopped at its limit."""
-
-
-class AgentTimedOut(AgentFailed):
-    """A model did not answer in time."""
-
-    exit_code = 124
 
 
 class EntityError(DinoError):

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic_ai import exceptions
 
 from dino_os.agent.calls import Made
-from dino_os.errors import AgentBlocked, AgentFailed, AgentTimedOut, Denied, DinoError
+from dino_os.errors import AgentBlocked, AgentFailed, Denied, DinoError, ModelTimedOut
 from engines.agent_log import Approval, BudgetSpent, Spent
 
-_TIMED_OUT = AgentTimedOut.exit_code
+_TIMED_OUT = ModelTimedOut.exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def ending_of(error: BaseException) -> tuple[str, DinoError]:
             hint=f"--max-{limit} sets it; `dino agent show` tells how far it came",
         )
     if isinstance(error, exceptions.ModelTimeoutError):
-        return "timeout", AgentTimedOut("the model did not answer in time")
+        return "timeout", ModelTimedOut("the model did not answer in time")
     if isinstance(error, exceptions.UnexpectedModelBehavior):
         text = error.message.partition("\n")[0].partition(". ")[0]
         return "error", AgentFailed(f"the model could not go on: {text}")

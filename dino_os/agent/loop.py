@@ -5,27 +5,33 @@ answer, a limit is reached, or people are to decide something and nobody is ther
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from pydantic_ai import Agent, DeferredToolRequests, DeferredToolResults, ToolDenied
+from pydantic_ai import (
+    AbstractToolset,
+    Agent,
+    DeferredToolRequests,
+    DeferredToolResults,
+    ToolDenied,
+)
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from dino_os.agent.interrupts import interruptible
-from dino_os.agent.toolset import TRIES, SkillTools
+from dino_os.agent.pending import decided, pending
+from dino_os.agent.toolset import TRIES
 from dino_os.agent.watching import Answer, Watch
 
 if TYPE_CHECKING:
     from pydantic_ai.run import AgentRunResult
 
-    from dino_os.agent.calls import Calls
     from dino_os.agent.limits import Limits
-    from dino_os.agent.offer import Offer
     from dino_os.agent.posture import Marking
     from dino_os.agent.screening import Screen
-    from engines.agent_log import AgentLog, Approval
+    from dino_os.skill_index import Skill
+    from engines.agent_log import AgentLog, Approval, Step, ToolCall
 
 INSTRUCTIONS = """\
 You work for the operator of this machine and reach a goal with tools, which are programs here.
@@ -35,12 +41,29 @@ which no tool did.
 End with a short answer."""
 
 
+class Decisions(Protocol):
+    """What is told of the decisions of people about calls."""
+
+    def source_of(self, skill: Skill) -> str:
+        """The hash of the text that would run."""
+
+    def approve(self, approval: Approval, *, for_this_run: bool = False) -> None:
+        """The call that *approval* covers is to be made."""
+
+    def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
+        """It is not; what the model is told."""
+
+    def recall(self, approval: Approval, made: ToolCall | None) -> None:
+        """It was begun by a process that was killed, and ended so."""
+
+
 class Loop:
     """
     One run.
 
     Args:
-        by: Who decides on this terminal, as actor and door.
+        tools: What the model has; *skills* are those behind their names.
+        by: Who decides on this terminal, and through which door.
     """
 
     def __init__(
@@ -49,17 +72,18 @@ class Loop:
         run: str,
         model: Model,
         *,
-        offer: Offer,
-        calls: Calls,
+        tools: AbstractToolset[None],
+        skills: Mapping[str, Skill],
+        calls: Decisions,
         limits: Limits,
         screen: Screen,
         marking: Marking,
-        by: tuple[str, str],
+        by: str,
         watch: Watch,
     ) -> None:
         self._log = log
         self._run = run
-        self._offer = offer
+        self._skills = skills
         self._calls = calls
         self._screen = screen
         self._by = by
@@ -67,7 +91,7 @@ class Loop:
         self._agent = Agent(
             model,
             instructions=f"{INSTRUCTIONS}\n{marking.rule}",
-            toolsets=[SkillTools(offer, calls)],
+            toolsets=[tools],
             output_type=[str, DeferredToolRequests],
             retries=TRIES,
         )
@@ -81,10 +105,11 @@ class Loop:
         """Work towards *goal*; the answer, or None where the run was parked."""
         return await self._work(goal, [], None)
 
-    async def go_on(
-        self, messages: Sequence[ModelMessage], results: DeferredToolResults
-    ) -> str | None:
-        """Go on behind *messages*, whose last calls have these *results*."""
+    async def go_on(self, messages: Sequence[ModelMessage], steps: Sequence[Step]) -> str | None:
+        """Go on behind *messages*, as people have decided by the *steps* on record."""
+        results = DeferredToolResults()
+        for call_id in pending(messages):
+            results.approvals[call_id] = self._settled(*decided(steps, call_id))
         for message in messages:
             if isinstance(message, ModelResponse):
                 self.steps += 1
@@ -148,7 +173,7 @@ class Loop:
     def _put(
         self, tool: str, arguments: dict[str, Any], call_id: str, output: DeferredToolRequests
     ) -> Approval:
-        skill = self._offer.skills[tool]
+        skill = self._skills[tool]
         asked = self._log.ask_approval(
             self._run,
             call_id,
@@ -159,9 +184,22 @@ class Loop:
         )
         return self._log.approval(asked)
 
+    def _settled(self, approval: Approval | None, made: ToolCall | None) -> bool | ToolDenied:
+        """What a call that waited has come to, for the model."""
+        if approval is None or approval.approved is None:
+            return ToolDenied("not run: nobody has decided")
+        if not approval.approved:
+            by = f"{approval.by}@{approval.door}"
+            return ToolDenied(self._calls.refused(approval, by, again=made is not None))
+        if approval.used:  # by a process that was killed then
+            self._calls.recall(approval, made)
+        else:
+            self._calls.approve(approval)
+        return True
+
     def _decided(self, asked: Sequence[Approval]) -> DeferredToolResults:
         results = DeferredToolResults()
-        by, door = self._by
+        by, _, door = self._by.rpartition("@")
         for approval in asked:
             with interruptible():
                 answer = self._watch.ask(approval)

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic_ai import DeferredToolResults, ToolDenied, exceptions
-from pydantic_ai.messages import (
-    ModelMessage,
-    ModelMessagesTypeAdapter,
-    ModelResponse,
-    ToolCallPart,
-    ToolReturnPart,
-)
+from pydantic_ai import exceptions
+from pydantic_ai.messages import ModelMessagesTypeAdapter
 
-from dino_os.agent.calls import Calls
+from dino_os.agent.calls import Calls, Made
 from dino_os.agent.endings import Ended, ending_of, outcome_of
 from dino_os.agent.limits import Limits
 from dino_os.agent.loop import Loop
 from dino_os.agent.offer import Offer
+from dino_os.agent.pending import tool_calls, went_on
 from dino_os.agent.policy import Policy
 from dino_os.agent.posture import Marking
 from dino_os.agent.screening import Screen
+from dino_os.agent.toolset import SkillTools
 from dino_os.agent.watching import Watch
 from dino_os.errors import AgentFailed, DinoError, InvalidInput
 from dino_os.upkeep import after_writing
 from dino_os.workspace import Workspace
-from engines.agent_log import Approval, Kind, ToolCall
+from engines.agent_log import Kind
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
 
 class MakeModel(Protocol):
-    """Makes the model of a run, which is asked with what *screen* lets out."""
+    """
+    Makes the model of a run, which is asked with what *screen* lets out.
 
-    def __call__(self, run: str, *, screen: Screen, local_only: bool) -> Model: ...
+    *note* is told what somebody should know, though there is an answer.
+    """
+
+    def __call__(
+        self, run: str, *, screen: Screen, local_only: bool, note: Callable[[str], None]
+    ) -> Model: ...
 
 
 def run_goal(
@@ -84,8 +87,8 @@ def run_goal(
         door=door,
         parent_run=parent_run,
     )
-    with _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model) as going:
-        return going.end(lambda loop: loop.work(goal))
+    going = _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model)
+    return going.end(lambda loop: loop.work(goal))
 
 
 def go_on(
@@ -106,31 +109,25 @@ def go_on(
     log = workspace.agent_log
     before = log.run(run)
     messages = ModelMessagesTypeAdapter.validate_python(log.messages(run))
-    pending = _pending(messages)
     steps = log.steps(run)
-    known = {part.tool_call_id for part in _tool_calls(messages)}
-    if lost := [s for s in steps if isinstance(s, ToolCall) and s.id not in known]:
+    if lost := went_on(messages, steps):
         raise AgentFailed(
-            f"run {run} was interrupted after it had gone on and called {lost[0].skill!r}: "
+            f"run {run} was interrupted after it had gone on and called {lost.skill!r}: "
             "it cannot go on from where it was parked without doing that again",
             hint=f"`dino agent show {run}` tells what was done; then begin a new run",
         )
     limits = Limits.of(before.limits)
     chosen = [skill for skill in workspace.plugins.skills() if skill.name in before.skills]
-    offer = Offer(chosen, before.goal, used=[part.tool_name for part in _tool_calls(messages)])
-    log.resume(run)
+    offer = Offer(chosen, before.goal, used=[part.tool_name for part in tool_calls(messages)])
     screen = Screen(workspace)
     screen.take_up(run, log.sealed(run))
-    with _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model) as going:
-        results = DeferredToolResults()
-        for approval in (s for s in steps if isinstance(s, Approval) and s.call_id in pending):
-            made = [s for s in steps if isinstance(s, ToolCall) and s.id == approval.call_id]
-            results.approvals[approval.call_id] = going.settled(approval, made)
-        return going.end(lambda loop: loop.go_on(messages, results))
+    going = _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model)
+    log.resume(run)
+    return going.end(lambda loop: loop.go_on(messages, steps))
 
 
 class _Going:
-    """A run that this process has: ended in one outcome, whatever happens, or parked."""
+    """A run that this process has: `end` brings it to one outcome, whatever happens, or parks."""
 
     def __init__(
         self,
@@ -143,70 +140,28 @@ class _Going:
         watch: Watch | None,
         model: MakeModel | None,
     ) -> None:
-        watch = watch or Watch()
+        self._workspace = workspace
         self._log = workspace.agent_log
         self._run = run
-        self._by = workspace.operator.rpartition("@")[::2]
-        # What skills do for a model they do through its door, whoever began the run.
-        self._acting = Workspace(workspace.root, door="model")
-        self._acting.stays = True
-        self._acting.ask_passphrase = workspace.ask_passphrase
-        marking = Marking(workspace.gate_keys.pseudonyms(), run)
-        self._calls = Calls(
-            self._acting,
-            self._log,
-            run,
-            policy=_policy(self._acting, ask_each=limits.ask_each),
-            screen=screen,
-            marking=marking,
-            watch=watch,
-            timeout_s=limits.timeout_s,
-        )
-        make = model or partial(_chain, workspace)
-        self._model = partial(make, run, screen=screen, local_only=limits.local_only)
-        self._loop = partial(
-            Loop,
-            self._log,
-            run,
-            offer=offer,
-            calls=self._calls,
-            limits=limits,
-            screen=screen,
-            marking=marking,
-            by=self._by,
-            watch=watch,
-        )
-        watch.began(run)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if "sandbox" in vars(self._acting):  # it was made, by the first call
-            self._acting.sandbox.close()
-        self._acting.settle()
-        after_writing(self._acting)
-
-    def settled(self, approval: Approval, made: Sequence[ToolCall]) -> bool | ToolDenied:
-        """What a call that waited has come to, for the model."""
-        if approval.approved is False:
-            by = f"{approval.by}@{approval.door}"
-            return ToolDenied(self._calls.refused(approval, by, again=bool(made)))
-        if approval.used:  # by a process that was killed then
-            self._calls.recall(approval, made[-1] if made else None)
-        else:
-            self._calls.approve(approval)
-        return True
+        self._offer = offer
+        self._screen = screen
+        self._limits = limits
+        self._watch = watch or Watch()
+        self._make = model or partial(_chain, workspace)
+        self._marking = Marking(workspace.gate_keys.pseudonyms(), run)
 
     def end(self, work: Callable[[Loop], Coroutine[Any, Any, str | None]]) -> Ended:
         """Do *work*; the run has then ended, or waits for people."""
-        loop, output, error = None, None, None
+        loop, made, output, error = None, list[Made](), None, None
         try:
-            loop = self._loop(self._model())
-            output = asyncio.run(work(loop))
+            with self._acting() as acting:
+                calls = self._calls(acting)
+                made = calls.made
+                loop = self._loop(calls)
+                output = asyncio.run(work(loop))
             if output is None:
-                return self._ended(loop, None)
-            outcome, error = outcome_of([made.outcome for made in self._calls.made])
+                return self._ended(loop, made, None)
+            outcome, error = outcome_of([call.outcome for call in made])
         except (KeyboardInterrupt, exceptions.RunCancelled):
             self._log.finish(self._run, "cancelled", error="interrupted")
             raise KeyboardInterrupt from None
@@ -216,11 +171,58 @@ class _Going:
             self._log.finish(self._run, "error", error=type(failure).__name__)
             raise
         self._log.finish(self._run, outcome, output, error=error.message if error else None)
-        return self._ended(loop, outcome, output or "", error)
+        return self._ended(loop, made, outcome, output or "", error)
+
+    @contextlib.contextmanager
+    def _acting(self) -> Iterator[Workspace]:
+        """The workspace through the door of models, whoever began the run."""
+        acting = Workspace(self._workspace.root, door="model")
+        acting.stays = True
+        acting.ask_passphrase = self._workspace.ask_passphrase
+        try:
+            yield acting
+        finally:
+            if "sandbox" in vars(acting):  # it was made, by the first call
+                acting.sandbox.close()
+            acting.settle()
+            after_writing(acting)
+
+    def _calls(self, acting: Workspace) -> Calls:
+        return Calls(
+            acting,
+            self._log,
+            self._run,
+            policy=_policy(acting, ask_each=self._limits.ask_each),
+            screen=self._screen,
+            marking=self._marking,
+            watch=self._watch,
+            timeout_s=self._limits.timeout_s,
+        )
+
+    def _loop(self, calls: Calls) -> Loop:
+        limits, watch = self._limits, self._watch
+        model = self._make(
+            self._run, screen=self._screen, local_only=limits.local_only, note=watch.note
+        )
+        watch.began(self._run)
+        return Loop(
+            self._log,
+            self._run,
+            model,
+            tools=SkillTools(self._offer, calls),
+            skills=self._offer.skills,
+            calls=calls,
+            limits=limits,
+            screen=self._screen,
+            marking=self._marking,
+            by=self._workspace.operator,
+            watch=watch,
+        )
 
     def _ended(
         self,
         loop: Loop | None,
+        made: Sequence[Made],
         outcome: str | None,
         output: str = "",
         error: DinoError | None = None,
@@ -231,17 +233,19 @@ class _Going:
             outcome,
             output,
             error,
-            tuple(self._calls.made),
+            tuple(made),
             tuple(self._log.approval(one.id) for one in waiting),
             loop.steps if loop else 0,
             self._log.run(self._run).spent,
         )
 
 
-def _chain(workspace: Workspace, run: str, *, screen: Screen, local_only: bool) -> Model:
+def _chain(
+    workspace: Workspace, run: str, *, screen: Screen, local_only: bool, note: Callable[[str], None]
+) -> Model:
     from dino_os.agent_core import open_chain  # noqa: PLC0415  not where another model is given
 
-    return open_chain(workspace, run=run, local_only=local_only, screen=screen)
+    return open_chain(workspace, run=run, local_only=local_only, screen=screen, note=note)
 
 
 def _policy(workspace: Workspace, *, ask_each: bool) -> Policy:
@@ -259,15 +263,3 @@ def _policy(workspace: Workspace, *, ask_each: bool) -> Policy:
         besides=besides,
         ask_each=ask_each,
     )
-
-
-def _tool_calls(messages: Sequence[ModelMessage]) -> list[ToolCallPart]:
-    answers = (message for message in messages if isinstance(message, ModelResponse))
-    return [part for answer in answers for part in answer.tool_calls]
-
-
-def _pending(messages: Sequence[ModelMessage]) -> set[str]:
-    """The names of the calls that have no result yet."""
-    parts = [part for message in messages for part in message.parts]
-    done = {part.tool_call_id for part in parts if isinstance(part, ToolReturnPart)}
-    return {part.tool_call_id for part in parts if isinstance(part, ToolCallPart)} - done

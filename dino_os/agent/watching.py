@@ -51,5 +51,8 @@ class Watch:
     def invalid(self, skill: str, message: str) -> None:
         """The model called a skill with what it does not take, and is told so."""
 
+    def note(self, text: str) -> None:
+        """Something that somebody should know, though it goes on."""
+
     def spent(self, steps: int, tokens: int, money: float) -> None:
         """Behind a step: what the run took so far."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dino_os.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from dino_os.agent_core.attempts import Screen
+    from dino_os.agent.screening import Screen
     from dino_os.agent_core.chain import Chain
     from dino_os.agent_core.health import Health
     from dino_os.agent_core.providers import Provider
@@ -64,7 +64,7 @@ def open_chain(
         or settings.local_only
         or not set(settings.private_to_local).isdisjoint(labels),
         retries=settings.retries,
-        screen=screen,
+        screen=screen or screen_of(workspace),
         clean=lambda text: str(known.blotted_out(text)),
         note=note or len,
     )
@@ -83,6 +83,13 @@ def asked(
     if given:
         return [given]
     return chosen(providers_of(workspace.config, workspace.key), provider, model)
+
+
+def screen_of(workspace: Workspace) -> Screen:
+    """What keeps secrets out of a run's prompts, and personal data where `llm.pseudonyms` says."""
+    from dino_os.agent.screening import Screen  # noqa: PLC0415  detectors, for whoever asks
+
+    return Screen(workspace, personal=workspace.config.settings.llm.pseudonyms == "all")
 
 
 def health_of(workspace: Workspace) -> Health:

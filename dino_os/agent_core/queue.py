@@ -122,7 +122,7 @@ class LlmQueue(Engine):
                 id=id_,
                 prompt=said,
                 options=self._clean(dict(options)),
-                by=by,
+                actor=by,
                 reason=str(self._clean(reason))[:_OF_A_REASON],
                 at=self.clock(),
             )
@@ -152,7 +152,11 @@ class LlmQueue(Engine):
                 self.record("llm_given_up", id=id_, reason=why, at=now)
                 return
             self.record(
-                "llm_failed", id=id_, reason=why, at=now, again_at=now + self._pause_s(one.attempts)
+                "llm_failed",
+                id=id_,
+                reason=why,
+                at=now,
+                again_at=now + self._pause_s(one.attempts - 1),
             )
 
     def drop(self, id_: str, *, by: str) -> None:
@@ -166,7 +170,7 @@ class LlmQueue(Engine):
             found = self._find(id_)
             if found.state != "waiting":
                 raise InvalidInput(f"{found.id} does not wait: it is {found.state}")
-            self.record("llm_dropped", id=found.id, by=by, at=self.clock())
+            self.record("llm_dropped", id=found.id, actor=by, at=self.clock())
 
     def _end(self, kind: str, id_: str, **facts: Any) -> None:
         with self.deciding():
@@ -224,7 +228,7 @@ class LlmQueue(Engine):
             event["id"],
             event["prompt"],
             event["options"],
-            event["by"],
+            event["actor"],
             event["at"],
             event["at"],
             reason=event["reason"],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from dino_os.agent_core.opening import require_library
 from dino_os.commands import options, output
 from dino_os.commands.agent_shown import COLUMNS, Shown, row, show_call, show_end, show_step
 from dino_os.commands.skills import ask_first
@@ -75,8 +77,9 @@ def run(
     A call that changes something, talks to hosts or uses keys is put to you. Where nobody is at a
     terminal the run is put aside instead, with exit code 75, and `dino approve` goes on with it.
     """
+    require_library()
     from dino_os.agent.limits import Limits  # noqa: PLC0415
-    from dino_os.agent.running import run_goal  # noqa: PLC0415
+    from dino_os.agent.running import run_goal  # noqa: PLC0415  with the library of models
 
     table = workspace.plugins.skills()
     named = [name.strip() for name in (skills or "").split(",") if name.strip()]
@@ -158,10 +161,13 @@ def approve(workspace: Workspace, approval: str | None, deny: bool, as_json: boo
     if approval is None:
         list_waiting(workspace, deny=deny, as_json=as_json)
         return
-    from dino_os.agent.approvals import decide  # noqa: PLC0415
+    require_library()
+    from dino_os.agent.approvals import decide  # noqa: PLC0415  as above
 
     with Shown(quiet=as_json) as watch:
         ended = decide(workspace, approval, approved=not deny, watch=watch, prepare=prepare)
+    if deny and ended.outcome == "denied":  # as they wanted it
+        ended = replace(ended, error=None)
     show_end(ended, as_json=as_json)
 
 

@@ -45,9 +45,7 @@ class Provider(Struct, forbid_unknown_fields=True, frozen=True):
 
     def __post_init__(self) -> None:
         if self.api_key:
-            raise ValueError(
-                "api_key: no file holds keys; `dino keys set NAME`, then `key: NAME`"
-            )
+            raise ValueError("api_key: no file holds keys; `dino keys set NAME`, then `key: NAME`")
         if _A_KEY.match(self.key):
             raise ValueError(
                 "key: names a key in the vault, and this looks like the key itself; "
@@ -81,6 +79,7 @@ class Llm(Struct, forbid_unknown_fields=True, frozen=True):
     run_budget: Spending = Spending()
     local_only: bool = False
     private_to_local: list[str] = msgspec.field(default_factory=lambda: ["private"])
+    pseudonyms: Literal["secrets", "all"] = "secrets"
     queue_offline: bool = False
     memory: Remembering = Remembering()
     retries: Count = 1

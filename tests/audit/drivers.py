@@ -361,6 +361,21 @@ def provenance_log() -> Iterator[Step]:
     yield lambda w: w.provenance.alerts_told(w.provenance.alerts[0]["seq"])
 
 
+def llm_queue() -> Iterator[Step]:
+    ids: list[str] = []
+
+    def queue(w: Workspace) -> None:
+        ids.append(w.llm_queue.queue(MARK, {"labels": [MARK]}, by=MARK, reason=MARK))
+
+    for _ in range(4):
+        yield queue
+    yield lambda w: [w.llm_queue.begin(one, MARK) for one in ids]
+    yield lambda w: w.llm_queue.failed(ids[0], MARK)
+    yield lambda w: w.llm_queue.failed(ids[1], MARK, for_good=True)
+    yield lambda w: w.llm_queue.answered(ids[2], MARK)
+    yield lambda w: w.llm_queue.drop(ids[3], by=MARK)
+
+
 DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "zones": zones,
     "sectors": sectors,
@@ -385,5 +400,6 @@ DRIVERS: dict[str, Callable[[], Iterator[Step]]] = {
     "bus_deliveries": lambda: delivery_driver.steps(MARK),
     "metrics_log": metrics_log,
     "provenance_log": provenance_log,
+    "llm_queue": llm_queue,
     "agent_log": lambda: agent_driver.steps(MARK),
 }

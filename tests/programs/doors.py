@@ -93,8 +93,9 @@ _WHOLE = (
     "engines.trajectory",
 )
 # What costs seconds, and few tests have a use for: imported before the first command that does.
-_MODELS = frozenset({"agent", "ask", "chat", "llm", "persona"})
+_MODELS = frozenset({"agent", "approve", "ask", "chat", "llm", "persona"})
 _FOR_MODELS = (
+    "dino_os.agent.approvals",
     "dino_os.agent_core.chain",
     "dino_os.agent_core.checking",
     "dino_os.agent_core.sending",
