@@ -45,11 +45,12 @@ def decide(
     run = log.run(one.run)
     skills = [skill for skill in workspace.plugins.skills() if skill.name in run.skills]
     if one.approved is None:
+        if run.state is State.INTERRUPTED and not approved:
+            return _ended(workspace, one)
         _check_parked(run)
         if approved:
             _check_unchanged(workspace, one)
-        actor, _, door = workspace.operator.rpartition("@")
-        log.decide(approval, approved, by=actor, door=door)
+        _decide(workspace, one, approved=approved)
     elif run.state is not State.INTERRUPTED or one.approved is not approved:
         word = "allowed" if one.approved else "refused"
         raise WrongState(f"approval {approval} was {word} by {one.by} already")
@@ -67,11 +68,25 @@ def decide(
         )  # whoever decided the last of its calls at the same moment has it
 
 
+def _decide(workspace: Workspace, one: Approval, *, approved: bool) -> None:
+    actor, _, door = workspace.operator.rpartition("@")
+    workspace.agent_log.decide(one.id, approved, by=actor, door=door)
+
+
+def _ended(workspace: Workspace, one: Approval) -> Ended:
+    """The end of a run whose process was killed before it was parked, and which cannot go on."""
+    error = Denied("the call was refused, and its run had been killed before it was parked")
+    _decide(workspace, one, approved=False)
+    workspace.agent_log.finish(one.run, "denied", error=error.message)
+    return Ended(one.run, "denied", error=error)
+
+
 def _check_parked(run: AgentRun) -> None:
     if run.state is State.PARKED:
         return
-    why = "it is decided where the run goes on" if run.state is State.RUNNING else "begin a new run"
-    raise WrongState(f"run {run.id} is not parked: it is {run.state.value}", hint=why)
+    running = run.state is State.RUNNING
+    hint = "it is decided where the run is" if running else "refuse the call with --deny"
+    raise WrongState(f"run {run.id} is not parked: it is {run.state.value}", hint=hint)
 
 
 def _check_unchanged(workspace: Workspace, one: Approval) -> None:

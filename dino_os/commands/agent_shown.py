@@ -54,12 +54,15 @@ class Shown(Watch):
     def ask(self, approval: Approval) -> Answer:
         self._going_on(None)
         show_call(approval, err=True)
-        answer = click.prompt(
-            "Allow this call? (always: and others of it in this run)",
-            type=click.Choice(list(_ANSWERS), case_sensitive=False),
-            default="n",
-            err=True,
-        )
+        try:
+            answer = click.prompt(
+                "Allow this call? (always: and others of it in this run)",
+                type=click.Choice(list(_ANSWERS), case_sensitive=False),
+                default="n",
+                err=True,
+            )
+        except click.Abort:
+            raise KeyboardInterrupt from None
         return _ANSWERS[answer]
 
     def began(self, run: str) -> None:
@@ -81,6 +84,9 @@ class Shown(Watch):
 
     def invalid(self, skill: str, message: str) -> None:
         self._say(f"  ✗ {skill}: {message}")
+
+    def note(self, text: str) -> None:
+        self._say(f"  {text}")
 
     def spent(self, steps: int, tokens: int, money: float) -> None:
         self._say(f"step {steps}  {_cost(tokens, money)}")
@@ -107,7 +113,7 @@ def show_call(approval: Approval, *, err: bool = False) -> None:
     arguments = json.dumps(approval.arguments, ensure_ascii=False, indent=2)
     lines = [
         f"{approval.id}: {approval.skill} is to run with",
-        *(f"  {visible(line)}" for line in arguments.splitlines()),
+        *(f"  {visible(line)}" for line in arguments.split("\n")),
         f"it needs approval: {approval.why}",
     ]
     click.echo("\n".join(map(output.printable, lines)), err=err)

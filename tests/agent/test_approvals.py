@@ -16,7 +16,7 @@ from dino_os.agent.endings import Ended
 from dino_os.agent.limits import Limits
 from dino_os.agent.running import go_on, run_goal
 from dino_os.agent.watching import Answer
-from dino_os.errors import AgentFailed, Denied
+from dino_os.errors import AgentFailed, Denied, UnknownSkill
 from dino_os.tool_sandbox.sandbox import Sandbox
 from dino_os.workspace import Workspace
 from engines.agent_log import Approval, NoSuchApproval, State, ToolCall, WrongState
@@ -271,6 +271,26 @@ def test_an_approval_is_not_one_of_a_later_call_of_the_same_name(
     assert lines(saved) == ["hi"]
 
 
+def test_nor_where_the_run_is_parked_between_them(home: Workspace, saved: Path) -> None:
+    turn = [call("save", "call_0", text="hi")]
+    script = Script(turn, turn, [call("add", "call_0", a=1)], [say("done")])
+    [first] = parked(home, script).waiting
+    [second] = decide(other(home), first.id, approved=True, model=script).waiting
+    assert lines(saved) == ["hi"]
+    assert second.id != first.id
+    assert decide(other(home), second.id, approved=True, model=script).outcome == "ok"
+    assert lines(saved) == ["hi", "hi"]
+
+
+def test_the_call_of_a_skill_that_is_gone_can_be_refused(home: Workspace) -> None:
+    script = Script(*SAVES)
+    [waiting] = parked(home, script).waiting
+    (home.skills_folder / "mine.py").unlink()
+    with pytest.raises(UnknownSkill):
+        decide(other(home), waiting.id, approved=True, model=script)
+    assert decide(other(home), waiting.id, approved=False, model=script).outcome == "denied"
+
+
 def test_a_grant_that_was_taken_back_holds_when_the_run_goes_on(
     home: Workspace, saved: Path
 ) -> None:
@@ -366,3 +386,6 @@ def test_a_run_that_was_killed_before_it_was_parked_takes_no_decision(
     with pytest.raises(WrongState, match="interrupted"):
         decide(there, waiting.id, approved=True, model=Script(*SAVES))
     assert there.agent_log.waiting() == [waiting]
+    assert decide(there, waiting.id, approved=False).outcome == "denied"
+    assert there.agent_log.waiting() == []
+    assert there.agent_log.run(waiting.run).outcome == "denied"
