@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dino_os.agent.posture import plain
 from dino_os.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -77,15 +78,26 @@ class Recalled:
             json.dumps(
                 {
                     "remembered_at": entry.written.isoformat(timespec="seconds"),
-                    "asked": entry.asked,
-                    "answered": entry.answered,
+                    "asked": plain(entry.asked),
+                    "answered": plain(entry.answered),
                     "outcome": entry.outcome,
                 },
                 ensure_ascii=False,
-            ).replace("<", "\\u003c")
+            )
             for entry in self.entries
         )
-        return "\n".join((_BEGIN, _NOTICE, *told, _END))
+        # `<` and `[` as JSON may have them too: no marks, ours or a model's, can stand there.
+        lines = (line.replace("<", "\\u003c").replace("[", "\\u005b") for line in told)
+        return "\n".join((_BEGIN, _NOTICE, *lines, _END))
+
+    def behind(self, prompt: str) -> str:
+        """*prompt*, and it after that."""
+        return f"{prompt}\n\n{self.text}" if self.entries else prompt
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether text from outside had a part in some of it."""
+        return any(entry.untrusted for entry in self.entries)
 
     def as_dict(self) -> list[dict[str, Any]]:
         """For the record of a run: which entries it was given."""

@@ -11,6 +11,7 @@ from dino_os.agent.memory import NAMESPACE, Recalled, recall, remember
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 from tests.conftest import Dino
+from tests.models.scripted import ScriptedServer, Text
 
 ELBE = "How high is the Elbe in Dresden?"
 LEVEL = "The gauge at Dresden reads 4.2 m, and the river is rising slowly."
@@ -103,3 +104,27 @@ def test_how_it_went_is_kept_also_where_there_is_no_answer(place: Workspace) -> 
 def test_what_others_put_there_is_no_recollection(place: Workspace) -> None:
     place.memory_store.add("mine", "the Elbe in Dresden", namespace=NAMESPACE)
     assert recall(place, ELBE).entries == ()
+
+
+def test_ask_remembers_where_it_is_told_to(dino: Dino, place: Workspace) -> None:
+    """Not by itself; the next one that is told so has the answer before it, as data."""
+    (place.root / "skills" / "mine.py").write_text(
+        "from dino_os import skill\n@skill\ndef duty() -> str:\n    return 'Ada'\n"
+    )
+    with ScriptedServer(Text("No."), Text(LEVEL), Text("It rises."), Text("Ada.")) as server:
+        provider = {"name": "near", "base_url": server.url, "model": "scripted-1"}
+        (place.root / "config.yaml").write_text(json.dumps({"llm": {"providers": [provider]}}))
+        dino("ask", ELBE)
+        assert not (place.memory / "memory.db").exists()
+        dino("ask", ELBE, "--remember")
+        dino("ask", "Does the Elbe rise in Dresden?", "--remember")
+        dino("agent", "run", "tell who is on duty at the Elbe", "--remember", "--json")
+        asked = [body["messages"][-1]["content"] for body in server.bodies]
+    assert "<recalled_memory>" not in asked[0] + asked[1]
+    assert asked[2].startswith("Does the Elbe rise in Dresden?\n\n<recalled_memory>")
+    assert LEVEL in asked[2]
+    assert "It rises." in asked[3]
+    kept = {entry.asked: entry for entry in recall(place, "Elbe Dresden duty", most=9).entries}
+    assert kept[ELBE].answered == LEVEL
+    run = kept["tell who is on duty at the Elbe"]
+    assert (run.answered, run.outcome, run.untrusted) == ("Ada.", "ok_no_action", True)
