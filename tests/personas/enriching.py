@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pydantic_ai.models
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.profiles import ModelProfile
@@ -16,8 +15,6 @@ from dino_os.personas.enrichment import Enrichment
 from dino_os.personas.model import Rules
 from dino_os.personas.session import Session
 from engines.personas import PersonaSignal
-
-pydantic_ai.models.ALLOW_MODEL_REQUESTS = False
 
 SKILLS = ("pump", "check", "ladder")
 ALL = frozenset({"research", "execution", "risk"})
