@@ -23,6 +23,7 @@ from dino_os.agent.posture import Marking
 from dino_os.agent.screening import Screen
 from dino_os.agent.toolset import SkillTools
 from dino_os.agent.watching import Watch
+from dino_os.agent_core.opening import screen_of
 from dino_os.errors import AgentFailed, DinoError, InvalidInput
 from dino_os.upkeep import after_writing
 from dino_os.workspace import Workspace
@@ -76,7 +77,7 @@ def run_goal(
         )
     limits = limits or Limits(workspace.config.settings.agent.max_steps)
     offer = Offer(chosen, goal)
-    screen = Screen(workspace)
+    screen = screen_of(workspace)
     found = recall(workspace, goal) if limits.remember else Recalled()
     # What was recalled is of the goal on record, so that a replay has it too.
     goal = found.behind(screen.outgoing(goal))
@@ -125,7 +126,7 @@ def go_on(
     limits = Limits.of(before.limits)
     chosen = [skill for skill in workspace.plugins.skills() if skill.name in before.skills]
     offer = Offer(chosen, before.goal, used=[part.tool_name for part in tool_calls(messages)])
-    screen = Screen(workspace)
+    screen = screen_of(workspace)
     screen.take_up(run, log.sealed(run))
     going = _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model)
     log.resume(run)

@@ -8,30 +8,25 @@ begins and when it has ended, with the reasons of those who came before it.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random
-import socket
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import httpx2
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 
-from dino_os.agent_core.context import as_json, estimated_tokens, ollama_reads, text_tokens
-from dino_os.agent_core.failures import Failure, cause_of, failure_of
-from dino_os.agent_core.health import Health
+from dino_os.agent_core.attempt import Attempt
+from dino_os.agent_core.context import estimated_tokens, ollama_reads
+from dino_os.agent_core.failures import Failure
 from dino_os.agent_core.links import model_of
 from dino_os.agent_core.providers import Provider
+from dino_os.agent_core.terms import Terms
 from dino_os.agent_core.transport import (
     ANYWHERE,
     HERE,
     NEAR,
-    Clean,
     addresses_of,
     client_for,
     is_near,
@@ -45,13 +40,19 @@ from dino_os.errors import (
     ModelUnavailable,
 )
 from dino_os.tool_sandbox.egress.hosts import kind_of
-from dino_os.tool_sandbox.egress.lookup import Resolve
-from engines.agent_log import AgentLog, Budget, BudgetSpent
+from engines.agent_log import BudgetSpent
 
 if TYPE_CHECKING:
     from dino_os.tool_sandbox.egress.hosts import Address
 
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
+_PASSES = frozenset(
+    {
+        *("refused", "unreachable", "timeout", "cut_off"),
+        *("overloaded", "rate_limited", "server_error"),
+    }
+)
+"""Kinds of failures of which a later time may make something else."""
 _SURELY_FITS = 2048  # tokens: half of what a server reads at least, so that nobody has to be asked
 
 
@@ -61,39 +62,6 @@ class _LeftOut(Exception):
     def __init__(self, kind: str, why: str) -> None:
         self.failure = Failure(kind, why)
         super().__init__(why)
-
-
-class Screen(Protocol):
-    """What keeps secrets out of prompts."""
-
-    def messages(self, messages: list[ModelMessage]) -> list[ModelMessage]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """
-    What holds for all requests of a run.
-
-    Attributes:
-        run: Its id in *log*.
-        near_only: Only servers of this machine and its network are asked.
-        retries: How often all are asked again that failed only for the moment.
-        clean: A text without the secrets in it: the last look at what leaves.
-        note: Is told what somebody should know, though there is an answer.
-    """
-
-    run: str
-    log: AgentLog
-    health: Health
-    budget: Budget | None = None
-    near_only: bool = False
-    retries: int = 1
-    screen: Screen | None = None
-    clean: Clean = str
-    note: Callable[[str], object] = len
-    resolve: Resolve = socket.getaddrinfo
-    sleep: Callable[[float], Any] = asyncio.sleep
-    rng: random.Random = field(default_factory=random.Random)
 
 
 class Attempts:
@@ -264,97 +232,10 @@ class Attempts:
             return InvalidInput(message, hint="docs/agent.md says how to have more read")
         if kinds == {"timeout"}:
             return ModelTimedOut(message, hint="`timeout_s` of a provider in llm.providers")
-        if kinds & {"refused", "unreachable", "timeout", "overloaded", "rate_limited", "cut_off"}:
+        if kinds & _PASSES:
             hint = "`dino llm check` asks each of them; --queue sends it when one is there"
             return ModelUnavailable(message, hint=hint)
         return ModelError(message, hint="`dino llm check` asks each of them")
-
-
-class Attempt:
-    """
-    A call of one provider's model, which is on record.
-
-    Attributes:
-        reads: How many tokens the server reads; 0 where that is not known.
-    """
-
-    def __init__(
-        self, attempts: Attempts, provider: Provider, model: Model, call: str, *, reads: int
-    ) -> None:
-        self._attempts = attempts
-        self.provider = provider
-        self.model = model
-        self.call = call
-        self._reads = reads
-        self._began = time.monotonic()
-        # Before this call: its own end is no reason for itself.
-        self._tried = [
-            {"provider": one.name, "reason": f"{failure.kind}: {failure.why}"}
-            for one, failure in attempts.tried
-        ]
-
-    @property
-    def settings(self) -> ModelSettings:
-        return self._attempts.settings_for(self.provider)
-
-    def answered(self, response: ModelResponse, *, outcome: str = "ok") -> None:
-        """It did; also in part, where whoever asked has left."""
-        terms, usage = self._attempts.terms, response.usage
-        terms.health.answered(self.provider.url)
-        self._record(outcome, response)
-        if self._reads and usage.input_tokens + usage.output_tokens >= self._reads:
-            terms.note(
-                f"{self.provider.name}: {self._reads:,} tokens is all that it reads, and they are "
-                "full: the prompt or the answer may be cut off"
-            )
-
-    def failed(self, error: BaseException, partial: ModelResponse | None = None) -> Failure:
-        """
-        It did not, or not to the end.
-
-        Raises:
-            BaseException: No other provider is to be asked: what is to be said instead.
-        """
-        failure = failure_of(error, self.provider)
-        if failure is None:
-            ours = cause_of(error, DinoError)
-            self._record(_ours(error), partial, why=ours.message if ours else "")
-            raise ours or error
-        terms = self._attempts.terms
-        if failure.makes_ill:
-            for_s = failure.after_s
-            terms.health.failed(self.provider.url, failure.kind, failure.why, for_s=for_s)
-        outcome = "timeout" if failure.kind == "timeout" else "error"
-        self._record(outcome, partial, why=f"{failure.kind}: {failure.why}")
-        self._attempts.failed(self.provider, failure)
-        if failure.final:
-            raise ModelError(f"{self.provider.name}: {failure.why}") from None
-        return failure
-
-    def _record(self, outcome: str, response: ModelResponse | None, why: str = "") -> None:
-        attempts, provider = self._attempts, self.provider
-        asked, said = attempts.tokens, 0
-        if response is not None:
-            usage = response.usage
-            told = bool(usage.input_tokens or usage.output_tokens)
-            asked = usage.input_tokens if told else asked
-            said = usage.output_tokens if told else sum(map(_said, response.parts))
-        elif outcome != "ok" and why.startswith(("refused", "unreachable", "elsewhere")):
-            asked = 0  # nobody read it
-        new = attempts.messages[attempts.recorded :]
-        attempts.recorded = len(attempts.messages) + bool(response and response.parts)
-        attempts.terms.log.called(
-            self.call,
-            outcome=outcome,
-            input_tokens=asked,
-            output_tokens=said,
-            money=provider.money(asked, said),
-            duration_s=time.monotonic() - self._began,
-            why=why or _why(self._tried),
-            tried=self._tried,
-            request=as_json(new),
-            response=as_json([response]) if response and response.parts else None,
-        )
 
 
 def _check_key(provider: Provider) -> None:
@@ -364,21 +245,6 @@ def _check_key(provider: Provider) -> None:
             provider.key()
     except DinoError as error:
         raise _LeftOut("no_key", error.message) from None
-
-
-def _why(tried: Sequence[dict[str, str]]) -> str:
-    return "the first that could be asked" if tried else "the first in llm.providers"
-
-
-def _said(part: Any) -> int:
-    content = getattr(part, "content", None) or getattr(part, "args", None) or ""
-    return text_tokens(str(content)) if content else 0
-
-
-def _ours(error: BaseException) -> str:
-    if cause_of(error, Denied):
-        return "denied"
-    return "error" if isinstance(error, Exception) else "cancelled"
 
 
 def _too_long(provider: Provider, tokens: int, reads: int) -> str:

@@ -25,8 +25,10 @@ from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import RunContext
 
-from dino_os.agent_core.attempts import Attempt, Attempts, Terms
+from dino_os.agent_core.attempt import Attempt
+from dino_os.agent_core.attempts import Attempts
 from dino_os.agent_core.providers import Provider
+from dino_os.agent_core.terms import Terms
 from dino_os.errors import ModelError
 
 

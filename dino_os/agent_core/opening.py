@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dino_os.agent_core.chain import Chain
     from dino_os.agent_core.health import Health
     from dino_os.agent_core.providers import Provider
+    from dino_os.agent_core.terms import Screen as AnyScreen
     from dino_os.config.llm import Llm
     from dino_os.workspace import Workspace
     from engines.agent_log import Budget
@@ -29,7 +30,7 @@ def open_chain(
     model: str | None = None,
     labels: Collection[str] = (),
     given: Provider | None = None,
-    screen: Screen | None = None,
+    screen: AnyScreen | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Chain:
     """
@@ -50,8 +51,8 @@ def open_chain(
         NotFound: There is no such provider.
     """
     require_library()
-    from dino_os.agent_core.attempts import Terms  # noqa: PLC0415  with all of the library
-    from dino_os.agent_core.chain import Chain  # noqa: PLC0415
+    from dino_os.agent_core.chain import Chain  # noqa: PLC0415  with all of the library
+    from dino_os.agent_core.terms import Terms  # noqa: PLC0415
 
     settings = workspace.config.settings.llm
     known = workspace.known_secrets

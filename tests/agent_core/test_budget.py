@@ -11,6 +11,7 @@ import pytest
 
 from dino_os.agent_core.core import Core
 from dino_os.errors import DinoError, InvalidInput
+from dino_os.workspace import Workspace
 from engines.agent_log import BudgetSpent
 from engines.errors import JournalError
 from tests.agent_core.desk import NOBODY, calls, chain_of, desk, provider, said
@@ -106,9 +107,8 @@ def test_a_record_that_cannot_be_kept_means_no_call(
     assert not server.requests
 
 
-def _ask_until_refused(folder: str, url: str, told: Any) -> None:
-    here = desk(Path(folder), provider("one", url), budget={"calls": 7})
-    count = 0
+def _ask_until_refused(folder: str, told: Any) -> None:
+    here, count = Workspace(Path(folder)), 0
     try:
         while True:
             Core(here).run("hi")
@@ -123,7 +123,7 @@ def test_processes_that_ask_at_once_share_one_budget(
     desk(workspace, provider("one", server.url), budget={"calls": 7})
     fork = multiprocessing.get_context("fork")
     told = fork.Queue()
-    arguments = (str(workspace), server.url, told)
+    arguments = (str(workspace), told)
     processes = [fork.Process(target=_ask_until_refused, args=arguments) for _ in range(3)]
     for one in processes:
         one.start()

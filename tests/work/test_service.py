@@ -313,5 +313,5 @@ def test_all_there_is_to_look_after_watches_the_tasks(home: Path) -> None:
     tasks = home / "memory" / "engine_state.jsonl"
     alone = HealthDuty | SyncDuty | UpkeepDuty | ClusterDuty | CountersignDuty | MetricsDuty
     found = [duty for duty in duties_of(Workspace(home)) if not isinstance(duty, alone)]
-    assert len(found) == 8
+    assert len(found) == 9
     assert all(tasks in duty.watches[1:] for duty in found)

@@ -1,0 +1,135 @@
+"""
+What `AgentCore` costs above a bare HTTP call, and what a server that is down costs.
+
+    python bench/models.py [CALLS]        default: 60
+
+The scripted server of the tests answers at once, in a process of its own.  The bare call streams
+the same answer by `http.client`; it and ours are taken in turns.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+from side_by_side import verdict
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dino_os.agent_core.core import Core
+from dino_os.workspace import Workspace
+from tests.models.scripted import ScriptedServer, Text
+
+MOST_MS = 10
+NOBODY = "http://127.0.0.1:9/v1"
+QUESTION = {"role": "user", "content": "When does the tide come in?"}
+
+
+def main() -> None:
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    told, leave = multiprocessing.Queue(), multiprocessing.Event()
+    server = multiprocessing.Process(target=serve, args=(told, leave))
+    server.start()
+    try:
+        port = told.get()
+        first_token(port, calls)
+        fallback(port, calls // 3)
+    finally:
+        leave.set()
+        server.join()
+
+
+def serve(told: Any, leave: Any) -> None:
+    with ScriptedServer(always=Text("At six, and again at half past six.")) as server:
+        told.put(server.port)
+        leave.wait()
+
+
+def core(folder: str, *providers: tuple[str, str]) -> Core:
+    """One that asks *providers*, each a name and an address."""
+    found = [{"name": name, "model": "m", "base_url": url} for name, url in providers]
+    (Path(folder) / "config.yaml").write_text(json.dumps({"llm": {"providers": found}}))
+    return Core(Workspace(Path(folder)))
+
+
+def first_token(port: int, calls: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        asks = core(folder, ("here", f"http://127.0.0.1:{port}/v1"))
+        ours: list[float] = []
+        bare: list[float] = []
+        for _ in range(calls + 1):  # the first imports the library
+            ours.append(_until_first(asks))
+            bare.append(_bare(port))
+    ours, bare = ours[1:], bare[1:]
+    more = [(a - b) * 1000 for a, b in zip(ours, bare, strict=True)]
+    median = statistics.median(more)
+    print(
+        f"to the first token   bare {statistics.median(bare) * 1000:5.1f} ms   AgentCore "
+        f"{statistics.median(ours) * 1000:5.1f} ms   {median:+5.1f} ms "
+        f"(95% within {sorted(more)[int(len(more) * 0.95)]:.1f})   "
+        f"{verdict(median, MOST_MS, at_least=False)}"
+    )
+
+
+def _until_first(asks: Core) -> float:
+    began = time.perf_counter()
+    pieces = asks.stream(QUESTION["content"])
+    next(pieces)
+    taken = time.perf_counter() - began
+    for _ in pieces:
+        pass
+    return taken
+
+
+def _bare(port: int) -> float:
+    began = time.perf_counter()
+    connection = HTTPConnection("127.0.0.1", port)
+    body = json.dumps({"model": "m", "stream": True, "messages": [QUESTION]})
+    connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+    answer = connection.getresponse()
+    answer.readline()
+    taken = time.perf_counter() - began
+    answer.read()
+    connection.close()
+    return taken
+
+
+def fallback(port: int, rounds: int) -> None:
+    """With the local server down, beside a chain without it: the first call, and later ones."""
+    here = f"http://127.0.0.1:{port}/v1"
+    first: list[float] = []
+    later: list[float] = []
+    alone: list[float] = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            asks = core(folder, ("dead", NOBODY), ("here", here))
+            first.append(_taken(asks))
+            later += [_taken(asks) for _ in range(3)]
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            asks = core(folder, ("here", here))
+            _taken(asks)
+            alone += [_taken(asks) for _ in range(3)]
+    down, skipped, without = (statistics.median(t) * 1000 for t in (first, later, alone))
+    print(
+        f"local server down    first call {down:5.1f} ms (with a new workspace's journals)   later "
+        f"{skipped:5.1f} ms   where there is none {without:5.1f} ms"
+    )
+
+
+def _taken(asks: Core) -> float:
+    run: Callable[[str], str] = asks.run
+    began = time.perf_counter()
+    run(QUESTION["content"])
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
