@@ -114,7 +114,8 @@ def _severity(signal: PersonaSignal, said: Said, rules: Rules, doubt: str) -> _J
         return edits, [f"severity: {doubt}" if wanted > before else "severity: it is never lowered"]
     most = min(before + rules.severity_band, 1.0)
     refused = [f"severity: it ends with the band, at {most:g}"] if wanted > most else []
-    return [*edits, ("severity", before, min(wanted, most))], refused
+    after = min(wanted, most)
+    return ([*edits, ("severity", before, after)] if after > before else edits), refused
 
 
 _JUDGES: Mapping[str, Callable[[PersonaSignal, Said, Rules, str], _Judged]] = {

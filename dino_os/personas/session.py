@@ -36,11 +36,10 @@ def open_session(workspace: Workspace, goal: str) -> Session:
         DinoError: No model can be had, or nobody could tell what is secret.
     """
     from dino_os.agent.posture import Marking  # noqa: PLC0415  for those who ask a model
-    from dino_os.agent.screening import Screen  # noqa: PLC0415
     from dino_os.agent_core.opening import open_chain, require_library  # noqa: PLC0415
 
     require_library()
-    log, screen = workspace.agent_log, Screen(workspace)
+    log = workspace.agent_log
     near = workspace.config.settings.personas.local_only
     actor, _, door = workspace.operator.rpartition("@")
     run = log.begin("persona", goal, actor=actor, door=door)
@@ -49,7 +48,7 @@ def open_session(workspace: Workspace, goal: str) -> Session:
         log.finish(run, outcome, output, error)
 
     try:
-        chain = open_chain(workspace, run=run, local_only=near, screen=screen)
+        chain = open_chain(workspace, run=run, local_only=near)
     except Exception as error:
         finish("error", {}, type(error).__name__)
         raise
