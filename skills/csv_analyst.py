@@ -30,6 +30,7 @@ _YES_NO = frozenset({"true", "false", "yes", "no", "t", "f", "y", "n"})
 _NOTHING = frozenset({"", "null", "none", "nan", "n/a", "na", "-"})
 _TIMES = ("", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M:%S")
 _number = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+_timely = re.compile(r"\d{4}-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _word = re.compile(r"\w+")
 
 
@@ -53,28 +54,40 @@ class _Column:
     most: float = -math.inf
     is_whole: bool = True
     form: str = ""  # of the last time
+    known: dict[str, tuple[str, float | None]] = field(default_factory=dict)
 
     def add(self, text: str) -> None:
-        if text.lower() in _NOTHING:
-            self.empty += 1
-            return
-        if text in self.values or len(self.values) < _MOST_VALUES:
+        known = self.known.get(text)
+        if known is None:
+            if text.lower() in _NOTHING:
+                self.empty += 1
+                return
+            known = self._read(text)
+            if len(self.known) < _MOST_VALUES:
+                self.known[text] = known
+        if text in self.known:
             self.values[text] += 1
         else:
             self.is_counted = False
-        number = _as_number(text)
+        kind, number = known
+        self.kinds[kind] += 1
         if number is None:
-            # Times are looked for where they may be: to try all forms takes long.
-            timely = text[:4].isdigit() or text[2:3] in "./"
-            self.kinds["time" if timely and self._is_time(text) else _word_kind(text)] += 1
             return
-        self.kinds["number"] += 1
-        self.is_whole = self.is_whole and number.is_integer()
         self.count += 1
         before = number - self.mean
         self.mean += before / self.count
         self.spread += before * (number - self.mean)
-        self.least, self.most = min(self.least, number), max(self.most, number)
+        self.least = min(self.least, number)
+        self.most = max(self.most, number)
+
+    def _read(self, text: str) -> tuple[str, float | None]:
+        number = _as_number(text)
+        if number is not None:
+            self.is_whole = self.is_whole and number.is_integer()
+            return "number", number
+        if text.lower() in _YES_NO:
+            return "yes/no", None
+        return ("time" if _timely.match(text) and self._is_time(text) else "text"), None
 
     @property
     def kind(self) -> str:
@@ -209,12 +222,6 @@ def _as_number(text: str) -> float | None:
         return None
     found = float(text)
     return found if math.isfinite(found) else None
-
-
-def _word_kind(text: str) -> str:
-    return (
-        "yes/no" if text.lower() in {"true", "false", "yes", "no", "t", "f", "y", "n"} else "text"
-    )
 
 
 def _told(column: _Column, sampled: dict[int, float] | None) -> dict[str, Any]:
