@@ -46,6 +46,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/cluster.py
 	@$(BIN)/python bench/redaction.py
 	@$(BIN)/python bench/anomalies.py
+	@$(BIN)/python bench/agent.py
 	@$(BIN)/python bench/models.py
 
 $(VENV)/.created:

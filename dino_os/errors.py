@@ -24,7 +24,8 @@ DinoError
 │   └── NodeRefused        another one has this node's name       exit 1   (cluster.nodes)
 ├── SchedulerError         the scheduler                          exit 1
 ├── AgentFailed            a run of a model came to nothing       exit 1
-│   └── AgentBlocked       it was stopped at its limit            exit 1
+│   ├── AgentBlocked       it was stopped at its limit            exit 1
+│   └── ReplayDiffers      it goes another way than it went       exit 1
 ├── EntityError            an entity is in no state for it        exit 1
 │   └── ResourcesTaken     what it needs is not free              exit 4
 ├── ModelError             a language model's answer is of no use exit 1
@@ -54,6 +55,7 @@ __all__ = [
     "ModelUnavailable",
     "NotConfined",
     "NotFound",
+    "ReplayDiffers",
     "RequestFailed",
     "RequestTimedOut",
     "ResourcesTaken",
@@ -131,6 +133,10 @@ class AgentFailed(DinoError):
 
 class AgentBlocked(AgentFailed):
     """A run of a model was stopped at its limit."""
+
+
+class ReplayDiffers(AgentFailed):
+    """A run that is gone through again goes another way than is on record."""
 
 
 class EntityError(DinoError):

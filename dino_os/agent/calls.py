@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from engines.agent_log import AgentLog, Approval
 
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
+_LOOKED_AT = 4  # times as many, for secrets
 _MOST_PRINTED = 2_048
+NOT_RUN = "not run: "
+"""So begins what a model is told of a call that was refused: our own words, not data."""
+GIVEN = ", which was given for this run"
 ACTING = frozenset({"memory_add", "bus_publish"})
 """What skills are lent that reaches further than the run: remembered, or heard by others."""
 
@@ -195,7 +199,7 @@ class Calls:
             call_id,
             skill.name,
             arguments,
-            f"as {leave.id}, which was given for this run",
+            f"as {leave.id}{GIVEN}",
             source_sha256=leave.source_sha256,
         )
         return self._log.decide(asked, approved=True, by=leave.by or "", door=leave.door or "")
@@ -256,16 +260,19 @@ class Calls:
 
     def _told(self, run: Run) -> dict[str, Any]:
         """What the model is told of a run: bounded, and without secrets."""
-        printed = {"printed": run.output[:_MOST_PRINTED]} if run.output else {}
+        # Looked through with what follows: a secret at a cut is still seen as one.
+        said = self._screen.outgoing(run.output[: _LOOKED_AT * _MOST_PRINTED])
+        printed = {"printed": said[:_MOST_PRINTED]} if said else {}
         if run.outcome != "ok":
             kind, text = run.error.get("type"), run.error.get("message")
             error = f"{kind}: {text}" if kind else str(text)
-            return self._screen.outgoing({"error": error[:_MOST_PRINTED], **printed})
-        told = self._screen.outgoing({"data": run.result, **printed})
-        text = json.dumps(told["data"], ensure_ascii=False)
-        if len(text) > MOST_TOLD:
-            told |= {"data": text[:MOST_TOLD], "left_out_characters": len(text) - MOST_TOLD}
-        return told
+            error = self._screen.outgoing(error[: _LOOKED_AT * _MOST_PRINTED])
+            return {"error": error[:_MOST_PRINTED], **printed}
+        text = json.dumps(run.result, ensure_ascii=False)
+        if len(text) <= MOST_TOLD:
+            return {"data": self._screen.outgoing(run.result), **printed}
+        data = self._screen.outgoing(text[: _LOOKED_AT * MOST_TOLD])[:MOST_TOLD]
+        return {"data": data, **printed, "left_out_characters": len(text) - MOST_TOLD}
 
     def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
         """
@@ -274,14 +281,14 @@ class Calls:
         Args:
             again: It is recorded already, by a process that was killed then.
         """
-        text = f"not run: {by} refused it"
+        text = f"{NOT_RUN}{by} refused it"
         if not again:
             made = Made(approval.skill, approval.arguments, "denied")
             self._record(made, approval.call_id, {"error": text}, untrusted=False)
         return text
 
     def _refuse(self, skill: Skill, arguments: dict[str, Any], call_id: str, why: str) -> NoReturn:
-        text = f"not run: {why}"
+        text = f"{NOT_RUN}{why}"
         made = Made(skill.name, arguments, "denied")
         self._record(made, call_id, {"error": text}, untrusted=False)
         raise NotDone(text)

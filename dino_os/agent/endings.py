@@ -8,7 +8,14 @@ from typing import Any
 from pydantic_ai import exceptions
 
 from dino_os.agent.calls import Made
-from dino_os.errors import AgentBlocked, AgentFailed, Denied, DinoError, ModelTimedOut
+from dino_os.errors import (
+    AgentBlocked,
+    AgentFailed,
+    Denied,
+    DinoError,
+    ModelTimedOut,
+    ModelUnavailable,
+)
 from engines.agent_log import Approval, BudgetSpent, Spent
 
 _TIMED_OUT = ModelTimedOut.exit_code
@@ -82,6 +89,8 @@ def outcome_of(outcomes: list[str]) -> tuple[str, DinoError | None]:
 
 def ending_of(error: BaseException) -> tuple[str, DinoError]:
     """The outcome of a run that ended in *error*, and what people are told."""
+    if isinstance(error, ModelUnavailable):
+        error = ModelUnavailable(error.message, hint="`dino llm check` asks each of them")
     if isinstance(error, DinoError):
         return _word_of(error), error
     if isinstance(error, exceptions.UsageLimitExceeded):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import pydantic_ai
 from pydantic_ai import (
     AbstractToolset,
     Agent,
@@ -20,7 +21,6 @@ from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from dino_os.agent.interrupts import interruptible
-from dino_os.agent.pending import decided, pending
 from dino_os.agent.toolset import TRIES
 from dino_os.agent.watching import Answer, Watch
 
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from pydantic_ai.run import AgentRunResult
 
     from dino_os.agent.limits import Limits
+    from dino_os.agent.pending import Settled
     from dino_os.agent.posture import Marking
     from dino_os.agent.screening import Screen
     from dino_os.skill_index import Skill
-    from engines.agent_log import AgentLog, Approval, Step, ToolCall
+    from engines.agent_log import AgentLog, Approval, ToolCall
 
+pydantic_ai.BANNER_ENABLED = False  # what is shown on this terminal is ours
 INSTRUCTIONS = """\
 You work for the operator of this machine and reach a goal with tools, which are programs here.
 Before you call tools, say in one sentence what you are about to do.
@@ -105,11 +107,13 @@ class Loop:
         """Work towards *goal*; the answer, or None where the run was parked."""
         return await self._work(goal, [], None)
 
-    async def go_on(self, messages: Sequence[ModelMessage], steps: Sequence[Step]) -> str | None:
-        """Go on behind *messages*, as people have decided by the *steps* on record."""
+    async def go_on(
+        self, messages: Sequence[ModelMessage], waited: Sequence[Settled]
+    ) -> str | None:
+        """Go on behind *messages*, the last calls of which *waited* and were decided."""
         results = DeferredToolResults()
-        for call_id in pending(messages):
-            results.approvals[call_id] = self._settled(*decided(steps, call_id))
+        for approval, made in waited:
+            results.approvals[approval.call_id] = self._settled(approval, made)
         for message in messages:
             if isinstance(message, ModelResponse):
                 self.steps += 1
@@ -135,7 +139,11 @@ class Loop:
                 kept = ModelMessagesTypeAdapter.dump_python(
                     self._screen.messages([*messages]), mode="json"
                 )
-                self._log.park(self._run, kept, sealed=self._screen.kept(self._run))
+                beside = {
+                    "approvals": [approval.id for approval in asked],
+                    "secrets": self._screen.kept(self._run),
+                }
+                self._log.park(self._run, kept, sealed=beside)
                 return None
             goal, results = None, self._decided(asked)
 
@@ -184,10 +192,8 @@ class Loop:
         )
         return self._log.approval(asked)
 
-    def _settled(self, approval: Approval | None, made: ToolCall | None) -> bool | ToolDenied:
+    def _settled(self, approval: Approval, made: ToolCall | None) -> bool | ToolDenied:
         """What a call that waited has come to, for the model."""
-        if approval is None or approval.approved is None:
-            return ToolDenied("not run: nobody has decided")
         if not approval.approved:
             by = f"{approval.by}@{approval.door}"
             return ToolDenied(self._calls.refused(approval, by, again=made is not None))

@@ -17,7 +17,7 @@ from dino_os.agent.limits import Limits
 from dino_os.agent.loop import Loop
 from dino_os.agent.memory import Recalled, recall, remember
 from dino_os.agent.offer import Offer
-from dino_os.agent.pending import tool_calls, went_on
+from dino_os.agent.pending import settled, tool_calls
 from dino_os.agent.policy import Policy
 from dino_os.agent.posture import Marking
 from dino_os.agent.screening import Screen
@@ -116,8 +116,9 @@ def go_on(
     log = workspace.agent_log
     before = log.run(run)
     messages = ModelMessagesTypeAdapter.validate_python(log.messages(run))
-    steps = log.steps(run)
-    if lost := went_on(messages, steps):
+    beside = log.sealed(run) or {}
+    waited, lost = settled(log.steps(run), beside.get("approvals", ()))
+    if lost:
         raise AgentFailed(
             f"run {run} was interrupted after it had gone on and called {lost.skill!r}: "
             "it cannot go on from where it was parked without doing that again",
@@ -127,10 +128,10 @@ def go_on(
     chosen = [skill for skill in workspace.plugins.skills() if skill.name in before.skills]
     offer = Offer(chosen, before.goal, used=[part.tool_name for part in tool_calls(messages)])
     screen = screen_of(workspace)
-    screen.take_up(run, log.sealed(run))
+    screen.take_up(run, beside.get("secrets"))
     going = _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model)
     log.resume(run)
-    ended = going.end(lambda loop: loop.go_on(messages, steps))
+    ended = going.end(lambda loop: loop.go_on(messages, waited))
     goal = log.goal(run)
     found = recall(workspace, goal) if limits.remember else Recalled()
     return _remembered(workspace, goal, ended, limits, found)
@@ -205,6 +206,7 @@ class _Going:
         """The workspace through the door of models, whoever began the run."""
         acting = Workspace(self._workspace.root, door="model")
         acting.stays = True
+        acting.config, acting.plugins = self._workspace.config, self._workspace.plugins
         acting.ask_passphrase = self._workspace.ask_passphrase
         try:
             yield acting

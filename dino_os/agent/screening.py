@@ -61,14 +61,16 @@ class Screen:
 
     Args:
         personal: Whether personal data becomes pseudonyms too.
+        vault: Whether the vault's values are looked for, which needs the vault; in what is on
+            record are none.
 
     Raises:
         InvalidInput: The settings of redaction do not fit.
     """
 
-    def __init__(self, workspace: Workspace, *, personal: bool = False) -> None:
+    def __init__(self, workspace: Workspace, *, personal: bool = False, vault: bool = True) -> None:
         self._pseudonyms = pseudonyms_of(workspace)
-        self._vault = VaultValues(workspace)
+        self._vault = VaultValues(workspace if vault else None)
         self._typed = _typed(workspace, self._saw, personal=personal)
         self._key = OwnKey(lambda: workspace.security, _KEY, _PART)
         self._seen: dict[str, str] = {}  # pseudonym → what stood in this run

@@ -16,7 +16,7 @@ from dino_os.agent.schema import description, parameters_schema
 TRIES = 2
 """So often a model may correct itself in a row: arguments that do not fit, names that are none."""
 # Only that they are JSON by name: the rest is checked where it is for `dino run`.
-_BY_NAME = SchemaValidator(core_schema.dict_schema(core_schema.str_schema()))
+BY_NAME = SchemaValidator(core_schema.dict_schema(core_schema.str_schema()))
 _FIND = ToolDefinition(
     name=FIND_SKILL,
     description="Find more tools by what they do. Those found can be called from the next step on.",
@@ -57,7 +57,7 @@ class SkillTools(AbstractToolset[None]):
         ]
         return {
             tool.name: ToolsetTool(
-                toolset=self, tool_def=tool, max_retries=TRIES, args_validator=_BY_NAME
+                toolset=self, tool_def=tool, max_retries=TRIES, args_validator=BY_NAME
             )
             for tool in [*tools, *([_FIND] if self._offer.finds else [])]
         }

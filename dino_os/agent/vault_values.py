@@ -17,9 +17,9 @@ _NONE = re.compile(r"(?!)")
 
 
 class VaultValues:
-    """The values of *workspace*'s vault as it is now; there need not be one."""
+    """The values of *workspace*'s vault as it is now; there need not be one, nor a workspace."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace | None) -> None:
         self._workspace = workspace
         self._head: VaultHead | None = None
         self.names: Mapping[str, frozenset[str]] = {}
@@ -34,6 +34,8 @@ class VaultValues:
             VaultLocked: It cannot be opened, so nobody can tell whether a text holds its values.
             VaultBroken: Its file is not the one that was last written.
         """
+        if self._workspace is None:
+            return False
         gateway = self._workspace.security
         gateway.log.refresh()
         if gateway.log.vault is None or gateway.log.vault == self._head:
@@ -59,6 +61,8 @@ class VaultValues:
         Raises:
             SecurityError: The key has expired, or the vault does not open.
         """
+        if self._workspace is None:
+            return False
         for name in sorted(self.names.get(form, frozenset()) & keys):
             served = self._workspace.security.own_key(name, f"skill:{skill}")
             if served is not None and form in forms_of(served):

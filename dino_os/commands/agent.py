@@ -147,8 +147,33 @@ def show_run(workspace: Workspace, run: str, as_json: bool) -> None:
         output.say(f"answer: {said}")
 
 
+@agent.command(
+    "replay", epilog=options.example("dino agent replay 2835cab88fd54f05b2e09bedaeaabedb")
+)
+@run_argument
+@options.as_json
+@pass_workspace
+def replay_run(workspace: Workspace, run: str, as_json: bool) -> None:
+    """
+    Go through a run again by its record alone: no model is asked, and no skill runs.
+
+    Tells whether the same is asked and called, and comes to the same end; else, with exit code 1,
+    at which step it goes another way.
+    """
+    from dino_os.agent.replay import replay  # noqa: PLC0415
+
+    found = replay(workspace, run)
+    if as_json:
+        output.emit_json(found.as_dict())
+        return
+    steps, calls = output.counted(found.steps, "step"), output.counted(found.calls, "call")
+    output.say(f"the same: {steps}, {calls}, {found.end}")
+
+
 @click.command(
-    epilog=options.example("dino approve", "dino approve 6d261cbc4323", "dino approve 6d26 --deny")
+    epilog=options.example(
+        "dino approve", "dino approve 6d261cbc4323", "dino approve 6d261cbc4323 --deny"
+    )
 )
 @click.argument(
     "approval",

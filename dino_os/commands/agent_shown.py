@@ -200,7 +200,7 @@ def _said(response: Any) -> list[str]:
 
 def _line(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _WIDE else f"{text[:_WIDE]}…"
+    return visible(text if len(text) <= _WIDE else f"{text[:_WIDE]}…")
 
 
 def _cost(tokens: int, money: float) -> str:

@@ -11,7 +11,10 @@ from dino_os.tool_sandbox.sandbox import Sandbox
 from dino_os.workspace import Workspace
 from tests.agent.kit import SKILLS, run_here
 
-pydantic_ai.models.ALLOW_MODEL_REQUESTS = False
+
+@pytest.fixture(autouse=True)
+def _no_real_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pydantic_ai.models, "ALLOW_MODEL_REQUESTS", False)
 
 
 @pytest.fixture

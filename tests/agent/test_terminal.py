@@ -49,7 +49,8 @@ def at_terminal(workspace: Path, *args: str, typed: Sequence[bytes]) -> tuple[in
     for _ in range(1000):
         if not select.select([ours], [], [], 1)[0]:
             # A key pressed just before somebody begins to wait for one is pressed again.
-            if answered and typed[answered - 1] < b" " and process.poll() is None:
+            pressed = answered and typed[answered - 1] < b" "
+            if pressed and b"interrupted" not in screen and process.poll() is None:
                 os.write(ours, typed[answered - 1])
             continue
         try:
