@@ -48,7 +48,7 @@ _masks = (
     (re.compile(r"\b0x[0-9a-f]+\b|\b(?=[a-f]*\d)[0-9a-f]{8,}\b", re.IGNORECASE), "<hex>"),
     (re.compile(r'"[^"]*"|\'[^\']*\''), "<text>"),
     (re.compile(r"(?<![\w.])/[\w.@%+~-]+(?:/[\w.@%+~-]*)*"), "<path>"),
-    (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.]+\b"), "<mail>"),
+    (re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,64}\.[\w.]{1,64}"), "<mail>"),
     (re.compile(r"(?<![A-Za-z])[-+]?\d+(?:[.,:]\d+)*"), "<n>"),
 )
 _digit = re.compile(r"\d")
