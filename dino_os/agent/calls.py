@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from dino_os import run_context
 from dino_os.agent.interrupts import interruptible
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dino_os.workspace import Workspace
     from engines.agent_log import AgentLog, Approval
 
+T = TypeVar("T")
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
 _LOOKED_AT = 4  # times as many, for secrets
 _MOST_PRINTED = 2_048
@@ -144,6 +145,10 @@ class Calls:
             self._recalled[approval.call_id] = told
         else:
             self._recalled[approval.call_id] = made.result
+
+    def shown(self, value: T) -> T:
+        """What a model may be told of a skill: docstrings and defaults hold secrets at times."""
+        return self._screen.texts(value)
 
     def call(self, skill: Skill, arguments: dict[str, Any], call_id: str, *, approved: bool) -> str:
         """

@@ -145,8 +145,11 @@ class RecordedTools(AbstractToolset[None]):
     ) -> None:
         self._marking = marking
         self._model = model
-        self._calls = _by_id([s for s in steps if isinstance(s, ToolCall)])
-        self._approvals = _by_call([s for s in steps if isinstance(s, Approval)])
+        # Of each name of a call what became of it, in that order: servers may use a name again.
+        self._then: defaultdict[str, deque[ToolCall | Approval]] = defaultdict(deque)
+        for step in steps:
+            if not isinstance(step, ModelCall):
+                self._then[step.id if isinstance(step, ToolCall) else step.call_id].append(step)
         self._names = {part.tool_name for turn in turns for part in _called(turn)}
         self._told = _returned(turns)
         self.made: list[str] = []
@@ -175,33 +178,35 @@ class RecordedTools(AbstractToolset[None]):
         told = self._told[call_id].popleft() if self._told[call_id] else None
         if told and told["outcome"] == "retried":
             raise ModelRetry(told["content"])
-        waits = self._approvals[call_id]
-        if waits and not ctx.tool_call_approved:
-            if not waits[0].why.endswith(GIVEN):
+        then = self._then[call_id]
+        if then and isinstance(then[0], Approval) and not ctx.tool_call_approved:
+            if not then[0].why.endswith(GIVEN):
                 if told:  # it is told once the call comes back
                     self._told[call_id].appendleft(told)
-                raise ApprovalRequired({"why": waits[0].why})
-            waits.popleft()
-        if not self._calls[call_id]:
-            if told is None and self._model.is_at_end:  # what was told of it nobody was told
-                raise ModelRetry("it fits nothing")
-            if told is None:
-                raise ReplayDiffers(f"the call {call_id} of {name!r} is not on record")
+                raise ApprovalRequired({"why": then[0].why})
+            then.popleft()
+        if then and isinstance(then[0], ToolCall):
+            return self._as_it_was(name, tool_args, then[0])
+        if told:
             return told["content"]  # of a tool that is none of the skills
-        return self._as_it_was(name, tool_args, call_id)
+        if self._model.is_at_end:  # what was told of it nobody was told
+            raise ModelRetry("it fits nothing")
+        raise ReplayDiffers(f"the call {call_id} of {name!r} is not on record")
 
-    def _as_it_was(self, name: str, arguments: dict[str, Any], call_id: str) -> str:
-        made = self._calls[call_id].popleft()
-        if where := difference(
-            [tool_name(made.skill), made.arguments], [name, arguments], f"call {call_id}"
-        ):
+    def _as_it_was(self, name: str, arguments: dict[str, Any], made: ToolCall) -> str:
+        then, now = [tool_name(made.skill), made.arguments], [name, arguments]
+        if where := difference(then, now, f"call {made.id}"):
             raise ReplayDiffers(f"another call is made: {where}")
-        self.made.append(made.outcome)
+        self._take(made)
         error = made.result.get("error")
         if error is None:
             return self._marking.marked(made.result, made.skill)
         ours = str(error).startswith(NOT_RUN)
         raise ToolFailed(error if ours else self._marking.marked(made.result, made.skill))
+
+    def _take(self, made: ToolCall) -> None:
+        self._then[made.id].popleft()
+        self.made.append(made.outcome)
 
     # --- decisions ---------------------------------------------------------------------------
 
@@ -212,20 +217,24 @@ class RecordedTools(AbstractToolset[None]):
         """It was, then."""
 
     def recall(self, approval: Approval, made: ToolCall | None) -> None:
-        """Nothing is parked here, and so nothing taken up."""
+        """It was, then."""
 
     def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
         del by, again
-        made = self._calls[approval.call_id].popleft()
-        self.made.append(made.outcome)
+        then = self._then[approval.call_id]
+        if not then or not isinstance(then[0], ToolCall):
+            raise ReplayDiffers(f"what became of the call {approval.call_id} is not on record")
+        made = then[0]
+        self._take(made)
         return str(made.result["error"])
 
     def decided(self, approval: Approval) -> Approval:
         """The decision that is on record."""
-        waits = self._approvals[approval.call_id]
-        if not waits:
+        then = self._then[approval.call_id]
+        if not then or not isinstance(then[0], Approval):
             raise ReplayDiffers(f"nobody was asked about the call {approval.call_id}")
-        one = waits.popleft()
+        one = then[0]
+        then.popleft()
         if where := difference(one.arguments, approval.arguments, f"call {one.call_id}"):
             raise ReplayDiffers(f"people were asked about another call: {where}")
         return one
@@ -283,18 +292,4 @@ def _returned(turns: Sequence[Turn]) -> defaultdict[str, deque[dict[str, Any]]]:
             for part in message["parts"]:
                 if part["part_kind"] == "tool-return":
                     found[part["tool_call_id"]].append(part)
-    return found
-
-
-def _by_id(calls: Sequence[ToolCall]) -> defaultdict[str, deque[ToolCall]]:
-    found: defaultdict[str, deque[ToolCall]] = defaultdict(deque)
-    for call in calls:
-        found[call.id].append(call)
-    return found
-
-
-def _by_call(approvals: Sequence[Approval]) -> defaultdict[str, deque[Approval]]:
-    found: defaultdict[str, deque[Approval]] = defaultdict(deque)
-    for approval in approvals:
-        found[approval.call_id].append(approval)
     return found

@@ -79,7 +79,9 @@ def replay(workspace: Workspace, run: str) -> Replayed:
         raise InvalidInput(f"no call of a model is on record for run {run}: nothing to go through")
     # What was recorded was screened; looking again for what has the form of a secret changes it as
     # it was changed then.
-    screen, marking = Screen(workspace, vault=False), Marking(workspace.gate_keys.pseudonyms(), run)
+    personal = workspace.config.settings.llm.pseudonyms == "all"
+    screen = Screen(workspace, personal=personal, vault=False)
+    marking = Marking(workspace.gate_keys.pseudonyms(), run)
     model = RecordedModel(turns, screen)
     tools = RecordedTools(steps, turns, marking, model)
     shadow = AgentLog()

@@ -92,6 +92,14 @@ class Screen:
         found: Any = self._text(value) if isinstance(value, str) else self._json(value)
         return cast("T", found)
 
+    def texts(self, value: T) -> T:
+        """
+        A JSON value with each of its texts screened by itself: for schemas, in which what stands
+        under a name like "password" is no password.
+        """
+        found: T = _walked(value, self.outgoing)
+        return found
+
     def messages(self, messages: Sequence[Any]) -> list[Any]:
         """Messages of pydantic-ai as they may leave; the given ones stay as they are."""
         return [self._message(message) for message in messages]

@@ -49,8 +49,8 @@ class SkillTools(AbstractToolset[None]):
         tools = [
             ToolDefinition(
                 name=name,
-                description=description(skill),
-                parameters_json_schema=parameters_schema(skill),
+                description=self._calls.shown(description(skill)),
+                parameters_json_schema=self._calls.shown(parameters_schema(skill)),
             )
             for name in self._offer.shown
             if (skill := self._offer.skills[name])

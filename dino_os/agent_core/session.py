@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from dino_os.agent.screening import Screen
-from dino_os.agent_core.opening import asked, open_chain, require_library
+from dino_os.agent_core.opening import asked, open_chain, require_library, screen_of
 from dino_os.agent_core.waiting import Tell, pieces
 from dino_os.errors import Denied, DinoError, ModelError, ModelTimedOut
 
@@ -131,7 +130,7 @@ class Session:
         require_library()
         wanted = self._wanted
         asked(self._workspace, wanted.provider, wanted.model, wanted.given)  # or it is no run
-        screen = Screen(self._workspace)
+        screen = screen_of(self._workspace)
         who, _, door = self._workspace.operator.partition("@")
         self.run = self._workspace.agent_log.begin(
             self._kind,

@@ -11,7 +11,7 @@ from dino_os.agent_core.opening import require_library
 from dino_os.commands import options, output
 from dino_os.commands.agent_shown import COLUMNS, Shown, row, show_call, show_end, show_step
 from dino_os.commands.skills import ask_first
-from dino_os.commands.vault import open_vault
+from dino_os.commands.vault import open_to_screen
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.workspace import Workspace
 
@@ -217,8 +217,7 @@ def list_waiting(workspace: Workspace, *, deny: bool, as_json: bool) -> None:
 
 
 def prepare(workspace: Workspace, skills: Iterable[Skill]) -> None:
-    """As before `dino run`: ask for what was not granted, and open the vault where it is used."""
+    """As before `dino run`: ask for what was not granted, and open the vault where there is one."""
     for skill in skills:
         ask_first(workspace, skill)
-        if "keys" in skill.permissions:
-            open_vault(workspace)
+    open_to_screen(workspace)

@@ -82,8 +82,11 @@ def ask(
         if not queue and not workspace.config.settings.llm.queue_offline:
             raise
         kept = {name: value for name, value in given.items() if value not in (None, (), False)}
-        by = workspace.operator
-        id_ = workspace.llm_queue.queue(text, _plain(kept), by=by, reason=error.message)
+        from dino_os.agent_core.opening import screen_of  # noqa: PLC0415  where one is queued
+
+        said = screen_of(workspace).outgoing(text)
+        by, why = workspace.operator, error.message
+        id_ = workspace.llm_queue.queue(said, _plain(kept), by=by, reason=why)
         document = {"queued": id_, "outcome": "queued", "reason": error.message}
         words = f"queued as {id_}: {error.message}\n`dino llm queue show {id_}` has the answer then"
         output.answer(document, words, as_json=as_json)

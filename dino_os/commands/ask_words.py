@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from dino_os.commands import output
-from dino_os.commands.vault import open_vault
+from dino_os.commands.vault import open_to_screen
 from dino_os.commands.workspace import complete
 from dino_os.workspace import Workspace
 
@@ -48,11 +48,10 @@ def whom(command: F) -> F:
 
 
 def wanted_by(workspace: Workspace, options: dict[str, Any]) -> Wanted:
-    """What the options of `whom` say; the vault is made ready where a provider needs a key."""
+    """What the options of `whom` say; the vault is made ready where there is one."""
     from dino_os.agent_core.session import Wanted  # noqa: PLC0415  where something is asked
 
-    if any(one.key for one in workspace.config.settings.llm.providers):
-        open_vault(workspace)
+    open_to_screen(workspace)
     return Wanted(**options)
 
 

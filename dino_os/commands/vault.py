@@ -19,6 +19,12 @@ def open_vault(workspace: Workspace) -> Any:
     return workspace.security
 
 
+def open_to_screen(workspace: Workspace) -> None:
+    """Where there is a vault, open it: its values are looked for in what models are told."""
+    if (workspace.memory / "vault" / "vault.json").exists():
+        open_vault(workspace)
+
+
 def _ask(prompt: str) -> str | None:
     if not sys.stdin.isatty():
         return None

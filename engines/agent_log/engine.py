@@ -77,6 +77,7 @@ class AgentLog(AgentReadings):
         self._hold(run)
         try:
             with self.deciding():
+                self._places[run] = self.journal.end
                 long = len(goal) > _OF_A_GOAL
                 whole = self._contents.keep("whole_goal", goal) if long else {}
                 self.record(

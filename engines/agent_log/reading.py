@@ -50,6 +50,7 @@ class AgentReadings(AgentFold):
         super().__init__(journal, clock=clock)
         self._clean = clean
         self._unkept: list[Event] = []  # of a journal in memory, which keeps none
+        self._places: dict[str, Position] = {}  # of the runs that began here, before their lines
         beside, path = self.journal.snapshot_path, getattr(self.journal, "path", None)
         self._contents = Filed(
             beside.with_name("transcripts") if beside else None,
@@ -182,7 +183,7 @@ class AgentReadings(AgentFold):
         if not self.journal.durable and self._unkept:
             yield from (event for event in self._unkept if event.get("run") == run)
             return
-        for events, _ in self.journal.read(self._before(found.seq)):
+        for events, _ in self.journal.read(self._places.get(run) or self._before(found.seq)):
             for event in events:
                 if event.get("run") == run:
                     yield event

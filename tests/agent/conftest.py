@@ -17,6 +17,12 @@ def _no_real_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pydantic_ai.models, "ALLOW_MODEL_REQUESTS", False)
 
 
+@pytest.fixture(autouse=True)
+def _no_plugins_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking for them takes longer than a run does here."""
+    monkeypatch.setenv("DINO_NO_PLUGINS", "1")
+
+
 @pytest.fixture
 def home(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Its skill `save` is granted what it asks for."""

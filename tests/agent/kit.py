@@ -39,6 +39,12 @@ def much(size: int) -> str:
     return "x" * size
 
 @skill
+def slow() -> None:
+    """Take its time."""
+    import time
+    time.sleep(60)
+
+@skill
 def broken() -> None:
     """Fail."""
     raise LookupError("no such gauge")

@@ -356,19 +356,22 @@ def test_killed_while_it_goes_on_nothing_is_done_twice(
         assert "saved" in told
 
 
+@pytest.mark.parametrize("name", [None, "call_0"], ids=["own names", "one name for all"])
 def test_a_run_that_did_more_before_it_was_killed_does_not_go_on(
-    home: Workspace, saved: Path
+    home: Workspace, saved: Path, name: str | None
 ) -> None:
-    first, more = [call("save", text="1")], [call("add", a=1)]
-    [waiting] = parked(home, Script(first)).waiting
+    wrong, first = [call("add", name, a="one")], [call("save", name, text="1")]
+    more = [call("add", name, a=1)]
+    [waiting] = parked(home, Script(wrong, first)).waiting
 
     def dies(messages: list[ModelMessage]) -> list[ToolCallPart]:
         die()
         return []
 
-    killed(lambda: decide(other(home), waiting.id, approved=True, model=Script(first, more, dies)))
+    turns = (wrong, first, more)
+    killed(lambda: decide(other(home), waiting.id, approved=True, model=Script(*turns, dies)))
     with pytest.raises(AgentFailed, match="without doing that again"):
-        decide(other(home), waiting.id, approved=True, model=Script(first, more, [say("done")]))
+        decide(other(home), waiting.id, approved=True, model=Script(*turns, [say("done")]))
     assert lines(saved) == ["1"]
 
 

@@ -58,6 +58,8 @@ def test_where_nobody_is_there_it_waits(
     assert dino("approve", "--json").json == {"waiting": []}
     dino("approve", waiting["id"], code=2)
 
+    replayed = dino("agent", "replay", run["run"])
+    assert replayed.out == "the same: 2 steps, 1 call, ok\n"
     shown = dino("agent", "show", run["run"]).out
     for told in ("save it", "here m: ok", "allowed by tester", "It is saved."):
         assert told in shown
@@ -84,13 +86,17 @@ def test_a_call_that_waits_can_be_refused(
 def test_it_says_how_it_ended(dino: Dino, server: ScriptedServer) -> None:
     server.say(Text("I have done it."))
     assert "ok_no_action" in dino("agent", "run", "do it").err
-    server.say(*[Calls([("add", {"a": 1})])] * 3)
+    server.say(*[Calls([("add", {"a": 1})])] * 2)
     stopped = dino("agent", "run", "add", "--max-steps", 2, "--json", code=1)
     assert stopped.json["outcome"] == "blocked"
     assert stopped.error["code"] == "agent_blocked"
+    server.say(Calls([("slow", {})]), Text("It takes too long."))
+    slow = dino("agent", "run", "wait", "--timeout", "0.5s", "--json", code=1).json
+    assert [call["outcome"] for call in slow["calls"]] == ["timeout"]
     server.say(Status(400))
     dino("agent", "run", "add", code=1)
     assert [run["outcome"] for run in dino("agent", "list", "--json").json["runs"]] == [
+        "error",
         "error",
         "blocked",
         "ok_no_action",

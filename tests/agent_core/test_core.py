@@ -181,6 +181,19 @@ def test_the_broker_binds_what_the_part_takes(here: Workspace) -> None:
     assert "given" not in OPTIONS
 
 
+def test_what_looks_like_a_secret_neither_leaves_nor_is_recorded(
+    here: Workspace, server: ScriptedServer
+) -> None:
+    """Also in what a run is about."""
+    token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"  # its form is one
+    AgentCore().run(f"is {token} good?", system=f"never say {token}")
+    sent = server.bodies[0]["messages"]
+    assert all("<github_token:" in one["content"] for one in sent)
+    kept = b"".join(path.read_bytes() for path in here.memory.rglob("*") if path.is_file())
+    assert token.encode() not in kept
+    assert token.encode() not in server.sent
+
+
 # --- several turns -------------------------------------------------------------------------------
 
 
@@ -225,7 +238,8 @@ def test_ctrl_c_ends_the_request_and_the_run_is_cancelled(
     pieces_seen: list[str] = []
 
     def interrupt() -> None:
-        while not pieces_seen:
+        deadline = time.monotonic() + 30
+        while not pieces_seen and time.monotonic() < deadline:
             time.sleep(0.005)
         os.kill(os.getpid(), signal.SIGINT)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pydantic_ai.models
 import pytest
 
 from dino_os.workspace import Workspace
@@ -30,7 +31,8 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture(autouse=True)
-def here(workspace: Path, server: ScriptedServer) -> Workspace:
+def here(workspace: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setattr(pydantic_ai.models, "ALLOW_MODEL_REQUESTS", True)
     return desk(workspace, provider("near", server.url))
 
 

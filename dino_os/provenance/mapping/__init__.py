@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dino_os.provenance.mapping import data, planning, trust, work
+from dino_os.provenance.mapping import data, models, planning, trust, work
 from dino_os.provenance.mapping.terms import Mapper, told_apart
 from engines.journal import Event
 from engines.provenance import Tapped
@@ -26,6 +26,7 @@ FOLLOWED: Mapping[str, Mapping[str, Mapper]] = {
     "security_log": trust.SECURITY,
     "checkpoints": trust.CHECKPOINTS,
     "offline_log": trust.SYNCS,
+    "agent_log": models.MODELS,
 }
 """Journal → type of event → what becomes of it."""
 

@@ -6,6 +6,7 @@ How things that journals speak of are called in the graph, and how a line become
     skill:NAME@SHA  the source that ran           memory:KEY@SHA   a value under its key
     agent:WHO       who, through which door       message:LINE     what was said on the bus
     cycle:N         a planning cycle              assignment:N:ID  who does what
+    model_call:ID   a model was asked              approval:ID      people allowed a call, or not
     message:LINE~2  the same of the second journal of that name, in the place of the first
 
 Of a digest behind an @ sixteen digits are shown.  A result is not the content itself: what happens
