@@ -18,6 +18,7 @@ class Limits:
         timeout_s: Of each call of a skill, where its own is longer.
         ask_each: Whether every call is put to people.
         local_only: Whether only models on this machine or its network are asked.
+        remember: Whether earlier runs are recalled, and this one is remembered.
     """
 
     max_steps: int
@@ -25,6 +26,7 @@ class Limits:
     timeout_s: float | None = None
     ask_each: bool = False
     local_only: bool = False
+    remember: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

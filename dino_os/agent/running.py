@@ -15,6 +15,7 @@ from dino_os.agent.calls import Calls, Made
 from dino_os.agent.endings import Ended, ending_of, outcome_of
 from dino_os.agent.limits import Limits
 from dino_os.agent.loop import Loop
+from dino_os.agent.memory import Recalled, recall, remember
 from dino_os.agent.offer import Offer
 from dino_os.agent.pending import settled, tool_calls
 from dino_os.agent.policy import Policy
@@ -77,7 +78,9 @@ def run_goal(
     limits = limits or Limits(workspace.config.settings.agent.max_steps)
     offer = Offer(chosen, goal)
     screen = screen_of(workspace)
-    goal = screen.outgoing(goal)
+    found = recall(workspace, goal) if limits.remember else Recalled()
+    # What was recalled is of the goal on record, so that a replay has it too.
+    goal = found.behind(screen.outgoing(goal))
     actor, _, door = workspace.operator.rpartition("@")
     run = workspace.agent_log.begin(
         kind,
@@ -88,8 +91,11 @@ def run_goal(
         door=door,
         parent_run=parent_run,
     )
+    if found.entries:
+        workspace.agent_log.taint(run, "memory")
     going = _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model)
-    return going.end(lambda loop: loop.work(goal))
+    ended = going.end(lambda loop: loop.work(goal))
+    return _remembered(workspace, goal, ended, limits, found)
 
 
 def go_on(
@@ -125,7 +131,27 @@ def go_on(
     screen.take_up(run, beside.get("secrets"))
     going = _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model)
     log.resume(run)
-    return going.end(lambda loop: loop.go_on(messages, waited))
+    ended = going.end(lambda loop: loop.go_on(messages, waited))
+    goal = log.goal(run)
+    found = recall(workspace, goal) if limits.remember else Recalled()
+    return _remembered(workspace, goal, ended, limits, found)
+
+
+def _remembered(
+    workspace: Workspace, goal: str, ended: Ended, limits: Limits, found: Recalled
+) -> Ended:
+    """*ended*, kept in memory where that was wanted and it has ended."""
+    if limits.remember and ended.outcome:
+        remember(
+            workspace,
+            ended.run,
+            prompt=goal,
+            answer=ended.output,
+            outcome=ended.outcome,
+            recalled=found,
+            untrusted=workspace.agent_log.run(ended.run).tainted,
+        )
+    return ended
 
 
 class _Going:

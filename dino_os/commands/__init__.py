@@ -41,6 +41,7 @@ dino = Front(
         "wealth": ("wealth:wealth", "What the next days may earn, with intervals."),
         "assign": ("assign:assign", "Who does what: the best plan, its bound, why, what if."),
         "cycle": ("cycle:cycle", "Planning cycles: run what is configured; past decisions."),
+        "persona": ("persona:persona", "Personas: what a model may add to records and signals."),
         "offline": ("offline:offline", "Documents and requests that do without the network."),
         "cluster": ("cluster:cluster", "This node among others: who is there, what waits."),
         "memory": ("memory:memory", "What is remembered, found by words and meaning."),

@@ -58,6 +58,11 @@ def agent(ctx: click.Context, as_json: bool) -> None:
 @click.option("--timeout", type=options.DURATION, help="Of each call, for example 30s.")
 @click.option("--approve", is_flag=True, help="Ask before each call.")
 @click.option("--local-only", is_flag=True, help="No model outside this network is asked.")
+@click.option(
+    "--remember",
+    is_flag=True,
+    help="Recall earlier runs, and keep how this one ended.  [default: llm.memory.always]",
+)
 @options.as_json
 @pass_workspace
 def run(
@@ -69,6 +74,7 @@ def run(
     timeout: float | None,
     approve: bool,
     local_only: bool,
+    remember: bool,
     as_json: bool,
 ) -> None:
     """
@@ -90,6 +96,7 @@ def run(
         timeout_s=timeout,
         ask_each=approve,
         local_only=local_only,
+        remember=remember or workspace.config.settings.llm.memory.always,
     )
     with Shown(quiet=as_json) as watch:
         ended = run_goal(workspace, goal, skills=named, limits=limits, watch=watch)

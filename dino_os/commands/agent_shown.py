@@ -151,7 +151,8 @@ def row(run: AgentRun) -> tuple[str, ...]:
     state = run.outcome or run.state.value
     began = str(run.as_dict()["began"])
     cost = _cost(run.spent.tokens, run.spent.money)
-    return run.id, began, run.kind, state, str(run.tool_calls), cost, run.goal
+    goal = run.goal.partition("\n")[0]  # what was recalled stands behind it
+    return run.id, began, run.kind, state, str(run.tool_calls), cost, goal
 
 
 COLUMNS = ("run", "began", "kind", "state", "calls", "cost", "goal")

@@ -15,10 +15,11 @@ from dino_os.errors import InvalidInput, ModelUnavailable
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
-    from dino_os.agent_core.session import Wanted
+    from dino_os.agent_core.session import Answer, Wanted
 
 _MOST_BYTES = 4 * 2**20
 _QUEUED = 75
+_FILE = "--- "  # begins what a file holds
 
 
 @click.command(
@@ -43,6 +44,11 @@ _QUEUED = 75
     help="Show the answer as it comes.  [default: on a terminal]",
 )
 @click.option("--queue", is_flag=True, help="Where nobody can be asked now, ask later (exit 75).")
+@click.option(
+    "--remember",
+    is_flag=True,
+    help="Recall what was asked before, and keep this.  [default: llm.memory.always]",
+)
 @options.as_json
 @click.pass_context
 @pass_workspace
@@ -53,6 +59,7 @@ def ask(
     files: tuple[Path, ...],
     stream: bool | None,
     queue: bool,
+    remember: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -67,7 +74,10 @@ def ask(
     if stream is None:
         stream = sys.stdout.isatty() and not as_json
     try:
-        _ask(workspace, text, wanted, stream=stream, as_json=as_json)
+        if remember or workspace.config.settings.llm.memory.always:
+            _remembering(workspace, text, wanted, stream=stream, as_json=as_json)
+        else:
+            _ask(workspace, text, wanted, stream=stream, as_json=as_json)
     except ModelUnavailable as error:
         if not queue and not workspace.config.settings.llm.queue_offline:
             raise
@@ -83,7 +93,19 @@ def ask(
         ctx.exit(_QUEUED)
 
 
-def _ask(workspace: Workspace, text: str, wanted: Wanted, *, stream: bool, as_json: bool) -> None:
+def _remembering(workspace: Workspace, text: str, wanted: Wanted, **how: bool) -> None:
+    """As `_ask`, with what is remembered of it behind the question; the answer is kept."""
+    from dino_os.agent.memory import recall, remember  # noqa: PLC0415  for those who want it
+
+    found = recall(workspace, text)
+    run, answer = _ask(workspace, found.behind(text), wanted, **how)
+    outside = found.untrusted or _FILE in text
+    remember(workspace, run, prompt=text, answer=answer.text, recalled=found, untrusted=outside)
+
+
+def _ask(
+    workspace: Workspace, text: str, wanted: Wanted, *, stream: bool, as_json: bool
+) -> tuple[str, Answer]:
     from dino_os.agent_core.session import Session  # noqa: PLC0415  where something is asked
 
     with Session(workspace, "ask", text, wanted, note=note) as session:
@@ -97,6 +119,7 @@ def _ask(workspace: Workspace, text: str, wanted: Wanted, *, stream: bool, as_js
         output.emit_json(told(session.run, answer))
     elif not stream:
         output.say(answer.text)
+    return session.run, answer
 
 
 def _question(prompt: str | None, files: tuple[Path, ...]) -> str:
@@ -106,7 +129,7 @@ def _question(prompt: str | None, files: tuple[Path, ...]) -> str:
     asked = _read("-") if prompt in {None, "-"} else str(prompt)
     if not asked.strip():
         raise InvalidInput("there is no question", hint='dino ask "…", or text on standard input')
-    parts = [f"--- {name} ---\n{_read(name).rstrip()}\n--- end of {name} ---" for name in names]
+    parts = [f"{_FILE}{name} ---\n{_read(name).rstrip()}\n--- end of {name} ---" for name in names]
     return "\n\n".join([asked.rstrip("\n"), *parts])
 
 

@@ -8,6 +8,7 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.cycle_run import load_configured, render_sent, run
+from dino_os.commands.enriched import show_changes
 from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.errors import DinoError, NotFound
@@ -207,3 +208,9 @@ def show_cycle(workspace: Workspace, number: int | None, show: int, as_json: boo
     ]
     output.table(("severity", "agent", "task", "why"), rows, numbers=("severity",))
     output.more(left, "task")
+    changes = [
+        {"signal": task["task_id"], **change}
+        for task in tasks
+        for change in task["metadata"].get("enriched", ())
+    ]
+    show_changes(changes, show)

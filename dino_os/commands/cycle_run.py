@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.enriched import open_for_models, show_enrichment
 from dino_os.commands.plan_cycle import show_assignments
 from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import pass_workspace
@@ -69,6 +70,7 @@ def run(
     cycle = load_configured(workspace, file)
     if not dry_run:
         open_for(workspace, cycle)
+        open_for_models(workspace)
     found = ConfiguredCycle(workspace, cycle, payload=text, watch=output.watch)
     report = found.run(wait_s=wait or 0.0)
     if as_json:
@@ -122,6 +124,7 @@ def _render(report: CycleReport, show: int) -> None:
     if report.plan:
         show_assignments(report.plan, show)
     _render_rejected(report, show)
+    show_enrichment(report.enrichment, show)
     _render_handed(report)
     kept = "recorded in memory/" if report.recorded else "dry run: nothing was recorded"
     output.say(f"\nplanned in {report.duration_s:.2f} s; {kept}")

@@ -11,6 +11,7 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.assign import quality
+from dino_os.commands.enriched import open_for_models, show_enrichment
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import DinoError, InvalidInput
 from dino_os.workspace import Workspace
@@ -78,11 +79,12 @@ def plan_cycle(
 
     if dry_run:
         workspace = Workspace(workspace.root, rehearsal=True)
-    plan = _gather(scenario, signals, map_file, zones, sectors, agents)
+    plan = gather(scenario, signals, map_file, zones, sectors, agents)
     chosen = {name: value for name, value in given.items() if value is not None}
     plan = replace(plan, options=_with(plan.options, chosen))
     if out:
         _check_writable(out, workspace.memory)
+    open_for_models(workspace)
     report = run_cycle(workspace, plan, output.watch)
     if out:
         _write(out, report)
@@ -94,7 +96,7 @@ def plan_cycle(
             output.say(f"the whole plan is in {out}")
 
 
-def _gather(
+def gather(
     scenario: Path | None,
     signals: Path | None,
     map_file: Path | None,
@@ -102,6 +104,7 @@ def _gather(
     sectors: Path | None,
     agents: Path | None,
 ) -> Scenario:
+    """What is to be planned, from a scenario file or the files that it would name."""
     from dino_os.planning import scenario as files  # noqa: PLC0415
 
     if scenario is None and signals is None:
@@ -181,6 +184,7 @@ def _render(report: Report, show: int) -> None:
     _render_zones(report, show)
     _render_sectors(report, show)
     _render_rejected(report, show)
+    show_enrichment(report.enrichment, show)
     kept = "recorded in memory/" if report.recorded else "dry run: nothing was recorded"
     output.say(f"\nplanned in {report.duration_s:.2f} s; {kept}")
 

@@ -61,6 +61,14 @@ class Spending(Struct, forbid_unknown_fields=True, frozen=True):
     money: Seconds = 0.0
 
 
+class Remembering(Struct, forbid_unknown_fields=True, frozen=True):
+    """What is remembered of runs; a *ttl_s* of 0 is for good."""
+
+    always: bool = False
+    ttl_s: Seconds = 0.0
+    recalled: Count = 4
+
+
 class Llm(Struct, forbid_unknown_fields=True, frozen=True):
     """The language models, and what they may be told and cost."""
 
@@ -73,4 +81,5 @@ class Llm(Struct, forbid_unknown_fields=True, frozen=True):
     private_to_local: list[str] = msgspec.field(default_factory=lambda: ["private"])
     pseudonyms: Literal["secrets", "all"] = "secrets"
     queue_offline: bool = False
+    memory: Remembering = Remembering()
     retries: Count = 1

@@ -10,6 +10,7 @@ from dino_os.config.cluster import Cluster
 from dino_os.config.llm import Llm
 from dino_os.config.metrics import Metrics
 from dino_os.config.network import Cache, Nav
+from dino_os.config.personas import Personas
 from dino_os.config.planning import Orders, Planning
 from dino_os.config.provenance import Provenance
 from dino_os.config.work import Entities, Resources, Scheduler
@@ -25,6 +26,7 @@ class Settings(Struct, forbid_unknown_fields=True, frozen=True):
     sandbox: Sandbox = Sandbox()
     scheduler: Scheduler = Scheduler()
     planning: Planning = Planning()
+    personas: Personas = Personas()
     orders: Orders = Orders()
     resources: Resources = Resources()
     entities: Entities = Entities()

@@ -21,7 +21,7 @@ from uuid import uuid4
 from dino_os.errors import InvalidInput, NotFound
 from dino_os.outbox import Sender, Sent
 from dino_os.planning import alertmanager
-from dino_os.planning.cycle import orchestrator_for, plan_signals
+from dino_os.planning.cycle import enrichment_for, orchestrator_for, plan_signals
 from dino_os.planning.cycle_file import Cycle
 from dino_os.planning.cycle_report import CycleReport, HandedOver, Recovered
 from dino_os.planning.feed import Feed
@@ -68,6 +68,7 @@ class ConfiguredCycle:
         self._watch = watch or _unwatched
         self._runs = workspace.cycle_runs
         self._orchestrator = orchestrator_for(workspace, cycle.scenario)
+        self._enrichment = enrichment_for(workspace, cycle.scenario)
         self._access = Access(
             workspace.plugins.signal_sources(),
             self._run_skill,
@@ -139,6 +140,7 @@ class ConfiguredCycle:
             moved=sum(map(len, moved.values())),
             not_moved=stuck,
             recovered=recovered,
+            enrichment=self._enrichment.told if self._enrichment else None,
         )
 
     def _rehearse(self) -> CycleReport:
@@ -166,7 +168,9 @@ class ConfiguredCycle:
 
     def _read(self) -> tuple[list[Feed], Intake]:
         memory = self._runs.memory_of
-        reading = Reading(self._cycle.scenario, self._orchestrator, memory, self._watch)
+        reading = Reading(
+            self._cycle.scenario, self._orchestrator, memory, self._watch, self._enrichment
+        )
         feeds = []
         given = self._access
         for source in self._watch(self._cycle.sources, "reading sources"):
@@ -191,6 +195,7 @@ class ConfiguredCycle:
             self._orchestrator,
             intake.signals,
             reference=run,
+            enrichment=self._enrichment,
         )
 
     def _send(self) -> Sent | None:

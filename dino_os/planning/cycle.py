@@ -8,6 +8,7 @@ Nothing is recorded before every file was read and checked.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dino_os.errors import InvalidInput
+from dino_os.personas.enrichment import Enrichment, enrichment_of
+from dino_os.personas.model import Told
 from dino_os.planning.scenario import Scenario, Signals, check_columns
 from dino_os.planning.sources import columns_of, reader_for
 from dino_os.workspace import Workspace
@@ -35,7 +38,12 @@ Watch = Callable[[Iterable[Any], str], Iterable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A plan with what came in, what could not be read, and what it took."""
+    """
+    A plan with what came in, what could not be read, and what it took.
+
+    Attributes:
+        enrichment: What models had to do with it; None where none was to be asked.
+    """
 
     scenario: str
     result: UsageCycleResult
@@ -45,6 +53,7 @@ class Report:
     source: Path | None
     duration_s: float
     recorded: bool
+    enrichment: Told | None = None
 
     def as_dict(self) -> dict[str, Any]:
         plan = self.result.as_dict()
@@ -65,6 +74,7 @@ class Report:
             **plan,
             "escalations": [escalation.as_dict() for escalation in self.escalations],
             "rejected": [{"line": row.line, "reason": row.reason} for row in self.rejected],
+            "enrichment": self.enrichment.as_dict() if self.enrichment else None,
         }
 
 
@@ -81,9 +91,14 @@ def run_cycle(workspace: Workspace, scenario: Scenario, watch: Watch | None = No
     """
     began = time.monotonic()
     orchestrator = orchestrator_for(workspace, scenario)
-    signals, rejected = _signals(workspace, scenario, orchestrator, watch or _unwatched)
+    enrichment = enrichment_for(workspace, scenario)
+    signals, rejected = take_signals(
+        workspace, scenario, orchestrator, watch=watch, enrichment=enrichment
+    )
     _refuse_without_agents(scenario, signals)
-    result, escalations = plan_signals(workspace, scenario, orchestrator, signals)
+    result, escalations = plan_signals(
+        workspace, scenario, orchestrator, signals, enrichment=enrichment
+    )
     return Report(
         scenario=scenario.name,
         result=result,
@@ -93,7 +108,13 @@ def run_cycle(workspace: Workspace, scenario: Scenario, watch: Watch | None = No
         source=scenario.signals.file,
         duration_s=time.monotonic() - began,
         recorded=not workspace.rehearsal,
+        enrichment=enrichment.told if enrichment else None,
     )
+
+
+def enrichment_for(workspace: Workspace, scenario: Scenario) -> Enrichment | None:
+    """What models may add to the scenario's signals; None where none is to be asked."""
+    return enrichment_of(workspace, (s for agent in scenario.agents for s in agent.skills))
 
 
 def orchestrator_for(workspace: Workspace, scenario: Scenario) -> DynamicUsageOrchestrator:
@@ -111,6 +132,7 @@ def plan_signals(
     signals: Iterable[PersonaSignal],
     *,
     reference: str | None = None,
+    enrichment: Enrichment | None = None,
 ) -> tuple[UsageCycleResult, Spool[Escalation]]:
     """Plan *signals*, which fit, on the scenario's places; *reference* names the cycle."""
     options = scenario.options
@@ -122,38 +144,51 @@ def plan_signals(
     planning = workspace.config.settings.planning
     horizon = planning.horizon if options.horizon is None else options.horizon
     escalations: Spool[Escalation] = Spool()
-    result = orchestrator.plan_cycle(
-        _weighed(orchestrator, signals, horizon, escalations),
-        scenario.agents,
-        limit=options.limit,
-        allow_unassigned=options.allow_unassigned,
-        horizon=horizon,
-        min_skill_match=planning.min_skill_match
-        if options.min_skill_match is None
-        else options.min_skill_match,
-        method=planning.method,
-        reference=reference,
-    )
+    with enrichment or contextlib.nullcontext():
+        result = orchestrator.plan_cycle(
+            weighed(orchestrator, signals, horizon, escalations, enrichment),
+            scenario.agents,
+            limit=options.limit,
+            allow_unassigned=options.allow_unassigned,
+            horizon=horizon,
+            min_skill_match=planning.min_skill_match
+            if options.min_skill_match is None
+            else options.min_skill_match,
+            method=planning.method,
+            reference=reference,
+        )
     return result, escalations
 
 
-def _signals(
+def take_signals(
     workspace: Workspace,
     scenario: Scenario,
     orchestrator: DynamicUsageOrchestrator,
-    watch: Watch,
+    *,
+    watch: Watch | None = None,
+    enrichment: Enrichment | None = None,
 ) -> tuple[Spool[PersonaSignal] | Sequence[PersonaSignal], list[RejectedRow]]:
+    """
+    What the scenario's records say, and those that say nothing, with the reason.
+
+    Raises:
+        InvalidInput: A file cannot be read, or a signal's place is not known.
+    """
     source = scenario.signals
     fit = _Fit(scenario, orchestrator)
     if source.file is None or source.map is None:
         fit.check_all(source.ready)
+        if enrichment:
+            enrichment.see(source.ready)
         return source.ready, []
-    rows = watch(_rows(source, source.file, workspace), f"reading {source.file.name}")
+    rows = (watch or _unwatched)(
+        _rows(source, source.file, workspace), f"reading {source.file.name}"
+    )
     kept: Spool[PersonaSignal] = Spool()
     names = Names()
     rejected: list[RejectedRow] = []
     for part in in_parts(rows):
-        made, refused = read_signals(part, source.map, scenario, orchestrator)
+        made, refused = read_signals(part, source.map, scenario, orchestrator, enrichment)
         rejected += refused
         for signal in made:
             fit.check(signal)
@@ -170,6 +205,7 @@ def read_signals(
     signal_map: SignalMap,
     scenario: Scenario,
     orchestrator: DynamicUsageOrchestrator,
+    enrichment: Enrichment | None = None,
 ) -> tuple[Sequence[PersonaSignal], list[RejectedRow]]:
     """What *rows* say through their map, and those that say nothing, with the reason."""
     zones = known_zones(scenario, orchestrator)
@@ -184,6 +220,8 @@ def read_signals(
         }
     )
     made: Any = personas["execution"].run({"observations": seen.observations, "map": signal_map})
+    if enrichment:
+        enrichment.see(made.signals, seen.observations)
     return made.signals, [*seen.rejected, *made.rejected]
 
 
@@ -277,11 +315,12 @@ class _Fit:
                 taken.add(name)
 
 
-def _weighed(
+def weighed(
     orchestrator: DynamicUsageOrchestrator,
     signals: Iterable[PersonaSignal],
     horizon: int,
     escalations: Spool[Escalation],
+    enrichment: Enrichment | None = None,
 ) -> Iterator[PersonaSignal]:
     """Let the risk persona judge the signals against the state of their places, in parts."""
     zones, space = orchestrator.zone_registry, orchestrator.space_engine
@@ -296,17 +335,21 @@ def _weighed(
         for sector in sorted({signal.sector for signal in part} - stability.keys()):
             if sector in space.space:
                 stability[sector] = space.snapshot(sector, horizon=horizon).stability_score
-        weighed: Any = risk.run(
+        critical = orchestrator.critical_threshold
+        judged: Any = risk.run(
             {
                 "signals": part,
                 "zone_load": load,
                 "sector_stability": stability,
-                "critical_threshold": orchestrator.critical_threshold,
+                "critical_threshold": critical,
             }
         )
-        for escalation in weighed.escalations:
+        found, raised = judged.signals, judged.escalations
+        if enrichment:
+            found, raised = enrichment.apply(found, raised, critical)
+        for escalation in raised:
             escalations.append(escalation)
-        yield from weighed.signals
+        yield from found
 
 
 class _Locator:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dino_os.outbox import Sent
+from dino_os.personas.model import Told
 from dino_os.planning.intake import Intake
 from engines.orchestrator import UsageCycleResult
 from engines.personas import Escalation
@@ -53,6 +54,7 @@ class CycleReport:
         plan: None where nothing was planned.
         sent: What was sent of all that is due; None where nothing was tried.
         not_moved: Files that could not be moved, and why.
+        enrichment: What models had to do with it; None where none was to be asked.
     """
 
     run: str
@@ -68,6 +70,7 @@ class CycleReport:
     not_moved: Sequence[str] = ()
     recovered: Recovered | None = None
     duration_s: float = 0.0
+    enrichment: Told | None = None
 
     def as_dict(self) -> dict[str, Any]:
         plan = self.plan.as_dict() if self.plan else {}
@@ -97,4 +100,5 @@ class CycleReport:
             "rejected": [row.as_dict() for row in self.intake.rejected],
             "assignments": plan.get("assignments", []),
             "unassigned": plan.get("unassigned", []),
+            "enrichment": self.enrichment.as_dict() if self.enrichment else None,
         }

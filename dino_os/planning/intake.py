@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dino_os.personas.enrichment import Enrichment
 from dino_os.planning.cycle import in_parts, known_sectors, known_zones, read_signals
 from dino_os.planning.feed import Feed, Piece
 from dino_os.planning.runs import Memory
@@ -56,6 +57,7 @@ class Reading:
     Args:
         memory: Source → what is remembered of it.
         watch: Wraps the reading of records, for example in a progress bar.
+        enrichment: Takes note of what comes in.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class Reading:
         orchestrator: DynamicUsageOrchestrator,
         memory: Callable[[str], Memory],
         watch: Watch,
+        enrichment: Enrichment | None = None,
     ) -> None:
         self._scenario = scenario
         self._orchestrator = orchestrator
         self._memory = memory
         self._watch = watch
+        self._enrichment = enrichment
         self._taken: dict[str, str] = {}  # identifier → where it was met first
         self.intake = Intake()
 
@@ -113,7 +117,9 @@ class Reading:
     ) -> Iterator[tuple[int, PersonaSignal]]:
         """The signals that the source's map makes of the records."""
         for part in in_parts(self._watch(piece.rows, f"reading {piece.label}")):
-            made, rejected = read_signals(part, signal_map, self._scenario, self._orchestrator)
+            made, rejected = read_signals(
+                part, signal_map, self._scenario, self._orchestrator, self._enrichment
+            )
             self._refuse(feed, piece, rejected)
             for signal in made:
                 yield (signal.metadata or {}).get("line", 0), signal
@@ -128,6 +134,8 @@ class Reading:
             elif signal.sector not in sectors:
                 reason = f"unknown sector {signal.sector!r}{did_you_mean(signal.sector, sectors)}"
             else:
+                if self._enrichment:
+                    self._enrichment.see([signal])
                 yield line, signal
                 continue
             self._refuse(feed, piece, [RejectedRow(line, reason)])

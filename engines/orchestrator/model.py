@@ -83,7 +83,13 @@ class UsageCycleResult:
 
 @dataclass(frozen=True, slots=True)
 class CycleSummary:
-    """A past cycle in one line."""
+    """
+    A past cycle in one line.
+
+    Attributes:
+        quality: What its plan is worth, as `AssignmentPlan.summary`; None where an older Dino
+            did not record it.
+    """
 
     cycle: int
     planned_at: datetime
@@ -92,6 +98,7 @@ class CycleSummary:
     unassigned: int
     average_stability: float
     sectors_requiring_attention: tuple[str, ...]
+    quality: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -102,4 +109,5 @@ class CycleSummary:
             "unassigned": self.unassigned,
             "average_stability": self.average_stability,
             "sectors_requiring_attention": list(self.sectors_requiring_attention),
+            "quality": self.quality,
         }

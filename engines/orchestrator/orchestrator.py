@@ -249,6 +249,7 @@ class DynamicUsageOrchestrator(Engine):
                 unassigned=event["unassigned"],
                 average_stability=event["average_stability"],
                 sectors_requiring_attention=tuple(event["sectors_requiring_attention"]),
+                quality=event.get("quality"),
             )
         )
 
@@ -339,6 +340,7 @@ class DynamicUsageOrchestrator(Engine):
             unassigned=len(plan.unassigned),
             average_stability=overview.average_stability,
             sectors_requiring_attention=list(overview.sectors_requiring_attention),
+            quality=plan.summary(),
             **({} if reference is None else {"reference": reference}),
         )
 

@@ -32,6 +32,7 @@ REPORT = {
     "space_overview": dict,
     "escalations": list,
     "rejected": list,
+    "enrichment": type(None),
 }
 PARTS = {
     "assignments": "task_id agent rationale confidence skill_match load_factor issued_at",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from dino_os.agent.memory import remember
 from dino_os.workspace import Workspace
 from tests.conftest import Dino
 
@@ -261,6 +263,26 @@ def test_the_patterns_do_what_they_say(
     dino: Dino, guide: Path, name: str, params: str, result: dict
 ) -> None:
     assert dino("run", name, "--params", params, "--json").json["result"] == result
+
+
+def test_the_memory_augmented_agent_learns_from_outcomes(dino: Dino, guide: Path) -> None:
+    """What agents were asked about the same trade lies in the same memory, and harms nothing."""
+    (guide / "skills" / "closing.py").write_text(
+        dedent("""
+        from dino_os import skill
+        from dino_os.memory_layer import MemoryLayer
+
+        @skill
+        def close_trades(symbol: str, outcomes: list[str]) -> None:
+            for number, outcome in enumerate(outcomes):
+                MemoryLayer().add(f"trade_{symbol}_{number}", {"outcome": outcome})
+        """)
+    )
+    remember(Workspace(guide), "run-1", prompt="trade_BTC, is it wise?", answer="It may be.")
+    past = {"symbol": "BTC", "outcomes": ["win", "loss", "win"]}
+    dino("run", "close_trades", "--params", json.dumps(past))
+    learnt = dino("run", "smart_trading_agent", "--params", '{"symbol": "BTC"}', "--json").json
+    assert learnt["result"] == {"strategy": "aggressive", "confidence": 0.4}
 
 
 @pytest.mark.parametrize(("service", "status"), [("good", "rotated"), ("bad", "rolled_back")])

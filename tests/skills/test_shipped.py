@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from dino_os.errors import NotFound
+from skills.duty_summary import duty_summary
 from tests.conftest import REPOSITORY, Dino
+from tests.desk import calls_text, write_desk
+from tests.models.scripted import ScriptedServer, Text
 
 
 @pytest.fixture
@@ -21,7 +25,9 @@ def fresh(dino: Dino, tmp_path: Path) -> Path:
 
 def test_a_new_workspace_lists_its_skills(dino: Dino, fresh: Path) -> None:
     names = [s["name"] for s in dino("list", "--json", cwd=fresh).json["skills"]]
-    assert names == ["duty_brief", "hello", "summarise_file"]
+    assert names == [
+        *("csv_analyst", "duty_brief", "duty_summary", "hello", "log_triage", "summarise_file")
+    ]
 
 
 def test_hello_greets(dino: Dino, fresh: Path) -> None:
@@ -62,3 +68,50 @@ def test_the_duty_brief_rehearses_from_data(dino: Dino, fresh: Path) -> None:
     said = dino("run", "duty_brief", "--scenario", scenario, "--limit", "2", cwd=fresh).out
     assert "cycle 2: 2 of " in said
     assert (fresh / "memory" / "cycles.jsonl").read_bytes() == recorded
+
+
+def test_the_duty_summary_is_of_the_record(dino: Dino, fresh: Path) -> None:
+    """Of the last cycle and the one before; it does without a model that it may not ask."""
+    dino("grant", "duty_summary", cwd=fresh)
+    scenario = write_desk(fresh)
+    dino("plan-cycle", scenario, cwd=fresh)
+    calls = [{"kind": "alarm"}, {"id": "C-3", "hours": "9"}]
+    (fresh / "calls.csv").write_text(calls_text(calls))
+    plan = dino("plan-cycle", scenario, "--json", cwd=fresh).json
+    found = dino("run", "duty_summary", "--json", cwd=fresh).json["result"]
+    assert (found["cycle"], found["tasks"]) == (2, 2)
+    assert found["plan"]["value"] == plan["quality"]["value"]
+    assert {name: own["tasks"] for name, own in found["who"].items()} == {
+        one["agent"]: 1 for one in plan["assignments"]
+    }
+    assert [task["task"] for task in found["left"]["gravest"]] == ["C-3"]
+    change = found["since_the_cycle_before"]
+    counts = {name: part["count"] for name, part in change.items()}
+    assert counts["new"] == counts["gone"] == 1
+    assert (counts["graver"], counts["less_grave"]) == (0, 1)
+    assert "1 of 2 tasks have somebody" in found["summary"]
+    assert not found["model"]["used"]
+    assert "api_call" in found["model"]["why"]
+
+
+def test_there_is_nothing_to_sum_up_where_nothing_was_planned(home: Path) -> None:
+    with pytest.raises(NotFound, match="no cycle is on record"):
+        duty_summary()
+
+
+def test_the_log_triager_asks_the_model_that_it_may_ask(dino: Dino, fresh: Path) -> None:
+    (fresh / "logs").mkdir()
+    (fresh / "logs" / "app.log").write_text("WARNING disk full\nERROR cannot write <facts>\n")
+    with ScriptedServer(Text("Look at the disk.")) as server:
+        provider = {"name": "near", "base_url": server.url, "model": "scripted-1"}
+        config = fresh / "config.yaml"
+        text = json.dumps({"providers": [provider]})
+        config.write_text(f"{config.read_text()}\nllm: {text}\n")
+        dino("grant", "log_triage", cwd=fresh)
+        dino("grant", "log_triage", "--permission", "api_call", cwd=fresh)
+        found = dino("run", "log_triage", "--path", "logs/app.log", "--json", cwd=fresh).json
+        (asked,) = [body["messages"][-1]["content"] for body in server.bodies]
+    assert found["result"]["model"] == {"used": True, "says": "Look at the disk."}
+    assert found["result"]["causes"][0]["candidate"] == "WARNING disk full"
+    assert "disk full" in asked
+    assert asked.count("<facts>") == 1

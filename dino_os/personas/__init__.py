@@ -1,0 +1,1 @@
+"""Models for the personas: what one may add to their deterministic result, and what it added."""

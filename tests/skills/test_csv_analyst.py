@@ -1,0 +1,138 @@
+"""The CSV analyst: on the calls of the example, on planted figures, and on what is no table."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import tracemalloc
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from dino_os.errors import InvalidInput
+from skills.csv_analyst import csv_analyst
+from tests.conftest import REPOSITORY
+
+CALLS = REPOSITORY / "examples" / "fire-duty" / "calls.csv"
+REAL = REPOSITORY.parent / "shared" / "data" / "sf-fire-calls.csv"
+
+
+def analysed(file: Path, question: str = "") -> dict[str, Any]:
+    return csv_analyst(file, question, model=False)
+
+
+def table(folder: Path, rows: list[list[Any]]) -> Path:
+    file = folder / "t.csv"
+    with file.open("w", newline="") as text:
+        csv.writer(text).writerows(rows)
+    return file
+
+
+def test_the_examples_calls_are_described() -> None:
+    found = analysed(CALLS)
+    rows = list(csv.DictReader(CALLS.read_text("utf-8-sig").splitlines()))
+    assert found["records"] == len(rows) == 43
+    kinds = {name: column["type"] for name, column in found["columns"].items()}
+    assert list(kinds) == list(rows[0])
+    assert (kinds["CallType"], kinds["Delay"], kinds["ALSUnit"]) == ("text", "number", "yes/no")
+    delays = [float(row["Delay"]) for row in rows if row["Delay"] not in {"", "null"}]
+    told = found["columns"]["Delay"]
+    assert told["mean"] == pytest.approx(statistics.mean(delays), rel=1e-5)
+    assert told["deviation"] == pytest.approx(statistics.stdev(delays), rel=1e-5)
+    assert (told["least"], told["most"]) == (min(delays), max(delays))
+    assert told["quartiles"][1] == pytest.approx(statistics.median(delays), rel=1e-5)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real calls are not beside this repository")
+def test_the_real_calls_show_what_is_odd() -> None:
+    found = analysed(REAL, "mean Delay by Battalion")
+    assert found["records"] == 1000
+    assert found["columns"]["AvailableDtTm"]["type"] == "time"
+    assert found["columns"]["CallNumber"]["type"] == "identifier"
+    assert found["columns"]["CallTypeGroup"]["type"] == "empty"
+    assert found["columns"]["Delay"]["outliers"]["worst"][0] == {
+        "line": 113,
+        "value": 95.28333,
+        "score": pytest.approx(71, abs=1),
+    }
+    rows = list(csv.DictReader(REAL.read_text("utf-8-sig").splitlines()))
+    of_b03 = [float(row["Delay"]) for row in rows if row["Battalion"] == "B03"]
+    answer = found["answer"]["groups"]
+    assert answer["B03"] == pytest.approx(statistics.mean(of_b03), rel=1e-5)
+    assert len(answer) == 10
+
+
+def test_planted_figures_are_found(tmp_path: Path, chance: Random) -> None:
+    """A wild value, two columns that go together, and a group that is apart."""
+    rows: list[list[Any]] = [["site", "flow", "power", "noise"]]
+    for number in range(400):
+        site = "north" if number % 2 else "south"
+        flow = round(chance.gauss(20 if number % 2 else 10, 1), 3)
+        rows.append([site, flow, round(flow**3 + chance.random(), 3), round(chance.random(), 3)])
+    rows[200][3] = 99.5
+    found = analysed(table(tmp_path, rows))
+    assert found["columns"]["noise"]["outliers"]["worst"][0]["line"] == 201
+    assert found["columns"]["noise"]["outliers"]["count"] == 1
+    assert found["correlations"][0]["columns"] == ["flow", "power"]
+    assert found["correlations"][0]["rho"] > 0.95
+    assert found["groups"][0]["by"] == "site"
+    assert list(found["groups"][0]["groups"]) == ["north", "south"]
+    assert {one["of"] for one in found["groups"][:2]} == {"flow", "power"}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("how many rows?", {"count": 4}),
+        ("What is the average of price?", {"verb": "mean", "of": "price", "value": 2.0}),
+        ("sum of price", {"verb": "sum", "of": "price", "value": 6.0}),
+        ("highest price by kind", {"verb": "most", "of": "price", "groups": {"b": 3.0, "a": 2.0}}),
+        ("how many by kind", {"verb": "count", "groups": {"a": 2, "b": 2}}),
+        ("most common kind", {"verb": "frequent", "values": {"a": 2, "b": 2}}),
+        ("is price missing anywhere", {"verb": "missing", "missing": 1}),
+        ("what shall we do?", None),
+        ("mean kind", None),
+    ],
+)
+def test_simple_questions_are_answered_by_arithmetic(
+    tmp_path: Path, question: str, answer: dict[str, Any] | None
+) -> None:
+    file = table(tmp_path, [["kind", "price"], ["a", 1], ["a", 2], ["b", 3], ["b", "null"]])
+    found = analysed(file, question)["answer"]
+    assert found is answer is None or {name: found[name] for name in answer or {}} == answer
+
+
+def test_other_commas_torn_rows_and_empty_names_are_taken(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_bytes("\ufeffa;a;\n1;2;\x00x;more\n3\n\n\xff;4;y\n".encode("latin-1", "ignore"))
+    found = analysed(file)
+    assert (found["records"], found["ragged"]) == (3, 2)
+    assert len(found["columns"]) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b'a,b\n1,"' + b"x" * (2**20 + 9)])
+def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"t\.csv"):
+        analysed(tmp_path / "t.csv")
+
+
+def test_a_large_file_stays_in_bounded_memory(
+    tmp_path: Path, chance: Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skills.csv_analyst._SAMPLE", 500)
+    monkeypatch.setattr("skills.csv_analyst._MOST_VALUES", 500)
+    rows = ([n, f"{chance.random():.9f}", f"w{n}"] for n in range(3_000))
+    file = table(tmp_path, [["n", "share", "word"], *rows])
+    analysed(CALLS)  # numpy is here
+    tracemalloc.start()
+    found = analysed(file)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2 * 2**20
+    assert found["columns"]["word"]["distinct"] == "more than 500"
+    assert found["columns"]["n"]["type"] == "identifier"
+    assert found["columns"]["share"]["mean"] == pytest.approx(0.5, abs=0.03)
+    assert analysed(file) == found
