@@ -2,14 +2,19 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Python compiles what it imports, which is a small part of what is installed.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
-.PHONY: run test check format bench clean
+.PHONY: run test suite check format bench clean
 
 run: $(VENV)/.runtime ## plan one cycle of the example and show the plan
 	@$(BIN)/dino plan-cycle examples/fire-duty/scenario.yaml --show 8
 
-test: check ## everything that continuous integration checks
+test: ## everything that continuous integration checks
+	@$(MAKE) --no-print-directory --jobs=2 check suite
+
+suite: $(VENV)/.development
 	@# Half of the time they wait, for disks and for processes: more at once than there are cores.
 	@$(BIN)/pytest -n 4
 
@@ -22,7 +27,7 @@ format: $(VENV)/.development
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 bench: $(VENV)/.development ## the figures, each beside what it is held against
-	@$(BIN)/python -m pip install --quiet --group bench
+	@$(INSTALL) --group bench
 	@$(BIN)/python bench/startup.py
 	@$(BIN)/python bench/journal.py
 	@$(BIN)/python bench/verification.py
@@ -52,16 +57,20 @@ $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Dino needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'
 	@$(PYTHON) -m venv $(VENV)
 	@# Older ones do not know dependency groups.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(INSTALL) --upgrade 'pip>=25.1'
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.created pyproject.toml
-	@$(BIN)/python -m pip install --quiet --editable .
+	@$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime tests/interop/couch/package-lock.json
-	@$(BIN)/python -m pip install --quiet --group dev
-	@PYTHON=$(BIN)/python ./tests/install-peers $(AS_ROOT)
+$(VENV)/.development: $(VENV)/.runtime $(VENV)/.peers
+	@$(INSTALL) --group dev
+	@./tests/install-weights $(BIN)/python
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.created tests/install-peers tests/interop/couch/package-lock.json
+	@./tests/install-peers $(AS_ROOT)
 	@touch $@
 
 clean:

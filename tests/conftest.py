@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,16 +102,13 @@ _LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes long begins early, so that in the end nobody waits for it."""
     tests = REPOSITORY / "tests"
-    files: dict[Path, dict[Path, int]] = {}
-    for item in items:
-        numbers = files.setdefault(item.path.parent, {})
-        numbers.setdefault(item.path, len(numbers))
-
-    def turn(item: pytest.Item) -> tuple[bool, int]:
-        is_long = item.path.relative_to(tests).parts[0] in _LONG
-        return not is_long, files[item.path.parent][item.path] if is_long else 0
-
-    items.sort(key=turn)
+    turns: dict[Path, tuple[bool, int]] = {}
+    files: Counter[Path] = Counter()
+    for path in dict.fromkeys(item.path for item in items):
+        is_long = path.relative_to(tests).parts[0] in _LONG
+        turns[path] = not is_long, files[path.parent] if is_long else 0
+        files[path.parent] += 1
+    items.sort(key=lambda item: turns[item.path])
 
 
 @pytest.hookimpl(optionalhook=True)

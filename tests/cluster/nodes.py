@@ -68,6 +68,10 @@ class Node:
     def error(self) -> str:
         return str(self.carrying.error) if self.carrying and self.carrying.error else ""
 
+    def has_joined(self) -> bool:
+        """Whether it hears the others from now on, or cannot."""
+        return bool(self.error or self.lines("stream_began"))
+
     def await_heard(self, expected: list[Any], node: Node | str | None = None) -> None:
         until(
             lambda: len(self.heard(node)) >= len(expected),
@@ -94,7 +98,12 @@ def make_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
             settings_for(home, url, name, namespace, **more)
             found.append(Node(home))
         made.extend(found)
-        return [node.up() for node in found] if carry else found
+        if carry:
+            for node in found:
+                node.up()
+            for node in found:  # who joins hears what is said from then on
+                until(node.has_joined, f"{node.name} does not join")
+        return found
 
     yield make
     with ThreadPoolExecutor(len(made) or 1) as pool:

@@ -31,7 +31,7 @@ KNOWN = {  # cosines that the model's documentation shows
 def needs(*packages: str) -> pytest.MarkDecorator:
     lacking = [name for name in packages if importlib.util.find_spec(name) is None]
     return pytest.mark.skipif(
-        bool(lacking), reason=f"not installed: {', '.join(lacking)} (tests/install-peers)"
+        bool(lacking), reason=f"not installed: {', '.join(lacking)} (tests/install-weights)"
     )
 
 

@@ -59,12 +59,12 @@ def subsets(rules: Sequence[Rule]) -> Iterable[tuple[Rule, ...]]:
 def least_cost(rules: Sequence[Rule], given: Iterable[str], goals: Iterable[str]) -> float | None:
     """Over all subsets; None where no subset will do."""
     start, wanted = set(given), set(goals)
-    costs = [
-        math.fsum(rule.cost for rule in chosen)
-        for chosen in subsets(rules)
-        if follows(chosen, start) >= wanted
-    ]
-    return min(costs, default=None)
+    best = None
+    for chosen in subsets(rules):
+        cost = math.fsum(rule.cost for rule in chosen)
+        if (best is None or cost < best) and follows(chosen, start) >= wanted:
+            best = cost
+    return best
 
 
 def burden(rules: Iterable[Rule]) -> float:
