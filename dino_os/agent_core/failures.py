@@ -26,6 +26,7 @@ _QUIET = frozenset({"refused", "timeout", "unreachable", "overloaded", "server_e
 _AGAIN = frozenset({"overloaded", "rate_limited", "server_error", "malformed", "cut_off"})
 _LOUD = frozenset({"auth", "quota", "no_model", "no_key", "no_price"})
 _UNREADABLE = "what it answered is no answer of a model"
+_TOO_LONG_FOR_LLAMA_CPP = "exceed_context_size_error"  # the library does not know it
 _MULTIPLE_CHOICES, _BAD_REQUEST = 300, 400
 
 
@@ -109,6 +110,8 @@ def _answered(error: exceptions.ModelAPIError) -> Failure:
     for category, kind, why in _ANSWERED:
         if isinstance(error, category):
             return Failure(kind, f"{why} ({said})", error.retry_after)
+    if error.provider_error_type == _TOO_LONG_FOR_LLAMA_CPP:
+        return Failure("context", f"the prompt is longer than it reads ({said})")
     if status is None:
         return Failure("malformed", _UNREADABLE)
     if _MULTIPLE_CHOICES <= status < _BAD_REQUEST:
