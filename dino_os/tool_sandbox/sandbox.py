@@ -18,7 +18,7 @@ from dino_os.tool_sandbox import layers
 from dino_os.tool_sandbox.confined import Confined, Forked, NoNamespaces
 from dino_os.tool_sandbox.kernel import calls, system_calls
 from dino_os.tool_sandbox.policy import Policy, Walls
-from dino_os.tool_sandbox.run import Ended, OnCall, OnOutput, run
+from dino_os.tool_sandbox.run import Ended, IsCancelled, OnCall, OnOutput, run
 
 if TYPE_CHECKING:
     from dino_os.tool_sandbox.egress.carrying import Carrier
@@ -33,6 +33,7 @@ _LONGEST_TOLD = 1 << 16
 _LONGEST_WAIT_S = 366 * 86_400
 _STOPPED = {
     "timeout": "it was stopped after {limits.timeout_s:g} s",
+    "cancelled": "it was cancelled",
     "memory": "it used more than its {limits.memory_bytes:,} bytes of memory",
     "disk": "it wrote more than its folder holds ({limits.scratch_bytes:,} bytes, "
     "{limits.scratch_files:,} files)",
@@ -47,7 +48,8 @@ class Outcome:
     How a job ended.
 
     Attributes:
-        cause: finished (whatever it returned or raised), timeout, memory, killed, denied.
+        cause: finished (whatever it returned or raised), timeout, cancelled, memory, killed,
+            denied.
         ok: Whether it finished with a result.
         code: Of its process, for a program; negative for the signal that killed it.
         error: message, and of what was raised type, where and trace.
@@ -108,6 +110,7 @@ class Sandbox:
         on_egress: Callable[[Mapping[str, Any]], None] | None = None,
         carrier: Carrier | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
+        is_cancelled: IsCancelled | None = None,
     ) -> Outcome:
         """
         Run *job* as *policy* allows; never raises for what the job does.
@@ -120,6 +123,7 @@ class Sandbox:
             on_call: Answers its calls to the broker.
             on_egress: Told of each connection that it asked for.
             carrier: Is asked about hosts behind a gate.
+            is_cancelled: Asked a few times a second, in this thread, whether to stop it.
 
         Raises:
             NotConfined: A wall could not be put up; nothing ran.
@@ -131,7 +135,14 @@ class Sandbox:
             own = {**job.get("environment", {}), "HOME": home, "TMPDIR": home}
             whole = {"folder": str(policy.folder), **job, "home": home, "environment": own}
             with keeper.serving(self._private_hosts, on_egress, carrier):
-                ended = run(keeper, whole, policy.limits, on_output=on_output, on_call=on_call)
+                ended = run(
+                    keeper,
+                    whole,
+                    policy.limits,
+                    on_output=on_output,
+                    on_call=on_call,
+                    is_cancelled=is_cancelled,
+                )
         except BaseException:
             keeper.close()
             raise
@@ -211,7 +222,7 @@ def _judged(ended: Ended, policy: Policy, walls: Walls) -> Outcome:
 
 
 def _cause(ended: Ended, error: Mapping[str, Any]) -> str:
-    if ended.stopped in {"timeout", "memory"}:
+    if ended.stopped in {"timeout", "cancelled", "memory"}:
         return ended.stopped
     if ended.stopped in {"protocol", "refusals"} or error.get("denied"):
         return "denied"

@@ -1,0 +1,1 @@
+"""Models at work with skills: their tools, the loop, limits, approvals."""
