@@ -58,12 +58,12 @@ class Caller:
         skill: Skill,
         arguments: Mapping[str, Any],
         *,
-        report: Report | None = None,
+        report: Report,
         traceparent: str | None = None,
     ) -> CallToolResult:
         """Run *skill* and say how it went; what it does wrong is an answer, and no fault here."""
         cancelled = threading.Event()
-        progress = _Progress(report, cancelled) if report else None
+        progress = _Progress(report, cancelled)
 
         def run() -> Run:
             with self._guard:  # its parts are made once
@@ -71,7 +71,7 @@ class Caller:
             return runner.run(
                 skill,
                 bind(skill, arguments),
-                on_output=progress.take if progress else None,
+                on_output=progress.take,
                 traceparent=traceparent,
                 is_cancelled=cancelled.is_set,
             )

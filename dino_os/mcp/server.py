@@ -101,7 +101,7 @@ class _Answers:
         return await self._caller.call(
             skill,
             arguments,
-            report=ctx.session.report_progress if "progress_token" in meta else None,
+            report=ctx.session.report_progress,  # which tells whoever asked to be told
             traceparent=trace if isinstance(trace, str) else None,
         )
 
