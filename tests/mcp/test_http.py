@@ -63,7 +63,13 @@ class Served:
                 if value:
                     connection.putheader(name, value)
             chunked = not isinstance(body, bytes)
-            connection.putheader(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body or b"")))))
+            connection.putheader(
+                *(
+                    ("Transfer-Encoding", "chunked")
+                    if chunked
+                    else ("Content-Length", str(len(body or b"")))
+                )
+            )
             connection.endheaders()
             with contextlib.suppress(ConnectionError):  # it need not read what it refuses
                 for piece in body if chunked and body else [body or b""]:

@@ -99,7 +99,9 @@ def test_memory_is_read_by_namespace_and_key(
 def test_secrets_do_not_leave(kept: Workspace) -> None:
     """Those of the vault in any spelling, and what has the form of one."""
     kept.security.set_key("weather", CANARY)
-    kept.own_journal("notes").append("noted", {"text": f"Bearer {CANARY}", "hex": CANARY.encode().hex()})
+    kept.own_journal("notes").append(
+        "noted", {"text": f"Bearer {CANARY}", "hex": CANARY.encode().hex()}
+    )
     token = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
     kept.memory_store.add("mail", f"token {token}")
     text = resources.read(kept, "dino://journal/notes")
