@@ -7,8 +7,8 @@ import sys
 import click
 
 from dino_os.commands import options, output
-from dino_os.commands.mcp_servers import SERVER_COMMANDS
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.mcp_servers import SERVER_COMMANDS, show_servers
+from dino_os.commands.workspace import complete, open_workspace, pass_workspace
 from dino_os.errors import InvalidInput
 from dino_os.mcp.sdk import check_sdk
 from dino_os.workspace import Workspace
@@ -17,10 +17,21 @@ _complete_skills = complete(lambda workspace: [s.name for s in workspace.plugins
 
 
 @click.group(
-    epilog=options.example("dino mcp serve", "dino mcp add files --reads data mcp-files data")
+    epilog=options.example(
+        "dino mcp", "dino mcp serve", "dino mcp add --reads data files -- mcp-server-files data"
+    ),
+    invoke_without_command=True,
 )
-def mcp() -> None:
-    """Skills for clients of the Model Context Protocol, and its servers' tools as skills."""
+@click.pass_context
+@options.as_json
+def mcp(ctx: click.Context, as_json: bool) -> None:
+    """
+    Skills for clients of the Model Context Protocol, and its servers' tools as skills.
+
+    Alone it shows the servers whose tools are skills; none is started.
+    """
+    if ctx.invoked_subcommand is None:
+        show_servers(open_workspace(ctx), as_json=as_json)
 
 
 @mcp.command(

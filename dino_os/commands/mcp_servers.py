@@ -154,6 +154,10 @@ def _document(server: Server, tools: list[Told]) -> dict[str, Any]:
 @pass_workspace
 def list_servers(workspace: Workspace, as_json: bool) -> None:
     """Show the servers whose tools are skills; none is started."""
+    show_servers(workspace, as_json=as_json)
+
+
+def show_servers(workspace: Workspace, *, as_json: bool) -> None:
     found = list(_servers(workspace).all())
     if as_json:
         whole = [

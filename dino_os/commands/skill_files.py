@@ -7,16 +7,37 @@ from pathlib import Path
 import click
 
 from dino_os.commands import options, output
-from dino_os.commands.workspace import complete, pass_workspace
+from dino_os.commands.workspace import complete, open_workspace, pass_workspace
 from dino_os.grants import Permissions
 from dino_os.workspace import Workspace
 
 
 @click.group(
-    epilog=options.example("dino skill import pdf-tools/", "dino skill export summarise_file out/")
+    epilog=options.example(
+        "dino skill", "dino skill import pdf-tools/", "dino skill export summarise_file out/"
+    ),
+    invoke_without_command=True,
 )
-def skill() -> None:
-    """Skills as folders with SKILL.md, the open format of agentskills.io."""
+@click.pass_context
+@options.as_json
+def skill(ctx: click.Context, as_json: bool) -> None:
+    """
+    Skills as folders with SKILL.md, the open format of agentskills.io.
+
+    Alone it shows those that were imported.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from dino_os.skill_md.importing import imported  # noqa: PLC0415  on first use
+
+    found = imported(open_workspace(ctx).skills_folder)
+    if as_json:
+        rows = [{"name": front.name, "description": front.description} for front in found]
+        output.emit_json({"skills": rows})
+    elif found:
+        output.table(("name", "description"), [(f.name, f.description) for f in found])
+    else:
+        output.say("no skills with a SKILL.md; `dino skill import FOLDER` makes some")
 
 
 @skill.command(

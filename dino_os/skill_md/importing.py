@@ -14,6 +14,7 @@ import pprint
 import re
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from dino_os.grants import Permissions, check
 from dino_os.said import docstring
 from dino_os.skill_index import Skill, read_skills
 from dino_os.skill_md.bundle import Bundle
-from dino_os.skill_md.document import FILE
+from dino_os.skill_md.document import FILE, FrontMatter, read
 from dino_os.skill_md.inside import RUN_BY
 from dino_os.units import seconds
 from engines.durable import make_folder, replace_file
@@ -83,6 +84,15 @@ def import_bundle(
         Path(draft, "new").rename(folder)
     replace_file(file, text.encode())
     return read_skills(file, "workspace")
+
+
+def imported(skills: Path) -> list[FrontMatter]:
+    """What the folders in *skills* that were imported say of themselves, as far as they can."""
+    found = []
+    for path in sorted(skills.glob(f"*/{FILE}")):
+        with suppress(InvalidInput, OSError, UnicodeDecodeError):
+            found.append(read(path.read_text(encoding="utf-8"), path.parent.name))
+    return found
 
 
 def _refuse_taken(

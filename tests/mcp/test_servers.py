@@ -49,7 +49,7 @@ def test_a_server_is_added_and_its_tools_are_skills(warm: Workspace, notes: Serv
     assert {"mcp_notes", "notes__boast", "notes__read_note"} <= {
         s.name for s in warm.plugins.skills()
     }
-    with pytest.raises(Denied, match="dino grant|may not"):
+    with pytest.raises(Denied, match="may not"):
         run(warm, "notes__boast")
     assert servers.grant("notes") == ["mcp_notes", "notes__read_note", "notes__boast"]
     assert run(warm, "notes__boast") == {"n": 1}
@@ -73,7 +73,7 @@ def test_a_tool_that_changes_is_refused_until_it_is_accepted(
     servers.grant("notes")
     path = warm.root / "data" / "server.py"
     path.write_text(path.read_text().replace('else "good"', 'else "poisoned"'))
-    with pytest.raises(Denied, match="is not what it was when it was imported.*refresh notes"):
+    with pytest.raises(Denied, match=r"is not what it was when it was imported.*refresh notes"):
         run(warm, "notes__read_note", path="data/note")
     assert run(warm, "notes__boast") == {"n": 1}
     now = servers.ask(notes)

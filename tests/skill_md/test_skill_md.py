@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,8 @@ if text == "fail":
 print(len(text.split()), rules.read_text())
 """
 
+NOTHING = May()
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -63,19 +64,19 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     root = tmp_path / "site"
     (root / "skills").mkdir(parents=True)
     (root / "config.yaml").write_text("system:\n  name: test\n")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(root / "xdg"))
-    yield Workspace(root)
+    return Workspace(root)
 
 
 def run(site: Workspace, skill: str, /, **params: Any) -> Any:
     return site.runner.run(site.plugins.skills().find(skill), params).check().result
 
 
-def granted(site: Workspace, folder: Path, may: May = May(), **more: Any) -> None:
+def granted(site: Workspace, folder: Path, may: May = NOTHING, **more: Any) -> None:
     for skill in import_bundle(site, taken(folder), may, **more):
         site.admission.grant(skill, by="tester")
 
@@ -283,7 +284,9 @@ def test_a_skill_goes_out_and_comes_back(dino: Dino, workspace: Path) -> None:
     assert "dino run hello" in text
     assert "hello" in dino("skill", "import", "out/hello", code=2).err
     (workspace / "skills" / "hello.py").unlink()
+    assert "no skills" in dino("skill").out
     made = dino("skill", "import", "out/hello", "--grant", "--json", env=keys).json
+    assert [one["name"] for one in dino("skill", "--json").json["skills"]] == ["hello"]
     assert made["skills"] == ["hello", "hello__hello", "hello__run"]
     said = dino("run", "hello__run", "--text", '{"name": "Ada"}', env=keys).out
     assert "Hello, Ada." in said

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "good"
 TEXT = {"type": "string"}
@@ -47,10 +48,10 @@ def call(name: str, arguments: dict[str, str]) -> dict[str, object]:
         print("I am on the standard error", file=sys.stderr)
         return {"content": [{"type": "text", "text": "done"}], "structuredContent": {"n": 1}}
     try:
-        with open(arguments["path"], encoding="utf-8") as note:
-            return {"content": [{"type": "text", "text": note.read()}]}
+        text = Path(arguments["path"]).read_text(encoding="utf-8")
     except OSError as error:
         return {"content": [{"type": "text", "text": f"no: {error.strerror}"}], "isError": True}
+    return {"content": [{"type": "text", "text": text}]}
 
 
 def main() -> None:
