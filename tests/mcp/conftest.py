@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 
 from dino_os.mcp.offer import Offer
 from dino_os.mcp.server import server_of
+from dino_os.planning import cycle  # noqa: F401  now: msgspec's types must not be collected later
 from dino_os.tool_sandbox import sandbox as sandbox_module
 from dino_os.workspace import Workspace
 from tests.conftest import REPOSITORY
