@@ -9,6 +9,7 @@ one call.  Nothing here can be believed more than the server itself.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp_types import CallToolResult
 
-_MOST_TOOLS, _MOST_PAGES = 256, 64
+_MOST_TOOLS, _MOST_PAGES, _MOST_BYTES = 256, 64, 2**20
 
 
 def tools(server: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -132,13 +133,12 @@ async def _tools(client: Client) -> list[dict[str, Any]]:
         ]
         found += [{name: one[name] for name in PINNED if name in one} for one in told]
         cursor = page.next_cursor
-        if len(found) > _MOST_TOOLS:
+        if len(found) > _MOST_TOOLS or len(json.dumps(found)) > _MOST_BYTES:
             break
         if cursor is None:
             return found
-    raise SkillFailed(
-        f"it offers more than {_MOST_TOOLS} tools, or in more than {_MOST_PAGES} pages"
-    )
+    most = f"{_MOST_TOOLS} tools, {_MOST_BYTES // 2**20} MiB or {_MOST_PAGES} pages"
+    raise SkillFailed(f"what it says of its tools is more than {most}")
 
 
 def _result(result: CallToolResult) -> Any:

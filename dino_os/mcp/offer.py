@@ -100,7 +100,7 @@ def as_tool(name: str, skill: Skill) -> Tool:
     acts = _acts(skill)
     hints = ToolAnnotations(
         read_only_hint=not acts,
-        destructive_hint=acts and bool(skill.permissions.get("writes")),
+        destructive_hint=acts,  # that it only adds nobody can know
         idempotent_hint=bool(skill.options.get("idempotent")),
         open_world_hint="reaches" in skill.permissions,
     )

@@ -51,18 +51,22 @@ def server_of(workspace: Workspace, offer: Offer, *, with_resources: bool = True
 
 
 def _told(answer: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
-    """An error of ours is told to the client; any other the library keeps to itself."""
+    """An error of ours is told to the client; of any other the kind: its text may hold anything."""
 
     @functools.wraps(answer)
     async def tells(*args: Any) -> R:
         from mcp.shared.exceptions import MCPError  # noqa: PLC0415  the library, on first use
-        from mcp_types import INVALID_PARAMS  # noqa: PLC0415  as above
+        from mcp_types import INTERNAL_ERROR, INVALID_PARAMS  # noqa: PLC0415  as above
 
         try:
             return await answer(*args)
+        except MCPError:
+            raise
         except DinoError as error:
             text = f"{error.message}; {error.hint}" if error.hint else error.message
             raise MCPError(INVALID_PARAMS, text) from None
+        except Exception as error:  # noqa: BLE001  the library would tell all of it
+            raise MCPError(INTERNAL_ERROR, f"a fault: {type(error).__name__}") from None
 
     return tells
 

@@ -8,6 +8,7 @@ and a page in a browser is told by its Host and Origin: the guard is that of the
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -53,8 +54,9 @@ class Options:
 
 
 def prepare(workspace: Workspace) -> None:
-    """Have what comes in here recorded as a client's, and keys out of core files."""
+    """Have what comes in here recorded as a client's, and keys out of logs and core files."""
     os.environ.setdefault("DINO_DOOR", "mcp")
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it quotes what clients send
     if (workspace.memory / "vault" / "vault.json").exists():
         from dino_os.security_gateway.hardening import harden  # noqa: PLC0415  where there are any
 

@@ -45,7 +45,7 @@ def taken(path: Path) -> Bundle:
     folder: str | None
     if path.is_dir():
         files, folder = _collected(_in_folder(path)), path.resolve().name
-    elif zipfile.is_zipfile(path):
+    elif path.is_file() and zipfile.is_zipfile(path):
         files, folder = _without_top(_collected(_in_zip(path)))
     else:
         raise InvalidInput(f"{path}: neither a folder nor a ZIP file")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from dino_os.errors import InvalidInput
 from dino_os.skill_index import Parameter, Skill
-from dino_os.skill_md.bundle import taken
-from dino_os.skill_md.document import FILE, written
+from dino_os.skill_md.document import FILE, read, written
 from dino_os.skill_md.inside import read as read_pinned
 from dino_os.skill_sources import read_sources
 
+_RUNNER = "scripts/run.py"
 _RUN = '''"""Run the skill: its parameters come as a JSON object on standard input."""
 
 import json
@@ -30,7 +31,7 @@ _BODY = """# {title}
 
 ## How to run it
 
-With [Dino](https://github.com/) installed, in a workspace that has the skill, in its sandbox:
+With Dino installed (`pip install dino-os`), in a workspace that has the skill, in its sandbox:
 
     {command}
 
@@ -48,13 +49,8 @@ def export(skill: Skill, folder: Path) -> Path:
     Raises:
         InvalidInput: It is there already, or the skill cannot be read.
     """
-    imported = _imported(skill)
-    name = (
-        imported[0]
-        if imported
-        else skill.name.strip("_").replace("__", "-").replace("_", "-").lower()
-    )
-    files = imported[1] if imported else _files(skill, name)
+    name, files = _imported(skill) or _made(skill)
+    read(files[FILE].decode(), name)  # as whoever takes it in will
     target = folder / name
     if target.exists():
         raise InvalidInput(f"{target} is there already")
@@ -62,7 +58,6 @@ def export(skill: Skill, folder: Path) -> Path:
         place = target / below
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
-    taken(target)  # which reads it as any other
     return target
 
 
@@ -85,11 +80,14 @@ def _imported(skill: Skill) -> tuple[str, dict[str, bytes]] | None:
     return own.name, {file: (own / file).read_bytes() for file in pins}
 
 
-def _files(skill: Skill, name: str) -> dict[str, bytes]:
+def _made(skill: Skill) -> tuple[str, dict[str, bytes]]:
+    name = re.sub(r"_+", "-", skill.name).strip("-").lower()
     sources = read_sources(skill)
-    modules = {f"scripts/{Path(path).name}": text.encode() for path, text in sources.texts.items()}
+    files = {f"scripts/{Path(path).name}": text.encode() for path, text in sources.texts.items()}
+    if _RUNNER in files:
+        raise InvalidInput(f"{skill.file.name}: another file of an exported skill is called so")
     run = _RUN.format(module=skill.file.stem, name=skill.name)
-    return {FILE: _document(skill, name).encode(), "scripts/run.py": run.encode(), **modules}
+    return name, {FILE: _document(skill, name).encode(), _RUNNER: run.encode(), **files}
 
 
 def _document(skill: Skill, name: str) -> str:

@@ -96,6 +96,8 @@ def test_a_server_that_does_not_behave_ends_with_its_run(warm: Workspace, notes:
             servers.add(bad(notes, mode, "1s"))
     with pytest.raises(SkillFailed, match="gives no answer"):
         servers.add(replace(notes, command=(sys.executable, "data/none.py")))
+    with pytest.raises(SkillFailed, match="is more than"):
+        servers.add(bad(notes, "huge"))
     assert servers.names() == []
     servers.add(bad(notes, "dies"))
     servers.grant("notes")

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from dino_os.errors import SkillConflict, UnknownSkill
@@ -148,6 +149,23 @@ def test_what_is_not_offered_cannot_be_called(skills: Workspace, tool: str) -> N
     """Whether it is there or not."""
     with pytest.raises(MCPError, match="no tool named"):
         called(skills, tool, {"text": "x"})
+
+
+def test_a_fault_of_ours_is_told_by_its_kind_alone(
+    skills: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its text may hold anything."""
+
+    def broken(_offer: Offer) -> None:
+        raise RuntimeError("a secret")
+
+    async def call(client: Client) -> Any:
+        monkeypatch.setattr(Offer, "skills", broken)
+        return await client.call_tool("shout", {"word": "a"})
+
+    with pytest.raises(MCPError, match="RuntimeError") as fault:
+        asking(skills, call)
+    assert "a secret" not in str(fault.value)
 
 
 def test_what_is_too_long_for_a_client_is_not_sent(
