@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dino_os.errors import InvalidInput, NotFound
+from dino_os.errors import Denied, InvalidInput, NotFound
 from dino_os.grants import check
 from dino_os.mcp import skill_file
 from dino_os.mcp.pins import Told
@@ -86,18 +86,34 @@ class Servers:
             raise InvalidInput(
                 f"there is an MCP server {server.name!r}", hint=f"dino mcp refresh {server.name}"
             )
-        tools = self.ask(server)
+        tools = self.ask(server, grant=True)
         self.keep(server, tools)
         return tools
 
-    def ask(self, server: Server) -> list[Told]:
-        """What it offers now."""
+    def ask(self, server: Server, *, grant: bool = False) -> list[Told]:
+        """
+        What it offers now.
+
+        Args:
+            grant: Whether the operator says just now that it may what it asks for.
+
+        Raises:
+            Denied: He never did, for a server that is started or found as this one is.
+            SkillFailed: It gives no answer.
+        """
+        admission = self._workspace.admission
         with tempfile.TemporaryDirectory() as folder:
             # Alone, so that nothing of what was imported before is run.
             path = Path(folder) / f"{server.lists}.py"
-            path.write_text(skill_file.text_of(server), encoding="utf-8")
+            path.write_text(skill_file.asking_text(server), encoding="utf-8")
             (skill,) = read_skills(path, "mcp")
-            self._workspace.admission.grant(skill, by=self._workspace.operator)
+            if grant:
+                admission.grant(skill, by=self._workspace.operator)
+            elif not admission.covers(admission.request(skill)[0]):
+                raise Denied(
+                    f"the MCP server {server.name!r} was not allowed here what it asks for",
+                    hint="`dino mcp remove` and `dino mcp add` make it anew",
+                )
             tools: Any = self._workspace.runner.run(skill, {}).check().result
         skill_file.text_of(server, tools)  # whether it can be written
         return list(tools)

@@ -93,7 +93,7 @@ class Server:
 
     @property
     def lists(self) -> str:
-        """The skill that says what the server offers now."""
+        """The skill that asks it what it offers, which is in no file that is listed."""
         return f"mcp_{self.name}"
 
 
@@ -114,7 +114,18 @@ def path_of(skills: Path, name: str) -> Path:
     return skills / f"mcp_{check_name(name)}.py"
 
 
-def text_of(server: Server, tools: Sequence[Told] = ()) -> str:
+def asking_text(server: Server) -> str:
+    """A file of the one skill that asks *server* what it offers; the same as long as that is."""
+    said = f"List what the MCP server {server.name!r} offers now."
+    function = (
+        f"{_mark(server)}def {server.lists}() -> list[dict[str, Any]]:\n"
+        f"    {said!r}\n    return _mcp.tools(SERVER)\n"
+    )
+    own = f"SERVER = {_literal(asdict(server))}\n"
+    return "\n\n".join([_HEAD.format(name=server.name), own, function])
+
+
+def text_of(server: Server, tools: Sequence[Told]) -> str:
     """
     The skill file of *server* and its *tools*.
 
@@ -124,7 +135,7 @@ def text_of(server: Server, tools: Sequence[Told] = ()) -> str:
     """
     called: dict[str, str] = {}
     parts = [_HEAD.format(name=server.name), f"SERVER = {_literal(asdict(server))}\n"]
-    parts += [f"TOOLS = {_literal([*tools])}\n", _lister(server)]
+    parts.append(f"TOOLS = {_literal([*tools])}\n")
     for tool in tools:
         name = skill_name(server.name, tool)
         if name in called:
@@ -185,14 +196,6 @@ def skill_name(server: str, tool: Told) -> str:
 
 
 # --- functions ---------------------------------------------------------------------------------
-
-
-def _lister(server: Server) -> str:
-    said = f"List what the MCP server {server.name!r} offers now."
-    return (
-        f"{_mark(server)}def {server.lists}() -> list[dict[str, Any]]:\n"
-        f"    {said!r}\n    return _mcp.tools(SERVER)\n"
-    )
 
 
 def _function(server: Server, name: str, tool: Told) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dino_os.errors import InvalidInput
+from dino_os.errors import Denied, InvalidInput
 from dino_os.skill_index import Parameter, Skill
+from dino_os.skill_md.bundle import taken
 from dino_os.skill_md.document import FILE, read, written
-from dino_os.skill_md.inside import read as read_pinned
 from dino_os.skill_sources import read_sources
 
 _RUNNER = "scripts/run.py"
@@ -68,16 +69,15 @@ def _imported(skill: Skill) -> tuple[str, dict[str, bytes]] | None:
         for node in ast.parse(skill.file.read_bytes()).body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     }
-    if not {"FOLDER", "PINS"} <= found.keys():
-        return None
     try:
         folder, pins = (ast.literal_eval(found[name]) for name in ("FOLDER", "PINS"))
-    except ValueError:
+    except (KeyError, ValueError):
         return None
-    own = skill.file.parent / Path(folder).name
-    for file in pins:
-        read_pinned(str(own), pins, file)
-    return own.name, {file: (own / file).read_bytes() for file in pins}
+    own = skill.file.parent / PurePosixPath(str(folder)).name
+    bundle = taken(own)
+    if pins != {name: hashlib.sha256(text).hexdigest() for name, text in bundle.files.items()}:
+        raise Denied(f"{own} is not what it was when the skill was imported")
+    return bundle.front.name, bundle.files
 
 
 def _made(skill: Skill) -> tuple[str, dict[str, bytes]]:

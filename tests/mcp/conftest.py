@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -14,12 +15,13 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
+from dino_os.commands import dino
 from dino_os.mcp.offer import Offer
 from dino_os.mcp.server import server_of
 from dino_os.planning import cycle  # noqa: F401  now: msgspec's types must not be collected later
 from dino_os.tool_sandbox import sandbox as sandbox_module
 from dino_os.workspace import Workspace
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, Dino, Outcome
 
 R = TypeVar("R")
 # What a keeper imports once, so that not each call does.
@@ -66,6 +68,24 @@ def bundled(site: Workspace) -> Workspace:
         if skill.permissions:
             site.admission.grant(skill, by="tester")
     return site
+
+
+@pytest.fixture
+def inside(
+    site: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Dino:
+    """`dino …` within this process, where what it calls can be another's."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    def call(*args: str, code: int = 0) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            dino(["--home", str(site.root), *args], "dino")
+        outcome = Outcome(int(left.value.code or 0), *capsys.readouterr())
+        assert outcome.code == code, outcome
+        return outcome
+
+    return call
 
 
 @contextlib.asynccontextmanager

@@ -61,7 +61,7 @@ def test_a_tool_is_a_skill_with_its_types(tmp_path: Path) -> None:
             odd={"oneOf": [{"type": "string"}]},
         ),
     )
-    assert found.keys() == {"mcp_files", "files__read_it_v2"}
+    assert found.keys() == {"files__read_it_v2"}
     skill = found["files__read_it_v2"]
     kinds = {p.name: (p.kind, p.item, p.required) for p in skill.parameters}
     assert kinds["path"] == ("str", "any", True)
@@ -87,7 +87,7 @@ def test_what_is_no_name_in_python_comes_as_it_is(tmp_path: Path) -> None:
 def test_a_description_is_only_ever_a_quotation(tmp_path: Path, text: str) -> None:
     """On one line, of what can be seen; it ends no string and makes no section of its own."""
     found = skills(tmp_path, tool("read", text, path={"type": "string", "description": text}))
-    assert found.keys() == {"mcp_files", "files__read"}
+    assert found.keys() == {"files__read"}
     skill = found["files__read"]
     assert skill.summary.startswith("Call read of the MCP server files, which says of it: “")
     assert skill.summary.endswith("”")
@@ -116,9 +116,8 @@ def test_no_server_can_write_code(tmp_path: Path, description: Any, schema: Any,
         "Assign",
         "Assign",
         "FunctionDef",
-        "FunctionDef",
     ]
-    for node in tree.body[-2:]:
+    for node in tree.body[-1:]:
         assert isinstance(node, ast.FunctionDef)
         doc, returned = node.body
         assert isinstance(doc, ast.Expr)

@@ -268,7 +268,7 @@ def test_what_was_imported_is_exported_as_it_came(
     assert taken(target) == taken(folder)
     with pytest.raises(InvalidInput, match="is there already"):
         export(skill, tmp_path / "out")
-    (site.skills_folder / "word-count" / "SKILL.md").write_text("x")
+    (site.skills_folder / "word-count" / "references" / "rules.md").write_text("x")
     with pytest.raises(Denied):
         export(skill, tmp_path / "again")
 
