@@ -169,7 +169,15 @@ def read(path: Path) -> tuple[Server, list[Told]]:
         same = text_of(server, tools) == text
     except FileNotFoundError:
         raise InvalidInput(f"{path.name}: no such server", hint="`dino mcp list`") from None
-    except (OSError, ValueError, KeyError, TypeError, SyntaxError, RecursionError):
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        SyntaxError,
+        RecursionError,
+    ):
         same = False
     if not same:
         raise InvalidInput(

@@ -29,6 +29,8 @@ _USUAL = (
     *("dino_os.memory_layer", "dino_os.message_bus", "dino_os.scheduler"),
     *("dino_os.security_gateway", "dino_os.tool_sandbox.inside.skill"),
 )
+# What takes a second, for keepers whose first skill names it.
+_HEAVY = {"from dino_os.mcp import inside": "dino_os.mcp.library"}
 _LONGEST_TOLD = 1 << 16
 _LONGEST_WAIT_S = 366 * 86_400
 _STOPPED = {
@@ -129,7 +131,7 @@ class Sandbox:
             NotConfined: A wall could not be put up; nothing ran.
             InvalidInput: The policy names a path that no skill is given.
         """
-        keeper = Forked(policy, self.walls, functions) if functions else self._keeper(policy)
+        keeper = Forked(policy, self.walls, functions) if functions else self._keeper(policy, job)
         try:
             home = f"{keeper.scratch}/{next(self._homes)}"
             own = {**job.get("environment", {}), "HOME": home, "TMPDIR": home}
@@ -165,10 +167,10 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _keeper(self, policy: Policy) -> Confined:
+    def _keeper(self, policy: Policy, job: Mapping[str, Any]) -> Confined:
         if idle := self._idle_for(policy):
             return idle
-        preload = _USUAL if self._warm else ()
+        preload = (*_USUAL, *_heavy(job)) if self._warm else ()
         try:
             return Confined(policy, self.walls, preload)
         except NoNamespaces as error:
@@ -189,6 +191,11 @@ class Sandbox:
                     return keeper
                 keeper.close()
         return None
+
+
+def _heavy(job: Mapping[str, Any]) -> list[str]:
+    texts = job.get("sources", {}).values()
+    return [module for line, module in _HEAVY.items() if any(line in text for text in texts)]
 
 
 def _kind(policy: Policy) -> Policy:

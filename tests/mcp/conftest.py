@@ -19,13 +19,10 @@ from dino_os.commands import dino
 from dino_os.mcp.offer import Offer
 from dino_os.mcp.server import server_of
 from dino_os.planning import cycle  # noqa: F401  now: msgspec's types must not be collected later
-from dino_os.tool_sandbox import sandbox as sandbox_module
 from dino_os.workspace import Workspace
 from tests.conftest import REPOSITORY, Dino, Outcome
 
 R = TypeVar("R")
-# What a keeper imports once, so that not each call does.
-PRELOAD = ("mcp", "mcp.client.stdio", "mcp.client.streamable_http", "dino_os.mcp.inside")
 SERVER = REPOSITORY / "tests" / "mcp" / "programs" / "notes_server.py"
 
 
@@ -52,9 +49,8 @@ def site(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace
 
 
 @pytest.fixture
-def warm(site: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """The same, whose sandboxes have the library before a skill runs."""
-    monkeypatch.setattr(sandbox_module, "_USUAL", PRELOAD)
+def warm(site: Workspace) -> Workspace:
+    """The same, whose sandboxes import the library once."""
     site.stays = True
     return site
 
