@@ -69,6 +69,8 @@ def serve_stdio(workspace: Workspace, offer: Offer, *, with_resources: bool) -> 
     from mcp.server.stdio import stdio_server  # noqa: PLC0415  as above
 
     server = server_of(workspace, offer, with_resources=with_resources)
+    # Its input is waited for in a thread that no exception reaches; what is recorded stands.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     async def serve() -> None:
         # What else is printed here goes to standard error: the library sees to that.

@@ -1,7 +1,7 @@
 """
 `dino mcp serve`: from start to the answer of `initialize`, beside a bare server of the same tools.
 
-    python bench/mcp.py
+    python bench/mcp_serving.py
 
 The peer is the official library's own server with three functions of the same signatures, started
 the same way; both are asked by the same few bytes.
