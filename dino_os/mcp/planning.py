@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mcp_types import CallToolResult, GetPromptResult, Prompt, Tool
 
     from dino_os.planning.cycle import Report
+    from dino_os.planning.scenario import Scenario
     from dino_os.workspace import Workspace
 
 TOOL, PROMPT = "plan_cycle", "plan-cycle"
@@ -86,7 +87,6 @@ def plan(workspace: Workspace, arguments: dict[str, Any], *, may_record: bool) -
     """
     from dino_os.mcp.calls import answer  # noqa: PLC0415  as above
     from dino_os.planning.cycle import run_cycle  # noqa: PLC0415  the engines, on first use
-    from dino_os.planning.scenario import load_scenario  # noqa: PLC0415  as above
     from dino_os.workspace import Workspace as Own  # noqa: PLC0415  of this call alone
 
     name, record = arguments.get("scenario"), arguments.get("record", False)
@@ -97,26 +97,53 @@ def plan(workspace: Workspace, arguments: dict[str, Any], *, may_record: bool) -
             "cycles may be rehearsed here, not recorded",
             hint="the operator allows it with: dino mcp serve --allow plan-cycle",
         )
-    path = _inside(workspace, name)
+    scenario = _scenario(workspace, name)
     own = Own(workspace.root, rehearsal=not record)
     try:
-        report = run_cycle(own, load_scenario(path))
+        report = run_cycle(own, scenario)
     finally:
         own.settle()
     told = _told(report)
     return answer("\n".join(_lines(told)), told)
 
 
-def _inside(workspace: Workspace, name: str) -> Path:
-    """The file that *name* is, whatever links lead to, in the workspace and not of its record."""
+def _scenario(workspace: Workspace, name: str) -> Scenario:
+    """
+    The scenario in the file *name*.
+
+    A skill may have written it, for a model that may read no more than the workspace: the files
+    that it names are held to that too.
+    """
+    from dino_os.planning.forms import ScenarioForm  # noqa: PLC0415  on first use
+    from dino_os.planning.scenario import load_scenario  # noqa: PLC0415  as above
+    from dino_os.typed_files import load  # noqa: PLC0415  as above
+
+    path = _inside(workspace, workspace.root, name)
+    if path.suffix.lower() not in _ENDINGS or not path.is_file():
+        raise InvalidInput(f"no scenario {name!r} in the workspace")
+    form, _ = load(path, ScenarioForm)
+    signals = form.signals
+    named: list[object] = [form.zones, form.sectors, form.agents, signals]
+    named += [getattr(signals, "file", None), getattr(signals, "map", None)]
+    for other in named:
+        if isinstance(other, str):
+            _inside(workspace, path.parent, other)
+    return load_scenario(path)
+
+
+def _inside(workspace: Workspace, folder: Path, name: str) -> Path:
+    """
+    The file that *name* is from *folder*, wherever links lead.
+
+    Raises:
+        InvalidInput: It is not in the workspace, or of its record.
+    """
     if "\0" in name:
-        raise InvalidInput("no scenario has such a name")
-    path = (workspace.root / name).resolve()
+        raise InvalidInput("no file has such a name")
+    path = (folder / name).resolve()
     memory = workspace.memory.resolve()
     if not path.is_relative_to(workspace.root) or path.is_relative_to(memory):
         raise InvalidInput(f"{name!r} is not a file of the workspace that may be planned")
-    if path.suffix.lower() not in _ENDINGS or not path.is_file():
-        raise InvalidInput(f"no scenario {name!r} in the workspace")
     return path
 
 

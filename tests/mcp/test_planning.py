@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -63,6 +64,27 @@ def test_only_the_workspaces_own_files_are_read(duty: Workspace, scenario: objec
     duty.memory.mkdir(exist_ok=True)
     (duty.memory / "kept.yaml").write_text("name: x\n")
     assert called(duty, "plan_cycle", {"scenario": scenario}).is_error
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"zones": "../../outside.yaml"},
+        {"sectors": "/etc/passwd"},
+        {"agents": "link.yaml"},
+        {"signals": "../memory/kept.yaml"},
+        {"signals": {"file": "../../outside.csv", "map": "map.yaml"}},
+        {"signals": {"file": "calls.csv", "map": "/etc/passwd"}},
+    ],
+)
+def test_nor_does_a_scenario_name_others(duty: Workspace, named: dict[str, object]) -> None:
+    """A skill with leave to write may have written it."""
+    (duty.root / "examples" / "link.yaml").symlink_to("/etc/passwd")
+    scenario = {"name": "x", "zones": [], "sectors": [], "agents": [], "signals": [], **named}
+    (duty.root / "examples" / "x.json").write_text(json.dumps(scenario))
+    answer = called(duty, "plan_cycle", {"scenario": "examples/x.json"})
+    assert answer.is_error
+    assert "is not a file of the workspace" in answer.content[0].text
 
 
 def test_the_prompt_asks_for_a_rehearsal(duty: Workspace) -> None:

@@ -123,6 +123,25 @@ def test_a_call_is_a_run_on_the_record(skills: Workspace) -> None:
     assert called(skills, "facts", {}).structured_content == {"n": 1}
 
 
+def test_calls_at_once_are_runs_of_their_own(skills: Workspace) -> None:
+    """Some side by side, the others after them."""
+    answers: list[Any] = []
+
+    async def call(client: Client, word: str) -> None:
+        answers.append(await client.call_tool("shout", {"word": word, "times": 1}))
+
+    async def all_at_once(client: Client) -> None:
+        async with anyio.create_task_group() as group:
+            for word in "abcdefgh":
+                group.start_soon(call, client, word)
+
+    asking(skills, all_at_once)
+    assert sorted(answer.content[0].text for answer in answers) == [*"ABCDEFGH"]
+    runs = {event["run_id"] for event in events(skills, "runs", "run_finished")}
+    assert runs == {answer.meta[calls.RUN_ID] for answer in answers}
+    assert len(runs) == 8
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "code", "said"),
     [
