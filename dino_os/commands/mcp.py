@@ -95,6 +95,8 @@ def serve(
 
     prepare(workspace)
     offer = Offer(workspace, _names(skills), _names(allow))
+    for name in offer.left_out:
+        click.echo(f"dino: {name} acts and is not granted: --allow {name} offers it", err=True)
     if not over_http:
         if key or names:
             raise InvalidInput("--key and --name go with --http")

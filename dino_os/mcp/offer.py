@@ -65,6 +65,12 @@ class Offer:
         """Whether a cycle may be recorded."""
         return self.plans and PLAN_CYCLE in self._allow
 
+    @property
+    def left_out(self) -> list[str]:
+        """What was named, and is not offered as it acts."""
+        offered = {skill.name for skill in self.skills().values()}
+        return sorted(self._only - offered - {PLAN_CYCLE})
+
     def skills(self) -> dict[str, Skill]:
         """The skills by their tools' names, as they are on the disk now."""
         offered = [skill for skill in self._workspace.plugins.skills() if self._is_offered(skill)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -146,6 +148,30 @@ def test_no_body_is_too_large_to_be_refused(served: Served) -> None:
     for junk in (b"", b"{", b"[]", b"[" * 100_000, b'{"jsonrpc": "2.0"}', b"\xff\xfe"):
         assert 400 <= served.ask(junk) < 500
     assert served.ask(json.dumps(INITIALIZE).encode()) == 200
+
+
+def test_it_serves_until_it_is_told_to_end(site: Workspace) -> None:
+    """The address and the token are told first; a signal ends it, and nothing is left open."""
+    statuses: list[int] = []
+
+    def begun(url: str, token: str) -> None:
+        served = Served(int(url.split(":")[2].removesuffix(PATH)))
+        asked = json.dumps(INITIALIZE).encode()
+
+        def ask() -> None:
+            statuses.append(served.ask(asked))
+            statuses.append(served.ask(asked, Authorization=f"Bearer {token}"))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=ask).start()
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            serve_http(site, Offer(site), Options(port=0), begun, with_resources=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert statuses == [401, 200]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])

@@ -82,6 +82,8 @@ def test_only_what_is_named_is_offered(skills: Workspace) -> None:
     """And a cycle where it is named too."""
     assert tools(skills, only=["shout"]).keys() == {"shout"}
     assert tools(skills, only=["shout", "plan-cycle"]).keys() == {"shout", "plan_cycle"}
+    assert Offer(skills, ["shout", "note"]).left_out == ["note"]
+    assert Offer(skills, ["shout", "note", "plan-cycle"], allow=["note"]).left_out == []
     with pytest.raises(UnknownSkill, match="no skill named 'shot'"):
         Offer(skills, ["shot"])
     with pytest.raises(UnknownSkill):
