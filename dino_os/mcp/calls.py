@@ -5,6 +5,7 @@ client wants it no more.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import threading
@@ -20,7 +21,7 @@ from dino_os.upkeep import after_writing
 if TYPE_CHECKING:
     from mcp_types import CallToolResult
 
-    from dino_os.runner import Run
+    from dino_os.runner import Run, Runner
     from dino_os.workspace import Workspace
 
 T = TypeVar("T")
@@ -47,8 +48,8 @@ class Caller:
         self._guard = threading.Lock()
         self._kept = time.monotonic()
 
-    async def aside(self, work: Callable[[], T]) -> T:
-        """What *work* answers, in a thread of its own; one that nobody waits for any more ends."""
+    async def turn(self, work: Callable[[], T]) -> T:
+        """What *work*, which takes its time, answers when it had its turn."""
         from anyio import to_thread  # noqa: PLC0415  as above
 
         return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._room)
@@ -66,9 +67,7 @@ class Caller:
         progress = _Progress(report, cancelled)
 
         def run() -> Run:
-            with self._guard:  # its parts are made once
-                runner = self._workspace.runner
-            return runner.run(
+            return self._runner().run(
                 skill,
                 bind(skill, arguments),
                 on_output=progress.take,
@@ -77,7 +76,7 @@ class Caller:
             )
 
         try:
-            finished = await self.aside(run)
+            finished = await self.turn(run)
         except DinoError as error:
             return failed(error)
         finally:
@@ -85,11 +84,26 @@ class Caller:
         await self._keep_up()
         return _answer(finished)
 
+    def _runner(self) -> Runner:
+        """Made once, as are the parts that runs share, whichever call comes first."""
+        with self._guard:
+            for part in ("security", "sandbox"):
+                with contextlib.suppress(DinoError):  # whoever needs it is told why
+                    getattr(self._workspace, part)
+            return self._workspace.runner
+
     async def _keep_up(self) -> None:
         """What is done behind commands that wrote, now and then."""
         if time.monotonic() - self._kept > _UPKEEP_S:
             self._kept = time.monotonic()
-            await self.aside(functools.partial(after_writing, self._workspace))
+            await aside(functools.partial(after_writing, self._workspace))
+
+
+async def aside(work: Callable[[], T]) -> T:
+    """What *work*, which is quickly done, answers, while others are heard."""
+    from anyio import to_thread  # noqa: PLC0415  where something is served
+
+    return await to_thread.run_sync(work, abandon_on_cancel=True)
 
 
 class _Progress:

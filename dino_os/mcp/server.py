@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dino_os import __version__
 from dino_os.errors import DinoError
 from dino_os.mcp import planning, resources
-from dino_os.mcp.calls import Caller, failed
+from dino_os.mcp.calls import Caller, aside, failed
 from dino_os.mcp.offer import Offer, as_tool
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class _Answers:
     async def list_tools(self, _ctx: Any, _params: Any) -> wire.ListToolsResult:
         from mcp_types import ListToolsResult  # noqa: PLC0415  the library, on first use
 
-        skills = await self._caller.aside(self._offer.skills)
+        skills = await aside(self._offer.skills)
         tools = [as_tool(name, skill) for name, skill in sorted(skills.items())]
         return ListToolsResult(tools=[*tools, *self._own_tools()])
 
@@ -98,7 +98,7 @@ class _Answers:
         arguments, meta = params.arguments or {}, ctx.meta or {}
         if self._offer.plans and params.name == planning.TOOL:
             return await self._plan(arguments)
-        skill = (await self._caller.aside(self._offer.skills)).get(params.name)
+        skill = (await aside(self._offer.skills)).get(params.name)
         if skill is None:
             raise MCPError(INVALID_PARAMS, f"no tool named {params.name[:80]!r} is offered")
         trace = meta.get("traceparent")
@@ -114,7 +114,7 @@ class _Answers:
             planning.plan, self._workspace, arguments, may_record=self._offer.records
         )
         try:
-            return await self._caller.aside(work)
+            return await self._caller.turn(work)
         except DinoError as error:
             return failed(error)
 
@@ -122,7 +122,7 @@ class _Answers:
     async def list_resources(self, _ctx: Any, _params: Any) -> wire.ListResourcesResult:
         from mcp_types import ListResourcesResult  # noqa: PLC0415  as above
 
-        found = await self._caller.aside(functools.partial(resources.listed, self._workspace))
+        found = await aside(functools.partial(resources.listed, self._workspace))
         return ListResourcesResult(resources=found)
 
     @_told
@@ -138,7 +138,7 @@ class _Answers:
         from mcp_types import ReadResourceResult, TextResourceContents  # noqa: PLC0415  as above
 
         uri = str(params.uri)
-        text = await self._caller.aside(functools.partial(resources.read, self._workspace, uri))
+        text = await aside(functools.partial(resources.read, self._workspace, uri))
         contents = TextResourceContents(uri=uri, mime_type=resources.MIME, text=text)
         return ReadResourceResult(contents=[contents])
 
