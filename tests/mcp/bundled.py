@@ -19,7 +19,7 @@ CALLS: dict[str, tuple[dict[str, Any], str]] = {
 async def list_and_call(client: Client) -> None:
     """List all there is, call each skill, read, and be prompted."""
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert tools.keys() == CALLS.keys()
+    assert tools.keys() == CALLS.keys(), "each bundled skill is called here: say above how"
     for name, (arguments, said) in CALLS.items():
         answer = await client.call_tool(name, arguments)
         assert not answer.is_error, answer
