@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 from dino_os.errors import InvalidInput
 from dino_os.mcp.offer import Offer
 from dino_os.mcp.server import server_of
-from dino_os.offline.guard import LOOPBACK, Guard
-from dino_os.offline.server import new_password
 from dino_os.serving import in_address, listening
 from dino_os.serving import server_of as web_server_of
 
@@ -33,7 +31,6 @@ PORT = 8383
 PATH = "/mcp"
 _MOST_BYTES = 2**20  # of a request's body
 _MOST_SESSIONS = 100
-_LOOPBACK_HOSTS = {host.strip("[]") for host in LOOPBACK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +98,11 @@ def serve_http(
     """
     import anyio  # noqa: PLC0415  where something is served
 
-    if options.host not in _LOOPBACK_HOSTS:
+    # What is served over pipes does without these, which take a good part of a start.
+    from dino_os.offline.guard import LOOPBACK  # noqa: PLC0415
+    from dino_os.offline.server import new_password  # noqa: PLC0415
+
+    if options.host not in {host.strip("[]") for host in LOOPBACK}:
         raise InvalidInput(
             f"{options.host} is more than this machine, and there is no TLS here",
             hint="put something in front that has TLS, and name what it is called with --name",
@@ -130,6 +131,8 @@ def application_of(server: Server[Any], token: str, names: set[str]) -> ASGIApp:
     from mcp.server.transport_security import (  # noqa: PLC0415  where something is served
         TransportSecuritySettings,
     )
+
+    from dino_os.offline.guard import Guard  # noqa: PLC0415  over HTTP alone
 
     inner = server.streamable_http_app(
         streamable_http_path=PATH,
