@@ -53,6 +53,7 @@ bench: $(VENV)/.development ## the figures, each beside what it is held against
 	@$(BIN)/python bench/anomalies.py
 	@$(BIN)/python bench/agent.py
 	@$(BIN)/python bench/models.py
+	@$(BIN)/python bench/mcp_serving.py
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Dino needs Python 3.11 or newer; try: make PYTHON=python3.12 …")'

@@ -49,7 +49,7 @@ class Run:
 
     Attributes:
         outcome: ok, error, timeout, denied or cancelled.
-        cause: Why its process ended: finished, timeout, memory, killed or denied.
+        cause: Why its process ended: finished, timeout, cancelled, memory, killed or denied.
         result: What the function returned (JSON), where it was ok.
         output: What it printed, standard output and error together, up to the limit.
         output_cut: How many bytes of output were dropped.
@@ -153,6 +153,7 @@ class Runner:
         on_output: OnOutput | None = None,
         environment: Mapping[str, str] | None = None,
         traceparent: str | None = None,
+        is_cancelled: Callable[[], bool] | None = None,
     ) -> Run:
         """
         Run *skill* with *params* (validated already) and return how it ended; never raises for
@@ -163,6 +164,7 @@ class Runner:
             on_output: Given what the skill prints, as it comes.
             environment: Variables that it finds besides its own.
             traceparent: The trace of whoever wants it, where they sent one.
+            is_cancelled: Asked a few times a second whether nobody wants it any more.
 
         Raises:
             Denied: It asks for what it was not granted; it did not run.
@@ -199,6 +201,7 @@ class Runner:
                 on_call=_answering(broker, here),
                 on_egress=egress.take,
                 carrier=self._carrier(skill.name) if policy.reaches else None,
+                is_cancelled=is_cancelled,
             )
         except BaseException as error:
             stopped = "denied" if isinstance(error, NotConfined) else "cancelled"
@@ -373,11 +376,11 @@ def _job(skill: Skill, sources: Sources, params: Mapping[str, Any]) -> dict[str,
 
 
 def _as_run(run_id: str, skill: Skill, ended: Outcome, duration_s: float) -> Run:
-    words = {"timeout": "timeout", "denied": "denied"}
+    stopped = ended.cause in {"timeout", "denied", "cancelled"}
     return Run(
         run_id,
         skill.name,
-        "ok" if ended.ok else words.get(ended.cause, "error"),
+        "ok" if ended.ok else ended.cause if stopped else "error",
         duration_s,
         cause=ended.cause,
         result=ended.result,

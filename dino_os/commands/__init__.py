@@ -50,6 +50,8 @@ dino = Front(
         "hashchain": ("hashchain:hashchain", "Verify the journals from their first byte."),
         "audit": ("__init__:audit", "Checkpoints, proofs, witnesses: all that `audit` does."),
         "keys": ("keys:keys", "Secrets that skills use: set, get, rotate, delete."),
+        "mcp": ("mcp:mcp", "Skills for MCP clients, and MCP servers' tools as skills."),
+        "skill": ("skill_files:skill", "Skills as SKILL.md folders: import, export."),
         "config": ("config:config", "Settings: show, get, set."),
         "init": ("init:init", "Make a workspace."),
         "completion": ("completion:completion", "Print the shell completion script."),

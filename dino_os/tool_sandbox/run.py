@@ -35,6 +35,7 @@ _SLOW = {"tools.execute", "bus.request"}  # they wait for others; this loop does
 
 OnOutput = Callable[[bytes], None]
 OnCall = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+IsCancelled = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Ended:
 
     Attributes:
         code: Of its process; negative for the signal that killed it.
-        stopped: Why it was stopped: timeout, memory, disk, protocol or refusals; else None.
+        stopped: Why it was stopped: timeout, cancelled, memory, disk, protocol or refusals; else
+            None.
         done: What it said of its result; None where it said nothing.
         output: What it printed, up to the limit, and how many bytes were dropped.
         refused: System calls that were refused, by number, and how often.
@@ -71,14 +73,18 @@ def run(
     *,
     on_output: OnOutput | None = None,
     on_call: OnCall | None = None,
+    is_cancelled: IsCancelled | None = None,
 ) -> Ended:
     """
     Have *keeper* do *job* and return how it ended.
 
+    Args:
+        is_cancelled: Asked now and then whether nobody wants it any more.
+
     Raises:
         SandboxError: The keeper is gone.
     """
-    watched = _Watched(keeper, limits, on_output, on_call)
+    watched = _Watched(keeper, limits, on_output, on_call, is_cancelled)
     try:
         return watched.run(job)
     finally:
@@ -91,6 +97,7 @@ class _Watched:
     limits: Limits
     on_output: OnOutput | None
     on_call: OnCall | None
+    is_cancelled: IsCancelled | None
     output: bytearray = field(default_factory=bytearray)
     output_cut: int = 0
     done: Mapping[str, Any] | None = None
@@ -174,6 +181,8 @@ class _Watched:
                 self._look_at = now + _LOOK_EVERY_S
                 if self._uses_too_much():
                     self._stop("memory")
+                elif self.is_cancelled and self.is_cancelled():
+                    self._stop("cancelled")
             self._take(max(min(self._deadline, self._look_at) - now, 0))
         # What was sent just before the end; a process that outlived it may hold the other ends.
         last = time.monotonic() + _GRACE_S

@@ -18,7 +18,7 @@ from dino_os.tool_sandbox import layers
 from dino_os.tool_sandbox.confined import Confined, Forked, NoNamespaces
 from dino_os.tool_sandbox.kernel import calls, system_calls
 from dino_os.tool_sandbox.policy import Policy, Walls
-from dino_os.tool_sandbox.run import Ended, OnCall, OnOutput, run
+from dino_os.tool_sandbox.run import Ended, IsCancelled, OnCall, OnOutput, run
 
 if TYPE_CHECKING:
     from dino_os.tool_sandbox.egress.carrying import Carrier
@@ -29,10 +29,13 @@ _USUAL = (
     *("dino_os.memory_layer", "dino_os.message_bus", "dino_os.scheduler"),
     *("dino_os.security_gateway", "dino_os.tool_sandbox.inside.skill"),
 )
+# What takes a second, for keepers whose first skill names it.
+_HEAVY = {"from dino_os.mcp import inside": "dino_os.mcp.library"}
 _LONGEST_TOLD = 1 << 16
 _LONGEST_WAIT_S = 366 * 86_400
 _STOPPED = {
     "timeout": "it was stopped after {limits.timeout_s:g} s",
+    "cancelled": "it was cancelled",
     "memory": "it used more than its {limits.memory_bytes:,} bytes of memory",
     "disk": "it wrote more than its folder holds ({limits.scratch_bytes:,} bytes, "
     "{limits.scratch_files:,} files)",
@@ -47,7 +50,8 @@ class Outcome:
     How a job ended.
 
     Attributes:
-        cause: finished (whatever it returned or raised), timeout, memory, killed, denied.
+        cause: finished (whatever it returned or raised), timeout, cancelled, memory, killed,
+            denied.
         ok: Whether it finished with a result.
         code: Of its process, for a program; negative for the signal that killed it.
         error: message, and of what was raised type, where and trace.
@@ -108,6 +112,7 @@ class Sandbox:
         on_egress: Callable[[Mapping[str, Any]], None] | None = None,
         carrier: Carrier | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
+        is_cancelled: IsCancelled | None = None,
     ) -> Outcome:
         """
         Run *job* as *policy* allows; never raises for what the job does.
@@ -120,18 +125,26 @@ class Sandbox:
             on_call: Answers its calls to the broker.
             on_egress: Told of each connection that it asked for.
             carrier: Is asked about hosts behind a gate.
+            is_cancelled: Asked a few times a second, in this thread, whether to stop it.
 
         Raises:
             NotConfined: A wall could not be put up; nothing ran.
             InvalidInput: The policy names a path that no skill is given.
         """
-        keeper = Forked(policy, self.walls, functions) if functions else self._keeper(policy)
+        keeper = Forked(policy, self.walls, functions) if functions else self._keeper(policy, job)
         try:
             home = f"{keeper.scratch}/{next(self._homes)}"
             own = {**job.get("environment", {}), "HOME": home, "TMPDIR": home}
             whole = {"folder": str(policy.folder), **job, "home": home, "environment": own}
             with keeper.serving(self._private_hosts, on_egress, carrier):
-                ended = run(keeper, whole, policy.limits, on_output=on_output, on_call=on_call)
+                ended = run(
+                    keeper,
+                    whole,
+                    policy.limits,
+                    on_output=on_output,
+                    on_call=on_call,
+                    is_cancelled=is_cancelled,
+                )
         except BaseException:
             keeper.close()
             raise
@@ -154,10 +167,10 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _keeper(self, policy: Policy) -> Confined:
+    def _keeper(self, policy: Policy, job: Mapping[str, Any]) -> Confined:
         if idle := self._idle_for(policy):
             return idle
-        preload = _USUAL if self._warm else ()
+        preload = (*_USUAL, *_heavy(job)) if self._warm else ()
         try:
             return Confined(policy, self.walls, preload)
         except NoNamespaces as error:
@@ -178,6 +191,11 @@ class Sandbox:
                     return keeper
                 keeper.close()
         return None
+
+
+def _heavy(job: Mapping[str, Any]) -> list[str]:
+    texts = job.get("sources", {}).values()
+    return [module for line, module in _HEAVY.items() if any(line in text for text in texts)]
 
 
 def _kind(policy: Policy) -> Policy:
@@ -211,7 +229,7 @@ def _judged(ended: Ended, policy: Policy, walls: Walls) -> Outcome:
 
 
 def _cause(ended: Ended, error: Mapping[str, Any]) -> str:
-    if ended.stopped in {"timeout", "memory"}:
+    if ended.stopped in {"timeout", "cancelled", "memory"}:
         return ended.stopped
     if ended.stopped in {"protocol", "refusals"} or error.get("denied"):
         return "denied"
