@@ -88,7 +88,8 @@ def tool_calls(root: Path, calls: int) -> None:
     more = step - ran
     print(
         f"a call of a skill    bare {ran:5.1f} ms   by a model {step:5.1f} ms   {more:+5.1f} ms, "
-        f"of which pydantic-ai {own:.1f} ms   {verdict(more, 15, at_least=False)}"
+        f"{more / own:.1f} x pydantic-ai's own {own:.1f} ms   "
+        f"{verdict(more / own, 4, at_least=False)}"
     )
 
 
