@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
-_LOOKED_AT = 4  # times as many, for secrets
 _MOST_PRINTED = 2_048
 NOT_RUN = "not run: "
 """So begins what a model is told of a call that was refused: our own words, not data."""
@@ -265,19 +264,17 @@ class Calls:
 
     def _told(self, run: Run) -> dict[str, Any]:
         """What the model is told of a run: bounded, and without secrets."""
-        # Looked through with what follows: a secret at a cut is still seen as one.
-        said = self._screen.outgoing(run.output[: _LOOKED_AT * _MOST_PRINTED])
-        printed = {"printed": said[:_MOST_PRINTED]} if said else {}
+        beginning = self._screen.beginning
+        printed = {"printed": beginning(run.output, _MOST_PRINTED)} if run.output else {}
         if run.outcome != "ok":
             kind, text = run.error.get("type"), run.error.get("message")
             error = f"{kind}: {text}" if kind else str(text)
-            error = self._screen.outgoing(error[: _LOOKED_AT * _MOST_PRINTED])
-            return {"error": error[:_MOST_PRINTED], **printed}
+            return {"error": beginning(error, _MOST_PRINTED), **printed}
         text = json.dumps(run.result, ensure_ascii=False)
         if len(text) <= MOST_TOLD:
             return {"data": self._screen.outgoing(run.result), **printed}
-        data = self._screen.outgoing(text[: _LOOKED_AT * MOST_TOLD])[:MOST_TOLD]
-        return {"data": data, **printed, "left_out_characters": len(text) - MOST_TOLD}
+        left_out = len(text) - MOST_TOLD
+        return {"data": beginning(text, MOST_TOLD), **printed, "left_out_characters": left_out}
 
     def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
         """

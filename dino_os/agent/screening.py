@@ -43,6 +43,7 @@ DESTINATION = "model"
 """What the rules of `provenance.redaction.destinations` call it."""
 _KEY, _PART = "agent/secrets", "engine:agent_log"
 _SECRET = "secret"  # noqa: S105  a kind
+_LONGEST = 16_384  # characters of what has the form of a secret: a private key
 _REMEMBERED = 1024  # texts: each request has those before it in it
 # Names and numbers of messages and their parts, which are no content.
 _AS_IT_IS = frozenset(
@@ -91,6 +92,17 @@ class Screen:
             self._done.clear()
         found: Any = self._text(value) if isinstance(value, str) else self._json(value)
         return cast("T", found)
+
+    def beginning(self, text: str, most: int) -> str:
+        """
+        The first *most* characters of a text of any length, screened: nothing is cut before it was
+        looked for, and no more is looked into than it takes.
+        """
+        self._vault.refresh()
+        clean = self._without_vault(text)
+        out = self._text(clean[: most + _LONGEST])
+        # What was cut in two at the end of that was not found: it must not move up to the front.
+        return (out if len(clean) <= most + _LONGEST else out[:-_LONGEST])[:most]
 
     def texts(self, value: T) -> T:
         """

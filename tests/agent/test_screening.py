@@ -92,6 +92,21 @@ def test_what_has_the_form_of_a_secret_leaves_nowhere(opened: Open) -> None:
     assert "ada@example.org" not in json.dumps(Screen(opened(), personal=True).outgoing(value))
 
 
+@pytest.mark.parametrize("secret", [CANARY, FOUND])
+@pytest.mark.parametrize("size", [3_000, 9_000])
+def test_a_secret_is_not_cut_in_two_and_let_through(opened: Open, secret: str, size: int) -> None:
+    """Wherever the text is cut, and however much shorter others became before that."""
+    screen = Screen(opened())
+    for before in (0, 980, 1_000, 1_020):
+        text = ("word " * size)[:before] + f" {secret} " + "word " * size
+        out = screen.beginning(text, 1_000)
+        assert len(out) <= 1_000
+        for length in range(6, len(secret)):
+            assert secret[:length] not in out
+    shrinking = f"{secret} " * size
+    assert secret[:6] not in screen.beginning(shrinking, 1_000)
+
+
 def test_every_part_of_every_message_is_screened(opened: Open) -> None:
     """And what holds messages together is as it was; the given ones too."""
     said = f"{CANARY} and {FOUND}"
