@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 from mcp import Client
+
+from tests.conftest import REPOSITORY
 
 SCENARIO = {"scenario": "examples/fire-duty/scenario.yaml"}
 # Tool → arguments, and what is in the answer.
@@ -12,8 +16,21 @@ CALLS: dict[str, tuple[dict[str, Any], str]] = {
     "hello": ({"name": "Ada"}, "Hello, Ada."),
     "summarise_file": ({"path": "config.yaml"}, '"kind": "text"'),
     "duty_brief": (SCENARIO, "tasks have somebody"),
+    "duty_summary": ({"model": False}, "cycle"),
+    "csv_analyst": ({"path": "data/small.csv", "model": False}, '"depth"'),
+    "log_triage": ({"path": "logs/small.log", "model": False}, "pump failed"),
     "plan_cycle": (SCENARIO, "nothing was recorded"),
 }
+
+
+def furnish(folder: Path) -> None:
+    """Put into a workspace what they are called with."""
+    shutil.copytree(REPOSITORY / "examples", folder / "examples")
+    files = {"data/small.csv": "depth,name\n1.5,a\n2.5,b\n"}
+    files["logs/small.log"] = "2026-11-22T05:00:00Z ERROR pump failed\n"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
 
 
 async def list_and_call(client: Client) -> None:

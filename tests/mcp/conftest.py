@@ -18,9 +18,11 @@ from mcp.shared.exceptions import MCPError
 from dino_os.commands import dino
 from dino_os.mcp.offer import Offer
 from dino_os.mcp.server import server_of
-from dino_os.planning import cycle  # noqa: F401  now: msgspec's types must not be collected later
+from dino_os.planning import cycle  # now: msgspec's types must not be collected later
+from dino_os.planning.scenario import load_scenario
 from dino_os.workspace import Workspace
 from tests.conftest import REPOSITORY, Dino, Outcome
+from tests.mcp.bundled import SCENARIO, furnish
 
 R = TypeVar("R")
 SERVER = REPOSITORY / "tests" / "mcp" / "programs" / "notes_server.py"
@@ -58,8 +60,9 @@ def warm(site: Workspace) -> Workspace:
 @pytest.fixture
 def bundled(site: Workspace) -> Workspace:
     """A workspace with the shipped skills, granted what they ask for, and an example to plan."""
-    for name in ("skills", "examples"):
-        shutil.copytree(REPOSITORY / name, site.root / name, dirs_exist_ok=True)
+    shutil.copytree(REPOSITORY / "skills", site.root / "skills", dirs_exist_ok=True)
+    furnish(site.root)
+    cycle.run_cycle(site, load_scenario(site.root / SCENARIO["scenario"]))
     for skill in site.plugins.skills():
         if skill.permissions:
             site.admission.grant(skill, by="tester")

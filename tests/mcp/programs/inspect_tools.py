@@ -1,7 +1,7 @@
 """
 Every bundled skill, listed and called by the protocol's own inspector over both transports.
 
-    python tests/mcp/programs/inspect_tools.py [COMMAND…]
+    python -m tests.mcp.programs.inspect_tools [COMMAND…]
 
 Needs Node: without a COMMAND, `npx` brings the inspector, which is 150 MB, so that no test does.
 """
@@ -9,20 +9,15 @@ Needs Node: without a COMMAND, `npx` brings the inspector, which is 150 MB, so t
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-HOUSE = Path(__file__).resolve().parents[3]
-DINO = [sys.executable, str(HOUSE / "cli.py")]
-CALLS = {
-    "hello": ["name=Ada"],
-    "summarise_file": ["path=config.yaml"],
-    "duty_brief": ["scenario=examples/fire-duty/scenario.yaml"],
-    "plan_cycle": ["scenario=examples/fire-duty/scenario.yaml"],
-}
+from tests.conftest import REPOSITORY
+from tests.mcp.bundled import CALLS, SCENARIO, furnish
+
+DINO = [sys.executable, str(REPOSITORY / "cli.py")]
 
 
 def inspect(inspector: list[str], target: list[str], *words: str) -> dict[str, object]:
@@ -38,8 +33,11 @@ def check(inspector: list[str], name: str, target: list[str]) -> None:
     listed = inspect(inspector, target, "--method", "tools/list")
     tools = sorted(tool["name"] for tool in listed["tools"])  # type: ignore[attr-defined]
     assert tools == sorted(CALLS), tools
-    for tool, arguments in CALLS.items():
-        given = [word for argument in arguments for word in ("--tool-arg", argument)]
+    for tool, (arguments, _) in CALLS.items():
+        given = []
+        for parameter, value in arguments.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            given += ["--tool-arg", f"{parameter}={text}"]
         answer = inspect(inspector, target, "--method", "tools/call", "--tool-name", tool, *given)
         assert not answer.get("isError"), answer
         print(f"{name}: {tool}: {str(answer['content'])[:70]}")
@@ -51,9 +49,11 @@ def main(inspector: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         dino = [*DINO, "--home", folder]
         subprocess.run([*DINO, "init", folder], check=True, stdout=subprocess.DEVNULL)
-        shutil.copytree(HOUSE / "examples", Path(folder, "examples"))
-        for skill in ("summarise_file", "duty_brief"):
+        furnish(Path(folder))
+        for skill in CALLS.keys() - {"hello", "plan_cycle"}:
             subprocess.run([*dino, "grant", skill], check=True, stdout=subprocess.DEVNULL)
+        cycle = [*dino, "plan-cycle", SCENARIO["scenario"]]
+        subprocess.run(cycle, check=True, cwd=folder, stdout=subprocess.DEVNULL)
         check(inspector, "stdio", [*dino, "mcp", "serve"])
         serve = [*dino, "mcp", "serve", "--http", "--port", "0", "--json"]
         with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
