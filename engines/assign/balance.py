@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.assign.problem import Dense, Problem
+from engines.assign.problem import Dense, Ints, Problem
 from engines.assign.solution import Solution
 
 _MOVES = 2_000
+_AT_ONCE = 64  # tasks
 _EPS = 1e-9
 _GAIN = 1e-6  # squared shares; less is not worth a move
 
@@ -25,31 +26,40 @@ def balanced(problem: Problem, solution: Solution, share: float) -> None:
     budget = share * solution.value + _EPS
     has = np.maximum(problem.capacity, _EPS)
     used = problem.capacity - draft.left
-    single = np.flatnonzero(draft.column >= 0)
+    rows = _movable(problem, draft.column, budget)
     for _ in range(_MOVES):
-        at = draft.column[single]
-        busy = used / has
-        order = single[np.argsort(-busy[at], kind="stable")]
-        for row in order.tolist():
-            home = int(draft.column[row])
-            own, value = problem.hours[row, home], problem.value[row]
-            hours = problem.hours[row]
-            loss = value[home] - value
+        order = rows[np.argsort(-(used / has)[draft.column[rows]], kind="stable")]
+        for first in range(0, len(order), _AT_ONCE):
+            some = order[first : first + _AT_ONCE]
+            each, home = np.arange(len(some)), draft.column[some]
+            value, hours = problem.value[some], problem.hours[some]
+            own, loss = hours[each, home], value[each, home][:, None] - value
             before = (used / has) ** 2
             change = ((used + hours) / has) ** 2 - before
-            change += ((used[home] - own) / has[home]) ** 2 - before[home]
+            change += (((used[home] - own) / has[home]) ** 2 - before[home])[:, None]
             able = (value > -np.inf) & (hours <= draft.left) & (loss <= budget)
-            able[home] = False
+            able[each, home] = False
             change = np.where(able, change, 0.0)
-            best = int(change.argmin())
-            if change[best] < -_GAIN:
-                draft.column[row] = best
-                draft.left[home] += own
-                draft.left[best] -= hours[best]
-                used[home] -= own
-                used[best] += hours[best]
-                budget -= max(float(loss[best]), 0.0)
+            best = change.argmin(axis=1)
+            gains = np.flatnonzero(change[each, best] < -_GAIN)
+            if len(gains):
+                at = int(gains[0])
+                to, off = int(best[at]), int(home[at])
+                draft.column[some[at]] = to
+                draft.left[off] += own[at]
+                draft.left[to] -= hours[at, to]
+                used[off] -= own[at]
+                used[to] += hours[at, to]
+                budget -= max(float(loss[at, to]), 0.0)
                 break
         else:
             break
     solution.value = draft.value(problem)
+
+
+def _movable(problem: Dense, column: Ints, budget: float) -> Ints:
+    """Tasks of one that somebody else could take at a loss within *budget*."""
+    rows = np.flatnonzero(column >= 0)
+    least = problem.value[rows, column[rows]] - budget
+    found: Ints = rows[((problem.value[rows] >= least[:, None]).sum(axis=1)) > 1]
+    return found

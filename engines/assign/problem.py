@@ -119,12 +119,22 @@ class Dense:
     def pairs(self, rows: Ints, columns: Ints) -> tuple[Floats, Floats]:
         return self.value[rows, columns], self.hours[rows, columns]
 
+    def rough(self) -> Dense:
+        """The same in single precision; what it says of prices is off by rounding."""
+        value, hours = self.value.astype(np.float32), self.hours
+        if not hours.strides[1]:  # as long for every agent
+            first = hours[:, :1].astype(np.float32)
+            return Dense(value, np.broadcast_to(first, value.shape), self.capacity, self.team)
+        return Dense(value, hours.astype(np.float32), self.capacity, self.team)
+
     def responses(self, prices: Floats) -> Responses:
         tasks, agents = self.shape
         worth = np.zeros(tasks)
         column = np.full(tasks, -1)
+        cost = prices.astype(self.value.dtype)
         for rows in blocks(tasks, agents):
-            reduced = self.value[rows] - self.hours[rows] * prices
+            reduced = self.hours[rows] * cost
+            np.subtract(self.value[rows], reduced, out=reduced)
             best = reduced.argmax(axis=1)
             found = reduced[np.arange(len(best)), best]
             worth[rows] = np.maximum(found, 0.0)
