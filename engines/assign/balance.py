@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.assign.problem import Dense, Ints, Problem
+from engines.assign.problem import Dense, Ints, Problem, blocks
 from engines.assign.solution import Solution
 
 _MOVES = 2_000
@@ -28,30 +28,31 @@ def balanced(problem: Problem, solution: Solution, share: float) -> None:
     used = problem.capacity - draft.left
     rows = _movable(problem, draft.column, budget)
     for _ in range(_MOVES):
-        order = rows[np.argsort(-(used / has)[draft.column[rows]], kind="stable")]
-        for first in range(0, len(order), _AT_ONCE):
-            some = order[first : first + _AT_ONCE]
+        busiest = rows[np.argsort(-(used / has)[draft.column[rows]], kind="stable")]
+        for first in range(0, len(busiest), _AT_ONCE):
+            some = busiest[first : first + _AT_ONCE]
             each, home = np.arange(len(some)), draft.column[some]
             value, hours = problem.value[some], problem.hours[some]
-            own, loss = hours[each, home], value[each, home][:, None] - value
-            before = (used / has) ** 2
-            change = ((used + hours) / has) ** 2 - before
-            change += (((used[home] - own) / has[home]) ** 2 - before[home])[:, None]
-            able = (value > -np.inf) & (hours <= draft.left) & (loss <= budget)
+            here = value[each, home]
+            able = (value >= (here - budget)[:, None]) & (hours <= draft.left)
             able[each, home] = False
-            change = np.where(able, change, 0.0)
-            best = change.argmin(axis=1)
-            gains = np.flatnonzero(change[each, best] < -_GAIN)
-            if len(gains):
-                at = int(gains[0])
-                to, off = int(best[at]), int(home[at])
-                draft.column[some[at]] = to
-                draft.left[off] += own[at]
-                draft.left[to] -= hours[at, to]
-                used[off] -= own[at]
-                used[to] += hours[at, to]
-                budget -= max(float(loss[at, to]), 0.0)
-                break
+            row, to = np.nonzero(able)
+            off, own, more = home[row], hours[each, home][row], hours[row, to]
+            change = ((used[to] + more) / has[to]) ** 2 - (used[to] / has[to]) ** 2
+            change += ((used[off] - own) / has[off]) ** 2 - (used[off] / has[off]) ** 2
+            gains = np.flatnonzero(change < -_GAIN)
+            if not len(gains):
+                continue
+            of_first = gains[row[gains] == row[gains[0]]]
+            at = int(of_first[change[of_first].argmin()])
+            old, new = int(off[at]), int(to[at])
+            draft.column[some[row[at]]] = new
+            draft.left[old] += own[at]
+            draft.left[new] -= more[at]
+            used[old] -= own[at]
+            used[new] += more[at]
+            budget -= max(float(here[row[at]] - value[row[at], new]), 0.0)
+            break
         else:
             break
     solution.value = draft.value(problem)
@@ -59,7 +60,10 @@ def balanced(problem: Problem, solution: Solution, share: float) -> None:
 
 def _movable(problem: Dense, column: Ints, budget: float) -> Ints:
     """Tasks of one that somebody else could take at a loss within *budget*."""
-    rows = np.flatnonzero(column >= 0)
-    least = problem.value[rows, column[rows]] - budget
-    found: Ints = rows[((problem.value[rows] >= least[:, None]).sum(axis=1)) > 1]
-    return found
+    least = np.full(len(column), np.inf)
+    on = np.flatnonzero(column >= 0)
+    least[on] = problem.value[on, column[on]] - budget
+    able = np.zeros(len(column), np.int64)
+    for part in blocks(*problem.shape):
+        able[part] = np.count_nonzero(problem.value[part] >= least[part, None], axis=1)
+    return np.flatnonzero(able > 1)

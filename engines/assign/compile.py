@@ -66,6 +66,7 @@ class Compiled:
     capacity: Floats = field(repr=False)
     team: Ints = field(repr=False)
     pinned: list[tuple[AssignableTask, int, float, float]] = field(default_factory=list, repr=False)
+    _held: Dense | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,7 +75,11 @@ class Compiled:
     @property
     def held(self) -> Problem:
         """The same problem, in memory where it is not too large."""
-        return self.dense() if len(self.tasks) * len(self.agents) <= _HELD else self
+        if len(self.tasks) * len(self.agents) > _HELD:
+            return self
+        if self._held is None:
+            self._held = self.dense()
+        return self._held
 
     def dense(self) -> Dense:
         value = np.empty(self.shape)

@@ -10,10 +10,11 @@ from engines.assign.opening import first_prices
 from engines.assign.prices import descend
 from engines.assign.problem import Candidates, Dense, Floats, Problem, dual_bound
 
-_ROUNDS = 20  # of prices
-_ROUNDS_LARGE = 12  # the same where not all pairs are held
+_ROUNDS = 18  # of prices
+_ROUNDS_LARGE = 10  # the same where not all pairs are held
 _EXACT = 100_000  # pairs up to which each round is in double precision
 _NEAR = 16  # agents on the shortlist of each task
+_NEAR_SMALL = 32  # the same where rounds are in double precision
 
 
 def priced(problem: Problem, over: Callable[[], bool]) -> tuple[Candidates, Floats, float]:
@@ -29,6 +30,6 @@ def priced(problem: Problem, over: Callable[[], bool]) -> tuple[Candidates, Floa
     zero, _ = dual_bound(problem, np.zeros(agents))
     if zero < bound:
         prices, bound = np.zeros(agents), zero
-    near = market.near(prices, min(_NEAR, agents))
+    near = market.near(prices, min(_NEAR if market is not problem else _NEAR_SMALL, agents))
     near.value, near.hours = problem.pairs(near.row, near.column)
     return near, prices, bound
