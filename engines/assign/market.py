@@ -11,10 +11,11 @@ from engines.assign.prices import descend
 from engines.assign.problem import Candidates, Dense, Floats, Problem, dual_bound
 
 _ROUNDS = 18  # of prices
-_ROUNDS_LARGE = 10  # the same where not all pairs are held
+_ROUNDS_SMALL = 40  # the same in double precision
+_ROUNDS_LARGE = 10  # and where not all pairs are held
 _EXACT = 100_000  # pairs up to which each round is in double precision
 _NEAR = 16  # agents on the shortlist of each task
-_NEAR_SMALL = 32  # the same where rounds are in double precision
+_NEAR_SMALL = 32  # the same in double precision
 
 
 def priced(problem: Problem, over: Callable[[], bool]) -> tuple[Candidates, Floats, float]:
@@ -24,12 +25,13 @@ def priced(problem: Problem, over: Callable[[], bool]) -> tuple[Candidates, Floa
     if not isinstance(problem, Dense):
         best = descend(problem, first, _ROUNDS_LARGE, over)
         return problem.near(best.prices, min(_NEAR, agents)), best.prices, best.value
-    market = problem.rough() if problem.value.size > _EXACT else problem
-    prices = descend(market, first, _ROUNDS, over).prices
+    small = problem.value.size <= _EXACT
+    market = problem if small else problem.rough()
+    prices = descend(market, first, _ROUNDS_SMALL if small else _ROUNDS, over).prices
     bound, _ = dual_bound(problem, prices)
     zero, _ = dual_bound(problem, np.zeros(agents))
     if zero < bound:
         prices, bound = np.zeros(agents), zero
-    near = market.near(prices, min(_NEAR if market is not problem else _NEAR_SMALL, agents))
+    near = market.near(prices, min(_NEAR_SMALL if small else _NEAR, agents))
     near.value, near.hours = problem.pairs(near.row, near.column)
     return near, prices, bound

@@ -204,57 +204,6 @@ def dual_bound(problem: Market, prices: Floats) -> tuple[float, Responses]:
     return float(answers.worth.sum() + (prices * problem.capacity).sum()), answers
 
 
-@dataclass(slots=True)
-class Shortlist:
-    """
-    A problem with some of the pairs only: its bound holds for plans over these, not for all.
-
-    Args:
-        pairs: Of tasks of one only.
-    """
-
-    pairs: Candidates
-    capacity: Floats
-    team: Ints
-    _filled: Ints = field(init=False)
-    _row: Ints = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._filled = np.flatnonzero(np.diff(self.pairs.start))
-        self._row = self.pairs.row
-
-    def responses(self, prices: Floats) -> Responses:
-        pairs = self.pairs
-        worth, column = np.zeros(len(self.team)), np.full(len(self.team), -1)
-        load = np.zeros(len(self.capacity))
-        if not len(pairs.column):
-            return Responses(worth, column, load)
-        reduced = pairs.value - pairs.hours * prices[pairs.column]
-        best = np.maximum.reduceat(reduced, pairs.start[self._filled])
-        worth[self._filled] = best
-        at = np.flatnonzero((reduced == worth[self._row]) & (reduced > 0))
-        row = self._row[at]
-        first = np.ones(len(at), bool)
-        first[1:] = row[1:] != row[:-1]
-        at = at[first]
-        column[row[first]] = pairs.column[at]
-        load += np.bincount(pairs.column[at], pairs.hours[at], len(load))
-        return Responses(np.maximum(worth, 0.0), column, load)
-
-
-def sampled(problem: Problem, each: int, seed: int) -> Candidates:
-    """Some pairs of each task, every agent as likely as another."""
-    tasks, agents = problem.shape
-    random = np.random.default_rng(seed)
-    column = np.sort(random.integers(0, agents, (tasks, each)), axis=1)
-    new = np.ones(column.shape, bool)
-    new[:, 1:] = column[:, 1:] != column[:, :-1]
-    row, at = np.nonzero(new)
-    value, hours = problem.pairs(row, column[row, at])
-    able = value > -np.inf
-    return candidates(tasks, row[able], column[row, at][able], value[able], hours[able])
-
-
 def merged(one: Candidates, other: Candidates, agents: int) -> Candidates:
     """The pairs of both, each once."""
     key = np.concatenate([one.row * agents + one.column, other.row * agents + other.column])
