@@ -2,9 +2,9 @@
 The way to a plan: prices and a bound, a plan filled by them, made better, and proven where small.
 
     1  every agent at most one task                matching: exact
-    2  prices on a shortlist that grows            a bound over all pairs
+    2  prices over all pairs                       a bound
     3  fill by prices, matching, local search      a plan
-    4  knapsacks of all agents                     a lower bound, and plans from dives
+    4  knapsacks of all agents                     a lower bound, what is filled up; dives
     5  few pairs left that a better plan could use   integer program: exact
     6  with time left, parts of it                 integer programs over a few agents
 
@@ -66,7 +66,7 @@ def solve(
     packing = Packing.of(problem) if isinstance(problem, Dense) else None
     drawn = None if over() or packing else packed(problem, found, left)
     first = drawn or Draft.empty(problem)
-    pairs = _filled(problem, pairs, first, prices, small=packing is not None)
+    pairs = _filled(problem, pairs, first, prices, over, small=packing is not None)
     better(first)
     if left is not None and drawn:
         better(_rematched(problem, found.draft.copy(), over))
@@ -86,13 +86,19 @@ def solve(
 
 
 def _filled(
-    problem: Problem, pairs: Candidates, draft: Draft, prices: Floats, *, small: bool
+    problem: Problem,
+    pairs: Candidates,
+    draft: Draft,
+    prices: Floats,
+    over: Callable[[], bool],
+    *,
+    small: bool,
 ) -> Candidates:
     """Fill *draft* by prices; return the pairs among which it may become better."""
     single = problem.team == 1
     fill_teams(problem, draft, prices)
     if isinstance(problem, Compiled):
-        return spread(problem, pairs, draft, prices)
+        return spread(problem, pairs, draft, prices, over)
     (fill if small else fill_by_length)(pairs, draft, prices, single)
     return pairs
 

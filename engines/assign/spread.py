@@ -7,6 +7,7 @@ as agents fill up: of those who still have hours, for tasks that are open, long 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,13 @@ _TURNS = 3  # lists of tasks of one length
 _BARRED = 2e4  # what a task costs at least where there are not the hours: more than lists hold
 
 
-def spread(problem: Compiled, pairs: Candidates, draft: Draft, prices: Floats) -> Candidates:
+def spread(
+    problem: Compiled,
+    pairs: Candidates,
+    draft: Draft,
+    prices: Floats,
+    over: Callable[[], bool],
+) -> Candidates:
     """Fill *draft*; return *pairs* and all others that were looked at."""
     agents = len(draft.left)
     single = problem.team == 1
@@ -31,7 +38,7 @@ def spread(problem: Compiled, pairs: Candidates, draft: Draft, prices: Floats) -
     for some in (*classes, single):
         for _ in range(_TURNS):
             rows: Ints = np.flatnonzero(some & (draft.column < 0))
-            if not len(rows):
+            if not len(rows) or over():
                 break
             least = float(problem.effort[rows].min())
             there = np.where(draft.left < least, _BARRED / least, prices)
