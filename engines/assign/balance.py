@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.assign.problem import Dense, Problem
+from engines.assign.problem import Dense, Ints, Problem, blocks
 from engines.assign.solution import Solution
 
 _MOVES = 2_000
+_AT_ONCE = 64  # tasks
 _EPS = 1e-9
 _GAIN = 1e-6  # squared shares; less is not worth a move
 
@@ -25,31 +26,44 @@ def balanced(problem: Problem, solution: Solution, share: float) -> None:
     budget = share * solution.value + _EPS
     has = np.maximum(problem.capacity, _EPS)
     used = problem.capacity - draft.left
-    single = np.flatnonzero(draft.column >= 0)
+    rows = _movable(problem, draft.column, budget)
     for _ in range(_MOVES):
-        at = draft.column[single]
-        busy = used / has
-        order = single[np.argsort(-busy[at], kind="stable")]
-        for row in order.tolist():
-            home = int(draft.column[row])
-            own, value = problem.hours[row, home], problem.value[row]
-            hours = problem.hours[row]
-            loss = value[home] - value
-            before = (used / has) ** 2
-            change = ((used + hours) / has) ** 2 - before
-            change += ((used[home] - own) / has[home]) ** 2 - before[home]
-            able = (value > -np.inf) & (hours <= draft.left) & (loss <= budget)
-            able[home] = False
-            change = np.where(able, change, 0.0)
-            best = int(change.argmin())
-            if change[best] < -_GAIN:
-                draft.column[row] = best
-                draft.left[home] += own
-                draft.left[best] -= hours[best]
-                used[home] -= own
-                used[best] += hours[best]
-                budget -= max(float(loss[best]), 0.0)
-                break
+        busiest = rows[np.argsort(-(used / has)[draft.column[rows]], kind="stable")]
+        for first in range(0, len(busiest), _AT_ONCE):
+            some = busiest[first : first + _AT_ONCE]
+            each, home = np.arange(len(some)), draft.column[some]
+            value, hours = problem.value[some], problem.hours[some]
+            here = value[each, home]
+            able = (value >= (here - budget)[:, None]) & (hours <= draft.left)
+            able[each, home] = False
+            row, to = np.nonzero(able)
+            off, own, more = home[row], hours[each, home][row], hours[row, to]
+            change = ((used[to] + more) / has[to]) ** 2 - (used[to] / has[to]) ** 2
+            change += ((used[off] - own) / has[off]) ** 2 - (used[off] / has[off]) ** 2
+            gains = np.flatnonzero(change < -_GAIN)
+            if not len(gains):
+                continue
+            of_first = gains[row[gains] == row[gains[0]]]
+            at = int(of_first[change[of_first].argmin()])
+            old, new = int(off[at]), int(to[at])
+            draft.column[some[row[at]]] = new
+            draft.left[old] += own[at]
+            draft.left[new] -= more[at]
+            used[old] -= own[at]
+            used[new] += more[at]
+            budget -= max(float(here[row[at]] - value[row[at], new]), 0.0)
+            break
         else:
             break
     solution.value = draft.value(problem)
+
+
+def _movable(problem: Dense, column: Ints, budget: float) -> Ints:
+    """Tasks of one that somebody else could take at a loss within *budget*."""
+    least = np.full(len(column), np.inf)
+    on = np.flatnonzero(column >= 0)
+    least[on] = problem.value[on, column[on]] - budget
+    able = np.zeros(len(column), np.int64)
+    for part in blocks(*problem.shape):
+        able[part] = np.count_nonzero(problem.value[part] >= least[part, None], axis=1)
+    return np.flatnonzero(able > 1)

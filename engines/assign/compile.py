@@ -66,6 +66,7 @@ class Compiled:
     capacity: Floats = field(repr=False)
     team: Ints = field(repr=False)
     pinned: list[tuple[AssignableTask, int, float, float]] = field(default_factory=list, repr=False)
+    _held: Dense | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,14 +75,23 @@ class Compiled:
     @property
     def held(self) -> Problem:
         """The same problem, in memory where it is not too large."""
-        return self.dense() if len(self.tasks) * len(self.agents) <= _HELD else self
+        if len(self.tasks) * len(self.agents) > _HELD:
+            return self
+        if self._held is None:
+            self._held = self.dense()
+        return self._held
 
     def dense(self) -> Dense:
-        value, hours = np.empty(self.shape), np.empty(self.shape)
+        value = np.empty(self.shape)
+        hours = np.broadcast_to(self.effort[:, None], self.shape)
+        if self.rules.travel_hours:
+            hours = hours.copy()
         shared = self.needs @ self.has  # at once: threads of a small product wait, and burn time
         for part in blocks(*self.shape):
             rows = np.arange(part.start, part.stop)
-            value[part], hours[part] = self._rows(rows, shared[part])
+            value[part], spent = self._rows(rows, shared[part])
+            if self.rules.travel_hours:
+                hours[part] = spent
         return Dense(value, hours, self.capacity, self.team)
 
     def part(self, rows: Ints, columns: Ints) -> Dense:
@@ -190,10 +200,10 @@ class Compiled:
 
         return responses(self, prices)
 
-    def near(self, prices: Floats, most: int) -> Candidates:
+    def near(self, prices: Floats, most: int, rows: Ints | None = None) -> Candidates:
         from engines.assign.sweep import near  # noqa: PLC0415
 
-        return near(self, prices, most)
+        return near(self, prices, most, rows)
 
 
 def compiled(
@@ -225,11 +235,12 @@ def compiled(
     column_of = {agent.name: column for column, agent in enumerate(agents)}
     skills = {s: n for n, s in enumerate(sorted({s for t in tasks for s in t.required_skills}))}
     has = np.zeros((len(skills), len(agents)), np.float32)
-    for column, agent in enumerate(agents):
-        has[[skills[skill] for skill in agent.skills if skill in skills], column] = 1
+    for at, agent in enumerate(agents):
+        has[[skills[skill] for skill in agent.skills if skill in skills], at] = 1
     needs = np.zeros((len(tasks), len(skills)), np.float32)
-    for row, task in enumerate(tasks):
-        needs[row, [skills[skill] for skill in task.required_skills]] = 1
+    count = [len(task.required_skills) for task in tasks]
+    column = [skills[skill] for task in tasks for skill in task.required_skills]
+    needs[np.repeat(np.arange(len(tasks)), count), column] = 1
     places, place = _places(tasks)
     barred, kept = _exceptions(tasks, rules, column_of, last)
     hours = np.array([agent.available_hours for agent in agents], float)
@@ -291,7 +302,9 @@ def _places(tasks: Sequence[AssignableTask]) -> tuple[list[set[str]], Ints]:
 
 def places_of(task: AssignableTask) -> list[str]:
     """A task's zone and sector, in lower case."""
-    metadata = task.metadata or {}
+    metadata = task.metadata
+    if not metadata:
+        return []
     found = (metadata.get(key) for key in ("zone", "sector"))
     words = (str(place).strip().lower() for place in found if place is not None)
     return [word for word in words if word]
@@ -323,6 +336,8 @@ def _exceptions(
         forbidden.setdefault(named, set()).add(agent)
     barred: dict[int, Ints] = {}
     kept: dict[int, Ints] = {}
+    if not (forbidden or rules.when or last):
+        return barred, kept
     for row, task in enumerate(tasks):
         name = task.identifier
         out = {agent for agent in forbidden.get(name, ()) if agent in column_of}

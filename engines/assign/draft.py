@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.assign.problem import Candidates, Floats, Ints, Problem
+from engines.assign.problem import Candidates, Flags, Floats, Ints, Problem
+
+_WORTHY = 0.5  # of the mean price of its hours
+_FINENESS = 2.0  # lengths of tasks to each doubling
+_SHORTEST = 1e-9  # hours
 
 
 @dataclass(slots=True)
@@ -76,7 +80,7 @@ def fill_teams(problem: Problem, draft: Draft, prices: Floats) -> None:
             draft.put_team(row, team, hours[team])
 
 
-def fill(pairs: Candidates, draft: Draft, prices: Floats, single: Ints) -> None:
+def fill(pairs: Candidates, draft: Draft, prices: Floats, single: Flags) -> None:
     """Give open tasks of one (where *single*) to agents among *pairs* that have the hours."""
     row = pairs.row
     keep = np.flatnonzero((draft.column[row] < 0) & single[row])
@@ -102,3 +106,24 @@ def fill(pairs: Candidates, draft: Draft, prices: Floats, single: Ints) -> None:
         taken = at[first | (total - before <= draft.left[column[at]])]
         draft.column[row[taken]] = column[taken]
         np.subtract.at(draft.left, column[taken], hours[taken])
+
+
+def fill_by_length(pairs: Candidates, draft: Draft, prices: Floats, single: Flags) -> None:
+    """As `fill`, long tasks first: short ones find the hours that these leave."""
+    worthy, length = lengths(pairs, prices, single)
+    for each in np.unique(length[worthy])[::-1].tolist():
+        fill(pairs, draft, prices, worthy & (length == each))
+    fill(pairs, draft, prices, single)
+
+
+def lengths(pairs: Candidates, prices: Floats, single: Flags) -> tuple[Flags, Floats]:
+    """Tasks that are worth their hours, and which of them are about as long, on a scale."""
+    row = pairs.row
+    hours, worth = np.zeros(len(single)), np.zeros(len(single))
+    hours[row] = pairs.hours
+    filled = np.flatnonzero(np.diff(pairs.start))
+    if len(filled):
+        reduced = pairs.value - pairs.hours * prices[pairs.column]
+        worth[filled] = np.maximum.reduceat(reduced, pairs.start[filled])
+    worthy = single & (worth > _WORTHY * float(prices.mean()) * hours)
+    return worthy, np.floor(_FINENESS * np.log2(np.maximum(hours, _SHORTEST)))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.assign.prices import descend_packed
-from engines.assign.problem import Dense, Floats, Ints
+from engines.assign.problem import Dense, Flags, Floats, Ints
 
 _LENGTHS = 12
 _UNITS = 96
@@ -97,9 +97,8 @@ class Knapsacks:
     def pack(self, prices: Floats, lengths: list[_Length]) -> Packed:
         """Fill every agent's hours at *prices*."""
         agents, most = len(self._room), int(self._room.max())
-        every = np.arange(agents)[:, None]
         worth = np.zeros((agents, most + 1))
-        chosen: list[tuple[_Length, Ints, Ints]] = []
+        chosen: list[tuple[_Length, Ints, list[Flags]]] = []
         for length in lengths:
             profit = length.value - prices[length.row]
             gaining = int((profit > 0).sum(axis=1).max(initial=0))
@@ -107,44 +106,32 @@ class Knapsacks:
             if not fit:
                 continue
             order = np.argsort(-profit, axis=1, kind="stable")[:, :fit]
-            gains = np.cumsum(np.maximum(np.take_along_axis(profit, order, axis=1), 0.0), axis=1)
-            best, count = worth.copy(), np.zeros((agents, most + 1), np.int64)
-            for many in range(1, fit + 1):
-                from_ = most + 1 - many * length.units
-                offer = worth[:, :from_] + gains[:, many - 1 : many]
-                better = offer > best[:, -from_:]
-                best[:, -from_:] = np.where(better, offer, best[:, -from_:])
-                count[:, -from_:] = np.where(better, many, count[:, -from_:])
-            worth = best
-            chosen.append((length, order, count))
+            gain = np.take_along_axis(profit, order, axis=1)
+            from_ = most + 1 - length.units
+            taken = []
+            for item in range(fit):
+                offer = worth[:, :from_] + gain[:, item : item + 1]
+                taken.append(offer > worth[:, length.units :])
+                np.maximum(worth[:, length.units :], offer, out=worth[:, length.units :])
+            chosen.append((length, order, taken))
+        every = np.arange(agents)
         room = self._room.copy()
-        total = float(worth[every[:, 0], room].sum())
+        total = float(worth[every, room].sum())
         rows, columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for length, order, counts in reversed(chosen):
-            held = counts[every[:, 0], room]
-            room -= held * length.units
-            agent, place = np.nonzero(np.arange(order.shape[1]) < held[:, None])
-            at = order[agent, place]
-            task = length.row[agent, at]
-            gains_some = length.value[agent, at] > prices[task]
-            rows.append(task[gains_some])
-            columns.append(agent[gains_some])
+        for length, order, taken in reversed(chosen):
+            for item in range(len(taken) - 1, -1, -1):
+                rest = room - length.units
+                agent = np.flatnonzero((rest >= 0) & taken[item][every, np.maximum(rest, 0)])
+                room[agent] = rest[agent]
+                rows.append(length.row[agent, order[agent, item]])
+                columns.append(agent)
         row, column = np.concatenate(rows), np.concatenate(columns)
-        taken = np.bincount(row, minlength=len(prices))
+        taken_by = np.bincount(row, minlength=len(prices))
         slack = _SLACK * len(prices)
-        return Packed(float(prices.sum()) + total + slack, taken, row, column)
+        return Packed(float(prices.sum()) + total + slack, taken_by, row, column)
 
-    def bound(self, prices: Floats) -> float:
-        """What *prices* prove, over all pairs."""
-        return self.pack(prices, self.listed(prices, None)).bound
-
-    def descend(
-        self,
-        prices: Floats,
-        rounds: int,
-        over: Callable[[], bool],
-    ) -> tuple[Floats, float]:
-        """Prices of a lower bound, and the bound that they prove over all pairs."""
+    def descend(self, prices: Floats, rounds: int, over: Callable[[], bool]) -> Packed:
+        """The knapsacks at prices of a lower bound, over all pairs."""
         lengths = self.listed(prices, _LISTED)
 
         def packed(prices: Floats) -> tuple[float, Floats]:
@@ -152,7 +139,7 @@ class Knapsacks:
             return found.bound, found.taken.astype(float)
 
         best = descend_packed(packed, prices, rounds, _NEARBY * packed(prices)[0], over).prices
-        return best, self.bound(best)
+        return self.pack(best, self.listed(best, None))
 
 
 def _whole(values: Floats) -> bool:

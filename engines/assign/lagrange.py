@@ -15,8 +15,8 @@ from engines.assign.prices import descend_packed
 from engines.assign.problem import Dense, Flags, Floats, Problem, dual_bound
 from engines.assign.solution import Solution
 
-_PACKINGS = 24  # rounds of prices of tasks
-_WITH_TIME = 12  # times as many where there is time
+_PACKINGS = 8  # rounds of prices of tasks
+_WITH_TIME = 36  # times as many where there is time
 _SMALL = 60  # rounds where the problem is small, and twice as many where there is time
 _DIVES = 3  # where there is no time limit
 _DESCENT = 0.15  # share of the time until dives begin
@@ -79,13 +79,8 @@ def packed(problem: Problem, found: Solution, left: Callable[[], float] | None) 
     worth = problem.responses(found.prices).worth
     rounds = _PACKINGS if left is None else _PACKINGS * _WITH_TIME
     end = 0.0 if left is None else left() / 3
-    prices, bound = knapsacks.descend(
-        worth,
-        rounds,
-        lambda: left is not None and left() <= end,
-    )
-    found.bound = min(found.bound, bound)
-    packed = knapsacks.pack(prices, knapsacks.listed(prices, None))
+    packed = knapsacks.descend(worth, rounds, lambda: left is not None and left() <= end)
+    found.bound = min(found.bound, packed.bound)
     draft = Draft.empty(problem)
     value, hours = problem.pairs(packed.row, packed.column)
     dearest = np.lexsort((packed.column, -value, packed.row))

@@ -6,88 +6,32 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engines.assign.draft import Draft, fill
-from engines.assign.parts import prices_of_parts
+from engines.assign.opening import first_prices
 from engines.assign.prices import descend
-from engines.assign.problem import (
-    Candidates,
-    Dense,
-    Floats,
-    Problem,
-    Shortlist,
-    dual_bound,
-    merged,
-    sampled,
-)
+from engines.assign.problem import Candidates, Dense, Floats, Problem, dual_bound
 
-_ROUNDS = 40  # of prices, on each shortlist
-_LISTS = 2  # shortlists after the first, each beside a pass over all pairs
+_ROUNDS = 18  # of prices
+_ROUNDS_SMALL = 40  # the same in double precision
+_ROUNDS_LARGE = 10  # and where not all pairs are held
+_EXACT = 100_000  # pairs up to which each round is in double precision
 _NEAR = 16  # agents on the shortlist of each task
-_NEAR_LARGE = 48  # the same where not all pairs are held
-_LISTS_LARGE = 3
-_SAMPLED = 24  # agents of each task that are looked at first
+_NEAR_SMALL = 32  # the same in double precision
 
 
-def priced(
-    problem: Problem, seed: int, over: Callable[[], bool]
-) -> tuple[Candidates, Floats, float]:
-    """A shortlist, prices, and the bound they prove over all pairs."""
-    market = _market if isinstance(problem, Dense) else _large
-    return market(problem, seed, over)
-
-
-def _market(
-    problem: Problem, seed: int, over: Callable[[], bool]
-) -> tuple[Candidates, Floats, float]:
+def priced(problem: Problem, over: Callable[[], bool]) -> tuple[Candidates, Floats, float]:
     """A shortlist, prices, and the bound they prove over all pairs."""
     agents = len(problem.capacity)
-    single = problem.team == 1
-    pairs = sampled(problem, min(_SAMPLED, 2 * agents), seed)
-    prices: Floats = np.zeros(agents)
-    best, bound, low = prices, np.inf, 0.0
-    for round_ in range(_LISTS + 1):
-        draft = Draft.empty(problem)
-        fill(pairs, draft, prices, single)
-        low = max(low, draft.value(problem))
-        market = Shortlist(pairs, problem.capacity, problem.team)
-        prices = descend(market, prices, _ROUNDS, low, over).prices
-        found, _ = dual_bound(problem, prices)
-        if found < bound:
-            best, bound = prices, found
-        if round_ == _LISTS or over():
-            break
-        near = problem.near(prices, min(_NEAR, agents))
-        pairs = merged(pairs, near, agents) if round_ else near
+    first = first_prices(problem)
+    if not isinstance(problem, Dense):
+        best = descend(problem, first, _ROUNDS_LARGE, over)
+        return problem.near(best.prices, min(_NEAR, agents)), best.prices, best.value
+    small = problem.value.size <= _EXACT
+    market = problem if small else problem.rough()
+    prices = descend(market, first, _ROUNDS_SMALL if small else _ROUNDS, over).prices
+    bound, _ = dual_bound(problem, prices)
     zero, _ = dual_bound(problem, np.zeros(agents))
     if zero < bound:
-        best, bound = np.zeros(agents), zero
-    return pairs, best, bound
-
-
-def _large(
-    problem: Problem, seed: int, over: Callable[[], bool]
-) -> tuple[Candidates, Floats, float]:
-    """As `_market`, with few passes over all pairs."""
-
-    def of_part(part: Dense) -> Floats:
-        return np.zeros(len(part.capacity)) if over() else _market(part, seed, over)[1]
-
-    agents = len(problem.capacity)
-    prices = prices_of_parts(problem, seed, of_part)
-    best, bound = prices, dual_bound(problem, prices)[0]
-    pairs = problem.near(prices, min(_NEAR_LARGE, agents))
-    for round_ in range(_LISTS_LARGE):
-        if over():
-            break
-        draft = Draft.empty(problem)
-        fill(pairs, draft, best, problem.team == 1)
-        market = Shortlist(pairs, problem.capacity, problem.team)
-        prices = descend(market, best, _ROUNDS, draft.value(problem), over).prices
-        # Whoever is on few lists came out too cheap; nearer to the last prices is safer.
-        prices = 0.5 * (prices + best) if not round_ else prices
-        found, _ = dual_bound(problem, prices)
-        if found < bound:
-            best, bound = prices, found
-        if round_ + 1 < _LISTS_LARGE:
-            pairs = merged(pairs, problem.near(prices, min(_NEAR_LARGE, agents)), agents)
-    return pairs, best, bound
+        prices, bound = np.zeros(agents), zero
+    near = market.near(prices, min(_NEAR_SMALL if small else _NEAR, agents))
+    near.value, near.hours = problem.pairs(near.row, near.column)
+    return near, prices, bound

@@ -280,8 +280,8 @@ class _Writer:
     ) -> AssignmentDecision:
         agent, has_left = self.problem.agents[column], self.left[column]
         self.left[column] = max(has_left - spent, 0.0)
-        match = agent.skill_overlap(task.required_skills)
-        score = self.round_.score(task, agent, spent)
+        parts = components(task, agent, spent)
+        match, score = parts[0], self.round_.weights.score(parts)
         if task.required_skills:
             has = [skill for skill in task.required_skills if skill in agent.skills]
             skills = f"has {len(has)} of {len(task.required_skills)} skills ({', '.join(has)})"
@@ -324,7 +324,7 @@ def components(
         agent.skill_overlap(task.required_skills),
         1 - load,
         agent.confidence,
-        float(bool(set(places_of(task)) & set(agent.focus_areas))),
+        float(bool(agent.focus_areas and set(places_of(task)) & set(agent.focus_areas))),
     )
 
 
@@ -368,7 +368,7 @@ def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[s
         return found
     for first in range(0, len(row), step):
         rows, mine = row[first : first + step], column[first : first + step]
-        value, _ = problem.rows(rows)
+        value, _ = problem.held.rows(rows)
         value[np.arange(len(rows)), mine] = -np.inf
         best = value.argmax(axis=1)
         worth = value[np.arange(len(rows)), best] / problem.urgency[rows]

@@ -9,11 +9,12 @@ import numpy as np
 from engines.assign.draft import Draft, fill, fill_teams
 from engines.assign.problem import Candidates, Floats, Ints, Problem, candidates
 from engines.assign.search import Search
+from engines.assign.waves import waves
 
 _TRIED = 12  # agents of each task
-_MOVES = 30_000  # of tasks that are open
-_FEW = 1_000  # tasks up to which each is tried, and with time
+_FEW = 1_000  # tasks up to which each is tried by itself, and with time
 _ALL_MOVES = 10_000
+_ROOM = 1e-9  # hours; who has less left takes nothing any more
 
 
 def improved(
@@ -28,11 +29,13 @@ def improved(
     """*draft* itself, better."""
     single = problem.team == 1
     tasks = len(single)
-    search = Search(pairs, draft, prices, single, _TRIED)
-    waiting = np.flatnonzero((draft.column < 0) & single)
-    dear = np.argsort(-_most_worth(pairs, waiting), kind="stable")[:_MOVES]
-    search.run(waiting[dear], 2 * _MOVES, over)
+    if tasks > _FEW:
+        waves(pairs, draft, single, over)
     if tasks <= (_ALL_MOVES if timed else _FEW):
+        search = Search(pairs, draft, prices, single, _TRIED)
+        waiting = np.flatnonzero((draft.column < 0) & single)
+        dear = np.argsort(-_most_worth(pairs, waiting), kind="stable")
+        search.run(waiting[dear], 2 * tasks, over)
         search.run(np.arange(tasks), 2 * tasks, over)
     _fill_all(problem, draft, prices)
     return draft
@@ -42,18 +45,16 @@ def _fill_all(problem: Problem, draft: Draft, prices: Floats) -> None:
     """Give what is open to whoever can take it, of all agents: nothing fits any more after."""
     fill_teams(problem, draft, prices)
     single = problem.team == 1
-    most = float(draft.left.max(initial=0.0))
     waiting = np.flatnonzero((draft.column < 0) & single)
-    step = max(1, (1 << 21) // max(len(draft.left), 1))
-    for first in range(0, len(waiting), step):
+    columns = np.flatnonzero(draft.left > _ROOM)
+    step = max(1, (1 << 21) // max(len(columns), 1))
+    for first in range(0, len(waiting) if len(columns) else 0, step):
         rows = waiting[first : first + step]
-        value, hours = problem.rows(rows)
-        able = (value > -np.inf) & (hours <= min(most, np.inf)) & (hours <= draft.left)
-        row, column = np.nonzero(able)
+        part = problem.part(rows, columns)
+        row, column = np.nonzero((part.value > -np.inf) & (part.hours <= draft.left[columns]))
         if len(row):
-            offers = candidates(
-                len(problem.team), rows[row], column, value[row, column], hours[row, column]
-            )
+            value, hours = part.pairs(row, column)
+            offers = candidates(len(single), rows[row], columns[column], value, hours)
             fill(offers, draft, prices, single)
 
 

@@ -15,6 +15,8 @@ import numpy as np
 from engines.assign.problem import Floats, Market, dual_bound
 
 _KEPT = 0.6  # share of the last direction in the next
+_AIM = 0.01  # of the bound: how far below it steps aim at first
+_NEARER = 1  # rounds without a better bound before they aim half as far
 _LOWER = 0.1  # of the way the bound has come, where it is below what it aimed at
 _PATIENCE = 4  # rounds without a better bound before steps are halved
 
@@ -31,7 +33,6 @@ def descend(
     problem: Market,
     prices: Floats,
     rounds: int,
-    lower: float,
     over: Callable[[], bool] = lambda: False,
 ) -> Bound:
     """
@@ -39,15 +40,14 @@ def descend(
 
     Args:
         prices: Where to begin.
-        lower: The value of a plan; what the steps aim at.
         over: Whether the time is up; asked between passes.
     """
     value, answers = dual_bound(problem, prices)
-    best = Bound(value, prices)
-    scale, worse = 1.0, 0
+    best, there = Bound(value, prices), answers
+    aim, worse = _AIM, 0
     direction = np.zeros_like(prices)
     for _ in range(rounds):
-        if over() or best.value <= lower * (1 + 1e-9):
+        if over():
             break
         excess = answers.load - problem.capacity
         excess[(prices <= 0) & (excess < 0)] = 0.0
@@ -55,15 +55,17 @@ def descend(
         norm = float(direction @ direction)
         if not 0 < norm < np.inf:
             break
-        prices = np.maximum(prices + direction * (scale * (value - lower) / norm), 0.0)
+        step = (value - best.value * (1 - aim)) / norm
+        prices = np.maximum(prices + direction * step, 0.0)
         value, answers = dual_bound(problem, prices)
         if value < best.value - 1e-12:
-            best, worse = Bound(value, prices), 0
+            best, there, worse = Bound(value, prices), answers, 0
         else:
             worse += 1
-            if worse >= _PATIENCE:
-                scale, worse = scale / 2, 0
-                prices, direction = best.prices, np.zeros_like(prices)
+            if worse >= _NEARER:
+                aim, worse = aim / 2, 0
+                prices, value, answers = best.prices, best.value, there
+                direction = np.zeros_like(prices)
     return best
 
 

@@ -119,12 +119,22 @@ class Dense:
     def pairs(self, rows: Ints, columns: Ints) -> tuple[Floats, Floats]:
         return self.value[rows, columns], self.hours[rows, columns]
 
+    def rough(self) -> Dense:
+        """The same in single precision; what it says of prices is off by rounding."""
+        value, hours = self.value.astype(np.float32), self.hours
+        if not hours.strides[1]:  # as long for every agent
+            first = hours[:, :1].astype(np.float32)
+            return Dense(value, np.broadcast_to(first, value.shape), self.capacity, self.team)
+        return Dense(value, hours.astype(np.float32), self.capacity, self.team)
+
     def responses(self, prices: Floats) -> Responses:
         tasks, agents = self.shape
         worth = np.zeros(tasks)
         column = np.full(tasks, -1)
+        cost = prices.astype(self.value.dtype)
         for rows in blocks(tasks, agents):
-            reduced = self.value[rows] - self.hours[rows] * prices
+            reduced = self.hours[rows] * cost
+            np.subtract(self.value[rows], reduced, out=reduced)
             best = reduced.argmax(axis=1)
             found = reduced[np.arange(len(best)), best]
             worth[rows] = np.maximum(found, 0.0)
@@ -192,57 +202,6 @@ def dual_bound(problem: Market, prices: Floats) -> tuple[float, Responses]:
     """The value that no plan exceeds, as these prices prove it, and the tasks' answers."""
     answers = problem.responses(prices)
     return float(answers.worth.sum() + (prices * problem.capacity).sum()), answers
-
-
-@dataclass(slots=True)
-class Shortlist:
-    """
-    A problem with some of the pairs only: its bound holds for plans over these, not for all.
-
-    Args:
-        pairs: Of tasks of one only.
-    """
-
-    pairs: Candidates
-    capacity: Floats
-    team: Ints
-    _filled: Ints = field(init=False)
-    _row: Ints = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._filled = np.flatnonzero(np.diff(self.pairs.start))
-        self._row = self.pairs.row
-
-    def responses(self, prices: Floats) -> Responses:
-        pairs = self.pairs
-        worth, column = np.zeros(len(self.team)), np.full(len(self.team), -1)
-        load = np.zeros(len(self.capacity))
-        if not len(pairs.column):
-            return Responses(worth, column, load)
-        reduced = pairs.value - pairs.hours * prices[pairs.column]
-        best = np.maximum.reduceat(reduced, pairs.start[self._filled])
-        worth[self._filled] = best
-        at = np.flatnonzero((reduced == worth[self._row]) & (reduced > 0))
-        row = self._row[at]
-        first = np.ones(len(at), bool)
-        first[1:] = row[1:] != row[:-1]
-        at = at[first]
-        column[row[first]] = pairs.column[at]
-        load += np.bincount(pairs.column[at], pairs.hours[at], len(load))
-        return Responses(np.maximum(worth, 0.0), column, load)
-
-
-def sampled(problem: Problem, each: int, seed: int) -> Candidates:
-    """Some pairs of each task, every agent as likely as another."""
-    tasks, agents = problem.shape
-    random = np.random.default_rng(seed)
-    column = np.sort(random.integers(0, agents, (tasks, each)), axis=1)
-    new = np.ones(column.shape, bool)
-    new[:, 1:] = column[:, 1:] != column[:, :-1]
-    row, at = np.nonzero(new)
-    value, hours = problem.pairs(row, column[row, at])
-    able = value > -np.inf
-    return candidates(tasks, row[able], column[row, at][able], value[able], hours[able])
 
 
 def merged(one: Candidates, other: Candidates, agents: int) -> Candidates:

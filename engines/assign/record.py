@@ -45,7 +45,8 @@ def read(inputs: Mapping[str, Any]) -> tuple[Round, int | None]:
 
 
 def _task(task: AssignableTask) -> dict[str, Any]:
-    named = ((key, (task.metadata or {}).get(key)) for key in ("zone", "sector"))
+    metadata = task.metadata
+    named = ((key, metadata.get(key)) for key in ("zone", "sector")) if metadata else ()
     places = {key: str(place) for key, place in named if place is not None}
     return {
         "identifier": task.identifier,

@@ -2,9 +2,9 @@
 The way to a plan: prices and a bound, a plan filled by them, made better, and proven where small.
 
     1  every agent at most one task                matching: exact
-    2  prices on a shortlist that grows            a bound over all pairs
+    2  prices over all pairs                       a bound
     3  fill by prices, matching, local search      a plan
-    4  knapsacks of all agents                     a lower bound, and plans from dives
+    4  knapsacks of all agents                     a lower bound, what is filled up; dives
     5  few pairs left that a better plan could use   integer program: exact
     6  with time left, parts of it                 integer programs over a few agents
 
@@ -18,16 +18,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engines.assign.draft import Draft, fill, fill_teams
+from engines.assign.compile import Compiled
+from engines.assign.draft import Draft, fill, fill_by_length, fill_teams
 from engines.assign.lagrange import dived, packed
 from engines.assign.market import priced
 from engines.assign.matching import matched, rematch
 from engines.assign.mend import mend
 from engines.assign.packing import Packing
 from engines.assign.polish import improved
-from engines.assign.problem import Candidates, Dense, Problem, candidates, merged
+from engines.assign.problem import Candidates, Dense, Floats, Problem, candidates, merged
 from engines.assign.proof import prove
 from engines.assign.solution import Solution
+from engines.assign.spread import spread
 
 _SMALL = 6_000  # pairs among which something may be proven
 
@@ -50,7 +52,7 @@ def solve(
     tasks, agents = problem.shape
     if not tasks or not agents:
         return Solution(Draft.empty(problem), 0.0, 0.0, 0.0, np.zeros(agents))
-    pairs, prices, bound = priced(problem, seed, over)
+    pairs, prices, bound = priced(problem, over)
     if isinstance(problem, Dense) and (exact := matched(problem)):
         value = exact.value(problem)
         return Solution(exact, value, value, max(bound, value), prices)
@@ -58,14 +60,13 @@ def solve(
     found = Solution(best, best.value(problem), bound, bound, prices)
 
     def better(draft: Draft) -> None:
-        known = pairs if draft is first else _with(problem, pairs, draft)
+        known = pairs if draft is first and not drawn else _with(problem, pairs, draft)
         found.take(problem, improved(problem, known, draft, prices, over, timed=left is not None))
 
     packing = Packing.of(problem) if isinstance(problem, Dense) else None
     drawn = None if over() or packing else packed(problem, found, left)
     first = drawn or Draft.empty(problem)
-    fill_teams(problem, first, prices)
-    fill(pairs, first, prices, problem.team == 1)
+    pairs = _filled(problem, pairs, first, prices, over, small=packing is not None)
     better(first)
     if left is not None and drawn:
         better(_rematched(problem, found.draft.copy(), over))
@@ -82,6 +83,24 @@ def solve(
         found.bound = found.value
     found.finished = not over() or found.proven
     return found
+
+
+def _filled(
+    problem: Problem,
+    pairs: Candidates,
+    draft: Draft,
+    prices: Floats,
+    over: Callable[[], bool],
+    *,
+    small: bool,
+) -> Candidates:
+    """Fill *draft* by prices; return the pairs among which it may become better."""
+    single = problem.team == 1
+    fill_teams(problem, draft, prices)
+    if isinstance(problem, Compiled):
+        return spread(problem, pairs, draft, prices, over)
+    (fill if small else fill_by_length)(pairs, draft, prices, single)
+    return pairs
 
 
 def _over(left: Callable[[], float] | None) -> Callable[[], bool]:
@@ -107,12 +126,12 @@ def _mended(
     mend(problem, found, _with(problem, pairs, found.draft), seed, lambda: left() - kept)
 
 
-def bounded(problem: Problem, draft: Draft, seed: int = 0) -> Solution:
+def bounded(problem: Problem, draft: Draft) -> Solution:
     """What *draft* is worth beside a bound, without changing it."""
     if not all(problem.shape):
         return Solution(draft, 0.0, 0.0, 0.0, np.zeros(problem.shape[1]))
     value = draft.value(problem)
-    _, prices, bound = priced(problem, seed, lambda: False)
+    _, prices, bound = priced(problem, lambda: False)
     return Solution(draft, value, max(bound, value), max(bound, value), prices)
 
 

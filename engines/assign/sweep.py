@@ -115,7 +115,8 @@ def near(problem: Compiled, prices: Floats, most: int, rows: Ints | None = None)
     for part, product in _products(problem, prices, rows):
         sample = product[:, ::sampled]
         limit = np.partition(sample, sample.shape[1] - nth, axis=1)[:, sample.shape[1] - nth]
-        at, column = np.nonzero(product >= limit[:, None])
+        np.maximum(limit, _NEVER / 2, out=limit)
+        at, column = np.divmod(np.flatnonzero(product >= limit[:, None]), agents)
         kept.append((part[at], column))
     row = np.concatenate([np.zeros(0, np.int64), *(row for row, _ in kept)])
     column = np.concatenate([np.zeros(0, np.int64), *(column for _, column in kept)])

@@ -468,6 +468,7 @@ def test_the_knapsack_bound_is_above_every_plan(tasks: Tasks, agents: Agents, ra
     best = optimum(whole, agents, AssignmentRules())
     for _ in range(5):
         prices = np.array([random.random() for _ in whole])
-        assert knapsacks.bound(prices) >= best - ROUNDING
-    _, bound = knapsacks.descend(np.zeros(len(whole)), 20, lambda: False)
-    assert bound >= best - ROUNDING
+        packed = knapsacks.pack(prices, knapsacks.listed(prices, None))
+        assert packed.bound >= best - ROUNDING
+    packed = knapsacks.descend(np.zeros(len(whole)), 20, lambda: False)
+    assert packed.bound >= best - ROUNDING

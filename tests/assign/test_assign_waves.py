@@ -1,0 +1,86 @@
+"""Plans of many tasks: what fills them and makes them better keeps hours, and the bound stays one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engines.assign import AgentProfile, AssignableTask, AssignmentRules, Weights
+from engines.assign.compile import Compiled, compiled
+from engines.assign.draft import Draft, fill_by_length
+from engines.assign.market import priced
+from engines.assign.opening import first_prices
+from engines.assign.problem import dual_bound
+from engines.assign.solve import solve
+from engines.assign.waves import waves
+
+ROUNDING = 1e-6
+
+
+def made(seed: int, tasks: int = 80, agents: int = 20, *, alike: bool = False) -> Compiled:
+    random = np.random.default_rng(seed)
+
+    def some(most: int) -> tuple[str, ...]:
+        return tuple(f"s{n}" for n in random.permutation(6)[: random.integers(1, most + 1)])
+
+    return compiled(
+        [
+            AssignableTask(
+                f"t{n}", "d", random.random(), some(3), float(random.choice([0.5, 1, 2, 3]))
+            )
+            for n in range(tasks)
+        ],
+        [
+            AgentProfile(f"a{n}", ("s1",), 5.0)
+            if alike
+            else AgentProfile(f"a{n}", some(5), float(random.integers(0, 12)), (), random.random())
+            for n in range(agents)
+        ],
+        rules=AssignmentRules(teams={"t3": 2}),
+        weights=Weights(),
+        min_match=0.0,
+        last={},
+    )
+
+
+def kept(problem: Compiled, draft: Draft) -> bool:
+    """Whether nobody has more hours than there are, and *left* says what is left."""
+    row, column = draft.pairs()
+    value, hours = problem.pairs(row, column)
+    left = problem.capacity - np.bincount(column, hours, len(problem.agents))
+    return bool(
+        left.min() >= -ROUNDING and np.allclose(left, draft.left) and value.min(initial=0) >= 0
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_waves_keep_hours_and_lose_no_value(seed: int) -> None:
+    problem = made(seed)
+    held = problem.dense()
+    pairs, prices, _ = priced(held, lambda: False)
+    draft = Draft.empty(held)
+    fill_by_length(pairs, draft, prices, held.team == 1)
+    before = draft.value(held)
+    assert kept(problem, draft)
+    waves(pairs, draft, held.team == 1)
+    assert draft.value(held) >= before - ROUNDING
+    assert kept(problem, draft)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_not_held_is_planned_within_its_bound(seed: int) -> None:
+    problem = made(seed)
+    large, small = solve(problem), solve(problem.dense())
+    assert kept(problem, large.draft)
+    assert large.bound >= small.value - ROUNDING
+    assert small.bound >= large.value - ROUNDING
+    assert large.value >= 0.9 * small.value
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_first_prices_prove_a_lower_bound_than_none(alike: bool) -> None:
+    problem = made(1, alike=alike)
+    prices = first_prices(problem)
+    assert (prices >= 0).all()
+    nothing = dual_bound(problem, np.zeros(len(prices)))[0]
+    assert dual_bound(problem, prices)[0] <= nothing + ROUNDING
