@@ -30,6 +30,7 @@ from engines.assign.problem import Candidates, Dense, Floats, Problem, candidate
 from engines.assign.proof import prove
 from engines.assign.solution import Solution
 from engines.assign.spread import spread
+from engines.assign.threads import one_thread
 
 _SMALL = 6_000  # pairs among which something may be proven
 
@@ -48,10 +49,17 @@ def solve(
         start: A plan to begin with; it is not made worse.
         left: Seconds that are left; None for no limit.
     """
-    over = _over(left)
     tasks, agents = problem.shape
     if not tasks or not agents:
         return Solution(Draft.empty(problem), 0.0, 0.0, 0.0, np.zeros(agents))
+    with one_thread(problem):
+        return _solved(problem, start, seed, left)
+
+
+def _solved(
+    problem: Problem, start: Draft | None, seed: int, left: Callable[[], float] | None
+) -> Solution:
+    over = _over(left)
     pairs, prices, bound = priced(problem, over)
     if isinstance(problem, Dense) and (exact := matched(problem)):
         value = exact.value(problem)
@@ -131,7 +139,8 @@ def bounded(problem: Problem, draft: Draft) -> Solution:
     if not all(problem.shape):
         return Solution(draft, 0.0, 0.0, 0.0, np.zeros(problem.shape[1]))
     value = draft.value(problem)
-    _, prices, bound = priced(problem, lambda: False)
+    with one_thread(problem):
+        _, prices, bound = priced(problem, lambda: False)
     return Solution(draft, value, max(bound, value), max(bound, value), prices)
 
 
