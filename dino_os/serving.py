@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from dino_os.errors import DinoError
 
 if TYPE_CHECKING:
+    from asyncio import Transport
+
     from starlette.types import ASGIApp
     from uvicorn import Server
 
@@ -21,6 +23,7 @@ _AT_ONCE = 100
 _BACKLOG = 128
 _GRACE_S = 3
 _IDLE_S = 75
+_HEAD_S = 10  # until a connection's first request has its headers
 
 
 class NotListening(DinoError):
@@ -59,6 +62,18 @@ def in_address(host: str) -> str:
 def server_of(application: ASGIApp, on_exit: Callable[[], None] = lambda: None) -> Server:
     """What carries *application*; *on_exit* is called when a signal ends it."""
     from uvicorn import Config, Server  # noqa: PLC0415  the network, where something is served
+    from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: PLC0415  as above
+
+    class Hurried(H11Protocol):
+        """Else whoever sends no whole request keeps, with a few connections, all others out."""
+
+        def connection_made(self, transport: Transport) -> None:
+            super().connection_made(transport)
+            self.loop.call_later(_HEAD_S, self._refuse)
+
+        def _refuse(self) -> None:
+            if self.cycle is None:
+                self.transport.abort()
 
     class Ending(Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -67,7 +82,7 @@ def server_of(application: ASGIApp, on_exit: Callable[[], None] = lambda: None) 
 
     config = Config(
         application,
-        http="h11",
+        http=Hurried,
         loop="asyncio",
         ws="none",
         lifespan="off",

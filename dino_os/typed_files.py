@@ -36,6 +36,8 @@ _signed_in = re.compile(r"//.*@", re.DOTALL)
 """Who signs in at an address, and with what: never shown."""
 _KINDS = ("Expected", "Object", "Invalid")
 """How what msgspec itself finds begins."""
+_DEEPEST = 10_000
+"""How deep what is nested may be read: libyaml overflows the stack at three times that."""
 _REPEATED = 20
 """So many times longer than its text may what a text says be."""
 _step = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
@@ -76,12 +78,15 @@ class Document:
     def _read_yaml(self, text: str) -> None:
         loader = _Loader(text)
         try:
+            _refuse_depth(text, self.name)
             self._root = loader.get_single_node()
             self.data = loader.construct_document(self._root) if self._root else None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = f":{mark.line + 1}" if mark else ""
             raise InvalidInput(f"{self.name}{line}: not YAML: {error.problem}") from None
+        except InvalidInput:
+            raise
         except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
             raise InvalidInput(f"{self.name}: not YAML: {error}") from None
         finally:
@@ -143,6 +148,19 @@ class Document:
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
                 self._refuse_twins(item, known)
+
+
+def _refuse_depth(text: str, name: str) -> None:
+    # Each level takes a bracket, or a column of a line that all those around it take too.
+    widest = max(map(len, text.splitlines()), default=0)
+    if max(widest, text.count("[") + text.count("{")) <= _DEEPEST:
+        return
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise InvalidInput(f"{name}: nested too deeply")
 
 
 def read_text(path: Path) -> str:

@@ -14,12 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dino_os.errors import Denied, InvalidInput, NotFound
+from dino_os.errors import Denied, DinoError, InvalidInput, NotFound, SkillFailed
 from dino_os.grants import check
+from dino_os.made_skills import check_made
 from dino_os.mcp import skill_file
 from dino_os.mcp.pins import Told
 from dino_os.mcp.skill_file import Server
-from dino_os.skill_index import Skill, UnreadableSkill, read_skills
+from dino_os.skill_index import Skill, read_skills
 from dino_os.units import seconds, size_bytes
 from engines.durable import make_folder, replace_file
 
@@ -115,7 +116,14 @@ class Servers:
                     hint="`dino mcp remove` and `dino mcp add` make it anew",
                 )
             tools: Any = self._workspace.runner.run(skill, {}).check().result
-        skill_file.text_of(server, tools)  # whether it can be written
+        try:
+            skill_file.text_of(server, tools)
+        except DinoError:
+            raise
+        # The server may have written to the process that asked it.
+        except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
+            why = f"what the MCP server {server.name!r} says of its tools is nothing of the kind"
+            raise SkillFailed(why) from None
         return list(tools)
 
     def keep(self, server: Server, tools: Sequence[Told]) -> None:
@@ -124,7 +132,7 @@ class Servers:
         make_folder(folder)
         path = self._path(server.name)
         text = skill_file.text_of(server, tools)
-        _refuse_unreadable(text, path.name)
+        check_made(self._workspace, path, text)
         replace_file(path, text.encode())
 
     def grant(self, name: str) -> list[str]:
@@ -142,8 +150,15 @@ class Servers:
         """Remove its skills, and what they were granted."""
         if name not in self.names():
             raise NotFound(f"no MCP server {name!r}", hint="`dino mcp list` shows those there are")
-        granted = [found for found in self._workspace.admission.all() if _is_of(name, found)]
+        others = {
+            skill.name
+            for skill in self._workspace.plugins.skills()
+            if skill.file != self._path(name)
+        }
+        granted = [skill for skill in self._workspace.admission.all() if skill not in others]
         for skill in granted:
+            if skill != f"mcp_{name}" and not skill.startswith(f"{name}__"):
+                continue
             with suppress(InvalidInput, NotFound):  # by the settings, or not any more
                 self._workspace.admission.revoke(skill, by=self._workspace.operator)
         self._path(name).unlink()
@@ -177,16 +192,3 @@ def _check(server: Server) -> None:
             raise InvalidInput("a token would go in clear to another machine", hint="use https://")
 
 
-def _refuse_unreadable(text: str, name: str) -> None:
-    """Whoever made the server's tools must not make a file that is no list of skills."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_text(text, encoding="utf-8")
-        try:
-            read_skills(path, "mcp")
-        except UnreadableSkill as error:
-            raise InvalidInput(f"no skills can be made of its tools: {error}") from None
-
-
-def _is_of(server: str, skill: str) -> bool:
-    return skill == f"mcp_{server}" or skill.startswith(f"{server}__")

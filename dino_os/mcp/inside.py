@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import Denied, InvalidInput, SkillFailed
 from dino_os.mcp.pins import PINNED, pin
+from dino_os.mcp.sdk import innermost
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -65,22 +67,33 @@ def _asked(server: Mapping[str, Any], ask: Callable[[Client], Awaitable[Any]]) -
         async with _connected(server) as client:
             return await ask(client)
 
+    _quiet()
     try:
         return anyio.run(run)
     except BaseException as error:  # noqa: BLE001  it is told as one of three kinds
-        # The library's tasks wrap in groups what one of them raised.
-        first = _innermost(error)
+        first = innermost(error)
         if isinstance(first, Denied | SkillFailed):
             raise first from None
-        said = first.message if isinstance(first, MCPError) else f"{type(first).__name__}: {first}"
+        said = first.message if isinstance(first, MCPError) else _kind(first)
         text = f"the MCP server {server['name']!r} gives no answer: {said[:1000]}"
         raise SkillFailed(text) from None
 
 
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
-        error = error.exceptions[0]
-    return error
+def _kind(error: BaseException) -> str:
+    first, _, _ = str(error).partition("\n")
+    return f"{type(error).__name__}: {first}"
+
+
+def _quiet() -> None:
+    """What the library logs of a server goes to standard error without its tracebacks."""
+
+    def plain(record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        return True
+
+    shown = logging.StreamHandler()
+    shown.addFilter(plain)
+    logging.getLogger("mcp").handlers[:] = [shown]
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""Whether the protocol's own library is there: it is an extra, and imported where it is used."""
+"""The protocol's own library: whether it is there (it is an extra), and what it raises."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ def check_sdk() -> None:
     """
     if find_spec("mcp") is None:
         raise SdkMissing("the MCP library is not installed", hint="pip install 'dino-os[mcp]'")
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What one of the library's tasks raised, without the groups that it comes in."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

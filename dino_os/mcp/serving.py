@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import InvalidInput
 from dino_os.mcp.offer import Offer
+from dino_os.mcp.sdk import innermost
 from dino_os.mcp.server import server_of
 from dino_os.serving import in_address, listening
 from dino_os.serving import server_of as web_server_of
@@ -74,7 +75,10 @@ def serve_stdio(workspace: Workspace, offer: Offer, *, with_resources: bool) -> 
         async with stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    anyio.run(serve)
+    try:
+        anyio.run(serve)
+    except BaseExceptionGroup as group:  # of a client that was killed: BrokenPipeError
+        raise innermost(group) from None
 
 
 def serve_http(

@@ -38,6 +38,8 @@ _identifier_fits = re.compile(r"[A-Za-z][A-Za-z0-9_]*").fullmatch
 _LONGEST_NAME, _LONGEST_TOOL = 30, 64
 _LONGEST_HELP = 200
 _MOST_CHOICES = 50
+# What annotations and bodies of the functions mean by a name, no parameter may be called.
+_OURS = frozenset({"SERVER", "Any", "Literal", "dict", "list", "str", "int", "float", "bool"})
 _TYPES = {
     "string": "str",
     "integer": "int",
@@ -243,7 +245,8 @@ def _parameters(schema: Mapping[str, Any]) -> dict[str, tuple[str, bool, str]] |
     named = required if isinstance(required, list) else []
     found = {}
     for name, told in (properties or {}).items():
-        if not _identifier_fits(name) or keyword.iskeyword(name) or name in {"Any", "Literal"}:
+        fits = len(name) <= _LONGEST_TOOL and _identifier_fits(name)
+        if not fits or keyword.iskeyword(name) or name in _OURS:
             return None
         facts = told if isinstance(told, dict) else {}
         found[name] = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from dino_os.skill_md.document import FILE, FrontMatter, read
 
 _MOST_FILES, _MOST_FILE, _MOST_BYTES, _DEEPEST = 500, 16 * 2**20, 64 * 2**20, 8
 _LEFT_OUT = frozenset({".git", ".DS_Store", "__MACOSX", "__pycache__"})
-_part_fits = re.compile(r"[^\x00-\x1f\x7f\\/:]{1,200}").fullmatch
+_part_fits = re.compile(r"[^\\/:]{1,200}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,14 @@ def _collected(found: Iterator[tuple[str, bytes]]) -> dict[str, bytes]:
             raise InvalidInput(
                 f"more than {_MOST_FILES} files or {_MOST_BYTES // 2**20} MiB are no skill"
             )
-        if name.casefold() in seen:
+        alike = unicodedata.normalize("NFKC", name).casefold()
+        if alike in seen:
             raise InvalidInput(f"{name!r} is in it twice")
-        seen.add(name.casefold())
+        seen.add(alike)
         files[name] = content
+    for name in files:
+        if any(str(above) in files for above in PurePosixPath(name).parents):
+            raise InvalidInput(f"{name!r} lies in what is a file")
     return dict(sorted(files.items()))
 
 
@@ -117,9 +122,9 @@ def _in_zip(path: Path) -> Iterator[tuple[str, bytes]]:
                     with packed.open(entry) as opened:  # what it says of its size is not believed
                         content = opened.read(_MOST_FILE + 1)
                     yield entry.filename, _bounded(content, entry.filename)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
+    except InvalidInput:
+        raise
+    except Exception as error:  # noqa: BLE001  each way of packing has errors of its own
         raise InvalidInput(f"{path}: not a ZIP file that can be read: {error}") from None
 
 
@@ -135,11 +140,7 @@ def _check(name: str) -> None:
         InvalidInput: *name* may lead out of the folder, or is none on every system.
     """
     parts = name.split("/")
-    fits = all(_part_fits(part) and part not in {".", ".."} for part in parts)
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        fits = False
+    fits = name.isprintable() and all(map(_part_fits, parts)) and not {".", ".."} & {*parts}
     if not fits or len(parts) > _DEEPEST:
         raise InvalidInput(f"{name[:200]!r} is no name of a file in a skill")
 

@@ -15,6 +15,7 @@ from dino_os.errors import InvalidInput
 from dino_os.typed_files import Document
 
 FILE = "SKILL.md"
+_LONGEST_FRONT = 16_384
 _name_fits = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*").fullmatch
 _front = re.compile(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|$)(.*)", re.DOTALL)
 
@@ -43,6 +44,8 @@ def read(text: str, folder: str | None) -> FrontMatter:
     found = _front.match(text.replace("\r\n", "\n").removeprefix("\ufeff"))
     if found is None:
         raise InvalidInput(f"{FILE}: no front matter between two lines of ---")
+    if len(found[1]) > _LONGEST_FRONT:
+        raise InvalidInput(f"{FILE}: the front matter has more than {_LONGEST_FRONT:,} characters")
     front = Document(f"\n{found[1]}", FILE).convert(FrontMatter)
     if not _name_fits(front.name):
         raise InvalidInput(

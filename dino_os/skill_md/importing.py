@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import InvalidInput, SkillConflict
 from dino_os.grants import Permissions, check
+from dino_os.made_skills import check_made
 from dino_os.said import docstring
 from dino_os.skill_index import Skill, read_skills
 from dino_os.skill_md.bundle import Bundle
@@ -79,10 +80,10 @@ def import_bundle(
             place = Path(draft, "new", below)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
+        replace_file(file, text.encode())  # first: what a crash leaves is then ours to replace
         if folder.exists():
             folder.rename(Path(draft, "old"))
         Path(draft, "new").rename(folder)
-    replace_file(file, text.encode())
     return read_skills(file, "workspace")
 
 
@@ -105,13 +106,7 @@ def _refuse_taken(
             f"skills/{folder.name} or skills/{file.name} is there already",
             hint="--replace takes the place of one that was imported" if ours else None,
         )
-    with tempfile.TemporaryDirectory() as beside:
-        made = Path(beside, file.name)
-        made.write_text(text, encoding="utf-8")
-        names = {skill.name for skill in read_skills(made, "skill_md")}
-    for skill in workspace.plugins.skills():
-        if skill.name in names and skill.file != file:
-            raise SkillConflict(f"there is a skill {skill.name!r} already, in {skill.file}")
+    check_made(workspace, file, text)
 
 
 def text_of(bundle: Bundle, may: May) -> str:
