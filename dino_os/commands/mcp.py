@@ -95,6 +95,9 @@ def serve(
 
     prepare(workspace)
     offer = Offer(workspace, _names(skills), _names(allow))
+    if not offer.skills():
+        # A client starts it in a folder of its own.
+        click.echo(f"dino: no skill is offered in {workspace.root}: --home names another", err=True)
     for name in offer.left_out:
         click.echo(f"dino: {name} acts and is not granted: --allow {name} offers it", err=True)
     if not over_http:

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from dino_os.mcp.offer import Offer
 from dino_os.mcp.server import server_of
 from dino_os.mcp.serving import PATH, Options, application_of, serve_http
 from dino_os.offline.guard import LOOPBACK
+from dino_os import serving
 from dino_os.serving import listening
 from dino_os.serving import server_of as web_server_of
 from dino_os.workspace import Workspace
@@ -112,9 +114,9 @@ def test_the_official_client_lists_and_calls_every_bundled_skill(served: Served)
     anyio.run(run)
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
+def test_who_is_let_in(served: Served) -> None:
+    """By name, origin and token: a page in a browser has none of them."""
+    asked: list[tuple[dict[str, str], int]] = [
         ({}, 200),
         ({"Host": "localhost"}, 200),
         ({"Authorization": ""}, 401),
@@ -129,16 +131,31 @@ def test_the_official_client_lists_and_calls_every_bundled_skill(served: Served)
         ({"Origin": "http://127.0.0.1:9"}, 403),
         ({"Origin": "null"}, 403),
         ({"Content-Type": "text/plain"}, 400),
-    ],
-)
-def test_who_is_let_in(served: Served, headers: dict[str, str], status: int) -> None:
-    """By name, origin and token: a page in a browser has none of them."""
-    named = {name.replace("-", "_"): value for name, value in headers.items()}
-    found = served.ask(json.dumps(INITIALIZE).encode(), **named)
-    if not headers.get("Host", "x"):
-        assert found in {400, status}  # HTTP/1.1 without a Host is none
-    else:
-        assert found == status
+        ({"Mcp-Session-Id": "0" * 32}, 404),
+    ]
+    for headers, status in asked:
+        named = {name.replace("-", "_"): value for name, value in headers.items()}
+        found = served.ask(json.dumps(INITIALIZE).encode(), **named)
+        if not headers.get("Host", "x"):
+            assert found in {400, status}  # HTTP/1.1 without a Host is none
+        else:
+            assert found == status, headers
+
+
+def test_who_never_ends_a_request_keeps_nobody_out(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For long: the places are few."""
+    monkeypatch.setattr(serving, "_HEAD_S", 0.2)
+    with contextlib.ExitStack() as stack:
+        slow = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(100)]
+        for one in slow:
+            stack.enter_context(one).sendall(b"POST /mcp HTTP/1.1\r\nHost: ")
+            one.settimeout(30)
+        for one in slow:
+            with contextlib.suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+    assert served.ask(json.dumps(INITIALIZE).encode()) == 200
 
 
 def test_no_body_is_too_large_to_be_refused(served: Served) -> None:

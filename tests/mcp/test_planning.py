@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import Any
 
 import pytest
+from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from dino_os.workspace import Workspace
@@ -42,9 +44,15 @@ def test_it_is_recorded_where_the_operator_allows_that(duty: Workspace) -> None:
     assert events(duty, "cycles", "task_planned")
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [
+def test_only_the_workspaces_own_files_are_read(duty: Workspace) -> None:
+    """Whatever links lead to, and its record is none of them; nor what overflows a stack."""
+    (duty.root.parent / "outside.yaml").write_text("name: x\n")
+    (duty.root / "examples" / "link.yaml").symlink_to(duty.root.parent / "outside.yaml")
+    (duty.root / "examples" / "deep.yaml").write_text("[" * 100_000)
+    duty.memory.mkdir(exist_ok=True)
+    (duty.memory / "kept.yaml").write_text("name: x\n")
+    scenarios: list[object] = [
+        "examples/deep.yaml",
         "../outside.yaml",
         "/etc/passwd",
         "examples/link.yaml",
@@ -55,36 +63,36 @@ def test_it_is_recorded_where_the_operator_allows_that(duty: Workspace) -> None:
         "a\0.yaml",
         "",
         3,
-    ],
-)
-def test_only_the_workspaces_own_files_are_read(duty: Workspace, scenario: object) -> None:
-    """Whatever links lead to, and its record is none of them."""
-    (duty.root.parent / "outside.yaml").write_text("name: x\n")
-    (duty.root / "examples" / "link.yaml").symlink_to(duty.root.parent / "outside.yaml")
-    duty.memory.mkdir(exist_ok=True)
-    (duty.memory / "kept.yaml").write_text("name: x\n")
-    assert called(duty, "plan_cycle", {"scenario": scenario}).is_error
+    ]
+
+    async def each(client: Client) -> list[bool]:
+        asked = [await client.call_tool("plan_cycle", {"scenario": one}) for one in scenarios]
+        return [answer.is_error for answer in asked]
+
+    assert all(asking(duty, each))
 
 
-@pytest.mark.parametrize(
-    "named",
-    [
+def test_nor_does_a_scenario_name_others(duty: Workspace) -> None:
+    """A skill with leave to write may have written it."""
+    (duty.root / "examples" / "link.yaml").symlink_to("/etc/passwd")
+    others: list[dict[str, Any]] = [
         {"zones": "../../outside.yaml"},
         {"sectors": "/etc/passwd"},
         {"agents": "link.yaml"},
         {"signals": "../memory/kept.yaml"},
         {"signals": {"file": "../../outside.csv", "map": "map.yaml"}},
         {"signals": {"file": "calls.csv", "map": "/etc/passwd"}},
-    ],
-)
-def test_nor_does_a_scenario_name_others(duty: Workspace, named: dict[str, object]) -> None:
-    """A skill with leave to write may have written it."""
-    (duty.root / "examples" / "link.yaml").symlink_to("/etc/passwd")
-    scenario = {"name": "x", "zones": [], "sectors": [], "agents": [], "signals": [], **named}
-    (duty.root / "examples" / "x.json").write_text(json.dumps(scenario))
-    answer = called(duty, "plan_cycle", {"scenario": "examples/x.json"})
-    assert answer.is_error
-    assert "is not a file of the workspace" in answer.content[0].text
+    ]
+    scenario = {"name": "x", "zones": [], "sectors": [], "agents": [], "signals": []}
+
+    async def each(client: Client) -> None:
+        for named in others:
+            (duty.root / "examples" / "x.json").write_text(json.dumps({**scenario, **named}))
+            answer = await client.call_tool("plan_cycle", {"scenario": "examples/x.json"})
+            assert answer.is_error
+            assert "is not a file of the workspace" in answer.content[0].text  # type: ignore[union-attr]
+
+    asking(duty, each)
 
 
 def test_the_prompt_asks_for_a_rehearsal(duty: Workspace) -> None:

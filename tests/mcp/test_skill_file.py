@@ -26,12 +26,11 @@ HOSTILE = [
     "x\x00\x1b[31m\x7f\r\n",
     "]]}\n@skill(programs=True)\ndef evil(): ...",
 ]
+texts = st.text("aZ_'\"\\\n\r#{}()[]@:,= \0\x1b\u2028\u202e\u200b“”é\ud800", max_size=12)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
-    max_leaves=12,
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
 )
 
 
@@ -76,10 +75,8 @@ def test_a_tool_is_a_skill_with_its_types(tmp_path: Path) -> None:
 
 def test_what_is_no_name_in_python_comes_as_it_is(tmp_path: Path) -> None:
     """In one parameter."""
-    for name in ("file-path", "class", "_private", "Any", "für", ""):
-        (skill,) = [
-            s for n, s in skills(tmp_path, tool("t", **{name: {}})).items() if n == "files__t"
-        ]
+    for name in ("file-path", "class", "_private", "Any", "SERVER", "dict", "für", "a" * 65, ""):
+        (skill,) = skills(tmp_path, tool("t", **{name: {"type": "object"}})).values()
         assert [p.name for p in skill.parameters] == ["arguments"]
 
 
@@ -97,7 +94,7 @@ def test_a_description_is_only_ever_a_quotation(tmp_path: Path, text: str) -> No
     assert "\n" not in path.help
 
 
-@given(json_values, json_values, st.text(max_size=12))
+@given(json_values, json_values, texts)
 def test_no_server_can_write_code(tmp_path: Path, description: Any, schema: Any, name: str) -> None:
     """Whatever it says: literals, imports of ours, and functions that call one thing."""
     try:

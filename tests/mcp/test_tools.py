@@ -144,32 +144,37 @@ def test_calls_at_once_are_runs_of_their_own(skills: Workspace) -> None:
     assert len(runs) == 8
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "code", "said"),
-    [
+def test_what_goes_wrong_is_an_answer(skills: Workspace) -> None:
+    """From which a model can learn; `--allow` offers, and grants nothing."""
+    wrong: list[tuple[str, dict[str, Any], str, str]] = [
         ("shout", {}, "invalid_input", "needs --word"),
         ("shout", {"word": 3}, "invalid_input", "expected str"),
         ("shout", {"word": "a", "wrod": 1}, "invalid_input", "no parameter 'wrod'"),
         ("look", {}, "denied", "dino grant look"),
         ("note", {"text": "x"}, "denied", "dino grant note"),
         ("broken", {}, "skill_failed", "it broke"),
-    ],
-)
-def test_what_goes_wrong_is_an_answer(
-    skills: Workspace, tool: str, arguments: dict[str, Any], code: str, said: str
-) -> None:
-    """From which a model can learn; `--allow` offers, and grants nothing."""
-    answer = called(skills, tool, arguments, allow=["note"])
-    assert answer.is_error
-    assert said in answer.content[0].text
-    assert answer.structured_content["error"]["code"] == code
+    ]
+
+    async def each(client: Client) -> None:
+        for tool, arguments, code, said in wrong:
+            answer = await client.call_tool(tool, arguments)
+            assert answer.is_error
+            assert said in answer.content[0].text  # type: ignore[union-attr]
+            assert answer.structured_content
+            assert answer.structured_content["error"]["code"] == code
+
+    asking(skills, each, allow=["note"])
 
 
-@pytest.mark.parametrize("tool", ["note", "nothing", "../hello", ""])
-def test_what_is_not_offered_cannot_be_called(skills: Workspace, tool: str) -> None:
+def test_what_is_not_offered_cannot_be_called(skills: Workspace) -> None:
     """Whether it is there or not."""
-    with pytest.raises(MCPError, match="no tool named"):
-        called(skills, tool, {"text": "x"})
+
+    async def each(client: Client) -> None:
+        for tool in ("note", "nothing", "../hello", ""):
+            with pytest.raises(MCPError, match="no tool named"):
+                await client.call_tool(tool, {"text": "x"})
+
+    asking(skills, each)
 
 
 def test_a_fault_of_ours_is_told_by_its_kind_alone(
