@@ -67,7 +67,7 @@ def server_of(application: ASGIApp, on_exit: Callable[[], None] = lambda: None) 
     class Hurried(H11Protocol):
         """Else whoever sends no whole request keeps, with a few connections, all others out."""
 
-        def connection_made(self, transport: Transport) -> None:
+        def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self.loop.call_later(_HEAD_S, self._refuse)
 

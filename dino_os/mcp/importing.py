@@ -190,5 +190,3 @@ def _check(server: Server) -> None:
         host = server.reaches[0].rpartition(":")[0].strip("[]")
         if host not in _LOOPBACK:
             raise InvalidInput("a token would go in clear to another machine", hint="use https://")
-
-

@@ -112,12 +112,7 @@ def _in_zip(path: Path) -> Iterator[tuple[str, bytes]]:
                 parts = entry.filename.rstrip("/").split("/")
                 if not _LEFT_OUT.isdisjoint(parts):
                     continue
-                _check(entry.filename.rstrip("/"))
-                kind = stat.S_IFMT(entry.external_attr >> 16)
-                if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-                    raise InvalidInput(f"{entry.filename!r} is a link, or no file at all")
-                if entry.flag_bits & 1:
-                    raise InvalidInput(f"{entry.filename!r} is encrypted")
+                _check_entry(entry)
                 if not entry.is_dir():
                     with packed.open(entry) as opened:  # what it says of its size is not believed
                         content = opened.read(_MOST_FILE + 1)
@@ -126,6 +121,15 @@ def _in_zip(path: Path) -> Iterator[tuple[str, bytes]]:
         raise
     except Exception as error:  # noqa: BLE001  each way of packing has errors of its own
         raise InvalidInput(f"{path}: not a ZIP file that can be read: {error}") from None
+
+
+def _check_entry(entry: zipfile.ZipInfo) -> None:
+    _check(entry.filename.rstrip("/"))
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+        raise InvalidInput(f"{entry.filename!r} is a link, or no file at all")
+    if entry.flag_bits & 1:
+        raise InvalidInput(f"{entry.filename!r} is encrypted")
 
 
 def _bounded(content: bytes, name: str) -> bytes:

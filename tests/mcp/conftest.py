@@ -51,13 +51,6 @@ def site(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace
 
 
 @pytest.fixture
-def warm(site: Workspace) -> Workspace:
-    """The same, whose sandboxes import the library once."""
-    site.stays = True
-    return site
-
-
-@pytest.fixture
 def bundled(site: Workspace) -> Workspace:
     """A workspace with the shipped skills, granted what they ask for, and an example to plan."""
     shutil.copytree(REPOSITORY / "skills", site.root / "skills", dirs_exist_ok=True)

@@ -19,12 +19,12 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
+from dino_os import serving
 from dino_os.errors import InvalidInput
 from dino_os.mcp.offer import Offer
 from dino_os.mcp.server import server_of
 from dino_os.mcp.serving import PATH, Options, application_of, serve_http
 from dino_os.offline.guard import LOOPBACK
-from dino_os import serving
 from dino_os.serving import listening
 from dino_os.serving import server_of as web_server_of
 from dino_os.workspace import Workspace

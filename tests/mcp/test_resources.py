@@ -118,7 +118,7 @@ def test_no_address_leads_anywhere_else(kept: Workspace) -> None:
         "dino://journal/%2e%2e/config",
         "dino://journal/..%252fvault%252fvault",
         "dino://journal/%6eotes",
-        "dino://journal/ｎｏｔｅｓ",
+        "dino://journal/\uff4eotes",
         "dino://journal//etc/passwd",
         "dino://journal/notes.000001",
         "dino://journal/notes/",

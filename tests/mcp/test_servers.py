@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dino_os.errors import Denied, InvalidInput, SkillFailed, SkillTimedOut
+from dino_os.errors import Denied, InvalidInput, SkillConflict, SkillFailed, SkillTimedOut
 from dino_os.mcp import importing
 from dino_os.mcp.importing import Servers
 from dino_os.mcp.skill_file import Server
@@ -23,11 +24,32 @@ from tests.mcp.test_http import served as served  # noqa: PLC0414  a fixture
 CANARY = "canary-0f1e2d3c4b5a"
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace whose sandboxes import the library once for all tests here."""
+    root = tmp_path_factory.mktemp("site")
+    (root / "config.yaml").write_text("system:\n  name: test\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(root / "xdg"))
+        site = Workspace(root)
+        site.stays = True
+        yield site
+        site.sandbox.close()
+
+
+@pytest.fixture
+def warm(shared: Workspace) -> Iterator[Workspace]:
+    """The same without the servers of the test before."""
+    yield shared
+    for name in Servers(shared).names():
+        Servers(shared).remove(name)
+
+
 @pytest.fixture
 def notes(warm: Workspace) -> Server:
     """A server of notes in `data/`, which it may read and nothing else."""
     data = warm.root / "data"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     shutil.copy(SERVER, data / "server.py")
     (data / "note").write_text("buy bread")
     (warm.root / "secret").write_text(CANARY)
@@ -132,6 +154,57 @@ def test_a_server_at_an_address_is_reached_with_its_key(warm: Workspace, served:
         servers.add(replace(server, token_key=""))
     with pytest.raises(InvalidInput, match="in clear"):
         servers.add(replace(server, url="http://site.example/mcp", reaches=("site.example:80",)))
+
+
+def test_no_server_takes_the_name_of_another_skill(site: Workspace) -> None:
+    """Else neither could be run, nor anything be offered; nor does its removal touch others."""
+    mine = site.skills_folder / "mine.py"
+    mine.write_text(
+        "from dino_os import skill\n@skill(writes=['x'])\ndef notes__a() -> None: ...\n"
+    )
+    servers, server = Servers(site), Server("notes", ("/bin/true",))
+    with pytest.raises(SkillConflict, match="'notes__a' already"):
+        servers.keep(server, [{"name": "a"}])
+    assert servers.names() == []
+    site.admission.grant(site.plugins.skills().find("notes__a"), by="tester")
+    servers.keep(server, [{"name": "b"}])
+    servers.grant("notes")
+    servers.remove("notes")
+    assert site.admission.all().keys() == {"notes__a"}
+
+
+def deep(levels: int) -> Any:
+    return {"type": "array", "items": deep(levels - 1)} if levels else {}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        3,
+        [3],
+        [{"name": "a", "inputSchema": {"properties": {"a": {}}, "required": [["a"], {}]}}],
+        [{"name": "a", "inputSchema": {"properties": {"a": deep(600)}}}],
+        [{"name": "a", "inputSchema": {"properties": {"a": {"default": 10**5000}}}}],
+    ],
+    ids=["number", "numbers", "required", "deep", "long"],
+)
+def test_what_is_no_list_of_tools_is_refused(site: Workspace, told: Any) -> None:
+    """A server may write to the process that asks it."""
+
+    class Run:
+        result = told
+
+        def check(self) -> Run:
+            return self
+
+    class Runner:
+        def run(self, *_: object) -> Run:
+            return Run()
+
+    vars(site)["runner"] = Runner()
+    with pytest.raises(SkillFailed, match="nothing of the kind"):
+        Servers(site).add(Server("notes", ("/bin/true",)))
+    assert Servers(site).names() == []
 
 
 def test_the_commands(dino: Dino, workspace: Path) -> None:

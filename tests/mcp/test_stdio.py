@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import anyio
@@ -10,6 +11,8 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from dino_os.mcp import sdk
+from dino_os.mcp.offer import Offer
+from dino_os.mcp.serving import serve_stdio
 from dino_os.workspace import Workspace
 from tests.conftest import REPOSITORY, Dino, command, environment
 from tests.mcp.bundled import list_and_call
@@ -53,6 +56,21 @@ def test_what_else_is_said_goes_to_standard_error(dino: Dino, site: Workspace) -
     answers = [json.loads(line) for line in found.out.splitlines()]
     assert answers[0]["result"]["serverInfo"]["name"] == "dino"
     assert all(one["jsonrpc"] == "2.0" for one in answers)
+    assert "no skill is offered in" in found.err
+
+
+def test_a_client_that_was_killed_is_no_fault_of_ours(
+    site: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pipe is broken, which a command ends with quietly."""
+
+    def broken(_serve: object) -> None:
+        raise ExceptionGroup("", [ExceptionGroup("", [BrokenPipeError(errno.EPIPE, "")])])
+
+    monkeypatch.setattr("anyio.run", broken)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(BrokenPipeError):
+        serve_stdio(site, Offer(site), with_resources=False)
 
 
 def test_without_the_library_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

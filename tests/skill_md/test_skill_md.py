@@ -182,6 +182,10 @@ def test_a_zip_file_is_taken_as_its_folder(tmp_path: Path) -> None:
         "/".join("abcdefghij"),
         "x" * 201,
         "skill.MD",
+        "\uff33KILL.md",
+        "SKILL.md/inside",
+        "a\x9b31m",
+        "a\u202egnp.py",
     ],
 )
 def test_no_name_leads_out_of_it(tmp_path: Path, name: str) -> None:
@@ -202,6 +206,19 @@ def test_links_and_what_is_no_file_are_refused(tmp_path: Path, folder: Path) -> 
     os.mkfifo(folder / "references" / "pipe")
     with pytest.raises(InvalidInput, match="no file at all"):
         taken(folder)
+
+
+def test_what_is_no_whole_zip_file_is_told_as_such(tmp_path: Path) -> None:
+    """Each way of packing fails in its own way."""
+    for packed in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        path = tmp_path / "a.zip"
+        with zipfile.ZipFile(path, "w", packed) as made:
+            made.writestr("SKILL.md", DOCUMENT * 20)
+        good = path.read_bytes()
+        for at in range(38, 70, 4):  # behind its name
+            path.write_bytes(good[:at] + b"\xff" * 8 + good[at + 8 :])
+            with pytest.raises(InvalidInput, match="not a ZIP file that can be read"):
+                taken(path)
 
 
 def test_what_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +259,8 @@ def test_what_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         ("name: !!python/object/apply:os.system [x]\ndescription: x", "not YAML"),
         ("&a [*a]", "alias"),
         ("{", "not YAML"),
+        ("[" * 3_000 + "]" * 3_000, "nested too deeply"),
+        ("[" * 100_000, "more than 16,384 characters"),
     ],
 )
 def test_the_front_matter_is_read_strictly(head: str, what: str) -> None:
