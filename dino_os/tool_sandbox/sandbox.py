@@ -73,6 +73,9 @@ class Outcome:
     peak_bytes: int = 0
 
 
+_Places = tuple[tuple[int, int] | None, ...]
+
+
 class Sandbox:
     """
     Runs jobs behind every wall that this machine has.
@@ -99,7 +102,7 @@ class Sandbox:
         self._require_namespaces = require_namespaces
         self._private_hosts = tuple(private_hosts)
         self._warm = warm
-        self._idle: dict[Policy, list[Confined]] = {}
+        self._idle: dict[Policy, list[tuple[Confined, _Places]]] = {}
         self._homes = itertools.count(1)
 
     def run(
@@ -131,7 +134,11 @@ class Sandbox:
             NotConfined: A wall could not be put up; nothing ran.
             InvalidInput: The policy names a path that no skill is given.
         """
-        keeper = Forked(policy, self.walls, functions) if functions else self._keeper(policy, job)
+        places = _places(policy)
+        if functions:
+            keeper: Confined = Forked(policy, self.walls, functions)
+        else:
+            keeper = self._idle_for(policy, places) or self._keeper(policy, job)
         try:
             home = f"{keeper.scratch}/{next(self._homes)}"
             own = {**job.get("environment", {}), "HOME": home, "TMPDIR": home}
@@ -149,7 +156,7 @@ class Sandbox:
             keeper.close()
             raise
         if self._warm and ended.clean and not functions:
-            self._idle.setdefault(_kind(policy), []).append(keeper)
+            self._idle.setdefault(_kind(policy), []).append((keeper, places))
         else:
             keeper.close()
         return _judged(ended, policy, keeper.walls)
@@ -158,7 +165,7 @@ class Sandbox:
         """End every keeper that waits for another job."""
         while self._idle:
             _, keepers = self._idle.popitem()
-            for keeper in keepers:
+            for keeper, _ in keepers:
                 keeper.close()
 
     def __enter__(self) -> Self:
@@ -168,8 +175,6 @@ class Sandbox:
         self.close()
 
     def _keeper(self, policy: Policy, job: Mapping[str, Any]) -> Confined:
-        if idle := self._idle_for(policy):
-            return idle
         preload = (*_USUAL, *_heavy(job)) if self._warm else ()
         try:
             return Confined(policy, self.walls, preload)
@@ -182,12 +187,12 @@ class Sandbox:
             self.walls = without  # it fails each time here; the other walls hold
             return Confined(policy, without, preload)
 
-    def _idle_for(self, policy: Policy) -> Confined | None:
+    def _idle_for(self, policy: Policy, places: _Places) -> Confined | None:
         waiting = self._idle.get(_kind(policy), [])
         while waiting:
             with contextlib.suppress(IndexError):  # another thread took the last one
-                keeper = waiting.pop()
-                if keeper.lives():
+                keeper, there = waiting.pop()
+                if keeper.lives() and there == places:
                     return keeper
                 keeper.close()
         return None
@@ -203,6 +208,19 @@ def _kind(policy: Policy) -> Policy:
     limits = policy.limits
     made_for = replace(type(limits)(), scratch_bytes=limits.scratch_bytes)
     return replace(policy, limits=replace(made_for, scratch_files=limits.scratch_files))
+
+
+def _places(policy: Policy) -> _Places:
+    """What *policy* names is there now: a keeper goes on showing what was there as it began."""
+    found: list[tuple[int, int] | None] = []
+    for name in (*policy.reads, *policy.writes):
+        try:
+            status = (policy.folder / name).stat()
+        except (OSError, ValueError):
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return tuple(found)
 
 
 def _judged(ended: Ended, policy: Policy, walls: Walls) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     root = tmp_path / "site"
     (root / "skills").mkdir(parents=True)
     (root / "config.yaml").write_text("system:\n  name: test\n")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(root / "xdg"))
-    return Workspace(root)
+    found = Workspace(root)
+    found.stays = True
+    yield found
+    if "sandbox" in vars(found):
+        found.sandbox.close()
 
 
 def run(site: Workspace, skill: str, /, **params: Any) -> Any:

@@ -123,7 +123,24 @@ def test_two_sets_of_permissions_never_share_a_keeper(walls: Walls, workspace: P
 
 
 def _idle(sandbox: Sandbox) -> list:
-    return [keeper for kept in sandbox._idle.values() for keeper in kept]
+    return [keeper for kept in sandbox._idle.values() for keeper, _ in kept]
+
+
+def test_a_keeper_does_not_show_what_was_replaced_since(walls: Walls, workspace: Path) -> None:
+    """A file that was saved under its name, a folder that was made anew."""
+    file, folder = workspace / "a.txt", workspace / "data"
+    policy = Policy(workspace, reads=("a.txt", "data"))
+    code = 'open("a.txt").read(), open("data/b").read()'
+    with Sandbox(walls, warm=True) as sandbox:
+        for text in ("one", "two"):
+            if folder.exists():
+                folder.rename(workspace / "old")
+            folder.mkdir()
+            (folder / "b").write_text(text)
+            (workspace / "new").write_text(text)
+            (workspace / "new").rename(file)
+            assert sandbox.run(policy, python(code)).result == [text, text]
+            assert len(_idle(sandbox)) == 1
 
 
 def test_a_keeper_that_was_killed_in_between_is_replaced(walls: Walls, workspace: Path) -> None:
