@@ -3,7 +3,7 @@
 
     python bench/mcp_serving.py
 
-The peer is the official library's own server with three functions of the same signatures, started
+The peer is the official library's own server with functions of the same signatures, started
 the same way; both are asked by the same few bytes.
 """
 
@@ -43,6 +43,24 @@ def summarise_file(path: str, top: int = 5) -> dict[str, Any]:
 def duty_brief(scenario: str, limit: int | None = None) -> str:
     "Rehearse a cycle from a scenario's data and brief the duty officer on it."
     return scenario
+
+
+@server.tool()
+def duty_summary(show: int = 10, model: bool = True) -> dict[str, Any]:
+    "Sum up the last planning cycle, as it stands in the record."
+    return {}
+
+
+@server.tool()
+def csv_analyst(path: str, question: str = "", model: bool = True) -> dict[str, Any]:
+    "Analyse a CSV file: columns and their types, what is missing, outliers, correlations, groups."
+    return {}
+
+
+@server.tool()
+def log_triage(path: str, top: int = 10, model: bool = True) -> dict[str, Any]:
+    "Triage a log: templates, gravest first, with counts, times, bursts and likely causes."
+    return {}
 
 
 server.run("stdio")

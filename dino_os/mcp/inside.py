@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import Denied, InvalidInput, SkillFailed
 from dino_os.mcp.pins import PINNED, pin
-from dino_os.mcp.sdk import innermost
+from dino_os.mcp.sdk import check_sdk, innermost
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -60,6 +60,7 @@ def given(**arguments: Any) -> dict[str, Any]:
 
 
 def _asked(server: Mapping[str, Any], ask: Callable[[Client], Awaitable[Any]]) -> Any:
+    check_sdk()
     import anyio  # noqa: PLC0415  where a server is asked
     from mcp.shared.exceptions import MCPError  # noqa: PLC0415  as above
 
