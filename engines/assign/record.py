@@ -17,6 +17,8 @@ def written(round_: Round, limit: int | None) -> dict[str, Any]:
     """The inputs as JSON; nothing where there are too many."""
     if max(len(round_.tasks), len(round_.agents)) > MOST:
         return {}
+    # A null within makes the journal look for numbers that are none: a tenth of a round's time.
+    within = {} if limit is None else {"limit": limit}
     return {
         "inputs": {
             "tasks": [_task(task) for task in round_.tasks],
@@ -24,7 +26,7 @@ def written(round_: Round, limit: int | None) -> dict[str, Any]:
             "rules": round_.rules.as_dict(),
             "weights": round_.weights.as_dict(),
             "min_skill_match": round_.min_match,
-            "limit": limit,
+            **within,
             "last": {task: list(agents) for task, agents in sorted(round_.last.items())},
         }
     }
@@ -41,7 +43,7 @@ def read(inputs: Mapping[str, Any]) -> tuple[Round, int | None]:
         inputs["min_skill_match"],
         last,
     )
-    return round_, inputs["limit"]
+    return round_, inputs.get("limit")
 
 
 def _task(task: AssignableTask) -> dict[str, Any]:
