@@ -319,7 +319,10 @@ def die(*_: Any, **__: Any) -> Any:
     os.kill(os.getpid(), 9)
 
 
-@pytest.mark.parametrize("when", ["before the call", "in the call", "behind the call"])
+STEPS = ["behind the decision", "before the call", "in the call", "behind the call"]
+
+
+@pytest.mark.parametrize("when", STEPS)
 def test_killed_while_it_goes_on_nothing_is_done_twice(
     home: Workspace, saved: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -333,7 +336,9 @@ def test_killed_while_it_goes_on_nothing_is_done_twice(
 
     def approve() -> None:
         there = other(home)
-        if when == "before the call":
+        if when == "behind the decision":
+            monkeypatch.setattr(there.agent_log, "resume", die)
+        elif when == "before the call":
             monkeypatch.setattr(there.agent_log, "use", die)
         elif when == "in the call":
             monkeypatch.setattr(Sandbox, "run", in_the_call)
@@ -342,7 +347,8 @@ def test_killed_while_it_goes_on_nothing_is_done_twice(
 
     killed(approve)
     there = other(home)
-    assert there.agent_log.run(waiting.run).state is State.INTERRUPTED
+    left = State.PARKED if when == "behind the decision" else State.INTERRUPTED
+    assert there.agent_log.run(waiting.run).state is left
     with pytest.raises(WrongState, match="allowed by"):
         decide(there, waiting.id, approved=False, model=script)
     ended = decide(there, waiting.id, approved=True, model=script)
