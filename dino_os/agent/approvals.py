@@ -44,7 +44,7 @@ def decide(
             _check_unchanged(workspace, one)
         _decide(workspace, one, approved=approved)
     others = [log.approval(other.id) for other in log.waiting() if other.run == run.id]
-    if one.approved is not None and not _is_left(one, run, approved, others):
+    if one.approved is not None and not (one.approved is approved and _is_left(run, others)):
         word = "allowed" if one.approved else "refused"
         raise WrongState(f"approval {approval} was {word} by {one.by} already")
     if others:
@@ -54,9 +54,7 @@ def decide(
     except WrongState:
         if log.run(run.id).state is not State.RUNNING:
             raise
-        return Ended(
-            run.id, None
-        )  # whoever decided the last of its calls at the same moment has it
+        return Ended(run.id, None)  # whoever decided the last of its calls just now has it
 
 
 def _decide(workspace: Workspace, one: Approval, *, approved: bool) -> None:
@@ -72,12 +70,9 @@ def _ended(workspace: Workspace, one: Approval) -> Ended:
     return Ended(one.run, "denied", error=error)
 
 
-def _is_left(
-    one: Approval, run: AgentRun, approved: bool, others: Sequence[Approval]
-) -> bool:
-    """Whether it was decided so before, and nobody has gone on: they were killed, or could not."""
-    stays = run.state is State.INTERRUPTED or (run.state is State.PARKED and not others)
-    return stays and one.approved is approved
+def _is_left(run: AgentRun, others: Sequence[Approval]) -> bool:
+    """Whether nobody goes on, though all is decided: whoever was to was killed, or could not."""
+    return run.state is State.INTERRUPTED or (run.state is State.PARKED and not others)
 
 
 def _check_parked(run: AgentRun) -> None:

@@ -38,8 +38,8 @@ _MOST_PRINTED = 2_048
 NOT_RUN = "not run: "
 """So begins what a model is told of a call that was refused: our own words, not data."""
 GIVEN = ", which was given for this run"
-ACTING = frozenset({"memory_add", "bus_publish"})
-"""What skills are lent that reaches further than the run: remembered, or heard by others."""
+LOOKING = frozenset({"memory_get", "bus_read", "schedule_read", "tool_sandbox", "provenance_tap"})
+"""What skills may be lent that reaches no further than the run: nobody remembers or hears it."""
 
 
 class BadArguments(Exception):
@@ -232,7 +232,8 @@ class Calls:
         began = time.monotonic()
         run, outcome, told = None, "error", {"error": "it did not come to an end"}
         unseen = not approved and self._log.run(self._run).tainted
-        self._workspace.withheld = ACTING if unseen else frozenset()
+        lent = frozenset(self._workspace.config.settings.sandbox.skill_permissions)
+        self._workspace.withheld = lent - LOOKING if unseen else frozenset()
         try:
             with run_context.within(self._context), interruptible():
                 # The one place where what stands for a secret becomes the secret again.

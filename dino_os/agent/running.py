@@ -18,7 +18,7 @@ from dino_os.agent.loop import Loop
 from dino_os.agent.memory import Recalled, recall, remember
 from dino_os.agent.offer import Offer
 from dino_os.agent.pending import settled, tool_calls
-from dino_os.agent.policy import Policy
+from dino_os.agent.policy import Policy, speaks_for_others
 from dino_os.agent.posture import Marking
 from dino_os.agent.screening import Screen
 from dino_os.agent.toolset import SkillTools
@@ -93,6 +93,8 @@ def run_goal(
     )
     if found.entries:
         workspace.agent_log.taint(run, "memory")
+    if any(map(speaks_for_others, {skill.file for skill in chosen})):
+        workspace.agent_log.taint(run, "descriptions that others wrote")
     going = _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model)
     ended = going.end(lambda loop: loop.work(goal))
     return _remembered(workspace, goal, ended, limits, found)
@@ -205,7 +207,7 @@ class _Going:
     def _acting(self) -> Iterator[Workspace]:
         """The workspace through the door of models, whoever began the run."""
         acting = Workspace(self._workspace.root, door="model")
-        acting.stays = True
+        acting.stays, acting.near_only = True, self._limits.local_only
         acting.config, acting.plugins = self._workspace.config, self._workspace.plugins
         acting.ask_passphrase = self._workspace.ask_passphrase
         try:
