@@ -22,7 +22,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 
 from dino_os.agent.interrupts import interruptible
 from dino_os.agent.toolset import TRIES
-from dino_os.agent.watching import Answer, Watch
+from dino_os.agent.watching import Watch
 
 if TYPE_CHECKING:
     from pydantic_ai.run import AgentRunResult
@@ -49,7 +49,7 @@ class Decisions(Protocol):
     def source_of(self, skill: Skill) -> str:
         """The hash of the text that would run."""
 
-    def approve(self, approval: Approval, *, for_this_run: bool = False) -> None:
+    def approve(self, approval: Approval) -> None:
         """The call that *approval* covers is to be made."""
 
     def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
@@ -208,13 +208,12 @@ class Loop:
         by, _, door = self._by.rpartition("@")
         for approval in asked:
             with interruptible():
-                answer = self._watch.ask(approval)
-            one = self._log.decide(approval.id, answer is not Answer.NO, by=by, door=door)
-            if answer is Answer.NO:
-                results.approvals[one.call_id] = ToolDenied(
-                    self._calls.refused(one, "the operator")
-                )
-            else:
-                self._calls.approve(one, for_this_run=answer is Answer.ALWAYS)
+                approved = self._watch.ask(approval)
+            one = self._log.decide(approval.id, approved, by=by, door=door)
+            if approved:
+                self._calls.approve(one)
                 results.approvals[one.call_id] = True
+            else:
+                told = self._calls.refused(one, "the operator")
+                results.approvals[one.call_id] = ToolDenied(told)
         return results
