@@ -53,8 +53,6 @@ def run_goal(
     skills: Sequence[str] = (),
     limits: Limits | None = None,
     watch: Watch | None = None,
-    kind: Kind = Kind.RUN,
-    parent_run: str | None = None,
 ) -> Ended:
     """
     Have a model work towards *goal* with *skills*, or with all there are.
@@ -65,9 +63,12 @@ def run_goal(
         watch: Is told what happens, and asked; None is nobody.
 
     Raises:
-        InvalidInput: A skill that is named is not there, or two have one name for a model.
+        InvalidInput: There is no goal, a skill that is named is not there, or two have one name for
+            a model.
         KeyboardInterrupt: It was stopped; that is recorded.
     """
+    if not goal.strip():
+        raise InvalidInput("a goal is a text, and not an empty one")
     table = workspace.plugins.skills()
     chosen = [table.find(name) for name in dict.fromkeys(skills)] or list(table)
     if not chosen:
@@ -83,13 +84,12 @@ def run_goal(
     goal = found.behind(screen.outgoing(goal))
     actor, _, door = workspace.operator.rpartition("@")
     run = workspace.agent_log.begin(
-        kind,
+        Kind.RUN,
         goal,
         skills=[skill.name for skill in chosen],
         limits=limits.as_dict(),
         actor=actor,
         door=door,
-        parent_run=parent_run,
     )
     if found.entries:
         workspace.agent_log.taint(run, "memory")

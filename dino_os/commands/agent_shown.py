@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dino_os.agent.endings import Ended
 
 NOT_YET = 75
+_LEAST = 0.0001  # of money that is worth its digits
 _WIDE = 200  # characters of a result on one line
 
 
@@ -198,4 +199,6 @@ def _line(value: Any) -> str:
 
 
 def _cost(tokens: int, money: float) -> str:
-    return f"{tokens:,} tokens" + (f", {money:.4f}" if money else "")
+    if not money:
+        return f"{tokens:,} tokens"
+    return f"{tokens:,} tokens, " + (f"{money:.4f}" if money >= _LEAST else f"under {_LEAST}")

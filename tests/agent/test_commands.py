@@ -105,6 +105,8 @@ def test_it_says_how_it_ended(dino: Dino, server: ScriptedServer) -> None:
 
 def test_what_is_asked_for_wrongly(dino: Dino, server: ScriptedServer) -> None:
     dino("agent", "run", "x", "--skills", "nobody", code=2)
+    dino("agent", "run", "x", "--skills", ",", code=2)
+    dino("agent", "run", " ", code=2)
     dino("agent", "run", "x", "--max-steps", 0, code=2)
     dino("approve", "--deny", code=2)
     dino("approve", "nothing", code=2)
