@@ -19,6 +19,7 @@ from dino_os.agent.interrupts import interruptible
 from dino_os.agent.policy import Policy, Verdict, Word
 from dino_os.arguments import bind
 from dino_os.errors import Denied, DinoError, InvalidInput, NotConfined
+from dino_os.json_value import to_text
 from dino_os.run_context import RunContext
 from engines.agent_log import ToolCall, WrongState
 from engines.trace import context_in
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
 _MOST_PRINTED = 2_048
+_MOST_GIVEN = 2**20  # bytes
 NOT_RUN = "not run: "
 """So begins what a model is told of a call that was refused: our own words, not data."""
 LOOKING = frozenset({"memory_get", "bus_read", "schedule_read", "tool_sandbox", "provenance_tap"})
@@ -156,10 +158,12 @@ class Calls:
         if call_id in self._recalled:
             return self._if_done(skill, self._recalled.pop(call_id))
         try:
+            to_text(arguments, "the arguments", _MOST_GIVEN)
             bound = bind(skill, arguments)
         except InvalidInput as error:
-            self._watch.invalid(skill.name, error.message)
-            raise BadArguments(error.message) from None
+            why = error.message[:_MOST_PRINTED]  # it holds what the model wrote
+            self._watch.invalid(skill.name, why)
+            raise BadArguments(why) from None
         verdict = self._judged(skill)
         if verdict.word is Word.DENY:
             self._refuse(skill, arguments, call_id, verdict.why)

@@ -113,4 +113,7 @@ def acting(permissions: Permissions) -> list[str]:
 
 def speaks_for_others(file: Path) -> bool:
     """Whether what its skills say of themselves came with them: from an MCP server, or a folder."""
-    return _of_others.search(file.read_text(encoding="utf-8", errors="replace")) is not None
+    try:
+        return _of_others.search(file.read_text(encoding="utf-8", errors="replace")) is not None
+    except OSError:  # it is gone: nobody can tell
+        return True
