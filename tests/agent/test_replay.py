@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_ai.messages import ToolCallPart
 
 from dino_os.agent import loop
 from dino_os.agent.approvals import decide
@@ -39,6 +40,11 @@ WAYS: dict[str, tuple[Sequence[Turn], list[bool], str]] = {
         [[call("add", a="x")], [call("ad", a=1)], [call("add", a=1)], [say("2")]],
         [],
         "ok",
+    ),
+    "no JSON, and what is no tool, by one name": (
+        [[ToolCallPart("add", "no {", "c")], [call("nobody", "c")], [say("no")]],
+        [],
+        "ok_no_action",
     ),
     "nothing that fits, for ever": ([[call("add", a="x")]] * 9, [], "error"),
     "its limit": ([[call("add", a=1)]] * 9, [], "blocked"),
