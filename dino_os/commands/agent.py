@@ -13,6 +13,7 @@ from dino_os.commands.skills import ask_first
 from dino_os.commands.vault import open_to_screen
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.workspace import Workspace
+from engines.checks import did_you_mean
 
 run_argument = click.argument(
     "run", shell_complete=complete(lambda workspace: [r.id for r in workspace.agent_log.runs(50)])
@@ -96,7 +97,12 @@ def run(
         local_only=local_only,
         remember=remember or workspace.config.settings.llm.memory.always,
     )
+    names = [skill.name for skill in table]
     with Shown(quiet=as_json) as watch:
+        for name in workspace.config.settings.agent.skills:
+            if name not in names:  # a "deny" that keeps nothing
+                near = did_you_mean(name, names)
+                watch.note(f"agent.skills in config.yaml names no skill here: {name!r}{near}")
         ended = run_goal(workspace, goal, skills=named, limits=limits, watch=watch)
     show_end(ended, as_json=as_json)
 
@@ -158,7 +164,8 @@ def replay_run(workspace: Workspace, run: str, as_json: bool) -> None:
     Tells whether the same is asked and called, and comes to the same end; else, with exit code 1,
     at which step it goes another way.
     """
-    from dino_os.agent.replay import replay  # noqa: PLC0415
+    require_library()
+    from dino_os.agent.replay import replay  # noqa: PLC0415  as above
 
     found = replay(workspace, run)
     if as_json:
