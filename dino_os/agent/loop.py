@@ -21,6 +21,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from dino_os.agent.interrupts import interruptible
+from dino_os.agent.offer import FIND_SKILL
 from dino_os.agent.toolset import TRIES
 from dino_os.agent.watching import Watch
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from engines.agent_log import AgentLog, Approval, ToolCall
 
 pydantic_ai.BANNER_ENABLED = False  # what is shown on this terminal is ours
+_LONGEST_NAME = 64
 INSTRUCTIONS = """\
 You work for the operator of this machine and reach a goal with tools, which are programs here.
 Before you call tools, say in one sentence what you are about to do.
@@ -177,6 +179,8 @@ class Loop:
         self._watch.spent(self.steps, spent.tokens, spent.money)
         if response.tool_calls and response.text:
             self._watch.said(response.text)
+        for name in {part.tool_name for part in response.tool_calls} - {*self._skills, FIND_SKILL}:
+            self._watch.invalid(name[:_LONGEST_NAME], "there is no such tool")
 
     def _put(
         self, tool: str, arguments: dict[str, Any], call_id: str, output: DeferredToolRequests

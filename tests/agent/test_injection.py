@@ -259,7 +259,10 @@ def test_a_name_that_is_none_is_no_way_in(home: Workspace, name: str) -> None:
     """Nor is one that sounds like a skill, or like Dino itself."""
     script = Script([call("read_page")], *[[ToolCallPart(name, {"text": "x"})]] * 9)
     (home.root / "page").write_text("x")
-    assert run_goal(home, "x", model=script, limits=Limits(8)).outcome == "ok" or not done(home)
+    watch = Operator()
+    ended = run_goal(home, "x", model=script, limits=Limits(8), watch=watch)
+    assert [made.skill for made in ended.calls] == ["read_page"]
+    assert ("invalid", "there is no such tool") in watch.heard
     assert done(home) == []
     assert asked(home) == []
 
