@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dino_os.agent.endings import Ended
@@ -12,10 +12,7 @@ from engines.agent_log import AgentRun, Approval, State, WrongState
 
 if TYPE_CHECKING:
     from dino_os.agent.watching import Watch
-    from dino_os.skill_index import Skill
     from dino_os.workspace import Workspace
-
-Prepare = Callable[["Workspace", Iterable["Skill"]], None]
 
 
 def decide(
@@ -24,16 +21,12 @@ def decide(
     *,
     approved: bool,
     watch: Watch | None = None,
-    prepare: Prepare | None = None,
     model: MakeModel | None = None,
 ) -> Ended:
     """
     Allow the call or refuse it, and go on with its run once nothing else of it waits.
 
-    Where that was decided before, and the process that went on was killed, it goes on from there.
-
-    Args:
-        prepare: Does what is to be done before skills run.
+    Where that was decided so before, and whoever did was killed or could not go on, it goes on.
 
     Raises:
         NoSuchApproval: Nothing of that id waits.
@@ -43,7 +36,6 @@ def decide(
     log = workspace.agent_log
     one = log.approval(approval)
     run = log.run(one.run)
-    skills = [skill for skill in workspace.plugins.skills() if skill.name in run.skills]
     if one.approved is None:
         if run.state is State.INTERRUPTED and not approved:
             return _ended(workspace, one)
@@ -51,21 +43,18 @@ def decide(
         if approved:
             _check_unchanged(workspace, one)
         _decide(workspace, one, approved=approved)
-    elif run.state is not State.INTERRUPTED or one.approved is not approved:
+    others = [log.approval(other.id) for other in log.waiting() if other.run == run.id]
+    if one.approved is not None and not (one.approved is approved and _is_left(run, others)):
         word = "allowed" if one.approved else "refused"
         raise WrongState(f"approval {approval} was {word} by {one.by} already")
-    if others := [log.approval(other.id) for other in log.waiting() if other.run == run.id]:
+    if others:
         return Ended(run.id, None, waiting=tuple(others))
-    if prepare and approved:
-        prepare(workspace, skills)
     try:
         return go_on(workspace, run.id, model=model, watch=watch)
     except WrongState:
         if log.run(run.id).state is not State.RUNNING:
             raise
-        return Ended(
-            run.id, None
-        )  # whoever decided the last of its calls at the same moment has it
+        return Ended(run.id, None)  # whoever decided the last of its calls just now has it
 
 
 def _decide(workspace: Workspace, one: Approval, *, approved: bool) -> None:
@@ -79,6 +68,11 @@ def _ended(workspace: Workspace, one: Approval) -> Ended:
     _decide(workspace, one, approved=False)
     workspace.agent_log.finish(one.run, "denied", error=error.message)
     return Ended(one.run, "denied", error=error)
+
+
+def _is_left(run: AgentRun, others: Sequence[Approval]) -> bool:
+    """Whether nobody goes on, though all is decided: whoever was to was killed, or could not."""
+    return run.state is State.INTERRUPTED or (run.state is State.PARKED and not others)
 
 
 def _check_parked(run: AgentRun) -> None:

@@ -19,6 +19,7 @@ from dino_os.agent.interrupts import interruptible
 from dino_os.agent.policy import Policy, Verdict, Word
 from dino_os.arguments import bind
 from dino_os.errors import Denied, DinoError, InvalidInput, NotConfined
+from dino_os.json_value import to_text
 from dino_os.run_context import RunContext
 from engines.agent_log import ToolCall, WrongState
 from engines.trace import context_in
@@ -35,11 +36,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_TOLD = 16_384  # characters of one result; more would drown a small model
 _MOST_PRINTED = 2_048
+_MOST_GIVEN = 2**20  # bytes
 NOT_RUN = "not run: "
 """So begins what a model is told of a call that was refused: our own words, not data."""
-GIVEN = ", which was given for this run"
-ACTING = frozenset({"memory_add", "bus_publish"})
-"""What skills are lent that reaches further than the run: remembered, or heard by others."""
+LOOKING = frozenset({"memory_get", "bus_read", "schedule_read", "tool_sandbox", "provenance_tap"})
+"""What skills may be lent that reaches no further than the run: nobody remembers or hears it."""
 
 
 class BadArguments(Exception):
@@ -110,21 +111,12 @@ class Calls:
         self._timeout_s = timeout_s
         self._context = RunContext(run, str(context_in(run, None)))
         self._approved: dict[str, Approval] = {}
-        self._standing: dict[str, tuple[Approval, int]] = {}
         self._recalled: dict[str, dict[str, Any]] = {}
-        self._untrusted = 0
         self.made = [Made.of(s) for s in log.steps(run) if isinstance(s, ToolCall)]
 
-    def approve(self, approval: Approval, *, for_this_run: bool = False) -> None:
-        """
-        Let the call that *approval* covers be made.
-
-        Args:
-            for_this_run: And others of that skill, until text comes in that nobody vouches for.
-        """
+    def approve(self, approval: Approval) -> None:
+        """Let the call that *approval* covers be made."""
         self._approved[approval.call_id] = approval
-        if for_this_run:
-            self._standing[approval.skill] = approval, self._untrusted
 
     def recall(self, approval: Approval, made: ToolCall | None) -> None:
         """
@@ -166,22 +158,19 @@ class Calls:
         if call_id in self._recalled:
             return self._if_done(skill, self._recalled.pop(call_id))
         try:
+            to_text(arguments, "the arguments", _MOST_GIVEN)
             bound = bind(skill, arguments)
         except InvalidInput as error:
-            self._watch.invalid(skill.name, error.message)
-            raise BadArguments(error.message) from None
+            why = error.message[:_MOST_PRINTED]  # it holds what the model wrote
+            self._watch.invalid(skill.name, why)
+            raise BadArguments(why) from None
         verdict = self._judged(skill)
         if verdict.word is Word.DENY:
             self._refuse(skill, arguments, call_id, verdict.why)
         if approved:
             self._use(skill, arguments, call_id)
         elif verdict.word is Word.ASK:
-            leave, since = self._standing.get(skill.name, (None, 0))
-            if leave is None or since != self._untrusted:
-                raise NeedsApproval(verdict.why)
-            self._approved[call_id] = self._allow(skill, arguments, call_id, leave)
-            self._use(skill, arguments, call_id)
-            approved = True
+            raise NeedsApproval(verdict.why)
         return self._make(skill, arguments, bound, call_id, approved=approved)
 
     def _judged(self, skill: Skill) -> Verdict:
@@ -193,20 +182,6 @@ class Calls:
     def source_of(self, skill: Skill) -> str:
         """The hash of the text that runs."""
         return self._workspace.admission.request(skill)[0].sha256
-
-    def _allow(
-        self, skill: Skill, arguments: dict[str, Any], call_id: str, leave: Approval
-    ) -> Approval:
-        """The approval of a call that *leave* was given for beforehand."""
-        asked = self._log.ask_approval(
-            self._run,
-            call_id,
-            skill.name,
-            arguments,
-            f"as {leave.id}{GIVEN}",
-            source_sha256=leave.source_sha256,
-        )
-        return self._log.decide(asked, approved=True, by=leave.by or "", door=leave.door or "")
 
     def _use(self, skill: Skill, arguments: dict[str, Any], call_id: str) -> None:
         """Use up the approval: durable before the call, so that it is never made twice by it."""
@@ -232,7 +207,8 @@ class Calls:
         began = time.monotonic()
         run, outcome, told = None, "error", {"error": "it did not come to an end"}
         unseen = not approved and self._log.run(self._run).tainted
-        self._workspace.withheld = ACTING if unseen else frozenset()
+        lent = frozenset(self._workspace.config.settings.sandbox.skill_permissions)
+        self._workspace.withheld = lent - LOOKING if unseen else frozenset()
         try:
             with run_context.within(self._context), interruptible():
                 # The one place where what stands for a secret becomes the secret again.
@@ -297,7 +273,6 @@ class Calls:
 
     def _record(self, made: Made, call_id: str, told: Any, *, untrusted: bool) -> None:
         self.made.append(made)
-        self._untrusted += untrusted
         self._log.tool_called(
             self._run,
             call_id,

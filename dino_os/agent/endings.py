@@ -82,7 +82,7 @@ def outcome_of(outcomes: list[str]) -> tuple[str, DinoError | None]:
             hint="`dino agent show` tells why",
         )
     return "error", AgentFailed(
-        f"nothing was done: none of {len(outcomes)} calls of skills ended well",
+        "no call of a skill ended well",
         hint="`dino agent show` tells how each ended",
     )
 

@@ -21,8 +21,9 @@ from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
 from dino_os.agent.interrupts import interruptible
+from dino_os.agent.offer import FIND_SKILL
 from dino_os.agent.toolset import TRIES
-from dino_os.agent.watching import Answer, Watch
+from dino_os.agent.watching import Watch
 
 if TYPE_CHECKING:
     from pydantic_ai.run import AgentRunResult
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from engines.agent_log import AgentLog, Approval, ToolCall
 
 pydantic_ai.BANNER_ENABLED = False  # what is shown on this terminal is ours
+_LONGEST_NAME = 64
 INSTRUCTIONS = """\
 You work for the operator of this machine and reach a goal with tools, which are programs here.
 Before you call tools, say in one sentence what you are about to do.
@@ -49,7 +51,7 @@ class Decisions(Protocol):
     def source_of(self, skill: Skill) -> str:
         """The hash of the text that would run."""
 
-    def approve(self, approval: Approval, *, for_this_run: bool = False) -> None:
+    def approve(self, approval: Approval) -> None:
         """The call that *approval* covers is to be made."""
 
     def refused(self, approval: Approval, by: str, *, again: bool = False) -> str:
@@ -177,6 +179,8 @@ class Loop:
         self._watch.spent(self.steps, spent.tokens, spent.money)
         if response.tool_calls and response.text:
             self._watch.said(response.text)
+        for name in {part.tool_name for part in response.tool_calls} - {*self._skills, FIND_SKILL}:
+            self._watch.invalid(name[:_LONGEST_NAME], "there is no such tool")
 
     def _put(
         self, tool: str, arguments: dict[str, Any], call_id: str, output: DeferredToolRequests
@@ -208,13 +212,12 @@ class Loop:
         by, _, door = self._by.rpartition("@")
         for approval in asked:
             with interruptible():
-                answer = self._watch.ask(approval)
-            one = self._log.decide(approval.id, answer is not Answer.NO, by=by, door=door)
-            if answer is Answer.NO:
-                results.approvals[one.call_id] = ToolDenied(
-                    self._calls.refused(one, "the operator")
-                )
-            else:
-                self._calls.approve(one, for_this_run=answer is Answer.ALWAYS)
+                approved = self._watch.ask(approval)
+            one = self._log.decide(approval.id, approved, by=by, door=door)
+            if approved:
+                self._calls.approve(one)
                 results.approvals[one.call_id] = True
+            else:
+                told = self._calls.refused(one, "the operator")
+                results.approvals[one.call_id] = ToolDenied(told)
         return results

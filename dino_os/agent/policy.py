@@ -8,12 +8,16 @@ has some, not even the settings let such a call go ahead unseen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from dino_os.grants import Permissions, Request
 from dino_os.skill_index import Skill
+
+_of_others = re.compile(r"^from dino_os\.(?:mcp|skill_md) import inside\b", re.MULTILINE)
 
 
 class Word(StrEnum):
@@ -105,3 +109,11 @@ def acting(permissions: Permissions) -> list[str]:
         programs=permissions.programs,
     )
     return more.words()
+
+
+def speaks_for_others(file: Path) -> bool:
+    """Whether what its skills say of themselves came with them: from an MCP server, or a folder."""
+    try:
+        return _of_others.search(file.read_text(encoding="utf-8", errors="replace")) is not None
+    except OSError:  # it is gone: nobody can tell
+        return True

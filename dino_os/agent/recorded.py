@@ -17,10 +17,10 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import ToolsetTool
 
-from dino_os.agent.calls import GIVEN, NOT_RUN
+from dino_os.agent.calls import NOT_RUN
 from dino_os.agent.schema import tool_name
 from dino_os.agent.toolset import BY_NAME, TRIES
-from dino_os.agent.watching import Answer, Watch
+from dino_os.agent.watching import Watch
 from dino_os.errors import ReplayDiffers
 from engines.agent_log import Approval, ModelCall, Step, ToolCall
 
@@ -151,7 +151,8 @@ class RecordedTools(AbstractToolset[None]):
             if not isinstance(step, ModelCall):
                 self._then[step.id if isinstance(step, ToolCall) else step.call_id].append(step)
         self._names = {part.tool_name for turn in turns for part in _called(turn)}
-        self._told = _returned(turns)
+        # As above, by the step: nobody asks for what the library itself refused.
+        self._told = [*map(_returned, turns), _returned(Turn([], None))]
         self.made: list[str] = []
 
     @property
@@ -175,16 +176,15 @@ class RecordedTools(AbstractToolset[None]):
     ) -> Any:
         del tool
         call_id = ctx.tool_call_id or ""
-        told = self._told[call_id].popleft() if self._told[call_id] else None
+        answers = self._told[self._model.step][call_id]
+        told = answers.popleft() if answers else None
         if told and told["outcome"] == "retried":
             raise ModelRetry(told["content"])
         then = self._then[call_id]
         if then and isinstance(then[0], Approval) and not ctx.tool_call_approved:
-            if not then[0].why.endswith(GIVEN):
-                if told:  # it is told once the call comes back
-                    self._told[call_id].appendleft(told)
-                raise ApprovalRequired({"why": then[0].why})
-            then.popleft()
+            if told:  # it is told once the call comes back
+                answers.appendleft(told)
+            raise ApprovalRequired({"why": then[0].why})
         if then and isinstance(then[0], ToolCall):
             return self._as_it_was(name, tool_args, then[0])
         if told:
@@ -213,7 +213,7 @@ class RecordedTools(AbstractToolset[None]):
     def source_of(self, skill: Skill) -> str:
         return skill.sha256
 
-    def approve(self, approval: Approval, *, for_this_run: bool = False) -> None:
+    def approve(self, approval: Approval) -> None:
         """It was, then."""
 
     def recall(self, approval: Approval, made: ToolCall | None) -> None:
@@ -248,11 +248,11 @@ class Decided(Watch):
     def __init__(self, tools: RecordedTools) -> None:
         self._tools = tools
 
-    def ask(self, approval: Approval) -> Answer:
+    def ask(self, approval: Approval) -> bool:
         approved = self._tools.decided(approval).approved
         if approved is None:
             raise StillWaiting
-        return Answer.YES if approved else Answer.NO
+        return approved
 
 
 def difference(then: Any, now: Any, where: str) -> str | None:
@@ -285,11 +285,10 @@ def _called(turn: Turn) -> Sequence[Any]:
     return turn.response.tool_calls if turn.response else ()
 
 
-def _returned(turns: Sequence[Turn]) -> defaultdict[str, deque[dict[str, Any]]]:
+def _returned(turn: Turn) -> defaultdict[str, deque[dict[str, Any]]]:
     found: defaultdict[str, deque[dict[str, Any]]] = defaultdict(deque)
-    for turn in turns:
-        for message in turn.request:
-            for part in message["parts"]:
-                if part["part_kind"] == "tool-return":
-                    found[part["tool_call_id"]].append(part)
+    for message in turn.request:
+        for part in message["parts"]:
+            if part["part_kind"] == "tool-return":
+                found[part["tool_call_id"]].append(part)
     return found

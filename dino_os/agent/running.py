@@ -18,7 +18,7 @@ from dino_os.agent.loop import Loop
 from dino_os.agent.memory import Recalled, recall, remember
 from dino_os.agent.offer import Offer
 from dino_os.agent.pending import settled, tool_calls
-from dino_os.agent.policy import Policy
+from dino_os.agent.policy import Policy, speaks_for_others
 from dino_os.agent.posture import Marking
 from dino_os.agent.screening import Screen
 from dino_os.agent.toolset import SkillTools
@@ -53,8 +53,6 @@ def run_goal(
     skills: Sequence[str] = (),
     limits: Limits | None = None,
     watch: Watch | None = None,
-    kind: Kind = Kind.RUN,
-    parent_run: str | None = None,
 ) -> Ended:
     """
     Have a model work towards *goal* with *skills*, or with all there are.
@@ -65,9 +63,12 @@ def run_goal(
         watch: Is told what happens, and asked; None is nobody.
 
     Raises:
-        InvalidInput: A skill that is named is not there, or two have one name for a model.
+        InvalidInput: There is no goal, a skill that is named is not there, or two have one name for
+            a model.
         KeyboardInterrupt: It was stopped; that is recorded.
     """
+    if not goal.strip():
+        raise InvalidInput("a goal is a text, and not an empty one")
     table = workspace.plugins.skills()
     chosen = [table.find(name) for name in dict.fromkeys(skills)] or list(table)
     if not chosen:
@@ -83,16 +84,17 @@ def run_goal(
     goal = found.behind(screen.outgoing(goal))
     actor, _, door = workspace.operator.rpartition("@")
     run = workspace.agent_log.begin(
-        kind,
+        Kind.RUN,
         goal,
         skills=[skill.name for skill in chosen],
         limits=limits.as_dict(),
         actor=actor,
         door=door,
-        parent_run=parent_run,
     )
     if found.entries:
         workspace.agent_log.taint(run, "memory")
+    if any(map(speaks_for_others, {skill.file for skill in chosen})):
+        workspace.agent_log.taint(run, "descriptions that others wrote")
     going = _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model)
     ended = going.end(lambda loop: loop.work(goal))
     return _remembered(workspace, goal, ended, limits, found)
@@ -205,7 +207,7 @@ class _Going:
     def _acting(self) -> Iterator[Workspace]:
         """The workspace through the door of models, whoever began the run."""
         acting = Workspace(self._workspace.root, door="model")
-        acting.stays = True
+        acting.stays, acting.near_only = True, self._limits.local_only
         acting.config, acting.plugins = self._workspace.config, self._workspace.plugins
         acting.ask_passphrase = self._workspace.ask_passphrase
         try:

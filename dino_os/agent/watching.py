@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from engines.agent_log import Approval
-
-
-class Answer(StrEnum):
-    """What somebody says of a call that is put to them."""
-
-    YES = "yes"
-    NO = "no"
-    ALWAYS = "always"
-    """Also to further calls of that skill in this run."""
 
 
 class Watch:
@@ -29,8 +19,8 @@ class Watch:
 
     answers = False
 
-    def ask(self, approval: Approval) -> Answer:
-        """Put a call to them."""
+    def ask(self, approval: Approval) -> bool:
+        """Put a call to them; whether they allow it."""
         raise NotImplementedError
 
     def began(self, run: str) -> None:

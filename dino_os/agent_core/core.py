@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dino_os import run_context
 from dino_os.agent_core.session import Session, Wanted
@@ -36,6 +36,8 @@ class Core:
         given: The provider that is asked instead of those of the settings.
         until: When its run ends, on the monotonic clock.
     """
+
+    CALLS: ClassVar = frozenset({"run", "chat"})
 
     def __init__(
         self,

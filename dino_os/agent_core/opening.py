@@ -62,6 +62,7 @@ def open_chain(
         health_of(workspace),
         budget_of(settings),
         near_only=local_only
+        or workspace.near_only
         or settings.local_only
         or not set(settings.private_to_local).isdisjoint(labels),
         retries=settings.retries,

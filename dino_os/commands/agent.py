@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,11 +13,7 @@ from dino_os.commands.skills import ask_first
 from dino_os.commands.vault import open_to_screen
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.workspace import Workspace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from dino_os.skill_index import Skill
+from engines.checks import did_you_mean
 
 run_argument = click.argument(
     "run", shell_complete=complete(lambda workspace: [r.id for r in workspace.agent_log.runs(50)])
@@ -89,7 +84,11 @@ def run(
 
     table = workspace.plugins.skills()
     named = [name.strip() for name in (skills or "").split(",") if name.strip()]
-    prepare(workspace, [table.find(name) for name in named] or table)
+    if skills is not None and not named:
+        raise click.UsageError("--skills names none; leave it out for all there are")
+    for name in named:
+        ask_first(workspace, table.find(name))
+    open_to_screen(workspace)
     limits = Limits(
         max_steps or workspace.config.settings.agent.max_steps,
         max_tokens,
@@ -98,7 +97,12 @@ def run(
         local_only=local_only,
         remember=remember or workspace.config.settings.llm.memory.always,
     )
+    names = [skill.name for skill in table]
     with Shown(quiet=as_json) as watch:
+        for name in workspace.config.settings.agent.skills:
+            if name not in names:  # a "deny" that keeps nothing
+                near = did_you_mean(name, names)
+                watch.note(f"agent.skills in config.yaml names no skill here: {name!r}{near}")
         ended = run_goal(workspace, goal, skills=named, limits=limits, watch=watch)
     show_end(ended, as_json=as_json)
 
@@ -160,7 +164,8 @@ def replay_run(workspace: Workspace, run: str, as_json: bool) -> None:
     Tells whether the same is asked and called, and comes to the same end; else, with exit code 1,
     at which step it goes another way.
     """
-    from dino_os.agent.replay import replay  # noqa: PLC0415
+    require_library()
+    from dino_os.agent.replay import replay  # noqa: PLC0415  as above
 
     found = replay(workspace, run)
     if as_json:
@@ -196,8 +201,9 @@ def approve(workspace: Workspace, approval: str | None, deny: bool, as_json: boo
     require_library()
     from dino_os.agent.approvals import decide  # noqa: PLC0415  as above
 
+    open_to_screen(workspace)
     with Shown(quiet=as_json) as watch:
-        ended = decide(workspace, approval, approved=not deny, watch=watch, prepare=prepare)
+        ended = decide(workspace, approval, approved=not deny, watch=watch)
     if deny and ended.outcome == "denied":  # as they wanted it
         ended = replace(ended, error=None)
     show_end(ended, as_json=as_json)
@@ -214,10 +220,3 @@ def list_waiting(workspace: Workspace, *, deny: bool, as_json: bool) -> None:
         output.say("nothing waits to be approved")
     for one in waiting if not as_json else ():
         show_call(one)
-
-
-def prepare(workspace: Workspace, skills: Iterable[Skill]) -> None:
-    """As before `dino run`: ask for what was not granted, and open the vault where there is one."""
-    for skill in skills:
-        ask_first(workspace, skill)
-    open_to_screen(workspace)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from dino_os.agent.posture import visible
-from dino_os.agent.watching import Answer, Watch
+from dino_os.agent.watching import Watch
 from dino_os.commands import output
 from engines.agent_log import AgentRun, Approval, ModelCall, Step, ToolCall
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from dino_os.agent.endings import Ended
 
 NOT_YET = 75
+_LEAST = 0.0001  # of money that is worth its digits
 _WIDE = 200  # characters of a result on one line
-_ANSWERS = {"y": Answer.YES, "n": Answer.NO, "always": Answer.ALWAYS}
 
 
 class Shown(Watch):
@@ -51,19 +51,13 @@ class Shown(Watch):
     ) -> None:
         self._going_on(None)
 
-    def ask(self, approval: Approval) -> Answer:
+    def ask(self, approval: Approval) -> bool:
         self._going_on(None)
         show_call(approval, err=True)
         try:
-            answer = click.prompt(
-                "Allow this call? (always: and others of it in this run)",
-                type=click.Choice(list(_ANSWERS), case_sensitive=False),
-                default="n",
-                err=True,
-            )
+            return click.confirm("Allow this call?", default=False, err=True)
         except click.Abort:
             raise KeyboardInterrupt from None
-        return _ANSWERS[answer]
 
     def began(self, run: str) -> None:
         self._say(f"run {run}")
@@ -205,4 +199,6 @@ def _line(value: Any) -> str:
 
 
 def _cost(tokens: int, money: float) -> str:
-    return f"{tokens:,} tokens" + (f", {money:.4f}" if money else "")
+    if not money:
+        return f"{tokens:,} tokens"
+    return f"{tokens:,} tokens, " + (f"{money:.4f}" if money >= _LEAST else f"under {_LEAST}")

@@ -41,6 +41,7 @@ class Folder:
         self.door = door
         self.opened: list[Journal] = []
         self.withheld: frozenset[str] = frozenset()  # of the permissions that all skills are lent
+        self.near_only = False  # no model outside this network is asked, whoever asks
         self.stays = False  # a process that runs one skill after another keeps its sandboxes
         self.ask_passphrase: AskPassphrase | None = None  # the vault's, where somebody is there
 

@@ -6,41 +6,27 @@ The record of models at work.
                  ▼  │
                parked
 
-A call of a model is recorded before its first byte leaves, under the lock, and only where it fits
-the budget together with all that is spent and all that others have reserved: limits fail closed,
-however many processes ask at once.  What is said lies in the journal while it is short, else in
-`transcripts/` beside it, by hash.
+What is said lies in the journal while it is short, else in `transcripts/` beside it, by hash.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import uuid4
 
 from engines import checks
-from engines.agent_log.errors import BudgetSpent, WrongState
-from engines.agent_log.fold import Reserved, day_of
-from engines.agent_log.model import (
-    OUTCOMES,
-    AgentRun,
-    Approval,
-    Budget,
-    Kind,
-    Spent,
-    State,
-    arguments_sha256,
-)
-from engines.agent_log.reading import AgentReadings
+from engines.agent_log.errors import WrongState
+from engines.agent_log.model import Approval, Kind, State, arguments_sha256
+from engines.agent_log.spending import OF_A_REASON, AgentSpending, checked
 from engines.errors import InvalidInput
 from engines.liveness import this_boot
 
-_RESERVED_S = 3600.0
-_OF_A_GOAL = _OF_AN_ERROR = _OF_A_REASON = 300  # characters
+_OF_A_GOAL = _OF_AN_ERROR = 300  # characters
 
 
-class AgentLog(AgentReadings):
+class AgentLog(AgentSpending):
     """
     The runs of the models of a workspace.
 
@@ -115,7 +101,8 @@ class AgentLog(AgentReadings):
             self._under_way(run)
             kept = self._kept("messages", messages) | self._contents.keep("sealed", sealed)
             self.record("agent_run_parked", run=run, **kept)
-        self._files.drop(run)
+            self.commit_so_far()  # before it is let go, and both before anybody can take it
+            self._files.drop(run)
 
     def resume(self, run: str) -> None:
         """
@@ -147,98 +134,11 @@ class AgentLog(AgentReadings):
             self.record(
                 "agent_run_finished",
                 run=run,
-                outcome=_checked(outcome),
+                outcome=checked(outcome),
                 error=said,
                 **self._kept("output", output),
             )
         self._files.drop(run)
-
-    # --- commands: calls of models -----------------------------------------------------------
-
-    def reserve(
-        self,
-        run: str,
-        provider: str,
-        model: str,
-        *,
-        tokens: int,
-        money: float,
-        budget: Budget | None = None,
-    ) -> str:
-        """
-        Record that a model is about to be asked; the id of the call.
-
-        Args:
-            tokens: As many as it may take, question and answer together; `money` as much.
-            budget: What it must fit into together with what is spent, and what calls that have not
-                ended have reserved within the last hour; None has no limits.
-
-        Raises:
-            BudgetSpent: It does not fit; the call must not be made.
-            WrongState: The run is not under way.
-        """
-        checks.at_least(tokens, 0, "tokens")
-        checks.at_least(money, 0, "money")
-        with self.deciding():
-            found, now = self._under_way(run), self.clock()
-            amounts = {"calls": 1, "tokens": tokens, "money": money}
-            if budget:
-                _fit(amounts, budget.of_day(), self._taken_of_day(now), "day")
-                _fit(amounts, budget.of_run(), self._taken_of_run(now, found), "run")
-            call = uuid4().hex
-            facts = {"provider": provider, "model": model, "tokens": tokens, "money": money}
-            self.record("model_call_started", run=run, call=call, **facts)
-        return call
-
-    def called(
-        self,
-        call: str,
-        *,
-        outcome: str,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
-        money: float = 0.0,
-        duration_s: float = 0.0,
-        why: str = "",
-        tried: Iterable[Mapping[str, str]] = (),
-        request: Any = None,
-        response: Any = None,
-        provider: str | None = None,
-        model: str | None = None,
-    ) -> None:
-        """
-        Record what became of a call that was reserved, also of one whose run has ended since.
-
-        Args:
-            request: The messages that are new since the run's last call, JSON, screened.
-            response: What came back, likewise.
-            provider: Who answered, where that is another than was reserved; `model` likewise.
-
-        Raises:
-            WrongState: No such call is open.
-        """
-        for name, amount in (("input_tokens", input_tokens), ("output_tokens", output_tokens)):
-            checks.at_least(amount, 0, name)
-        checks.at_least(money, 0, "money")
-        with self.deciding():
-            begun = self._reserved.get(call)
-            if begun is None:
-                raise WrongState(f"no call {call} of a model is open")
-            self.record(
-                "model_call_finished",
-                run=begun.run,
-                call=call,
-                **{name: said for name, said in (("provider", provider), ("model", model)) if said},
-                outcome=_checked(outcome),
-                input_tokens=input_tokens,
-                output_tokens=output_tokens,
-                money=money,
-                duration_s=round(duration_s, 6),
-                why=str(self._clean(why))[:_OF_A_REASON],
-                tried=[dict(one) for one in tried],
-                **self._kept("request", request),
-                **self._kept("response", response),
-            )
 
     # --- commands: calls of skills -----------------------------------------------------------
 
@@ -274,7 +174,7 @@ class AgentLog(AgentReadings):
                 run=run,
                 call_id=call_id,
                 skill=skill,
-                outcome=_checked(outcome),
+                outcome=checked(outcome),
                 skill_run=skill_run,
                 untrusted=untrusted,
                 duration_s=round(duration_s, 6),
@@ -291,9 +191,7 @@ class AgentLog(AgentReadings):
         """
         with self.deciding():
             self._under_way(run)
-            self.record(
-                "agent_run_tainted", run=run, source=str(self._clean(source))[:_OF_A_REASON]
-            )
+            self.record("agent_run_tainted", run=run, source=str(self._clean(source))[:OF_A_REASON])
 
     def ask_approval(
         self,
@@ -333,7 +231,7 @@ class AgentLog(AgentReadings):
                 skill=skill,
                 covers=covers,
                 source_sha256=source_sha256,
-                why=str(self._clean(why))[:_OF_A_REASON],
+                why=str(self._clean(why))[:OF_A_REASON],
                 **self._contents.keep("arguments", shown),
             )
         return approval
@@ -391,15 +289,6 @@ class AgentLog(AgentReadings):
 
     # --- below the face ----------------------------------------------------------------------
 
-    def _kept(self, name: str, value: Any) -> dict[str, Any]:
-        return self._contents.keep(name, self._clean(value))
-
-    def _under_way(self, run: str) -> AgentRun:
-        found = self._known(run)
-        if found.state is not State.RUNNING:
-            raise WrongState(f"run {run} is not under way: it is {found.state.value}")
-        return found
-
     def _not_ended(self, run: str) -> None:
         if self._known(run).state is State.ENDED:
             raise WrongState(f"run {run} has ended already")
@@ -408,40 +297,3 @@ class AgentLog(AgentReadings):
         if self._files.is_free(run):  # of a process that was killed
             self._files.drop(run)
         self._files.hold(run)
-
-    def _taken_of_day(self, now: float) -> dict[str, float]:
-        day = day_of(now)
-        return _taken(self._days.get(day, Spent()), (r for r in self._open(now) if r.day == day))
-
-    def _taken_of_run(self, now: float, run: AgentRun) -> dict[str, float]:
-        return _taken(run.spent, (r for r in self._open(now) if r.run == run.id))
-
-    def _open(self, now: float) -> list[Reserved]:
-        # One of the future is a clock's that was set back: it counts.
-        return [one for one in self._reserved.values() if now - one.at < _RESERVED_S]
-
-
-def _taken(spent: Spent, reserved: Iterable[Reserved]) -> dict[str, float]:
-    """What is spent or reserved; calls are spent once they are reserved."""
-    total = spent
-    for one in reserved:
-        total = total.plus(tokens=one.tokens, money=one.money)
-    return total.as_dict()
-
-
-def _checked(outcome: str) -> str:
-    if outcome not in OUTCOMES:
-        raise InvalidInput(f"no outcome {outcome!r}{checks.did_you_mean(outcome, OUTCOMES)}")
-    return outcome
-
-
-def _fit(
-    wanted: Mapping[str, float],
-    limits: Mapping[str, float | None],
-    taken: Mapping[str, float],
-    per: str,
-) -> None:
-    for what, limit in limits.items():
-        # Sums of prices are a little off what their parts add up to.
-        if limit is not None and round(taken[what] + wanted[what] - limit, 9) > 0:
-            raise BudgetSpent(what, per, limit=limit, taken=taken[what], wanted=wanted[what])

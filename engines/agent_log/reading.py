@@ -166,7 +166,7 @@ class AgentReadings(AgentFold):
             near = checks.did_you_mean(approval, self._approvals)
             raise NoSuchApproval(
                 f"nothing waits for an approval {approval!r}{near}",
-                hint="`dino agent list` shows what waits",
+                hint="`dino approve` shows what waits",
             )
         return found
 

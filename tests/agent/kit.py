@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from dino_os.agent.watching import Answer, Watch
+from dino_os.agent.watching import Watch
 from dino_os.tool_sandbox.policy import Policy
 from dino_os.tool_sandbox.sandbox import Outcome
 from engines.agent_log import Approval
@@ -94,12 +94,12 @@ class Operator(Watch):
 
     answers = True
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: bool) -> None:
         self._answers = [*answers]
         self.asked: list[Approval] = []
         self.heard: list[tuple[str, Any]] = []
 
-    def ask(self, approval: Approval) -> Answer:
+    def ask(self, approval: Approval) -> bool:
         self.asked.append(approval)
         return self._answers.pop(0)
 

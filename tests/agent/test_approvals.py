@@ -15,7 +15,6 @@ from dino_os.agent.approvals import decide
 from dino_os.agent.endings import Ended
 from dino_os.agent.limits import Limits
 from dino_os.agent.running import go_on, run_goal
-from dino_os.agent.watching import Answer
 from dino_os.errors import AgentFailed, Denied, UnknownSkill
 from dino_os.tool_sandbox.sandbox import Sandbox
 from dino_os.workspace import Workspace
@@ -44,7 +43,7 @@ def lines(file: Path) -> list[str]:
 
 
 def test_a_call_is_shown_with_its_arguments_and_why(home: Workspace, saved: Path) -> None:
-    watch = Operator(Answer.YES)
+    watch = Operator(True)
     ended = run_goal(home, "save", model=Script(*SAVES), watch=watch)
     assert ended.outcome == "ok"
     [asked] = watch.asked
@@ -58,7 +57,7 @@ def test_a_call_is_shown_with_its_arguments_and_why(home: Workspace, saved: Path
 
 def test_a_call_that_is_refused_is_not_made(home: Workspace, saved: Path) -> None:
     script = Script(*SAVES)
-    ended = run_goal(home, "save", model=script, watch=Operator(Answer.NO))
+    ended = run_goal(home, "save", model=script, watch=Operator(False))
     assert ended.outcome == "denied"
     assert script.told == ["not run: the operator refused it"]
     assert lines(saved) == []
@@ -70,28 +69,15 @@ def test_each_call_is_decided_by_itself(home: Workspace, saved: Path) -> None:
     """The result of one that needs nobody is there as well, in the order of the calls."""
     both = [call("save", text="1"), call("add", a=1), call("save", text="2")]
     script = Script(both, [say("done")])
-    watch = Operator(Answer.NO, Answer.YES)
+    watch = Operator(False, True)
     assert run_goal(home, "save", model=script, watch=watch).outcome == "ok"
     assert lines(saved) == ["2"]
     assert len(script.seen) == 2
     assert len(script.told) == 3
 
 
-def test_always_holds_until_text_comes_in_that_nobody_vouches_for(
-    home: Workspace, saved: Path
-) -> None:
-    both = [call("save", text="1"), call("save", text="2")]
-    script = Script([call("save", text="0")], both, [call("add", a=1)], both, [say("done")])
-    watch = Operator(*[Answer.ALWAYS] * 5)
-    assert run_goal(home, "save", model=script, watch=watch).outcome == "ok"
-    assert len(lines(saved)) == 5
-    # What `save` itself returned came in behind the first.
-    assert [asked.arguments["text"] for asked in watch.asked] == ["0", "1", "2", "1", "2"]
-    assert "nobody vouches for" in watch.asked[-1].why
-
-
 def test_each_call_can_be_asked_for(home: Workspace) -> None:
-    watch = Operator(Answer.YES)
+    watch = Operator(True)
     script = Script([call("add", a=1)], [say("2")])
     limits = Limits(9, ask_each=True)
     assert run_goal(home, "add", model=script, watch=watch, limits=limits).outcome == "ok"
@@ -103,7 +89,7 @@ def test_what_the_settings_allow_is_asked_for_once_untrusted_text_is_there(
 ) -> None:
     (workspace / "config.yaml").write_text("agent:\n  skills:\n    save: allow\n    add: deny\n")
     script = Script([call("save", text="1")], [call("save", text="2")], [say("done")])
-    watch = Operator(Answer.YES)
+    watch = Operator(True)
     assert run_goal(other(home), "save", model=script, watch=watch).outcome == "ok"
     assert [asked.arguments["text"] for asked in watch.asked] == ["2"]
     refused = Script([call("add", a=1)], [say("no")])
@@ -265,7 +251,7 @@ def test_an_approval_is_not_one_of_a_later_call_of_the_same_name(
     """Small models name every call alike."""
     turn = [call("save", "call_0", text="hi")]
     script = Script(turn, turn, [say("done")])
-    watch = Operator(Answer.YES, Answer.NO)
+    watch = Operator(True, False)
     assert run_goal(home, "save", model=script, watch=watch).outcome == "ok"
     assert len(watch.asked) == 2
     assert lines(saved) == ["hi"]
@@ -319,7 +305,10 @@ def die(*_: Any, **__: Any) -> Any:
     os.kill(os.getpid(), 9)
 
 
-@pytest.mark.parametrize("when", ["before the call", "in the call", "behind the call"])
+STEPS = ["behind the decision", "before the call", "in the call", "behind the call"]
+
+
+@pytest.mark.parametrize("when", STEPS)
 def test_killed_while_it_goes_on_nothing_is_done_twice(
     home: Workspace, saved: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -333,7 +322,9 @@ def test_killed_while_it_goes_on_nothing_is_done_twice(
 
     def approve() -> None:
         there = other(home)
-        if when == "before the call":
+        if when == "behind the decision":
+            monkeypatch.setattr(there.agent_log, "resume", die)
+        elif when == "before the call":
             monkeypatch.setattr(there.agent_log, "use", die)
         elif when == "in the call":
             monkeypatch.setattr(Sandbox, "run", in_the_call)
@@ -342,7 +333,8 @@ def test_killed_while_it_goes_on_nothing_is_done_twice(
 
     killed(approve)
     there = other(home)
-    assert there.agent_log.run(waiting.run).state is State.INTERRUPTED
+    left = State.PARKED if when == "behind the decision" else State.INTERRUPTED
+    assert there.agent_log.run(waiting.run).state is left
     with pytest.raises(WrongState, match="allowed by"):
         decide(there, waiting.id, approved=False, model=script)
     ended = decide(there, waiting.id, approved=True, model=script)

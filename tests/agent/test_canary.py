@@ -13,7 +13,6 @@ import pytest
 from dino_os.agent.approvals import decide
 from dino_os.agent.replay import replay
 from dino_os.agent.running import run_goal
-from dino_os.agent.watching import Answer
 from dino_os.agent_core.core import Core
 from dino_os.redaction import spellings
 from dino_os.security_gateway.model import VaultLocked
@@ -25,7 +24,6 @@ from tests.models.scripted import Calls, ScriptedServer, Text
 
 CANARY = "tide/Canary+7'é\\q94f1 d2b8"
 FOUND = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
-_YES = [Answer.YES] * 2
 TOKEN = re.compile(r"<[a-z_]+:[a-z2-7]{16}>")
 SKILLS = f'''
 from dino_os import skill
@@ -137,7 +135,7 @@ def test_what_a_model_passes_on_comes_back_for_whoever_may_have_it(
     calls = [("login", {"password": vault}), ("send", {"text": f"{vault} {form}"})]
     with ScriptedServer(Calls(calls), Text("done")) as server:
         home = asking(home, server)
-        watch = None if parks else Operator(*_YES)
+        watch = None if parks else Operator(True, True)
         ended = run_goal(home, f"{CANARY} and {FOUND}", model=None, watch=watch)
         for waits in ended.waiting:
             assert_silent(waits.as_dict())
@@ -161,7 +159,7 @@ def test_a_secret_that_a_run_never_held_comes_of_no_pseudonym(
     calls = [("login", {"password": vault}), ("send", {"text": form})]
     with ScriptedServer(Calls(calls), Text("done")) as server:
         home = asking(home, server)
-        run_goal(home, f"use {vault} and {form}", model=None, watch=Operator(*_YES))
+        run_goal(home, f"use {vault} and {form}", model=None, watch=Operator(True, True))
     assert sent == [("login", vault), ("send", form)]
 
 

@@ -103,8 +103,19 @@ def test_it_says_how_it_ended(dino: Dino, server: ScriptedServer) -> None:
     ]
 
 
+def test_settings_that_are_of_no_skill_are_told(
+    dino: Dino, server: ScriptedServer, workspace: Path
+) -> None:
+    with (workspace / "config.yaml").open("a") as file:
+        file.write("agent: {skills: {sav: deny}}\n")
+    server.say(Text("x"))
+    assert "names no skill here: 'sav' (did you mean 'save'" in dino("agent", "run", "do it").err
+
+
 def test_what_is_asked_for_wrongly(dino: Dino, server: ScriptedServer) -> None:
     dino("agent", "run", "x", "--skills", "nobody", code=2)
+    dino("agent", "run", "x", "--skills", ",", code=2)
+    dino("agent", "run", " ", code=2)
     dino("agent", "run", "x", "--max-steps", 0, code=2)
     dino("approve", "--deny", code=2)
     dino("approve", "nothing", code=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dino_os.agent.running import run_goal
-from dino_os.agent.watching import Answer
 from dino_os.provenance.following import follow
 from dino_os.workspace import Workspace
 from engines.agent_log import Approval, ModelCall, ToolCall
@@ -13,7 +12,7 @@ from tests.agent.transcripts import Recorded
 
 def test_a_skills_run_leads_back_to_the_model_and_the_people(home: Workspace) -> None:
     model = Recorded(home, [call("save", text="x")], [say("done")])
-    ended = run_goal(home, "save", model=model, watch=Operator(Answer.YES))
+    ended = run_goal(home, "save", model=model, watch=Operator(True))
     steps = home.agent_log.steps(ended.run)
     [made] = [step for step in steps if isinstance(step, ToolCall)]
     [allowed] = [step for step in steps if isinstance(step, Approval)]

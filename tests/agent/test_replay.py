@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_ai.messages import ToolCallPart
 
 from dino_os.agent import loop
 from dino_os.agent.approvals import decide
@@ -15,7 +16,6 @@ from dino_os.agent.calls import Calls
 from dino_os.agent.limits import Limits
 from dino_os.agent.replay import replay
 from dino_os.agent.running import run_goal
-from dino_os.agent.watching import Answer
 from dino_os.errors import InvalidInput, ReplayDiffers
 from dino_os.tool_sandbox.sandbox import Sandbox
 from dino_os.workspace import Workspace
@@ -25,7 +25,7 @@ from tests.agent.kit import Operator, Turn, call, say
 from tests.agent.transcripts import Recorded
 
 FOUND = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
-WAYS: dict[str, tuple[Sequence[Turn], list[Answer], str]] = {
+WAYS: dict[str, tuple[Sequence[Turn], list[bool], str]] = {
     "an answer at once": ([[say("no need")]], [], "ok_no_action"),
     "a call": ([[say("I add."), call("add", a=1)], [say("2")]], [], "ok"),
     "several calls": ([[call("add", a=1), call("add", a=2)], [say("2, 3")]], [], "ok"),
@@ -41,19 +41,19 @@ WAYS: dict[str, tuple[Sequence[Turn], list[Answer], str]] = {
         [],
         "ok",
     ),
+    "no JSON, and what is no tool, by one name": (
+        [[ToolCallPart("add", "no {", "c")], [call("nobody", "c")], [say("no")]],
+        [],
+        "ok_no_action",
+    ),
     "nothing that fits, for ever": ([[call("add", a="x")]] * 9, [], "error"),
     "its limit": ([[call("add", a=1)]] * 9, [], "blocked"),
     "a call that people allow": (
         [[call("add", a=1), call("save", text="x")], [say("done")]],
-        [Answer.YES],
+        [True],
         "ok",
     ),
-    "one that they refuse": ([[call("save", text="x")], [say("no")]], [Answer.NO], "denied"),
-    "leave for the run": (
-        [[call("save", text="x"), call("save", text="y")], [call("add", a=1)], [say("done")]],
-        [Answer.ALWAYS, Answer.YES],
-        "ok",
-    ),
+    "one that they refuse": ([[call("save", text="x")], [say("no")]], [False], "denied"),
     "what looks like a secret": (
         [[call("echo", text=f"token {FOUND}")], [say(f"it says {FOUND}")]],
         [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -61,8 +62,23 @@ def test_what_fails_is_told_and_counts_as_nothing_done(home: Workspace) -> None:
     ended = run_goal(home, "try", model=script)
     assert ended.outcome == "error"
     assert "LookupError: no such gauge" in script.told[0]
-    with pytest.raises(AgentFailed, match="none of 1 calls"):
+    with pytest.raises(AgentFailed, match="no call of a skill"):
         ended.check()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [({"text": [math.nan]}, "not a finite number"), ({"text": ["x" * 90_000]}, "text")],
+    ids=["no number", "long"],
+)
+def test_what_no_record_could_hold_is_no_argument(
+    home: Workspace, arguments: dict[str, Any], why: str
+) -> None:
+    """The model is told, in a few words; nobody is asked about it."""
+    script = Script([call("save", **arguments)], [say("x")])
+    assert run_goal(home, "save", model=script).outcome == "ok_no_action"
+    assert why in str(script.told[0])
+    assert len(str(script.told[0])) < 4000
 
 
 def test_a_skill_that_was_not_granted_what_it_asks_for_is_not_put_to_anybody(

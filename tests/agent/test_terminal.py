@@ -58,7 +58,7 @@ def at_terminal(workspace: Path, *args: str, typed: Sequence[bytes]) -> tuple[in
         except OSError:  # the last of them has closed it
             break
         screen += data
-        if screen.count(b"[n]") > answered:
+        if screen.count(b"[y/N]") > answered:
             os.write(ours, typed[answered])
             answered += 1
     code = process.wait(timeout=30)

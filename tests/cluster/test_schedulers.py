@@ -185,8 +185,8 @@ def test_a_leader_that_is_killed_between_claim_and_run_loses_nothing(
     found.start("a")
     found.finish()
     by = found.check()
-    assert (by["a"] > 0) == (when == "fired")
-    assert by["b"] > 0 or when == "fired"  # on a slow machine all was due, and said, at once
+    # On a slow machine all was due at once, or b's time was up before all was.
+    assert by["a" if when == "fired" else "b"] > 0
 
 
 def test_servers_that_are_killed_lose_and_double_nothing(

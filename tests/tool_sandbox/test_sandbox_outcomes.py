@@ -304,9 +304,9 @@ def test_a_keeper_that_hangs_is_killed(
             return {}
 
         keepers: list[int] = []
-        made = sandbox._keeper(policy)
+        made = sandbox._keeper(policy, {})
         keepers.append(made.pid)
-        monkeypatch.setattr(sandbox, "_keeper", lambda _: made)
+        monkeypatch.setattr(sandbox, "_keeper", lambda *_: made)
         code = "from dino_os import inside\ninside.connection().call('a', 'b')\nimport time; time.sleep(60)"
         with pytest.raises(SandboxError, match="does not end"):
             sandbox.run(policy, python(code), on_call=hang)
