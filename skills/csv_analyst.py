@@ -13,6 +13,7 @@ from typing import Any
 
 from dino_os import skill
 from dino_os.errors import InvalidInput
+from skills.in_words import of_table
 from skills.robust import outliers, quantiles, ranks, short
 from skills.second_opinion import second_opinion
 from skills.text_file import kept, names_of, rows_of
@@ -179,7 +180,8 @@ def csv_analyst(path: Path, question: str = "", model: bool = True) -> dict[str,
     facts["answer"] = _answer(path, question, columns, records) if question else None
     asked = question or "What stands out in this table, and what should be looked at?"
     advice = second_opinion(asked, facts) if model else {"used": False, "why": "not asked"}
-    return {**facts, "model": advice}
+    facts["model"] = advice
+    return {"report": of_table(facts), **facts}
 
 
 def _read(path: Path) -> tuple[list[_Column], _Sample, int, int]:

@@ -50,7 +50,9 @@ def duty_summary(show: int = 10, model: bool = True) -> dict[str, Any]:
     asked = "Brief whoever takes over this duty desk: what matters most now, and what has changed?"
     shown = {**facts, "who": dict([*who.items()][:_MOST_ASKED])}
     advice = second_opinion(asked, shown) if model else {"used": False, "why": "not asked"}
-    return {"summary": said, **facts, "model": advice}
+    if advice["used"]:
+        said += f"\nA model says: {advice['says']}"
+    return {"report": said, **facts, "model": advice}
 
 
 def _before(orchestrator: Any, cycle: int) -> list[dict[str, Any]] | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dino_os import skill
+from skills.in_words import of_log
 from skills.second_opinion import second_opinion
 from skills.text_file import DAMAGED, open_text
 
@@ -208,7 +209,7 @@ def log_triage(path: Path, top: int = 10, model: bool = True) -> dict[str, Any]:
         groups.of(said, number, severity).add(at)
     whole_s = (ended or 0.0) - (began or 0.0)
     ranked = sorted(groups.all, key=lambda g: (-_RANK[g.severity], -g.count, g.first_line))
-    facts = {
+    facts: dict[str, Any] = {
         "file": str(path),
         "lines": lines,
         "continued_lines": continued,
@@ -222,7 +223,8 @@ def log_triage(path: Path, top: int = 10, model: bool = True) -> dict[str, Any]:
     }
     asked = "An operator has this log: what is the likeliest cause, and the next check?"
     advice = second_opinion(asked, facts) if model else {"used": False, "why": "not asked"}
-    return {**facts, "model": advice}
+    facts["model"] = advice
+    return {"report": of_log(facts), **facts}
 
 
 def _lines(path: Path, damage: list[str]) -> Iterator[tuple[int, str]]:
