@@ -59,7 +59,7 @@ def show(workspace: Workspace, name: str, as_json: bool) -> None:
         return
     output.heading(name)
     output.say(f"{found['does']}; played by {found['actor']}")
-    output.say(f"a model {'is' if found['model'] else 'is not'} asked; it {found['may']}")
+    output.say(f"a model {'is' if found['model'] else 'is not'} asked; what it may: {found['may']}")
     if name == "risk":
         output.say(f"severity band: {found['severity_band']:g}")
     output.say(f"of a cycle, {found['most']:,} signals in at most {found['timeout_s']:g} s")
