@@ -1,10 +1,9 @@
 """A table without a spreadsheet: types, gaps, outliers, correlations, groups, simple answers."""
 
-import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations
@@ -14,14 +13,18 @@ from typing import Any
 
 from dino_os import skill
 from dino_os.errors import InvalidInput
+from skills.in_words import of_table
 from skills.robust import outliers, quantiles, ranks, short
 from skills.second_opinion import second_opinion
+from skills.text_file import kept, names_of, rows_of
 
 _SAMPLE = 10_000  # rows that quantiles, outliers and correlations are taken from
 _MOST_VALUES = 5_000  # different values of a column that are counted
 _MOST_GROUPS = 50
-_MOST_PAIRED = 30  # columns that correlations are looked for in
-_MOST_FIELD = 2**20  # characters of one
+_MOST_PAIRED = 30  # columns that correlations and groups are looked for in
+_MOST_COLUMNS = 2_000
+_MOST_CELLS = 1_000_000  # of the sample; of values that are counted half as many
+_HUGE = 1e150  # from here on squares have no room
 _FEW = 20  # different values up to which a column makes groups
 _STRONG = 0.3
 _NEARLY_ALL = 0.95
@@ -32,6 +35,9 @@ _TIMES = ("", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y", "%d.%m.%Y", "%d.%m.%Y %H:%M", 
 _number = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _timely = re.compile(r"\d{4}-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _word = re.compile(r"\w+")
+_identifies = re.compile(
+    r"(?:(?:^|[_\W])(?i:id|no|nr|num|number|key|code)|[a-z](?:I[Dd]|No|Number))$"
+)
 
 
 @dataclass
@@ -44,6 +50,7 @@ class _Column:
 
     name: str
     empty: int = 0
+    room: int = _MOST_VALUES  # different values that are counted
     kinds: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
     is_counted: bool = True  # whether `values` has all there are
@@ -52,7 +59,9 @@ class _Column:
     spread: float = 0.0
     least: float = math.inf
     most: float = -math.inf
+    last: float = -math.inf
     is_whole: bool = True
+    is_rising: bool = True
     form: str = ""  # of the last time
     known: dict[str, tuple[str, float | None]] = field(default_factory=dict)
 
@@ -63,7 +72,7 @@ class _Column:
                 self.empty += 1
                 return
             known = self._read(text)
-            if len(self.known) < _MOST_VALUES:
+            if len(self.known) < self.room:
                 self.known[text] = known
         if text in self.known:
             self.values[text] += 1
@@ -79,6 +88,8 @@ class _Column:
         self.spread += before * (number - self.mean)
         self.least = min(self.least, number)
         self.most = max(self.most, number)
+        self.is_rising = self.is_rising and number > self.last
+        self.last = number
 
     def _read(self, text: str) -> tuple[str, float | None]:
         number = _as_number(text)
@@ -97,8 +108,8 @@ class _Column:
             return "empty"
         kind, many = self.kinds.most_common(1)[0]
         if kind == "number" and self.is_whole and found >= _FEW:
-            unlike = len(self.values) if self.is_counted else _MOST_VALUES
-            if unlike >= _NEARLY_ALL * min(found, _MOST_VALUES):
+            unlike = len(self.values) >= _NEARLY_ALL * min(found, self.room)
+            if unlike and (self.is_rising or _identifies.search(self.name)):
                 return "identifier"
         return kind if many >= _NEARLY_ALL * found else "text"
 
@@ -120,16 +131,17 @@ class _Sample:
     Source: Vitter, "Random sampling with a reservoir", algorithm R, doi:10.1145/3147.3165.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int) -> None:
         self.rows: list[tuple[int, list[str]]] = []
+        self._most = min(_SAMPLE, _MOST_CELLS // columns)
         self._chance = Random(0)  # noqa: S311  it hides nothing
         self._seen = 0
 
     def add(self, line: int, row: list[str]) -> None:
         self._seen += 1
-        if len(self.rows) < _SAMPLE:
+        if len(self.rows) < self._most:
             self.rows.append((line, row))
-        elif (place := self._chance.randrange(self._seen)) < _SAMPLE:
+        elif (place := self._chance.randrange(self._seen)) < self._most:
             self.rows[place] = line, row
 
 
@@ -168,60 +180,39 @@ def csv_analyst(path: Path, question: str = "", model: bool = True) -> dict[str,
     facts["answer"] = _answer(path, question, columns, records) if question else None
     asked = question or "What stands out in this table, and what should be looked at?"
     advice = second_opinion(asked, facts) if model else {"used": False, "why": "not asked"}
-    return {**facts, "model": advice}
+    facts["model"] = advice
+    return {"report": of_table(facts), **facts}
 
 
 def _read(path: Path) -> tuple[list[_Column], _Sample, int, int]:
-    columns: list[_Column] = []
-    sample = _Sample()
     records = ragged = 0
-    for line, row in _rows(path):
-        if not columns:
-            columns = [_Column(name) for name in _names(row)]
-            continue
+    rows = rows_of(path)
+    _, head = next(rows, (0, []))
+    if not head:
+        raise InvalidInput(f"{path}: the file is empty")
+    if len(head) > _MOST_COLUMNS:
+        raise InvalidInput(
+            f"{path}: {len(head):,} columns; at most {_MOST_COLUMNS:,} are looked at"
+        )
+    room = min(_MOST_VALUES, _MOST_CELLS // 2 // len(head))
+    columns = [_Column(name, room=room) for name in names_of(head)]
+    sample = _Sample(len(columns))
+    for line, row in rows:
         records += 1
         ragged += len(row) != len(columns)
-        whole = [*row, *[""] * (len(columns) - len(row))][: len(columns)]
+        whole = [kept(text) for text in row[: len(columns)]]
+        whole += [""] * (len(columns) - len(row))
         for column, text in zip(columns, whole, strict=True):
             column.add(text)
         sample.add(line, whole)
-    if not columns:
-        raise InvalidInput(f"{path}: the file is empty")
     return columns, sample, records, ragged
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows with their lines, read as they are asked for."""
-    csv.field_size_limit(_MOST_FIELD)
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        head = file.read(8192)
-        file.seek(0)
-        comma = max(",;\t|", key=head.partition("\n")[0].count)
-        rows = csv.reader(file, delimiter=comma)
-        try:
-            for row in rows:
-                if row:
-                    yield rows.line_num, [text.strip() for text in row]
-        except csv.Error as error:
-            raise InvalidInput(f"{path}:{rows.line_num}: {error}") from None
-
-
-def _names(row: Sequence[str]) -> list[str]:
-    """The names of the columns, each its own."""
-    seen: Counter[str] = Counter()
-    names = []
-    for place, text in enumerate(row, start=1):
-        name = text or f"column {place}"
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return names
 
 
 def _as_number(text: str) -> float | None:
     if not _number.fullmatch(text):
         return None
     found = float(text)
-    return found if math.isfinite(found) else None
+    return found if abs(found) < _HUGE else None
 
 
 def _told(column: _Column, sampled: dict[int, float] | None) -> dict[str, Any]:
@@ -272,16 +263,21 @@ def _groups(
 ) -> list[dict[str, Any]]:
     """Of the sample: numbers whose medians differ most between the values of another column."""
     found = []
-    for by, column in enumerate(columns):
-        if column.kind in {"number", "identifier"} or not column.is_counted:
-            continue
-        for of in numbers if 1 < len(column.values) <= _FEW else ():
+    few = [
+        place
+        for place, column in enumerate(columns)
+        if column.kind not in {"number", "identifier"}
+        and column.is_counted
+        and 1 < len(column.values) <= _FEW
+    ]
+    for by in few[:_MOST_PAIRED]:
+        for of in [*numbers][:_MOST_PAIRED]:
             parts: dict[str, list[float]] = {}
             for line, row in sample.rows:
                 if row[by] and line in numbers[of]:
                     parts.setdefault(row[by], []).append(numbers[of][line])
             if told := _apart(parts):
-                found.append({"of": columns[of].name, "by": column.name, **told})
+                found.append({"of": columns[of].name, "by": columns[by].name, **told})
     return sorted(found, key=lambda one: -one["apart"])[:5]
 
 
@@ -363,7 +359,7 @@ def _value(column: _Column, verb: str) -> float:
 def _by(path: Path, verb: str, of: int, by: int) -> dict[str, float]:
     """The answer for each value of a column, the largest first; the table is read once more."""
     parts: dict[str, _Column] = {}
-    rows = _rows(path)
+    rows = rows_of(path)
     next(rows)
     for _, row in rows:
         name = row[by] if by < len(row) else ""

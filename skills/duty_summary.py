@@ -10,6 +10,7 @@ from skills.second_opinion import second_opinion
 
 _LITTLE = 0.005  # of a severity, which is told to two digits
 _MOST_ASKED = 20
+_MOST_NAMED = 3  # of each kind in the report
 
 
 @skill(reads=["memory/", "config.yaml"], timeout="2m", memory="1GB", idempotent=True)
@@ -50,7 +51,9 @@ def duty_summary(show: int = 10, model: bool = True) -> dict[str, Any]:
     asked = "Brief whoever takes over this duty desk: what matters most now, and what has changed?"
     shown = {**facts, "who": dict([*who.items()][:_MOST_ASKED])}
     advice = second_opinion(asked, shown) if model else {"used": False, "why": "not asked"}
-    return {"summary": said, **facts, "model": advice}
+    if advice["used"]:
+        said += f"\nA model says: {advice['says']}"
+    return {"report": said, **facts, "model": advice}
 
 
 def _before(orchestrator: Any, cycle: int) -> list[dict[str, Any]] | None:
@@ -143,12 +146,16 @@ def _lines(facts: Mapping[str, Any]) -> list[str]:
         gap = "how far off" if plan["gap"] is None else f"at most {plan['gap']:.2%} off"
         unknown = " is not known" if plan["gap"] is None else ""
         lines.append(f"The plan is worth {plan['value']:.2f}; {gap} the best{unknown}.")
-    for name, own in [*facts["who"].items()][:3]:
+    lines += [
+        f"  {task['severity']:.2f}  {task['summary']}: {task['agent']}"
+        for task in facts["gravest"][:_MOST_NAMED]
+    ]
+    for name, own in [*facts["who"].items()][:_MOST_NAMED]:
         of = f" of {own['of_hours']:g}" if own["of_hours"] is not None else ""
         lines.append(f"  {name}: {own['tasks']} tasks, {own['hours']:g}{of} h")
     lines += [
         f"  Nobody: {task['summary']} (severity {task['severity']}): {task['why']}"
-        for task in facts["left"]["gravest"][:3]
+        for task in facts["left"]["gravest"][:_MOST_NAMED]
     ]
     if attention := facts["sectors_requiring_attention"]:
         lines.append(f"Sectors needing attention: {', '.join(attention)}.")

@@ -1,7 +1,6 @@
 """What a log says: its lines by template, the gravest first, bursts, and what came before them."""
 
 import contextlib
-import gzip
 import json
 import math
 import re
@@ -13,16 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from dino_os import skill
+from skills.in_words import of_log
 from skills.second_opinion import second_opinion
+from skills.text_file import DAMAGED, open_text
 
 _LONGEST = 4_000  # characters of a line that are looked at
 _MOST_GROUPS = 5_000
 _MOST_ALIKE = 100  # groups that a line is compared with
-_MOST_KNOWN = 50_000  # masked lines whose group is known at once
+_MOST_TEXT, _MOST_TOKENS = 1_000, 64  # characters and words of a line that make its template
+_MOST_KNOWN = 20_000  # masked lines whose group is known at once
 _MOST_SPANS = 256  # of a group, in which its lines are counted
 _ALIKE = 0.6
 _APART_S = 60.0  # bursts closer to each other are one
 _LEAD_S, _LEAD_LINES = 300.0, 200
+_MOST_SECONDS = 1e11  # since the epoch, in the year 5138
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _RANK = {level: rank for rank, level in enumerate(_LEVELS)}
 
@@ -134,7 +137,7 @@ class _Groups:
         self._known: dict[tuple[str, str], _Group] = {}
 
     def of(self, text: str, line: int, severity: str) -> _Group:
-        masked = text
+        masked = text[:_MOST_TEXT]
         for pattern, mask in _masks:
             masked = pattern.sub(mask, masked)
         known = self._known.get((severity, masked))
@@ -143,12 +146,15 @@ class _Groups:
                 self._known.clear()
             # What has a digit in it is a name of one thing, not of a kind of them.
             tokens = ["<*>" if _digit.search(token) else token for token in masked.split()]
+            if len(tokens) > _MOST_TOKENS or len(text) > _MOST_TEXT:
+                tokens = [*tokens[:_MOST_TOKENS], "…"]
             known = self._find(tokens, line, text, severity)
             self._known[severity, masked] = known
         return known
 
     def _find(self, tokens: list[str], line: int, text: str, severity: str) -> _Group:
-        leaf = self._leaves.setdefault((severity, len(tokens), "".join(tokens[:1])), [])
+        place = severity, len(tokens), "".join(tokens[:1])
+        leaf = self._leaves.get(place, [])
         for group in leaf:
             same = sum(map(str.__eq__, group.tokens, tokens))
             if same >= _ALIKE * len(tokens):
@@ -159,7 +165,7 @@ class _Groups:
         if len(leaf) >= _MOST_ALIKE or len(self.all) >= _MOST_GROUPS:
             return self._rest(severity, line, text)
         group = _Group(tokens, line, text[:300], severity)
-        leaf.append(group)
+        self._leaves[place] = [*leaf, group]
         self.all.append(group)
         return group
 
@@ -189,7 +195,8 @@ def log_triage(path: Path, top: int = 10, model: bool = True) -> dict[str, Any]:
     levels: Counter[str] = Counter()
     lines = continued = 0
     began = ended = None
-    for number, text in _lines(Path(path)):
+    damage: list[str] = []
+    for number, text in _lines(Path(path), damage):
         lines = number
         if not text.strip() or text[0] in " \t}":
             continued += 1
@@ -202,10 +209,11 @@ def log_triage(path: Path, top: int = 10, model: bool = True) -> dict[str, Any]:
         groups.of(said, number, severity).add(at)
     whole_s = (ended or 0.0) - (began or 0.0)
     ranked = sorted(groups.all, key=lambda g: (-_RANK[g.severity], -g.count, g.first_line))
-    facts = {
+    facts: dict[str, Any] = {
         "file": str(path),
         "lines": lines,
         "continued_lines": continued,
+        "damaged": damage[0] if damage else None,
         "from": _text_of(began),
         "to": _text_of(ended),
         "severities": {level: levels[level] for level in reversed(_LEVELS) if levels[level]},
@@ -215,23 +223,28 @@ def log_triage(path: Path, top: int = 10, model: bool = True) -> dict[str, Any]:
     }
     asked = "An operator has this log: what is the likeliest cause, and the next check?"
     advice = second_opinion(asked, facts) if model else {"used": False, "why": "not asked"}
-    return {**facts, "model": advice}
+    facts["model"] = advice
+    return {"report": of_log(facts), **facts}
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        number = 0
-        while piece := file.readline(_LONGEST):
-            number += 1
-            yield number, piece.decode("utf-8", "replace").rstrip("\r\n")
-            while piece and not piece.endswith(b"\n"):  # the rest of a line that is too long
-                piece = file.readline(_LONGEST)
+def _lines(path: Path, damage: list[str]) -> Iterator[tuple[int, str]]:
+    """The lines; why there are no more goes to *damage* where the file does not end there."""
+    number = 0
+    try:
+        with open_text(path, newline="\n") as file:
+            while piece := file.readline(_LONGEST):
+                number += 1
+                yield number, piece.rstrip("\r\n")
+                while piece and not piece.endswith("\n"):  # the rest of a line that is too long
+                    piece = file.readline(_LONGEST)
+    except DAMAGED as error:
+        damage.append(f"behind line {number}: {error}")
 
 
 def _read(text: str) -> tuple[float | None, str, str]:
     """When, how grave, and what a line says."""
     if text.startswith("{"):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(text)
             if isinstance(record, dict):
                 return _of_record(record)
@@ -249,7 +262,7 @@ def _of_record(record: dict[str, Any]) -> tuple[float | None, str, str]:
     said = first("message", "msg", "event", "error")
     said = said if isinstance(said, str) else json.dumps(record, ensure_ascii=False)
     level = first("level", "severity", "levelname", "lvl")
-    at = float(stamp) if isinstance(stamp, int | float) else _time_of(f"{stamp} ")[0]
+    at = _epoch_of(stamp) if isinstance(stamp, int | float) else _time_of(f"{stamp} ")[0]
     return at, _severity_of(f"{level} {said}"), said
 
 
@@ -274,8 +287,20 @@ def _time_of(text: str) -> tuple[float | None, str]:
     return None, text
 
 
-def _seconds(stamp: datetime) -> float:
+def _seconds(stamp: datetime) -> float | None:
+    """Since the epoch; None for the years 1 and 9999, which stand for no time."""
+    if stamp.year in {1, 9999}:
+        return None
     return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
+
+
+def _epoch_of(stamp: float) -> float | None:
+    """Seconds since the epoch, of such or of thousandths, millionths or billionths of them."""
+    if not 0 <= stamp < _MOST_SECONDS * 1e9:
+        return None
+    while stamp >= _MOST_SECONDS:
+        stamp /= 1_000
+    return float(stamp)
 
 
 def _severity_of(text: str) -> str:

@@ -49,5 +49,6 @@ def ranks(values: Sequence[float]) -> Any:
 
 
 def short(number: float) -> float:
-    """*number* to six digits."""
-    return float(f"{number:.6g}")
+    """*number* to six digits, and always to two behind the point."""
+    before = math.floor(math.log10(abs(number))) + 1 if number else 0
+    return round(number, max(6 - before, 2))

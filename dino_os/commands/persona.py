@@ -13,13 +13,13 @@ from dino_os.commands.plan_cycle import gather
 from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import InvalidInput
+from dino_os.personas.model import ROLES
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
     from dino_os.personas.comparing import Comparison
 
-_ROLES = ("research", "execution", "risk")
-_persona = click.argument("name", metavar="PERSONA", type=click.Choice(_ROLES))
+_persona = click.argument("name", metavar="PERSONA", type=click.Choice([*ROLES]))
 
 
 @click.group(
@@ -39,7 +39,7 @@ def persona(ctx: click.Context, as_json: bool) -> None:
 @pass_workspace
 def list_personas(workspace: Workspace, as_json: bool) -> None:
     """The three, in their order, and which of them ask a model."""
-    found = [_described(workspace, name) for name in _ROLES]
+    found = [_described(workspace, name) for name in ROLES]
     if as_json:
         output.emit_json({"personas": found})
         return
@@ -59,7 +59,7 @@ def show(workspace: Workspace, name: str, as_json: bool) -> None:
         return
     output.heading(name)
     output.say(f"{found['does']}; played by {found['actor']}")
-    output.say(f"a model {'is' if found['model'] else 'is not'} asked; it {found['may']}")
+    output.say(f"a model {'is' if found['model'] else 'is not'} asked; what it may: {found['may']}")
     if name == "risk":
         output.say(f"severity band: {found['severity_band']:g}")
     output.say(f"of a cycle, {found['most']:,} signals in at most {found['timeout_s']:g} s")
@@ -82,7 +82,7 @@ def show(workspace: Workspace, name: str, as_json: bool) -> None:
     "--persona",
     "asking",
     multiple=True,
-    type=click.Choice(_ROLES),
+    type=click.Choice([*ROLES]),
     help="Whose model is asked; several times for several.  [default: all three]",
 )
 @click.option("--no-model", is_flag=True, help="Ask no model.")
@@ -116,7 +116,7 @@ def run(
     enrichment = None
     if not no_model:
         open_vault(workspace)
-        enrichment = enrichment_of(workspace, skills, personas=asking or _ROLES)
+        enrichment = enrichment_of(workspace, skills, personas=asking or ROLES)
     found = compare(workspace, plan, enrichment, most=show or None)
     if as_json:
         output.emit_json(found.as_dict())
@@ -163,7 +163,6 @@ def configure(
 
 
 def _described(workspace: Workspace, name: str) -> dict[str, Any]:
-    from dino_os.personas.model import ROLES  # noqa: PLC0415
     from engines.personas import get_dynamic_start_agents  # noqa: PLC0415
 
     settings = workspace.config.settings.personas

@@ -213,13 +213,14 @@ class _Call:
             click.echo(output.printable("".join(finished.error["trace"])), err=True)
         result = finished.check().result
         if not as_json and result is not None:
-            text = (
-                result
-                if isinstance(result, str)
-                else json.dumps(result, ensure_ascii=False, indent=2)
-            )
-            output.say(text)
+            output.say(_shown(result))
         return finished
+
+
+def _shown(result: Any) -> str:
+    """What people see of it: a text, the `report` of an object that has one, or else JSON."""
+    told = result.get("report") if isinstance(result, dict) else result
+    return told if isinstance(told, str) else json.dumps(result, ensure_ascii=False, indent=2)
 
 
 def _once(

@@ -20,6 +20,7 @@ from engines.personas import PersonaSignal
 _LONGEST = 300  # characters of a text
 _MOST_SKILLS = 3
 _LEAST_EVIDENCE = 3  # characters
+_COMPUTED = frozenset({"zone", "sector"})  # of the record that a model is shown
 _Edits: TypeAlias = list[tuple[str, Any, Any]]
 _Judged: TypeAlias = tuple[_Edits, list[str]]
 """Field, before and after of each change, and why others are none."""
@@ -79,7 +80,8 @@ def _doubt(said: Said, record: Mapping[str, Any]) -> str:
     if reads_like_an_instruction(record):
         return "the record reads like an instruction"
     evidence = _plain(said.evidence)
-    known = _plain(" ".join(_texts(record)))
+    said_of_it = {name: value for name, value in record.items() if name not in _COMPUTED}
+    known = _plain(" ".join(text for text in said_of_it.values() if isinstance(text, str)))
     if len(evidence) < _LEAST_EVIDENCE or f" {evidence} " not in f" {known} ":
         return "its evidence is not in the record"
     return ""

@@ -97,7 +97,11 @@ class Enrichment:
             outcome = "cancelled" if issubclass(kind, KeyboardInterrupt) else "error"
         elif self._stopped and not self.told.changes:
             outcome = "error"
-        session.finish(outcome, self.told.as_dict(), self._stopped or None)
+        try:
+            session.finish(outcome, self.told.as_dict(), self._stopped or None)
+        except DinoError as error:  # what was planned stands, and holds its changes
+            reason = f"the end of its run is not on record: {error.message}"
+            self.told.fallbacks.append({"signal": "", "reason": reason})
 
     def _enriched(self, signal: PersonaSignal, row: Row) -> PersonaSignal:
         name = signal.task_identifier or signal.summary

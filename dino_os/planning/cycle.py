@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -188,7 +188,9 @@ def take_signals(
     names = Names()
     rejected: list[RejectedRow] = []
     for part in in_parts(rows):
-        made, refused = read_signals(part, source.map, scenario, orchestrator, enrichment)
+        made, refused = read_signals(
+            part, source.map, scenario, orchestrator, enrichment=enrichment
+        )
         rejected += refused
         for signal in made:
             fit.check(signal)
@@ -205,9 +207,16 @@ def read_signals(
     signal_map: SignalMap,
     scenario: Scenario,
     orchestrator: DynamicUsageOrchestrator,
+    *,
     enrichment: Enrichment | None = None,
+    known: Container[str | None] = (),
 ) -> tuple[Sequence[PersonaSignal], list[RejectedRow]]:
-    """What *rows* say through their map, and those that say nothing, with the reason."""
+    """
+    What *rows* say through their map, and those that say nothing, with the reason.
+
+    Args:
+        enrichment: Takes note of them, but of the *known*.
+    """
     zones = known_zones(scenario, orchestrator)
     personas = orchestrator.load_persona_chain()
     seen: Any = personas["research"].run(
@@ -221,7 +230,8 @@ def read_signals(
     )
     made: Any = personas["execution"].run({"observations": seen.observations, "map": signal_map})
     if enrichment:
-        enrichment.see(made.signals, seen.observations)
+        new = (signal for signal in made.signals if signal.task_identifier not in known)
+        enrichment.see(new, seen.observations)
     return made.signals, [*seen.rejected, *made.rejected]
 
 

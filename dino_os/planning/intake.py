@@ -6,7 +6,7 @@ Each record becomes a signal, or is told with its source, file, line and reason;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,8 +102,11 @@ class Reading:
         """Add one piece; how many of its records were counted in an earlier cycle."""
         source, known = feed.source, 0
         self._refuse(feed, piece, piece.rejected)
-        found = self._read(feed, piece, source.map) if source.map else self._fitting(feed, piece)
         counted = self._memory(source.name).identifiers if source.done == "remember-records" else {}
+        if source.map:
+            found = self._read(feed, piece, source.map, counted)
+        else:
+            found = self._fitting(feed, piece, counted)
         for line, signal in found:
             if signal.task_identifier in counted:
                 known += 1
@@ -113,18 +116,25 @@ class Reading:
         return known
 
     def _read(
-        self, feed: Feed, piece: Piece, signal_map: SignalMap
+        self, feed: Feed, piece: Piece, signal_map: SignalMap, counted: Container[str | None]
     ) -> Iterator[tuple[int, PersonaSignal]]:
         """The signals that the source's map makes of the records."""
         for part in in_parts(self._watch(piece.rows, f"reading {piece.label}")):
             made, rejected = read_signals(
-                part, signal_map, self._scenario, self._orchestrator, self._enrichment
+                part,
+                signal_map,
+                self._scenario,
+                self._orchestrator,
+                enrichment=self._enrichment,
+                known=counted,
             )
             self._refuse(feed, piece, rejected)
             for signal in made:
                 yield (signal.metadata or {}).get("line", 0), signal
 
-    def _fitting(self, feed: Feed, piece: Piece) -> Iterable[tuple[int, PersonaSignal]]:
+    def _fitting(
+        self, feed: Feed, piece: Piece, counted: Container[str | None]
+    ) -> Iterator[tuple[int, PersonaSignal]]:
         """The ready signals whose places are known."""
         zones = known_zones(self._scenario, self._orchestrator)
         sectors = known_sectors(self._scenario, self._orchestrator)
@@ -134,7 +144,7 @@ class Reading:
             elif signal.sector not in sectors:
                 reason = f"unknown sector {signal.sector!r}{did_you_mean(signal.sector, sectors)}"
             else:
-                if self._enrichment:
+                if self._enrichment and signal.task_identifier not in counted:
                     self._enrichment.see([signal])
                 yield line, signal
                 continue

@@ -20,6 +20,10 @@ _RUN = '''"""Run the skill: its parameters come as a JSON object on standard inp
 
 import json
 import sys
+from types import ModuleType
+
+beside = sys.modules["{package}"] = ModuleType("{package}")
+beside.__path__ = sys.path[:1]  # where its files may look for each other
 
 from {module} import {name}
 
@@ -86,7 +90,7 @@ def _made(skill: Skill) -> tuple[str, dict[str, bytes]]:
     files = {f"scripts/{Path(path).name}": text.encode() for path, text in sources.texts.items()}
     if _RUNNER in files:
         raise InvalidInput(f"{skill.file.name}: another file of an exported skill is called so")
-    run = _RUN.format(module=skill.file.stem, name=skill.name)
+    run = _RUN.format(package=skill.file.parent.name, module=skill.file.stem, name=skill.name)
     return name, {FILE: _document(skill, name).encode(), _RUNNER: run.encode(), **files}
 
 

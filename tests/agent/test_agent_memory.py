@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dino_os.agent import memory
 from dino_os.agent.memory import NAMESPACE, Recalled, recall, remember
 from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
@@ -66,6 +67,17 @@ def test_what_was_recalled_is_not_taken_in_again(place: Workspace) -> None:
     assert kept["asked"] == "Shall we close the road along the Elbe?"
     assert kept["answered"] == "Close it."
     assert remember(place, "run-3", prompt="And the Elbe?", answer=LEVEL, recalled=found) is None
+
+
+@pytest.mark.parametrize("mark", ["!", ".", "?.", "\n", " "])
+def test_marks_without_end_take_no_time(mark: str) -> None:
+    """A model that stutters: no sentence is lost of it, and none is looked for twice."""
+    assert _sentences(f"One. Two{mark * 9}x3.1 is?\nFour") == f"One. Two{mark * 9}x3.1 is?\nFour"
+    assert len(_sentences(mark * 200_000 + "x")) == 200_000 * len(mark) + 1
+
+
+def _sentences(text: str) -> str:
+    return "".join(memory._unknown(text, "nothing of it"))
 
 
 def test_recalled_text_is_marked_and_cannot_leave_its_marks(place: Workspace) -> None:

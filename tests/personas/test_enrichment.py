@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dino_os.errors import ModelError, ModelUnavailable
+from dino_os.errors import DinoError, ModelError, ModelUnavailable
 from dino_os.personas.bounds import changed, one_line, reads_like_an_instruction
 from dino_os.personas.model import Rules, Said
 from tests.personas.enriching import ALL, SIGNAL, SKILLS, Desk
@@ -147,9 +147,11 @@ def test_whatever_it_says_stays_within_bounds(
     assert set(after.metadata or {}) - set(signal.metadata or {}) <= {"argument", "enriched"}
 
 
-def test_evidence_has_to_stand_in_the_record() -> None:
-    desk = Desk({**GOOD, "evidence": "three people trapped"})
-    (after,), _ = desk.apply(SIGNAL, row=ROW)
+@pytest.mark.parametrize("said", ["three people trapped", "column note", "signal severity", "Mole"])
+def test_evidence_has_to_stand_in_the_record(said: str) -> None:
+    """In what it says: its columns' names and what was computed of it prove nothing."""
+    desk = Desk({**GOOD, "evidence": said})
+    (after,), _ = desk.apply(replace(SIGNAL, summary="fire"), row=ROW)
     assert (after.severity, after.required_skills) == (SIGNAL.severity, ())
     assert "severity: its evidence is not in the record" in [
         refused["reason"] for refused in desk.enrichment.told.refused
@@ -211,6 +213,19 @@ def test_a_model_that_never_fits_is_asked_three_times() -> None:
     desk.apply(*signals, row=ROW)
     assert desk.enrichment.told.asked == 3
     assert len(desk.enrichment.told.fallbacks) == 5
+
+
+def test_a_run_whose_end_is_not_recorded_takes_no_plan_back() -> None:
+    desk = Desk(GOOD)
+
+    def full(*_: object) -> None:
+        raise DinoError("no space left")
+
+    desk._finish = full  # type: ignore[method-assign]
+    (after,), _ = desk.apply(SIGNAL, row=ROW)
+    assert after.severity == 0.65
+    (told,) = desk.enrichment.told.fallbacks
+    assert told["reason"] == "the end of its run is not on record: no space left"
 
 
 def test_a_record_too_long_for_a_model_is_cut() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from dino_os.workspace import Workspace
 from tests.conftest import Dino
-from tests.cycles.duty import ADA, write_duty
+from tests.cycles.duty import ADA, CALLS, write_duty
 from tests.desk import calls_text, contents, map_text, write_desk
 from tests.models.scripted import ScriptedServer, Text
 
@@ -120,6 +120,20 @@ def test_a_configured_cycle_says_so_too(
     first = dino("cycle", "show", "--json").json["tasks"][0]["metadata"]
     assert first["feed"] == "calls"
     assert [change["persona"] for change in first["enriched"]] == ["research"]
+
+
+def test_records_of_earlier_cycles_take_no_place_among_the_gravest(
+    dino: Dino, workspace: Path, settle: Settle, server: ScriptedServer
+) -> None:
+    """A file that grows: what was planned before is read again, and shown to no model."""
+    settle(research={"model": True}, most=1)
+    write_duty(workspace, agents=[ADA], sources=[{**CALLS, "done": "remember-records"}])
+    assert dino("cycle", "run", "--json").json["enrichment"]["asked"] == 1
+    milder = calls_text([{}, {"id": "C-9", "kind": "alarm"}])
+    (workspace / "calls.csv").write_text(milder)
+    told = dino("cycle", "run", "--json").json["enrichment"]
+    assert [change["signal"] for change in told["changes"]] == ["C-9"]
+    assert len(server.bodies) == 2
 
 
 def test_unasked_no_model_is(dino: Dino, settle: Settle, server: ScriptedServer) -> None:

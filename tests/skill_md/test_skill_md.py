@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -295,6 +298,21 @@ def test_what_was_imported_is_exported_as_it_came(
     (site.skills_folder / "word-count" / "references" / "rules.md").write_text("x")
     with pytest.raises(Denied):
         export(skill, tmp_path / "again")
+
+
+def test_what_is_exported_runs_by_itself(site: Workspace, tmp_path: Path) -> None:
+    """Also where its files look for each other as they do in a workspace."""
+    (site.skills_folder / "tides.py").write_text("def high() -> str:\n    return 'at noon'\n")
+    (site.skills_folder / "ebb.py").write_text(
+        "from dino_os import skill\nfrom skills.tides import high\n\n\n"
+        "@skill\ndef ebb(where: str) -> str:\n    return f'{where} {high()}'\n"
+    )
+    target = export(site.plugins.skills().find("ebb"), tmp_path)
+    run = [sys.executable, str(target / "scripts" / "run.py")]
+    said = subprocess.run(
+        run, input='{"where": "Kiel"}', text=True, capture_output=True, check=True
+    )
+    assert json.loads(said.stdout) == "Kiel at noon"
 
 
 def test_a_skill_goes_out_and_comes_back(dino: Dino, workspace: Path) -> None:

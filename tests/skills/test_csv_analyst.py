@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import json
+import re
 import statistics
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dino_os.errors import InvalidInput
@@ -112,11 +117,68 @@ def test_other_commas_torn_rows_and_empty_names_are_taken(tmp_path: Path) -> Non
     assert len(found["columns"]) == 3
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", b'a,b\n1,"' + b"x" * (2**20 + 9)])
-def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"\xef\xbb\xbf\n\n", "the file is empty"),
+        (b'a,b\n1,"' + b"x" * (2**20 + 9), ":2: cannot be read from here on: field larger"),
+        (b'a,b\n1,2\n1,"x\n2,y\n3,z\n', ":3: a quote that is opened here is never closed"),
+        (b"," * 2**22, ":1: cannot be read from here on: it has a line of more than"),
+        (b"," * 2_000, "2,001 columns"),
+        (gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-9], "cannot be read from here on: Compressed"),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(InvalidInput, match=r"t\.csv"):
+    with pytest.raises(InvalidInput, match=rf"t\.csv.*{re.escape(reason)}"):
         analysed(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_is_read_in_each_coding_packed_or_not(
+    tmp_path: Path, coding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / "t.csv").write_bytes(pack('größe,b\n1,"x"'.encode(coding)))
+    found = analysed(tmp_path / "t.csv")
+    assert (found["records"], list(found["columns"])) == (1, ["größe", "b"])
+
+
+def test_figures_are_those_of_numpy(tmp_path: Path) -> None:
+    """Quartiles, outliers and rank correlations; sums of large numbers lose no digit."""
+    chance = np.random.default_rng(7)
+    a = chance.standard_t(2, 501) * 1e7
+    both = np.column_stack((a, np.round(-a / 3e6 + chance.standard_normal(501))))
+    found = analysed(table(tmp_path, [["a", "b"], *both.tolist()]), "sum of a")
+    ranked = [np.array([np.flatnonzero(np.sort(c) == v).mean() for v in c]) for c in both.T]
+    rho = np.corrcoef(*ranked)[0, 1]
+    assert found["correlations"] == [
+        {"columns": ["a", "b"], "rho": pytest.approx(rho, abs=0.001), "rows": 501}
+    ]
+    for values, told in zip(both.T, found["columns"].values(), strict=True):
+        quartiles = np.quantile(values, [0.25, 0.5, 0.75])
+        off = np.abs(values - quartiles[1])
+        assert told["quartiles"] == pytest.approx(quartiles, abs=0.005)
+        assert told["outliers"]["count"] == (0.6745 * off / np.median(off) > 3.5).sum()
+    assert found["answer"]["value"] == pytest.approx(a.sum(), abs=0.01)
+
+
+def test_whole_numbers_are_names_only_where_they_count_or_are_called_so(
+    tmp_path: Path, chance: Random
+) -> None:
+    rows = [[n, chance.randrange(10**9), chance.randrange(10**9)] for n in range(99)]
+    told = analysed(table(tmp_path, [["row", "CallNumber", "people"], *rows]))["columns"]
+    assert [column["type"] for column in told.values()] == ["identifier", "identifier", "number"]
+    assert told["people"]["least"] <= told["people"]["mean"] <= told["people"]["most"]
+
+
+def test_wild_values_leave_figures_that_json_has(tmp_path: Path) -> None:
+    rows = [[f"{n % 2 * 2 - 1}e308", "inf", 10**400, "x" * 9_999 + str(n)] for n in range(30)]
+    found = analysed(table(tmp_path, [["a", "b", "c", "d"], *rows]), "sum of a")
+    assert len(json.dumps(found, allow_nan=False)) < 10_000
+    assert {column["type"] for column in found["columns"].values()} == {"text"}
+    assert found["columns"]["d"]["distinct"] == 30
 
 
 def test_a_large_file_stays_in_bounded_memory(

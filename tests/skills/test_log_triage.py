@@ -104,9 +104,34 @@ def test_a_stack_trace_belongs_to_its_line(tmp_path: Path) -> None:
 
 def test_a_packed_log_is_read_too(tmp_path: Path) -> None:
     file = tmp_path / "old.log.gz"
-    file.write_bytes(gzip.compress(b"ERROR a\nERROR a\n\xff\xfe\n"))
+    content = b"ERROR a\nERROR a\n\xff\xfe\n" * 99
+    file.write_bytes(gzip.compress(content))
     found = log_triage(file, model=False)
-    assert (found["lines"], found["groups"][0]["count"]) == (3, 2)
+    assert (found["lines"], found["groups"][0]["count"], found["damaged"]) == (297, 198, None)
+    file.write_bytes(gzip.compress(content)[:-9])
+    cut = log_triage(file, model=False)
+    assert cut["groups"] == found["groups"]
+    assert cut["damaged"].startswith("behind line 297: ")
+    file.write_bytes("2026-11-20 06:00:00 ERROR a\r\n".encode("utf-16"))
+    assert log_triage(file, model=False)["groups"][0]["template"] == "ERROR a"
+
+
+@pytest.mark.parametrize(
+    ("line", "at"),
+    [
+        ('{"ts": 1795154400123}', "2026-11-20T06:00:00+00:00"),
+        ('{"ts": 1795154400123456789}', "2026-11-20T06:00:00+00:00"),
+        ('{"ts": NaN}', None),
+        ('{"ts": 1e400}', None),
+        ('{"ts": -1e11}', None),
+        (f'{{"ts": {"9" * 400}}}', None),
+        ('{"a":' + "[" * 3_900, None),
+        ("0001-01-01T00:00:00+14:00 x", None),
+        ("9999-12-31T23:59:59-14:00 x", None),
+    ],
+)
+def test_odd_times_are_read_or_are_none(tmp_path: Path, line: str, at: str | None) -> None:
+    assert triage(tmp_path, [line])["from"] == at
 
 
 def test_many_templates_and_long_lines_stay_in_bounds(tmp_path: Path, chance: Random) -> None:
@@ -116,13 +141,14 @@ def test_many_templates_and_long_lines_stay_in_bounds(tmp_path: Path, chance: Ra
         " ".join("".join(chance.choices(letters, k=5)) for _ in range(6)) for _ in range(1_000)
     ]
     file = tmp_path / "app.log"
-    file.write_text("\n".join(["x" * 2**20, *lines]))
+    wide = " ".join("ab" * 2_000)
+    file.write_text("\n".join(["x" * 2**20, *lines, *(f"{n} {wide}" for n in lines[:200])]))
     tracemalloc.start()
     found = log_triage(file, top=5_000, model=False)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert sum(group["count"] for group in found["groups"]) == found["lines"] == 1_001
-    assert most < 32 * 2**20
+    assert sum(group["count"] for group in found["groups"]) == found["lines"] == 1_201
+    assert most < 8 * 2**20
 
 
 def test_what_came_up_before_is_found_without_times(tmp_path: Path) -> None:

@@ -89,9 +89,30 @@ def test_the_duty_summary_is_of_the_record(dino: Dino, fresh: Path) -> None:
     counts = {name: part["count"] for name, part in change.items()}
     assert counts["new"] == counts["gone"] == 1
     assert (counts["graver"], counts["less_grave"]) == (0, 1)
-    assert "1 of 2 tasks have somebody" in found["summary"]
+    assert "1 of 2 tasks have somebody" in found["report"]
     assert not found["model"]["used"]
     assert "api_call" in found["model"]["why"]
+
+
+def test_people_are_shown_a_report_and_programs_all(dino: Dino, fresh: Path) -> None:
+    (fresh / "logs").mkdir()
+    (fresh / "data").mkdir()
+    (fresh / "logs" / "app.log").write_text("2026-11-20T06:00:00Z ERROR disk \x1b[2Jfull\n" * 9)
+    shutil.copy(REPOSITORY / "examples" / "fire-duty" / "calls.csv", fresh / "data")
+    for name in ("csv_analyst", "log_triage", "duty_summary"):
+        dino("grant", name, cwd=fresh)
+    said = dino("run", "log_triage", "--path", "logs/app.log", cwd=fresh).out.splitlines()
+    assert said[0] == "logs/app.log: 9 lines; 9 error"
+    assert said[2].startswith("error          9 x  ERROR disk ")
+    assert "\x1b" not in said[2]
+    asked = ("csv_analyst", "--path", "data/calls.csv", "--question", "highest Delay")
+    said = dino("run", *asked, cwd=fresh).out.splitlines()
+    assert said[0] == "data/calls.csv: 43 records; 28 columns"
+    assert said[-1] == "Answer: most of Delay: 8.75"
+    assert "number  1.35 to 8.75, mean 2.92791; quartiles 2.075, 2.45, 3.15; 5 outliers" in said[28]
+    found = dino("run", *asked, "--json", cwd=fresh).json["result"]
+    assert found["report"].splitlines() == said
+    assert found["records"] == 43
 
 
 def test_there_is_nothing_to_sum_up_where_nothing_was_planned(home: Path) -> None:
