@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dino_os.commands import options, output
 from dino_os.commands.enriched import show_enrichment
-from dino_os.commands.plan_cycle import gather
+from dino_os.commands.scenario import takes_scenario
 from dino_os.commands.vault import open_vault
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import InvalidInput
@@ -18,6 +17,7 @@ from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
     from dino_os.personas.comparing import Comparison
+    from dino_os.planning.scenario import Scenario
 
 _persona = click.argument("name", metavar="PERSONA", type=click.Choice([*ROLES]))
 
@@ -72,12 +72,7 @@ def show(workspace: Workspace, name: str, as_json: bool) -> None:
         "                 --sectors sectors.yaml --agents agents.yaml --json",
     )
 )
-@options.file_argument("scenario", required=False)
-@click.option("--signals", type=click.Path(path_type=Path), help="Records: CSV, JSON lines, YAML.")
-@click.option("--map", "map_file", type=click.Path(path_type=Path), help="What their columns mean.")
-@click.option("--zones", type=click.Path(path_type=Path), help="Zones to know, YAML.")
-@click.option("--sectors", type=click.Path(path_type=Path), help="Sectors to know, YAML.")
-@click.option("--agents", type=click.Path(path_type=Path), help="Who there is, YAML.")
+@takes_scenario
 @click.option(
     "--persona",
     "asking",
@@ -91,12 +86,7 @@ def show(workspace: Workspace, name: str, as_json: bool) -> None:
 @pass_workspace
 def run(
     workspace: Workspace,
-    scenario: Path | None,
-    signals: Path | None,
-    map_file: Path | None,
-    zones: Path | None,
-    sectors: Path | None,
-    agents: Path | None,
+    plan: Scenario,
     asking: tuple[str, ...],
     show: int,
     no_model: bool,
@@ -111,7 +101,6 @@ def run(
     from dino_os.personas.comparing import compare  # noqa: PLC0415  the engines, on first use
     from dino_os.personas.enrichment import enrichment_of  # noqa: PLC0415
 
-    plan = gather(scenario, signals, map_file, zones, sectors, agents)
     skills = (skill for agent in plan.agents for skill in agent.skills)
     enrichment = None
     if not no_model:

@@ -12,6 +12,7 @@ import click
 from dino_os.commands import options, output
 from dino_os.commands.assign import quality
 from dino_os.commands.enriched import open_for_models, show_enrichment
+from dino_os.commands.scenario import takes_scenario
 from dino_os.commands.workspace import pass_workspace
 from dino_os.errors import DinoError, InvalidInput
 from dino_os.workspace import Workspace
@@ -30,12 +31,7 @@ if TYPE_CHECKING:
         "                --sectors sectors.yaml --agents agents.yaml --json",
     ),
 )
-@options.file_argument("scenario", required=False)
-@click.option("--signals", type=click.Path(path_type=Path), help="Records: CSV, JSON lines, YAML.")
-@click.option("--map", "map_file", type=click.Path(path_type=Path), help="What their columns mean.")
-@click.option("--zones", type=click.Path(path_type=Path), help="Zones to know, YAML.")
-@click.option("--sectors", type=click.Path(path_type=Path), help="Sectors to know, YAML.")
-@click.option("--agents", type=click.Path(path_type=Path), help="Who there is, YAML.")
+@takes_scenario
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most N assignments.")
 @click.option(
     "--allow-unassigned", is_flag=True, default=None, help="Plan even where there are no agents."
@@ -56,12 +52,7 @@ if TYPE_CHECKING:
 @pass_workspace
 def plan_cycle(
     workspace: Workspace,
-    scenario: Path | None,
-    signals: Path | None,
-    map_file: Path | None,
-    zones: Path | None,
-    sectors: Path | None,
-    agents: Path | None,
+    plan: Scenario,
     out: Path | None,
     show: int,
     dry_run: bool,
@@ -79,7 +70,6 @@ def plan_cycle(
 
     if dry_run:
         workspace = Workspace(workspace.root, rehearsal=True)
-    plan = gather(scenario, signals, map_file, zones, sectors, agents)
     chosen = {name: value for name, value in given.items() if value is not None}
     plan = replace(plan, options=_with(plan.options, chosen))
     if out:
@@ -94,38 +84,6 @@ def plan_cycle(
         _render(report, show)
         if out:
             output.say(f"the whole plan is in {out}")
-
-
-def gather(
-    scenario: Path | None,
-    signals: Path | None,
-    map_file: Path | None,
-    zones: Path | None,
-    sectors: Path | None,
-    agents: Path | None,
-) -> Scenario:
-    """What is to be planned, from a scenario file or the files that it would name."""
-    from dino_os.planning import scenario as files  # noqa: PLC0415
-
-    if scenario is None and signals is None:
-        raise click.UsageError("name a SCENARIO file, or records with --signals")
-    if map_file and not signals:
-        raise click.UsageError("--map says what the columns of --signals mean; name both")
-    plan = files.load_scenario(scenario) if scenario else files.Scenario(name=_name_of(signals))
-    changes: dict[str, Any] = {}
-    if signals:
-        changes["signals"] = files.signals_from(signals, map_file)
-    if zones:
-        changes["zones"] = tuple(files.load_zones(zones))
-    if sectors:
-        changes["sectors"] = tuple(files.load_sectors(sectors))
-    if agents:
-        changes["agents"] = tuple(files.load_agents(agents))
-    return replace(plan, **changes)
-
-
-def _name_of(signals: Path | None) -> str:
-    return signals.stem if signals else "scenario"
 
 
 def _with(chosen: Any, changes: dict[str, Any]) -> Any:
