@@ -32,7 +32,7 @@ from dino_os.provenance.detectors import guarded
 from dino_os.provenance.policy import policy_of
 from dino_os.provenance.redacting import pseudonyms_of
 from dino_os.security_gateway.own_key import OwnKey
-from engines.redaction import Action, Hit, Policy, Redactor, Rules
+from engines.redaction import Action, Hit, Policy, Pseudonyms, Redactor, Rules
 
 if TYPE_CHECKING:
     from dino_os.skill_index import Skill
@@ -72,7 +72,7 @@ class Screen:
     def __init__(self, workspace: Workspace, *, personal: bool = False, vault: bool = True) -> None:
         self._pseudonyms = pseudonyms_of(workspace)
         self._vault = VaultValues(workspace if vault else None)
-        self._typed = _typed(workspace, self._saw, personal=personal)
+        self._typed = _typed(workspace, self._pseudonyms, self._saw, personal=personal)
         self._key = OwnKey(lambda: workspace.security, _KEY, _PART)
         self._seen: dict[str, str] = {}  # pseudonym → what stood in this run
         self._of_vault: set[str] = set()  # pseudonyms
@@ -284,7 +284,13 @@ class _Exact(Redactor):
         return token
 
 
-def _typed(workspace: Workspace, saw: Callable[[str, str], None], *, personal: bool) -> Redactor:
+def _typed(
+    workspace: Workspace,
+    pseudonyms: Pseudonyms,
+    saw: Callable[[str, str], None],
+    *,
+    personal: bool,
+) -> Redactor:
     """Finds what has the form of a secret; by the rules for models, where there are some."""
     plugins, settings = workspace.plugins, workspace.config.settings.provenance.redaction
     detectors = plugins.detectors()
@@ -295,7 +301,7 @@ def _typed(workspace: Workspace, saw: Callable[[str, str], None], *, personal: b
     policy = Policy(
         usual, {DESTINATION: rules}, general.phone_regions, lowest_score=general.lowest_score
     )
-    typed = _Exact(policy, pseudonyms_of(workspace), guarded(detectors, plugins.set_aside))
+    typed = _Exact(policy, pseudonyms, guarded(detectors, plugins.set_aside))
     typed.saw = saw
     return typed
 
