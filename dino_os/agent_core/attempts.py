@@ -154,6 +154,8 @@ class Attempts:
         kinds, why = self._allowed(provider)
         if not any(kind(address) in kinds for address in found):
             raise _LeftOut("elsewhere", why)
+        if near := is_near(found):  # what is decided for a near one holds for no other
+            kinds, why = kinds & NEAR, why if kinds <= NEAR else "it was near a moment ago"
         _check_key(provider)
         client = client_for(
             provider, kinds, why, clean=self.terms.clean, resolve=self.terms.resolve
@@ -162,7 +164,7 @@ class Attempts:
         answer = self.settings_for(provider)["max_tokens"]
         if reads and self.tokens + min(answer, reads // 4) > reads:
             raise _LeftOut("context", _too_long(provider, self.tokens, reads))
-        call = self._call(provider, answer, near=is_near(found))
+        call = self._call(provider, answer, near=near)
         return Attempt(self, provider, model_of(provider, client), call, reads=reads)
 
     async def _found(self, provider: Provider) -> list[Address]:

@@ -23,8 +23,7 @@ from pydantic_ai.models import ModelRequestParameters
 from dino_os.agent_core.providers import Provider
 
 OLLAMA_READS = 4096
-# No tokenizer is at hand.  English prose has about 4.5 bytes a token, code and JSON about 3; what
-# is told here errs to the high side, by which nothing is cut off.
+# No tokenizer is at hand.  English prose has about 4.5 bytes a token, code and JSON about 3.
 _BYTES = 3.5
 _FRAME = 4  # tokens around each message
 _MOST_S = 10.0  # for a server to say how much it reads

@@ -56,10 +56,11 @@ def test_a_name_that_stands_for_a_public_address_is_not_asked(
     assert not here.agent_log.steps(chain.terms.run)  # not even reserved
 
 
+@pytest.mark.parametrize("local_only", [False, True])
 def test_a_name_that_changes_its_mind_is_still_not_dialled(
-    workspace: Path, server: ScriptedServer
+    workspace: Path, server: ScriptedServer, local_only: bool
 ) -> None:
-    """Near when it was judged, public when it is dialled."""
+    """Near when it was judged, by which it needs no price, and public when it is dialled."""
     answers = iter(["127.0.0.1", PUBLIC])
 
     def look_up(host: str, port: int, **_: Any) -> Any:
@@ -67,7 +68,7 @@ def test_a_name_that_changes_its_mind_is_still_not_dialled(
 
     here = desk(workspace, provider("sly", named(server, "gpu.lan")))
     with pytest.raises(Denied, match=r"gpu\.lan stands for 93\.184\.215\.14, a public address"):
-        said(chain_of(here, resolve=look_up, local_only=True))
+        said(chain_of(here, resolve=look_up, local_only=local_only))
     assert not server.requests
 
 
