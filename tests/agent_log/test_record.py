@@ -20,6 +20,7 @@ from engines.agent_log import (
     Spent,
     State,
     WrongState,
+    amount_text,
 )
 from engines.errors import InvalidInput
 from engines.filed import FiledBroken
@@ -356,3 +357,10 @@ def test_what_is_recorded_is_cleaned_first(tmp_path: Path) -> None:
     kept = [p.read_text() for p in tmp_path.rglob("*.json*")]
     assert "[x]" in "".join(kept)
     assert "hunter22" not in "".join(kept)
+
+
+def test_amounts_are_told_as_people_write_them() -> None:
+    amounts = (0, 1, 1.0, 100, 2_000_000, 0.25, 0.000_3)
+    assert [amount_text(one) for one in amounts] == [
+        *("0", "1", "1", "100", "2,000,000", "0.25", "0.0003")
+    ]

@@ -198,7 +198,10 @@ def test_what_is_queued_is_asked_when_somebody_is_there(
 
 def test_the_settings_may_queue_all_that_finds_nobody(dino: Dino, workspace: Path) -> None:
     desk(workspace, provider("dead", NOBODY), queue_offline=True)
-    id_ = dino("ask", "why?", "--json", code=75).json["queued"]
+    token = "ghp_" + "a1B2c3D4e5F6" * 3
+    told = ("--system", f"use {token}", f"is {token} good?")
+    id_ = dino("ask", *told, "--json", code=75).json["queued"]
+    assert token.encode() not in (workspace / "memory" / "llm_queue.jsonl").read_bytes()
     assert dino("llm", "queue", "drop", id_, "--json").json["state"] == "dropped"
     assert dino("llm", "status", "--json").json["queued"] == 0
 
