@@ -32,7 +32,7 @@ from dino_os.provenance.detectors import guarded
 from dino_os.provenance.policy import policy_of
 from dino_os.provenance.redacting import pseudonyms_of
 from dino_os.security_gateway.own_key import OwnKey
-from engines.redaction import Action, Hit, Policy, Redactor, Rules
+from engines.redaction import Action, Hit, Policy, Pseudonyms, Redactor, Rules
 
 if TYPE_CHECKING:
     from dino_os.skill_index import Skill
@@ -72,7 +72,7 @@ class Screen:
     def __init__(self, workspace: Workspace, *, personal: bool = False, vault: bool = True) -> None:
         self._pseudonyms = pseudonyms_of(workspace)
         self._vault = VaultValues(workspace if vault else None)
-        self._typed = _typed(workspace, self._saw, personal=personal)
+        self._typed = _typed(workspace, self._pseudonyms, self._saw, personal=personal)
         self._key = OwnKey(lambda: workspace.security, _KEY, _PART)
         self._seen: dict[str, str] = {}  # pseudonym → what stood in this run
         self._of_vault: set[str] = set()  # pseudonyms
@@ -88,8 +88,7 @@ class Screen:
         Raises:
             VaultLocked: The vault cannot be opened.
         """
-        if self._vault.refresh():
-            self._done.clear()
+        self._refresh()
         found: Any = self._text(value) if isinstance(value, str) else self._json(value)
         return cast("T", found)
 
@@ -98,7 +97,7 @@ class Screen:
         The first *most* characters of a text of any length, screened: nothing is cut before it was
         looked for, and no more is looked into than it takes.
         """
-        self._vault.refresh()
+        self._refresh()
         clean = self._without_vault(text)
         out = self._text(clean[: most + _LONGEST])
         # What was cut in two at the end of that was not found: it must not move up to the front.
@@ -109,12 +108,29 @@ class Screen:
         A JSON value with each of its texts screened by itself: for schemas, in which what stands
         under a name like "password" is no password.
         """
-        found: T = _walked(value, self.outgoing)
+        self._refresh()
+        found: T = _walked(value, self._text)
         return found
 
     def messages(self, messages: Sequence[Any]) -> list[Any]:
         """Messages of pydantic-ai as they may leave; the given ones stay as they are."""
         return [self._message(message) for message in messages]
+
+    def parameters(self, params: Any) -> Any:
+        """Likewise what goes beside the messages: instructions, tools, the form of the answer."""
+        form = params.output_object
+        return dataclasses.replace(
+            params,
+            function_tools=[self._described(tool) for tool in params.function_tools],
+            output_tools=[self._described(tool) for tool in params.output_tools],
+            output_object=form and self._described(form),
+            prompted_output_template=self._message(params.prompted_output_template),
+            instruction_parts=params.instruction_parts
+            and [
+                dataclasses.replace(one, content=self.outgoing(one.content))
+                for one in params.instruction_parts
+            ],
+        )
 
     # --- on the way to a skill ---------------------------------------------------------------
 
@@ -127,7 +143,7 @@ class Screen:
         Raises:
             SecurityError: What it needs cannot be opened, or was not kept.
         """
-        self._vault.refresh()
+        self._refresh()
         found: T = _walked(value, lambda text: self._opened(text, skill))
         return found
 
@@ -153,12 +169,22 @@ class Screen:
         wanted = {*self._parked[1].get("of_vault", ())}
         self._of_vault |= wanted
         if wanted:
-            self._vault.refresh()
+            self._refresh()
             for form in self._vault.names:
                 if (token := self._pseudonyms.token(_SECRET, form)) in wanted:
                     self._seen[token] = form
 
     # --- below the face ----------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        if self._vault.refresh():
+            self._done.clear()
+
+    def _described(self, part: Any) -> Any:
+        """A tool, or a form of answers; what is a name to the library stays."""
+        texts = ("description", "json_schema", "parameters_json_schema", "return_schema")
+        told = {name: getattr(part, name) for name in texts if hasattr(part, name)}
+        return dataclasses.replace(part, **self.texts(told))
 
     def _saw(self, token: str, value: str) -> None:
         self._seen[token] = value
@@ -258,7 +284,13 @@ class _Exact(Redactor):
         return token
 
 
-def _typed(workspace: Workspace, saw: Callable[[str, str], None], *, personal: bool) -> Redactor:
+def _typed(
+    workspace: Workspace,
+    pseudonyms: Pseudonyms,
+    saw: Callable[[str, str], None],
+    *,
+    personal: bool,
+) -> Redactor:
     """Finds what has the form of a secret; by the rules for models, where there are some."""
     plugins, settings = workspace.plugins, workspace.config.settings.provenance.redaction
     detectors = plugins.detectors()
@@ -269,7 +301,7 @@ def _typed(workspace: Workspace, saw: Callable[[str, str], None], *, personal: b
     policy = Policy(
         usual, {DESTINATION: rules}, general.phone_regions, lowest_score=general.lowest_score
     )
-    typed = _Exact(policy, pseudonyms_of(workspace), guarded(detectors, plugins.set_aside))
+    typed = _Exact(policy, pseudonyms, guarded(detectors, plugins.set_aside))
     typed.saw = saw
     return typed
 

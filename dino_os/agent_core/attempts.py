@@ -27,9 +27,11 @@ from dino_os.agent_core.transport import (
     ANYWHERE,
     HERE,
     NEAR,
+    Elsewhere,
     addresses_of,
     client_for,
     is_near,
+    kind,
 )
 from dino_os.errors import (
     Denied,
@@ -39,7 +41,6 @@ from dino_os.errors import (
     ModelTimedOut,
     ModelUnavailable,
 )
-from dino_os.tool_sandbox.egress.hosts import kind_of
 from engines.agent_log import BudgetSpent
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class Attempts:
     ) -> None:
         self.terms = terms
         self.messages = terms.screen.messages(messages) if terms.screen else messages
-        self.params = params
+        self.params = terms.screen.parameters(params) if terms.screen else params
         self.recorded = recorded if recorded <= len(messages) else 0
-        self.tokens = estimated_tokens(self.messages, params)
+        self.tokens = estimated_tokens(self.messages, self.params)
         self._settings = settings
         self._left = list(providers)
         self._passing: list[Provider] = []  # those for which a moment may be all it takes
@@ -151,8 +152,10 @@ class Attempts:
     async def _reserved(self, provider: Provider) -> Attempt:
         found = await self._found(provider)
         kinds, why = self._allowed(provider)
-        if not any(kind_of(address) in kinds for address in found):
+        if not any(kind(address) in kinds for address in found):
             raise _LeftOut("elsewhere", why)
+        if near := is_near(found):  # what is decided for a near one holds for no other
+            kinds, why = kinds & NEAR, why if kinds <= NEAR else "it was near a moment ago"
         _check_key(provider)
         client = client_for(
             provider, kinds, why, clean=self.terms.clean, resolve=self.terms.resolve
@@ -161,7 +164,7 @@ class Attempts:
         answer = self.settings_for(provider)["max_tokens"]
         if reads and self.tokens + min(answer, reads // 4) > reads:
             raise _LeftOut("context", _too_long(provider, self.tokens, reads))
-        call = self._call(provider, answer, near=is_near(found))
+        call = self._call(provider, answer, near=near)
         return Attempt(self, provider, model_of(provider, client), call, reads=reads)
 
     async def _found(self, provider: Provider) -> list[Address]:
@@ -187,7 +190,10 @@ class Attempts:
             return provider.context_tokens
         if provider.kind != "ollama" or self.tokens <= _SURELY_FITS:
             return 0
-        return await ollama_reads(provider, client)
+        try:
+            return await ollama_reads(provider, client)
+        except Elsewhere as error:  # its name has come to stand for something else
+            raise _LeftOut("elsewhere", error.message) from None
 
     def _call(self, provider: Provider, answer: int, *, near: bool) -> str:
         budget = self.terms.budget

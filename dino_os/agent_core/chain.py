@@ -88,7 +88,7 @@ class Chain(Model):
             try:
                 async with asyncio.timeout(attempt.provider.timeout_s):
                     response = await attempt.model.request(
-                        attempts.messages_for(attempt), attempt.settings, model_request_parameters
+                        attempts.messages_for(attempt), attempt.settings, attempts.params
                     )
                 _check_said(response)
             except BaseException as error:  # noqa: BLE001  recorded, and raised again if not its own
@@ -122,7 +122,7 @@ class Chain(Model):
                             attempt.model.request_stream(
                                 attempts.messages_for(attempt),
                                 attempt.settings,
-                                model_request_parameters,
+                                attempts.params,
                                 run_context,
                             )
                         )

@@ -18,6 +18,7 @@ from dino_os.agent_core.transport import (
     ANYWHERE,
     NEAR,
     Elsewhere,
+    Unusable,
     addresses_of,
     client_for,
     is_near,
@@ -110,7 +111,7 @@ async def _asked(provider: Provider, client: httpx2.AsyncClient) -> Found:
 def _has(answer: httpx2.Response, model: str) -> bool | None:
     try:
         names = {one["id"] for one in answer.json()["data"]}
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None
     return bool(names & {model, f"{model}:latest"})
 
@@ -118,6 +119,8 @@ def _has(answer: httpx2.Response, model: str) -> bool | None:
 def _why(error: BaseException) -> str:
     if ours := cause_of(error, Elsewhere) or cause_of(error, DinoError):
         return ours.message
+    if unusable := cause_of(error, Unusable):
+        return str(unusable)
     if cause_of(error, ConnectionRefusedError):
         return "nobody listens there"
     if cause_of(error, TimeoutError) or isinstance(error, httpx2.TimeoutException):

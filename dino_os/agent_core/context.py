@@ -9,6 +9,8 @@ not sent where it does not fit.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -21,11 +23,11 @@ from pydantic_ai.models import ModelRequestParameters
 from dino_os.agent_core.providers import Provider
 
 OLLAMA_READS = 4096
-# No tokenizer is at hand.  English prose has about 4.5 bytes a token, code and JSON about 3; what
-# is told here errs to the high side, by which nothing is cut off.
+# No tokenizer is at hand.  English prose has about 4.5 bytes a token, code and JSON about 3.
 _BYTES = 3.5
 _FRAME = 4  # tokens around each message
-_num_ctx = re.compile(r"(?m)^\s*num_ctx\s+(\d+)\s*$")
+_MOST_S = 10.0  # for a server to say how much it reads
+_num_ctx = re.compile(r"(?m)^\s*num_ctx\s+(\d{1,9})\s*$")
 
 
 def estimated_tokens(messages: Sequence[ModelMessage], params: ModelRequestParameters) -> int:
@@ -57,17 +59,29 @@ async def ollama_reads(provider: Provider, client: httpx2.AsyncClient) -> int:
     How many tokens that server reads of a prompt for that model.
 
     What is loaded counts most, then what its Modelfile says; an older server tells neither, and
-    then it is the default.
+    then it is the default, as it is where it does not say so in time.
     """
     root = provider.url.removesuffix("/v1")
-    loaded = await _asked(client, "GET", f"{root}/api/ps")
-    for one in _list(loaded.get("models")):
-        names = {one.get("name"), one.get("model")}
-        if names & {provider.model, f"{provider.model}:latest"} and one.get("context_length"):
-            return int(one["context_length"])
-    shown = await _asked(client, "POST", f"{root}/api/show", {"model": provider.model})
-    found = _num_ctx.search(str(shown.get("parameters") or ""))
-    return int(found[1]) if found else OLLAMA_READS
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(min(provider.timeout_s, _MOST_S)):
+            loaded = await _asked(client, "GET", f"{root}/api/ps")
+            if reads := _reads_of(provider.model, loaded.get("models")):
+                return reads
+            shown = await _asked(client, "POST", f"{root}/api/show", {"model": provider.model})
+            if found := _num_ctx.search(str(shown.get("parameters") or "")):
+                return int(found[1])
+    return OLLAMA_READS
+
+
+def _reads_of(model: str, loaded: Any) -> int:
+    """What a server says that the *loaded* model reads; 0 where it does not."""
+    names = model, f"{model}:latest"
+    for one in loaded if isinstance(loaded, list) else ():
+        if isinstance(one, dict) and (one.get("name") in names or one.get("model") in names):
+            reads = one.get("context_length")
+            if isinstance(reads, int) and reads > 0:
+                return reads
+    return 0
 
 
 async def _asked(
@@ -76,13 +90,9 @@ async def _asked(
     try:
         answer = await client.request(method, url, json=body)
         found = answer.json() if answer.is_success else {}
-    except (httpx2.HTTPError, ValueError):
+    except (httpx2.HTTPError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _list(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _parts(message: ModelMessage) -> Sequence[Any]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from pydantic_ai import exceptions
 
 from dino_os.agent_core.providers import Provider
-from dino_os.agent_core.transport import Elsewhere
+from dino_os.agent_core.transport import Elsewhere, Unusable
 from dino_os.errors import DinoError
 from dino_os.tool_sandbox.egress.lookup import NoAddress
 
@@ -78,6 +78,8 @@ def failure_of(error: BaseException, provider: Provider) -> Failure | None:
 
 
 def _unconnected(error: exceptions.ModelConnectionError, provider: Provider) -> Failure:
+    if unusable := cause_of(error, Unusable):
+        return Failure("malformed", str(unusable))
     causes = list(_causes(error))
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return Failure("refused", "nobody listens there")

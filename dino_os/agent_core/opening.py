@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from dino_os.errors import ModelUnavailable
@@ -29,7 +29,7 @@ def open_chain(
     provider: str | None = None,
     model: str | None = None,
     labels: Collection[str] = (),
-    given: Provider | None = None,
+    among: Sequence[Provider] | None = None,
     screen: AnyScreen | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Chain:
@@ -41,7 +41,7 @@ def open_chain(
         local_only: Ask only servers of this machine and its network, as `llm.local_only` does.
         provider: Ask only that one; with another *model*, where one is named.
         labels: Of what is going to be said; `llm.private_to_local` keeps some near.
-        given: Ask this one instead of those of the settings.
+        among: Ask these instead of those of the settings; *provider* and *model* then say nothing.
         screen: Keeps secrets out of prompts; by default the workspace's own.
         note: Is told what somebody should know, though there is an answer.
 
@@ -70,7 +70,7 @@ def open_chain(
         clean=lambda text: str(known.blotted_out(text)),
         note=note or len,
     )
-    return Chain(asked(workspace, provider, model, given), terms)
+    return Chain(asked(workspace, provider, model) if among is None else among, terms)
 
 
 def asked(

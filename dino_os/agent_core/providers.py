@@ -160,7 +160,7 @@ def chosen(
             names = [one.name for one in providers]
             raise NotFound(
                 f"no provider named {provider!r}{did_you_mean(provider, names)}",
-                hint=f"there are {', '.join(names)}",
+                hint=f"llm.providers has {', '.join(names)}",
             )
         providers = named
     if model is None:

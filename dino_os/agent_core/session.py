@@ -129,7 +129,8 @@ class Session:
     def __enter__(self) -> Self:
         require_library()
         wanted = self._wanted
-        asked(self._workspace, wanted.provider, wanted.model, wanted.given)  # or it is no run
+        # Without any it is no run.
+        providers = asked(self._workspace, wanted.provider, wanted.model, wanted.given)
         screen = screen_of(self._workspace)
         who, _, door = self._workspace.operator.partition("@")
         self.run = self._workspace.agent_log.begin(
@@ -144,10 +145,8 @@ class Session:
             self._workspace,
             run=self.run,
             local_only=wanted.local_only,
-            provider=wanted.provider,
-            model=wanted.model,
             labels=wanted.labels,
-            given=wanted.given,
+            among=providers,
             screen=screen,
             note=self._note,
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models import ModelRequestParameters
 
 from dino_os.agent_core.health import Health
 from dino_os.agent_core.transport import Clean
@@ -21,6 +22,8 @@ class Screen(Protocol):
     """What keeps secrets out of prompts."""
 
     def messages(self, messages: list[ModelMessage]) -> list[ModelMessage]: ...
+
+    def parameters(self, params: ModelRequestParameters) -> ModelRequestParameters: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ A name is looked up once; of what it stands for only addresses are dialled that 
 `local_only` holds whatever a name, a redirect or a proxy would have it be.  Redirects are not
 followed and proxies not used.  Headers that nobody here asked for (the client library's about this
 machine, others' from the environment) stay here; the key is added at the last moment, and a request
-whose body holds a secret is not sent.
+whose body holds a secret is not sent.  What comes back is read as it is, unpacked by nobody, and no
+further than `MOST_BYTES`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import cache
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 import httpcore2
@@ -29,9 +31,9 @@ from dino_os.tool_sandbox.egress.lookup import MOST_DIALLED, NoAddress, Resolve,
 HERE = frozenset({"loopback"})
 NEAR = HERE | {"private"}
 ANYWHERE = NEAR | {"public"}
-_SENT = frozenset(
-    {"host", "accept", "accept-encoding", "content-type", "content-length", "connection"}
-)
+MOST_BYTES = 16 * 2**20  # of an answer
+_SENT = frozenset({"host", "accept", "content-type", "content-length", "connection"})
+_UNIQUE_LOCAL = IPv6Network("fc00::/7")
 Clean = Callable[[str], str]
 """A text without the secrets in it."""
 
@@ -42,6 +44,10 @@ class Elsewhere(Denied):
 
 class Spilt(Denied):
     """A secret was in what was about to be sent."""
+
+
+class Unusable(httpx2.DecodingError):
+    """What comes back is nothing that is read."""
 
 
 async def addresses_of(
@@ -80,8 +86,16 @@ async def addresses_of(
 
 def is_near(addresses: Iterable[Address]) -> bool:
     """Whether all of them are of this machine or its own network."""
-    kinds = {kind_of(address) for address in addresses}
+    kinds = {kind(address) for address in addresses}
     return bool(kinds) and kinds <= NEAR
+
+
+def kind(address: Address) -> str:
+    """As `kind_of`; what somebody else translates to a near IPv4 address is not near itself."""
+    found = kind_of(address)
+    if found in NEAR and isinstance(address, IPv6Address):
+        return found if address.is_loopback or address in _UNIQUE_LOCAL else "translated"
+    return found
 
 
 class Guard(httpcore2.AsyncNetworkBackend):
@@ -110,10 +124,10 @@ class Guard(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         within = 60.0 if timeout is None else timeout
         found = await addresses_of(host, port, within, self._resolve)
-        allowed = [address for address in found if kind_of(address) in self._kinds]
+        allowed = [address for address in found if kind(address) in self._kinds]
         if not allowed:
             shown = f"{host} stands for {found[0]}" if found else f"{host} has no address"
-            what = f", a {kind_of(found[0])} address" if found else ""
+            what = f", a {kind(found[0])} address" if found else ""
             raise Elsewhere(f"{shown}{what}: {self._why}")
         dialled = allowed[:MOST_DIALLED]
         for place, address in enumerate(dialled):
@@ -159,11 +173,38 @@ class Wire(httpx2.AsyncHTTPTransport):
                 hint="take it out of the prompt, the file or the tool's answer",
             )
         sent = {name: value for name, value in request.headers.items() if name in _SENT}
-        sent["user-agent"] = "dino"
+        sent |= {"user-agent": "dino", "accept-encoding": "identity"}
         if secret:
             sent["authorization"] = f"Bearer {secret}"
         request.headers = httpx2.Headers(sent)
-        return await super().handle_async_request(request)
+        response = await super().handle_async_request(request)
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            await response.aclose()
+            raise Unusable("its answer is packed, which nobody asked for")
+        return httpx2.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=_Bounded(response),
+            extensions=response.extensions,
+        )
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """The body of *response*, as long as an answer may be."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = MOST_BYTES
+        async for piece in self._response.aiter_raw():
+            left -= len(piece)
+            if left < 0:
+                raise Unusable(f"its answer is longer than {MOST_BYTES // 2**20} MiB")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
 
 
 def client_for(

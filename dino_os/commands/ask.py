@@ -84,9 +84,11 @@ def ask(
         kept = {name: value for name, value in given.items() if value not in (None, (), False)}
         from dino_os.agent_core.opening import screen_of  # noqa: PLC0415  where one is queued
 
-        said = screen_of(workspace).outgoing(text)
+        screen = screen_of(workspace)
         by, why = workspace.operator, error.message
-        id_ = workspace.llm_queue.queue(said, _plain(kept), by=by, reason=why)
+        id_ = workspace.llm_queue.queue(
+            screen.outgoing(text), screen.texts(_plain(kept)), by=by, reason=why
+        )
         document = {"queued": id_, "outcome": "queued", "reason": error.message}
         words = f"queued as {id_}: {error.message}\n`dino llm queue show {id_}` has the answer then"
         output.answer(document, words, as_json=as_json)

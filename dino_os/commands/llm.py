@@ -48,11 +48,19 @@ def status(workspace: Workspace, as_json: bool) -> None:
         ("provider", "model", "state", "why"),
         [(o["provider"], o["model"], o["state"], o["why"] or "") for o in providers],
     )
-    told = [f"{spent[n]:,g} of {budget[n] or 'any number of'} {n}" for n in spent]
+    told = [_of(spent[name], budget[name], name) for name in spent]
     output.say(f"\ntoday: {', '.join(told)}")
     output.say(f"queued: {output.counted(waiting, 'question')}")
     if settings.local_only:
         output.say("only this machine and its network are asked (llm.local_only)")
+
+
+def _of(spent: float, limit: float | None, what: str) -> str:
+    """As "3 of 500 calls", or "1 call" where there is no limit."""
+    from engines.agent_log import amount_text  # noqa: PLC0415  as it is needed
+
+    of = "" if limit is None else f" of {amount_text(limit)}"
+    return f"{amount_text(spent)}{of} {what.removesuffix('s') if spent == 1 and not of else what}"
 
 
 def _health(provider: Provider, ill: Any) -> dict[str, Any]:

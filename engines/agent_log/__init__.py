@@ -1,7 +1,7 @@
 """The record of models at work: their runs, what was asked, called, approved and spent."""
 
 from engines.agent_log.engine import AgentLog
-from engines.agent_log.errors import BudgetSpent, NoSuchApproval, NoSuchRun, WrongState
+from engines.agent_log.errors import BudgetSpent, NoSuchApproval, NoSuchRun, WrongState, amount_text
 from engines.agent_log.model import (
     OUTCOMES,
     AgentRun,
@@ -32,5 +32,6 @@ __all__ = [
     "Step",
     "ToolCall",
     "WrongState",
+    "amount_text",
     "arguments_sha256",
 ]

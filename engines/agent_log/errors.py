@@ -13,6 +13,11 @@ from __future__ import annotations
 from engines.errors import DinoError, InvalidInput, NotFound
 
 
+def amount_text(amount: float) -> str:
+    """As "2,000,000" or "0.25"."""
+    return f"{amount:,.6f}".rstrip("0").rstrip(".")
+
+
 class NoSuchRun(NotFound):
     """No run of a model has that id."""
 
@@ -43,7 +48,7 @@ class BudgetSpent(DinoError):
         self.what, self.per = what, per
         self.limit, self.taken, self.wanted = limit, taken, wanted
         super().__init__(
-            f"the budget of {what} per {per} is spent: {taken:g} of {limit:g} are taken, "
-            f"and the call may take {wanted:g}",
+            f"the budget of {what} per {per} is spent: {amount_text(taken)} of "
+            f"{amount_text(limit)} are taken, and the call may take {amount_text(wanted)}",
             hint="`llm.budget` in config.yaml sets it",
         )

@@ -19,7 +19,6 @@ from engines.agent_log.model import OUTCOMES, AgentRun, Budget, Spent, State
 from engines.agent_log.reading import AgentReadings
 from engines.errors import InvalidInput
 
-_RESERVED_S = 3600.0
 OF_A_REASON = 300  # characters
 
 
@@ -42,7 +41,7 @@ class AgentSpending(AgentReadings):
         Args:
             tokens: As many as it may take, question and answer together; `money` as much.
             budget: What it must fit into together with what is spent, and what calls that have not
-                ended have reserved within the last hour; None has no limits.
+                ended have reserved, whoever was killed meanwhile; None has no limits.
 
         Raises:
             BudgetSpent: It does not fit; the call must not be made.
@@ -51,11 +50,11 @@ class AgentSpending(AgentReadings):
         checks.at_least(tokens, 0, "tokens")
         checks.at_least(money, 0, "money")
         with self.deciding():
-            found, now = self._under_way(run), self.clock()
+            found = self._under_way(run)
             amounts = {"calls": 1, "tokens": tokens, "money": money}
             if budget:
-                _fit(amounts, budget.of_day(), self._taken_of_day(now), "day")
-                _fit(amounts, budget.of_run(), self._taken_of_run(now, found), "run")
+                _fit(amounts, budget.of_day(), self._taken_of_day(), "day")
+                _fit(amounts, budget.of_run(), self._taken_of_run(found), "run")
             call = uuid4().hex
             facts = {"provider": provider, "model": model, "tokens": tokens, "money": money}
             self.record("model_call_started", run=run, call=call, **facts)
@@ -122,16 +121,13 @@ class AgentSpending(AgentReadings):
             raise WrongState(f"run {run} is not under way: it is {found.state.value}")
         return found
 
-    def _taken_of_day(self, now: float) -> dict[str, float]:
-        day = day_of(now)
-        return _taken(self._days.get(day, Spent()), (r for r in self._open(now) if r.day == day))
+    def _taken_of_day(self) -> dict[str, float]:
+        day = day_of(self.clock())
+        open_ = (one for one in self._reserved.values() if one.day == day)
+        return _taken(self._days.get(day, Spent()), open_)
 
-    def _taken_of_run(self, now: float, run: AgentRun) -> dict[str, float]:
-        return _taken(run.spent, (r for r in self._open(now) if r.run == run.id))
-
-    def _open(self, now: float) -> list[Reserved]:
-        # One of the future is a clock's that was set back: it counts.
-        return [one for one in self._reserved.values() if now - one.at < _RESERVED_S]
+    def _taken_of_run(self, run: AgentRun) -> dict[str, float]:
+        return _taken(run.spent, (one for one in self._reserved.values() if one.run == run.id))
 
 
 def _taken(spent: Spent, reserved: Iterable[Reserved]) -> dict[str, float]:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from pydantic_ai.messages import InstructionPart
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.tools import ToolDefinition
 
-from dino_os.agent_core import AgentCore
+from dino_os.agent_core import AgentCore, transport
+from dino_os.agent_core.context import OLLAMA_READS, ollama_reads
+from dino_os.agent_core.messages import question
+from dino_os.agent_core.providers import Provider
 from dino_os.agent_core.transport import addresses_of, is_near
 from dino_os.errors import Denied, ModelError, ModelUnavailable
 from dino_os.tool_sandbox.egress.hosts import literal
@@ -48,10 +56,11 @@ def test_a_name_that_stands_for_a_public_address_is_not_asked(
     assert not here.agent_log.steps(chain.terms.run)  # not even reserved
 
 
+@pytest.mark.parametrize("local_only", [False, True])
 def test_a_name_that_changes_its_mind_is_still_not_dialled(
-    workspace: Path, server: ScriptedServer
+    workspace: Path, server: ScriptedServer, local_only: bool
 ) -> None:
-    """Near when it was judged, public when it is dialled."""
+    """Near when it was judged, by which it needs no price, and public when it is dialled."""
     answers = iter(["127.0.0.1", PUBLIC])
 
     def look_up(host: str, port: int, **_: Any) -> Any:
@@ -59,7 +68,7 @@ def test_a_name_that_changes_its_mind_is_still_not_dialled(
 
     here = desk(workspace, provider("sly", named(server, "gpu.lan")))
     with pytest.raises(Denied, match=r"gpu\.lan stands for 93\.184\.215\.14, a public address"):
-        said(chain_of(here, resolve=look_up, local_only=True))
+        said(chain_of(here, resolve=look_up, local_only=local_only))
     assert not server.requests
 
 
@@ -129,6 +138,9 @@ def test_the_environment_s_proxies_keys_and_headers_are_not_used(
         (["169.254.169.254"], False),
         (["::ffff:93.184.215.14"], False),
         (["64:ff9b::5db8:d70e"], False),
+        (["64:ff9b::7f00:1"], False),  # who translates it is nobody near
+        (["2002:a00:1::"], False),
+        (["::ffff:10.1.2.3"], True),
         ([], False),
     ],
 )
@@ -150,6 +162,58 @@ def test_a_name_that_hangs_is_not_waited_for_beyond_its_time() -> None:
             asyncio.run(addresses_of("slow.lan", 80, 0.05, hangs))
     finally:
         left.set()
+
+
+# --- what comes back -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Text("tide " * 900), "its answer is longer than 0 MiB"),
+        (Status(200, headers={"content-encoding": "gzip"}), "its answer is packed"),
+    ],
+)
+def test_no_more_is_read_than_an_answer_may_have(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, answer: Any, why: str, streams: bool
+) -> None:
+    monkeypatch.setattr(transport, "MOST_BYTES", 4096)
+    with ScriptedServer(answer) as server:
+        with pytest.raises(ModelError, match=why):
+            said(chain_of(desk(workspace, provider("vast", server.url))), streams=streams)
+        assert server.requests[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize(
+    ("loaded", "shown"),
+    [
+        ([{"name": ["m"], "model": {}, "context_length": 9}], "num_ctx " + "9" * 5000),
+        ([{"name": "m", "context_length": "many"}], ["num_ctx"]),
+        ([{"name": "m", "context_length": -1}, 3, None], None),
+        ({"name": "m"}, "temperature 1"),
+    ],
+)
+def test_a_server_that_says_nonsense_of_itself_reads_the_usual(loaded: Any, shown: Any) -> None:
+    one = Provider("o", "ollama", "http://127.0.0.1:9/v1", "m")
+    told = {"/api/ps": {"models": loaded}, "/api/show": {"parameters": shown}}
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json=told[request.url.path])
+
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    assert asyncio.run(ollama_reads(one, client)) == OLLAMA_READS
+
+
+def test_a_server_that_does_not_say_how_much_it_reads_is_not_waited_for() -> None:
+    one = Provider("o", "ollama", "http://127.0.0.1:9/v1", "m", timeout_s=0.05)
+
+    async def answer(request: httpx2.Request) -> httpx2.Response:
+        await asyncio.sleep(60)
+        return httpx2.Response(200)
+
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+    assert asyncio.run(ollama_reads(one, client)) == OLLAMA_READS
 
 
 # --- the key -------------------------------------------------------------------------------------
@@ -207,6 +271,33 @@ def test_a_prompt_with_a_secret_of_the_vault_does_not_leave(
             said(chain_of(keyed, screen=None), prompt, streams=streams)
     assert not server.requests
     assert CANARY.encode() not in everything_in(keyed.root)
+
+
+def test_what_goes_beside_the_messages_is_screened_too(
+    keyed: Workspace, server: ScriptedServer
+) -> None:
+    """Instructions, what tools and forms of answers are described by: a pseudonym stands there."""
+    schema = {"type": "object", "properties": {"at": {"type": "string", "default": CANARY}}}
+    tool = ToolDefinition(
+        name="look", parameters_json_schema=schema, description=f"Look with {CANARY}."
+    )
+    about = InstructionPart(f"Your key is {CANARY}.")
+    chain = chain_of(keyed)
+
+    async def ask() -> None:
+        params = ModelRequestParameters(
+            function_tools=[tool],
+            output_mode="tool",
+            output_tools=[replace(tool, name="end", kind="output")],
+            instruction_parts=[about],
+        )
+        await chain.request([question("hi")], None, params)
+
+    asyncio.run(ask())
+    body = server.requests[0].body
+    assert CANARY.encode() not in body
+    assert body.count(b"<secret:") == 5
+    assert CANARY in (tool.description or "") + about.content  # these stay as they are
 
 
 def test_a_key_that_is_given_to_the_face_stays_with_it(home: Path, server: ScriptedServer) -> None:

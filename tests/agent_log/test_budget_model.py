@@ -45,11 +45,10 @@ def test_what_fits_is_taken_and_nothing_else(
             log.called(call, outcome="ok", input_tokens=amount, money=price / 100)
             spent.append((who, amount, price))
         elif what == "reserve":
-            held = [one for one in begun if now[0] - one[2] < 3600]
-            all_tokens = sum(s[1] for s in spent) + sum(h[3] for h in held) + amount
+            all_tokens = sum(s[1] for s in spent) + sum(h[3] for h in begun) + amount
             own = sum(s[1] for s in spent if s[0] == number)
-            own += sum(h[3] for h in held if h[1] == number) + amount
-            all_cents = sum(s[2] for s in spent) + sum(h[4] for h in held) + price
+            own += sum(h[3] for h in begun if h[1] == number) + amount
+            all_cents = sum(s[2] for s in spent) + sum(h[4] for h in begun) + price
             fits = all(
                 top is None or taken <= top
                 for top, taken in (

@@ -20,6 +20,7 @@ from engines.agent_log import (
     Spent,
     State,
     WrongState,
+    amount_text,
 )
 from engines.errors import InvalidInput
 from engines.filed import FiledBroken
@@ -139,14 +140,14 @@ def test_sums_of_money_are_not_off_by_their_rounding(opened: Open) -> None:
 
 
 def test_a_new_day_has_a_new_budget_and_a_run_has_not(opened: Open, clock: Clock) -> None:
-    """What was reserved and never ended is let go after an hour; the call stays one."""
+    """What was reserved and never ended may have been spent: it counts for its day."""
     log = opened()
     run = log.begin("run", "go", **WHO)
     late = asked(log, run, tokens=150)
+    clock.now += HOUR
     with pytest.raises(BudgetSpent):
         asked(log, run, tokens=150)
-    clock.now += HOUR
-    asked(log, run, tokens=150)
+    asked(log, run, tokens=200)
     assert log.spent().calls == 2
     clock.now += 24 * HOUR
     asked(log, run, calls=1)
@@ -356,3 +357,10 @@ def test_what_is_recorded_is_cleaned_first(tmp_path: Path) -> None:
     kept = [p.read_text() for p in tmp_path.rglob("*.json*")]
     assert "[x]" in "".join(kept)
     assert "hunter22" not in "".join(kept)
+
+
+def test_amounts_are_told_as_people_write_them() -> None:
+    amounts = (0, 1, 1.0, 100, 2_000_000, 0.25, 0.000_3)
+    assert [amount_text(one) for one in amounts] == [
+        *("0", "1", "1", "100", "2,000,000", "0.25", "0.0003")
+    ]

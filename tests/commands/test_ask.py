@@ -198,7 +198,10 @@ def test_what_is_queued_is_asked_when_somebody_is_there(
 
 def test_the_settings_may_queue_all_that_finds_nobody(dino: Dino, workspace: Path) -> None:
     desk(workspace, provider("dead", NOBODY), queue_offline=True)
-    id_ = dino("ask", "why?", "--json", code=75).json["queued"]
+    token = "ghp_" + "a1B2c3D4e5F6" * 3
+    told = ("--system", f"use {token}", f"is {token} good?")
+    id_ = dino("ask", *told, "--json", code=75).json["queued"]
+    assert token.encode() not in (workspace / "memory" / "llm_queue.jsonl").read_bytes()
     assert dino("llm", "queue", "drop", id_, "--json").json["state"] == "dropped"
     assert dino("llm", "status", "--json").json["queued"] == 0
 
@@ -303,7 +306,7 @@ def test_status_tells_who_is_left_out_and_what_is_spent(
     assert found["budget"] == {"calls": 9, "tokens": None, "money": None}
     text = dino("llm", "status").out
     assert "nobody listens there; until" in text
-    assert "2 of 9 calls, 10 of any number of tokens" in text
+    assert "2 of 9 calls, 10 tokens" in text
 
 
 def test_check_asks_without_spending(dino: Dino, workspace: Path, server: ScriptedServer) -> None:
