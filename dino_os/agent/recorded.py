@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_ai import AbstractToolset, ApprovalRequired, ModelRetry, RunContext, ToolDefinition
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import ToolsetTool
 
@@ -21,6 +21,7 @@ from dino_os.agent.calls import NOT_RUN
 from dino_os.agent.schema import tool_name
 from dino_os.agent.toolset import BY_NAME, TRIES
 from dino_os.agent.watching import Watch
+from dino_os.agent_core.unprepared import Unprepared
 from dino_os.errors import ReplayDiffers
 from engines.agent_log import Approval, ModelCall, Step, ToolCall
 
@@ -64,7 +65,7 @@ def turns_of(steps: Sequence[Step]) -> list[Turn]:
     return [*turns, Turn(request, None)] if request or (asked and not turns) else turns
 
 
-class RecordedModel(Model):
+class RecordedModel(Unprepared):
     """
     Says what was said, if it is asked what was asked.
 
@@ -84,27 +85,8 @@ class RecordedModel(Model):
         return "recorded"
 
     @property
-    def system(self) -> str:
-        return "dino"
-
-    @property
     def is_at_end(self) -> bool:
         return self.step >= len([turn for turn in self._turns if turn.response])
-
-    # As the chain's: nothing is prepared for a provider.
-
-    def prepare_request(
-        self, model_settings: ModelSettings | None, model_request_parameters: ModelRequestParameters
-    ) -> tuple[ModelSettings | None, ModelRequestParameters]:
-        return model_settings, model_request_parameters
-
-    def prepare_messages(
-        self,
-        messages: list[ModelMessage],
-        model_request_parameters: ModelRequestParameters | None = None,
-    ) -> list[ModelMessage]:
-        del model_request_parameters
-        return messages
 
     async def request(
         self,

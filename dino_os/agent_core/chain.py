@@ -21,7 +21,7 @@ from pydantic_ai.messages import (
     ModelResponseStreamEvent,
     TextPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import RunContext
 
@@ -29,10 +29,11 @@ from dino_os.agent_core.attempt import Attempt
 from dino_os.agent_core.attempts import Attempts
 from dino_os.agent_core.providers import Provider
 from dino_os.agent_core.terms import Terms
+from dino_os.agent_core.unprepared import Unprepared
 from dino_os.errors import ModelError
 
 
-class Chain(Model):
+class Chain(Unprepared):
     """
     The *providers*, tried in their order, each request anew.
 
@@ -50,25 +51,6 @@ class Chain(Model):
     @property
     def model_name(self) -> str:
         return ",".join(one.model for one in self.providers)
-
-    @property
-    def system(self) -> str:
-        return "dino"
-
-    # Each provider's model has a profile of its own, and prepares what it is given by that.
-
-    def prepare_request(
-        self, model_settings: ModelSettings | None, model_request_parameters: ModelRequestParameters
-    ) -> tuple[ModelSettings | None, ModelRequestParameters]:
-        return model_settings, model_request_parameters
-
-    def prepare_messages(
-        self,
-        messages: list[ModelMessage],
-        model_request_parameters: ModelRequestParameters | None = None,
-    ) -> list[ModelMessage]:
-        del model_request_parameters
-        return messages
 
     async def request(
         self,
