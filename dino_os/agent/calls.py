@@ -26,8 +26,8 @@ from engines.trace import context_in
 
 if TYPE_CHECKING:
     from dino_os.agent.posture import Marking
-    from dino_os.agent.screening import Screen
     from dino_os.agent.watching import Watch
+    from dino_os.agent_core.screening import Screen
     from dino_os.runner import Run
     from dino_os.skill_index import Skill
     from dino_os.workspace import Workspace

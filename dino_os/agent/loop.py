@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dino_os.agent.limits import Limits
     from dino_os.agent.pending import Settled
     from dino_os.agent.posture import Marking
-    from dino_os.agent.screening import Screen
+    from dino_os.agent_core.screening import Screen
     from dino_os.skill_index import Skill
     from engines.agent_log import AgentLog, Approval, ToolCall
 

@@ -27,7 +27,7 @@ from engines.agent_log import Approval, ModelCall, Step, ToolCall
 
 if TYPE_CHECKING:
     from dino_os.agent.posture import Marking
-    from dino_os.agent.screening import Screen
+    from dino_os.agent_core.screening import Screen
     from dino_os.skill_index import Skill
 
 # When and for which conversation something was said, and what says how a retry came about.

@@ -28,7 +28,7 @@ from dino_os.agent.recorded import (
     turns_of,
 )
 from dino_os.agent.schema import tool_name
-from dino_os.agent.screening import Screen
+from dino_os.agent_core.screening import Screen
 from dino_os.errors import DinoError, InvalidInput, ReplayDiffers
 from dino_os.skill_index import Skill
 from engines.agent_log import AgentLog, AgentRun, Kind, State

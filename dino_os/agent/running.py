@@ -20,10 +20,10 @@ from dino_os.agent.offer import Offer
 from dino_os.agent.pending import settled, tool_calls
 from dino_os.agent.policy import Policy, speaks_for_others
 from dino_os.agent.posture import Marking
-from dino_os.agent.screening import Screen
 from dino_os.agent.toolset import SkillTools
 from dino_os.agent.watching import Watch
 from dino_os.agent_core.opening import screen_of
+from dino_os.agent_core.screening import Screen
 from dino_os.errors import AgentFailed, DinoError, InvalidInput
 from dino_os.upkeep import after_writing
 from dino_os.workspace import Workspace

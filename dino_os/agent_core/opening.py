@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from dino_os.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from dino_os.agent.screening import Screen
     from dino_os.agent_core.chain import Chain
     from dino_os.agent_core.health import Health
     from dino_os.agent_core.providers import Provider
+    from dino_os.agent_core.screening import Screen
     from dino_os.agent_core.terms import Screen as AnyScreen
     from dino_os.config.llm import Llm
     from dino_os.workspace import Workspace
@@ -89,7 +89,7 @@ def asked(
 
 def screen_of(workspace: Workspace) -> Screen:
     """What keeps secrets out of a run's prompts, and personal data where `llm.pseudonyms` says."""
-    from dino_os.agent.screening import Screen  # noqa: PLC0415  detectors, for whoever asks
+    from dino_os.agent_core.screening import Screen  # noqa: PLC0415  detectors, for whoever asks
 
     return Screen(workspace, personal=workspace.config.settings.llm.pseudonyms == "all")
 

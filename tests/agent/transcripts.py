@@ -10,8 +10,8 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 
-from dino_os.agent.screening import Screen
 from dino_os.agent_core.context import as_json
+from dino_os.agent_core.screening import Screen
 from dino_os.workspace import Workspace
 from engines.agent_log import AgentLog
 from tests.agent.kit import Script, Turn

@@ -26,7 +26,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from dino_os.agent.vault_values import VaultValues
+from dino_os.agent_core.vault_values import VaultValues
 from dino_os.errors import SecurityError
 from dino_os.provenance.detectors import guarded
 from dino_os.provenance.policy import policy_of

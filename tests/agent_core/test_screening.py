@@ -22,7 +22,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from dino_os.agent.screening import Screen
+from dino_os.agent_core.screening import Screen
 from dino_os.errors import SecurityError
 from dino_os.redaction import spellings
 from dino_os.security_gateway.model import VaultLocked
