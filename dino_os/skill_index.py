@@ -183,7 +183,7 @@ def read_skills(file: Path, source: str) -> list[Skill]:
 def _names_of_the_mark(tree: ast.Module) -> set[str]:
     """What `skill` is called in this file: `from dino_os import skill as s` makes it `s`."""
     names = set()
-    for node in ast.walk(tree):
+    for node in _of_the_module(tree.body):
         if isinstance(node, ast.ImportFrom) and node.module in {"dino_os", "dino_os.skill"}:
             names |= {alias.asname or alias.name for alias in node.names if alias.name == "skill"}
         elif isinstance(node, ast.Import):
@@ -193,6 +193,15 @@ def _names_of_the_mark(tree: ast.Module) -> set[str]:
                 if alias.name == "dino_os"
             }
     return names
+
+
+def _of_the_module(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that the import runs: no function's, and of no expression what is in it."""
+    for node in body:
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for name in ("body", "handlers", "cases", "orelse", "finalbody"):
+                yield from _of_the_module(getattr(node, name, []))
 
 
 def _marked(

@@ -33,7 +33,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 settings.register_profile(
     "dino",
     deadline=None,
-    max_examples=30,
+    max_examples=20,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("dino")

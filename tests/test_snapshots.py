@@ -98,7 +98,7 @@ _numbers = itertools.count()
 
 
 @given(events=st.lists(zone_events, max_size=12), at=st.integers(0, 12))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_any_zone_events_fold_the_same(
     tmp_path_factory: pytest.TempPathFactory, events: list[Any], at: int
 ) -> None:

@@ -25,7 +25,7 @@ agent_fields = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=36, deadline=None)
 @given(
     st.lists(task_fields, min_size=1, max_size=25),
     st.lists(agent_fields, min_size=1, max_size=4),

@@ -56,7 +56,7 @@ def changed(
     return list(by_name.values()), rules, options
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=36, deadline=None)
 @given(some_tasks.filter(bool), some_agents, some_rules, st.sampled_from([0.0, 0.6]))
 def test_the_smallest_change_places_the_task(
     tasks: Tasks, agents: Agents, rules: AssignmentRules, bar: float
@@ -76,7 +76,7 @@ def test_the_smallest_change_places_the_task(
         assert again.unassigned == (), text
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=18, deadline=None)
 @given(some_tasks.filter(bool), some_agents, st.integers(0, 3))
 def test_the_limit_that_is_named_lets_the_task_in(tasks: Tasks, agents: Agents, limit: int) -> None:
     """One more is not always enough: others have their turn first."""

@@ -116,7 +116,7 @@ def optimum(tasks: Tasks, agents: Agents, rules: AssignmentRules) -> float:
     return max(every_plan(tasks, agents, rules, left))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=24, deadline=None)
 @given(some_tasks, some_agents, some_rules)
 def test_small_plans_are_the_best_there_are(
     tasks: Tasks, agents: Agents, rules: AssignmentRules
@@ -449,7 +449,7 @@ def test_blocks_and_memory_say_the_same() -> None:
     assert found.draft.left.min() >= -ROUNDING
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(some_tasks.filter(bool), some_agents.filter(bool), st.randoms(use_true_random=False))
 def test_the_knapsack_bound_is_above_every_plan(tasks: Tasks, agents: Agents, random: Any) -> None:
     """Whatever the prices of the tasks."""

@@ -44,7 +44,7 @@ def plans(problem: Dense) -> Any:
 small = st.builds(instance, st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 3))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=24, deadline=None)
 @given(small, st.integers(0, 99))
 def test_no_plan_is_worth_more_than_the_bound(problem: Dense, seed: int) -> None:
     """At any prices; a pair's cost is not more than it takes off; knapsacks keep the hours."""
@@ -66,7 +66,7 @@ def test_no_plan_is_worth_more_than_the_bound(problem: Dense, seed: int) -> None
                 assert column < 0 or value <= whole - cost[row, column] + ROUNDING
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=24, deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_knapsack_is_the_best_there_is(seed: int) -> None:
     """Whatever the linear relaxation has settled before."""
@@ -87,7 +87,7 @@ def test_a_knapsack_is_the_best_there_is(seed: int) -> None:
     assert packing.pack(prices)[0] == pytest.approx(prices.sum() + best)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(1, 6))
 def test_a_dive_keeps_the_hours(seed: int, tasks: int, agents: int) -> None:
     """And gives nobody what it cannot take; the same seed, the same plan."""
@@ -106,7 +106,7 @@ def test_a_dive_keeps_the_hours(seed: int, tasks: int, agents: int) -> None:
     assert (problem.value[on, one[on]] > -np.inf).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(small)
 def test_the_best_plan_is_found_and_proven(problem: Dense) -> None:
     """Where hours differ by agent, too."""

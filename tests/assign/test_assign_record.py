@@ -36,7 +36,7 @@ rounds = st.tuples(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=18)
 @given(st.lists(rounds, max_size=5))
 def test_any_history_folds_anew_to_the_live_state(script: list[Any]) -> None:
     """Two processes take turns; both and a third that comes later end up with one history."""

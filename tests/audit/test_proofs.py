@@ -102,7 +102,7 @@ def test_no_part_of_another_proof_is_accepted(office: Office, text: str) -> None
 
 
 @given(data=st.data())
-@settings(max_examples=75)
+@settings(max_examples=45)
 def test_no_mutation_is_accepted(office: Office, text: str, data: st.DataObject) -> None:
     """Pieces cut out, moved or replaced by any text."""
     begin = data.draw(st.integers(0, len(text)))

@@ -527,7 +527,7 @@ def test_what_somebody_else_made_holds_only_for_who_has_no_key(tmp_path: Path, d
 
 
 @given(st.data())
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_each_leaf_is_proven_whatever_was_proven_before(data: st.DataObject) -> None:
     """In any order; a false leaf is not, and a false hash shows wherever it is needed first."""
     size = data.draw(st.integers(1, 40))
@@ -685,7 +685,7 @@ def test_a_manifest_of_nothing_is_faulty_in_each_of_its_places() -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_whatever_is_in_a_file_of_it_is_judged(
     data: st.DataObject, order: bytes, desk: Path
 ) -> None:

@@ -39,7 +39,7 @@ steps = st.lists(
 
 
 @given(steps=steps)
-@settings(max_examples=40)
+@settings(max_examples=24)
 def test_any_extends_and_cuts_give_the_others_root(
     tmp_path_factory: pytest.TempPathFactory, oracle: InmemoryTree, steps: list[tuple[str, int]]
 ) -> None:
@@ -66,7 +66,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> HashTree:
 
 
 @given(data=st.data(), new=st.integers(1, N))
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_proofs_are_the_others_proofs(
     oracle: InmemoryTree, whole: HashTree, data: st.DataObject, new: int
 ) -> None:

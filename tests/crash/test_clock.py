@@ -28,7 +28,7 @@ def new_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 
 @given(moments=st.lists(MOMENTS, min_size=1, max_size=25))
-@settings(max_examples=40)
+@settings(max_examples=24)
 def test_whatever_the_clock_says_each_event_is_there_once_and_in_its_order(
     new_folder: Callable[[], Path], moments: list[float]
 ) -> None:

@@ -66,7 +66,7 @@ def test_what_is_known_never_fires_again(told: Any, at: int) -> None:
     found=st.lists(alerts | json_values, max_size=5),
     more=st.dictionaries(st.text(), json_values, max_size=3),
 )
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_whatever_is_sent_each_alert_is_read_or_rejected(found: list[Any], more: Any) -> None:
     """Never an error that is not about the payload as a whole, never an alert that vanishes."""
     text = json.dumps({**more, "version": "4", "alerts": found})

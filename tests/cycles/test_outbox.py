@@ -235,7 +235,7 @@ def test_another_ones_open_line_is_not_ended_by_ours(desk: Desk) -> None:
 
 
 @given(sizes=st.lists(st.integers(0, 5), max_size=4), cut=st.integers(0, 400))
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_wherever_a_write_was_cut_each_line_is_there_once(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], cut: int
 ) -> None:

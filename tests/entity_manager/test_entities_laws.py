@@ -185,4 +185,4 @@ def test_entities_keep_the_law_whatever_is_asked(tmp_path: Path) -> None:
     kind: Any = type("LivesHere", (Lives,), {"folder": tmp_path})
     from hypothesis.stateful import run_state_machine_as_test
 
-    run_state_machine_as_test(kind, settings=settings(max_examples=30, stateful_step_count=25))
+    run_state_machine_as_test(kind, settings=settings(max_examples=18, stateful_step_count=25))

@@ -314,7 +314,7 @@ def make(folder: Path, edits: list[Edit]) -> None:
 
 
 @given(edit=edits, home=st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=24)
 def test_any_edit_of_any_file_is_placed_alike(
     long: Path, copy: Copy, edit: Edit, home: bool
 ) -> None:
@@ -324,7 +324,7 @@ def test_any_edit_of_any_file_is_placed_alike(
 
 
 @given(some=st.lists(edits, min_size=2, max_size=4), home=st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=24)
 def test_whether_edited_files_stand_is_judged_alike(
     long: Path, copy: Copy, some: list[Edit], home: bool
 ) -> None:

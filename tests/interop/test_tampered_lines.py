@@ -233,7 +233,7 @@ json_values = st.recursive(
     ascii_only=st.booleans(),
     edit=st.tuples(st.integers(0, 10_000), st.integers(0, 2), st.sampled_from(SCRAPS)),
 )
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_bytes_put_into_a_payload_make_both_say_the_same(
     short: Path, copy: Copy, value: object, ascii_only: bool, edit: tuple[int, int, bytes]
 ) -> None:

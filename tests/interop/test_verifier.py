@@ -62,7 +62,7 @@ def test_nothing_of_dino_is_in_the_verifier() -> None:
         max_size=6,
     )
 )
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_whatever_dino_writes_is_sound_to_a_stranger(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[dict[str, Any]]]
 ) -> None:

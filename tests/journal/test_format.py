@@ -95,7 +95,7 @@ def test_no_line_of_one_journal_fits_another(tmp_path: Path) -> None:
 
 
 @given(payload=st.dictionaries(st.text().filter(lambda key: key not in RESERVED), scalars))
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_an_event_is_handed_out_as_it_will_be_read(
     tmp_path_factory: pytest.TempPathFactory, payload: dict
 ) -> None:
@@ -228,7 +228,7 @@ def test_minus_zero_keeps_its_sign(path: Path) -> None:
     assert math.copysign(1, Journal(path).tail(1)[0]["x"]) == -1
 
 
-@settings(deadline=None, max_examples=75)
+@settings(deadline=None, max_examples=45)
 @given(bodies=st.lists(payloads, min_size=1, max_size=4))
 def test_any_json_payload_survives_append_read_and_verify(
     new_path: Callable[[], Path], bodies: list[dict]

@@ -116,7 +116,7 @@ class Machine:
 STEPS = ("append", "full_disk", "kill_in_write", "kill_before_sync", "failed_sync")
 
 
-@settings(max_examples=60)
+@settings(max_examples=36)
 @given(
     steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 4)), min_size=1, max_size=8),
     arrived=st.floats(0, 1),

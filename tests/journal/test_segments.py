@@ -84,7 +84,7 @@ def test_the_tail_reaches_back_through_sealed_files(path: Path, count: int, pack
 
 
 @given(pieces=st.lists(st.integers(1, 12), min_size=1, max_size=8))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_reading_can_go_on_from_any_block(new_path: Callable[[], Path], pieces: list[int]) -> None:
     """Across the end of files that were sealed meanwhile."""
     path = new_path()

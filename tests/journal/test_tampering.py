@@ -270,7 +270,7 @@ def test_no_bit_can_be_flipped_unnoticed(victim: tuple[Path, bytes], chance: Ran
     assert verify(path).ok
 
 
-@settings(max_examples=150)
+@settings(max_examples=90)
 @given(data=st.data())
 def test_no_range_of_bytes_can_be_deleted_unnoticed(
     victim: tuple[Path, bytes], data: st.DataObject
@@ -284,7 +284,7 @@ def test_no_range_of_bytes_can_be_deleted_unnoticed(
     overwrite(path, content)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(data=st.data(), more=st.binary(min_size=1, max_size=200))
 def test_no_bytes_can_be_inserted_unnoticed(
     victim: tuple[Path, bytes], data: st.DataObject, more: bytes

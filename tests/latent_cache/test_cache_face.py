@@ -63,7 +63,7 @@ def test_the_guides_example(home: Path) -> None:
 
 
 @given(value=JSON)
-@settings(max_examples=40)
+@settings(max_examples=24)
 def test_any_json_value_comes_back_as_it_is(stores: Any, value: Any) -> None:
     cache = LatentCache(store=stores())
     cache.set("key", value)
@@ -73,7 +73,7 @@ def test_any_json_value_comes_back_as_it_is(stores: Any, value: Any) -> None:
 
 
 @given(key=st.text(min_size=1).filter(lambda text: "\0" not in text))
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_any_text_is_a_key(stores: Any, key: str) -> None:
     cache = LatentCache(store=stores())
     if any("\ud800" <= c <= "\udfff" for c in key):
@@ -88,7 +88,7 @@ KEYS = st.lists(st.text(r"\_]^a[", min_size=1, max_size=4), max_size=6, unique=T
 
 
 @given(keys=KEYS, ends=KEYS, limit=st.integers(0, 4) | st.none())
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_keys_come_in_order_from_one_end_to_the_other(
     stores: Any, keys: list[str], ends: list[str], limit: int | None
 ) -> None:

@@ -145,7 +145,7 @@ def naive_leaves(docs: list[dict[str, Any]]) -> list[tuple[str, bool]]:
 
 
 @given(docs=trees(), chance=st.randoms(use_true_random=False), cut=st.integers(1, 5))
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_whatever_the_order_of_arrival_leaves_and_winner_are_the_same(
     stores: Any, docs: list[dict[str, Any]], chance: random.Random, cut: int
 ) -> None:
@@ -169,7 +169,7 @@ def test_whatever_the_order_of_arrival_leaves_and_winner_are_the_same(
 
 
 @given(docs=trees(), chance=st.randoms(use_true_random=False))
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_merging_paths_in_memory_forgets_nothing(
     docs: list[dict[str, Any]], chance: random.Random
 ) -> None:

@@ -175,7 +175,7 @@ def test_the_face_takes_times_of_every_kind(home: Path) -> None:
     assert [v["value"] for v in memory.versions("k")] == ["two", "one"]
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.none() | st.integers(0, 5)), min_size=1, max_size=25)
 )

@@ -56,7 +56,7 @@ def _small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(changes=st.lists(CHANGES, max_size=40), last=SEARCH)
 @settings(
-    max_examples=75,
+    max_examples=45,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

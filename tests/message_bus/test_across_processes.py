@@ -105,7 +105,7 @@ def test_any_mix_of_threads_and_processes_leaves_the_journals_order(home: Path, 
 
 
 @given(st.lists(st.sampled_from(["a", "b", "other", "many"]), max_size=12))
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_two_buses_in_turns_leave_one_order(home: Path, turns: list[str]) -> None:
     """Another object over the same files is, to the journal, another process."""
     heard: list[int] = []

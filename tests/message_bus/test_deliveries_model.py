@@ -283,4 +283,4 @@ class Group(RuleBasedStateMachine):
 
 
 TestGroup = Group.TestCase
-TestGroup.settings = settings(max_examples=40, stateful_step_count=40)
+TestGroup.settings = settings(max_examples=24, stateful_step_count=40)

@@ -96,7 +96,7 @@ def test_the_first_limit_whose_subject_has_it_counts(limited: Callable[..., Bus]
     st.integers(1, 30),
     st.integers(1, 12),
 )
-@settings(max_examples=40)
+@settings(max_examples=24)
 def test_what_is_shown_is_what_a_simple_count_leaves(
     tmp_path_factory: pytest.TempPathFactory,
     messages: list[tuple[str, str, int]],

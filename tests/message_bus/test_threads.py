@@ -175,7 +175,7 @@ def test_who_unsubscribed_hears_no_more_of_what_waited(bus: MessageBus) -> None:
     ),
     st.booleans(),
 )
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_any_interleaving_of_threads_leaves_each_subscriber_the_journals_order(
     home: Path, work: list[list[str]], nested: bool
 ) -> None:

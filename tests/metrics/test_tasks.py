@@ -280,7 +280,7 @@ def take(queue: Queue, step: tuple[str, object], number: int) -> None:
         getattr(queue.engine, kind)(chosen)
 
 
-@settings(max_examples=40)
+@settings(max_examples=24)
 @given(st.lists(STEPS, min_size=5, max_size=40))
 def test_counts_agree_with_each_other_and_with_the_queue(steps: list[tuple[str, object]]) -> None:
     """After any sequence; and no counter falls between two readings of it."""

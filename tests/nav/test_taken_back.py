@@ -186,7 +186,7 @@ JUMPS = st.sampled_from([*STEPS, -30 * DAY_S, 400 * DAY_S])
 @given(
     does=st.lists(st.tuples(st.sampled_from(["queue", "revoke", "release"]), JUMPS), max_size=12)
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=24, deadline=None)
 def test_in_any_order_and_by_any_clock_only_what_nothing_took_back_is_sent(
     tmp_path_factory: pytest.TempPathFactory, does: list[tuple[str, float]]
 ) -> None:

@@ -113,7 +113,7 @@ def test_blocks_that_are_over_make_room(site: Site, monkeypatch: pytest.MonkeyPa
     begins=st.integers(0, 9000),
     looks=st.lists(st.integers(0, 20_000), max_size=12),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=18, deadline=None)
 def test_a_clock_that_is_wrong_for_a_while_lets_nobody_in_before_his_time(
     off: float, wrong: tuple[int, int], begins: int, looks: list[int]
 ) -> None:

@@ -64,7 +64,7 @@ STEPS: list[Callable[[Story, int], None]] = [
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 60)), max_size=25))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_what_can_be_decided_again_comes_out_the_same(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, int]]
 ) -> None:

@@ -214,7 +214,7 @@ NARROWING = st.fixed_dictionaries({"flow": FLOWS, "path": PATHS, "life_s": st.in
 
 
 @given(steps=st.lists(NARROWING, min_size=1, max_size=4), waits=st.integers(0, 700), data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=24)
 def test_what_a_narrowed_token_opens_each_before_it_opens(
     chain_site: Site, steps: list[dict[str, Any]], waits: int, data: st.DataObject
 ) -> None:

@@ -107,7 +107,7 @@ EXTRA = {
 
 
 @given(data=st.data())
-@settings(max_examples=75)
+@settings(max_examples=45)
 def test_whatever_is_signed_they_accept_what_we_accept(site: Site, data: st.DataObject) -> None:
     """Claims of any kind, in any order, under our own signature."""
     claims = site.claims(

@@ -230,4 +230,4 @@ class Breakers(RuleBasedStateMachine):
 
 
 TestBreakers = Breakers.TestCase
-TestBreakers.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestBreakers.settings = settings(max_examples=18, stateful_step_count=30, deadline=None)

@@ -312,7 +312,7 @@ JUMPS = st.sampled_from([0.0, 0.0, *STEPS, -30 * DAY_S, 400 * DAY_S]) | st.float
 @given(
     steps=st.lists(st.tuples(st.sampled_from(DOES), st.integers(0, 99), JUMPS), max_size=14),
 )
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=45, deadline=None)
 def test_whatever_the_clock_does_what_was_taken_back_never_passes(
     steps: list[tuple[Any, int, float]],
 ) -> None:

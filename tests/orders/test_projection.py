@@ -95,7 +95,7 @@ def test_a_horizon_out_of_range_is_refused(days: int) -> None:
 
 
 @given(st.lists(st.integers(-(10**9), 10**9), min_size=14, max_size=60), st.integers(1, 40))
-@settings(max_examples=40)
+@settings(max_examples=24)
 def test_intervals_lie_in_each_other_around_what_is_expected(series: list[int], days: int) -> None:
     expected, intervals = bootstrap(series, days, 1, replicates=100)
     (low80, high80), (low95, high95) = intervals[0.8], intervals[0.95]

@@ -71,7 +71,7 @@ def test_what_is_no_signature_is_refused(signature: str) -> None:
 
 
 @given(st.text(max_size=200), st.binary(max_size=50))
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_nobody_guesses_one(signature: str, body: bytes) -> None:
     assert refuse(body, signature)
 

@@ -110,7 +110,7 @@ def test_a_record_of_the_world_is_none(text: str) -> None:
 words = st.text(max_size=40)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     said=st.builds(
         Said,

@@ -69,7 +69,7 @@ def statements(draw: st.DrawFn) -> Statements:
     return Statements(tuple(nodes.values()), tuple(edges.values()), {"ex": "http://ex.org/"})
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(statements())
 def test_a_document_comes_back_as_it_was(said: Statements) -> None:
     document = json.loads(json.dumps(to_prov_json(said)))
@@ -83,7 +83,7 @@ def test_a_document_comes_back_as_it_was(said: Statements) -> None:
     assert to_prov_json(Graph(index).statements()) == whole
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(statements())
 def test_another_implementation_reads_what_is_written_and_writes_the_same(said: Statements) -> None:
     """The same document for it from both of our forms: its PROV-N of our PROV-JSON is ours."""

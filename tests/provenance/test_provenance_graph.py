@@ -33,7 +33,7 @@ from tests.provenance.kit import (
 Made = tuple[list[Node], list[Edge]]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(graphs(), st.sampled_from(NAMES), st.sampled_from(NAMES))
 def test_walks_come_to_all_there_is_and_paths_are_the_shortest(
     made: Made, one: str, other: str
@@ -55,7 +55,7 @@ def test_walks_come_to_all_there_is_and_paths_are_the_shortest(
         assert all(pair in said for pair in itertools.pairwise(path))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(graphs(), st.sampled_from(NAMES))
 def test_an_explanation_is_the_cheapest_there_is_and_holds(made: Made, wanted: str) -> None:
     """Every cause of a chosen way is explained too, or an origin; a circle explains nothing."""

@@ -64,7 +64,7 @@ def test_a_hundred_kinds_of_keys_are_known(outcomes: Outcomes) -> None:
     }
 
 
-@settings(max_examples=40)
+@settings(max_examples=24)
 @given(
     kind=st.sampled_from(sorted({**MADE, **KEY_MAKERS})),
     seed=st.integers(0, 10**6),

@@ -56,7 +56,7 @@ def redactor(**given: Any) -> Redactor:
     return Redactor(pseudonyms=Pseudonyms(KEY), **given)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(TEXTS)
 def test_twice_is_once(text: str) -> None:
     one = redactor()

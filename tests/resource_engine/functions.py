@@ -111,7 +111,7 @@ def forks(file: str, then: str) -> None:
         note(file, f"{os.getpid()}")
         time.sleep(600)
         os._exit(0)
-    while not os.path.exists(file):  # noqa: PTH110
+    while not (os.path.exists(file) and os.path.getsize(file)):  # noqa: PTH110, PTH202
         time.sleep(0.005)
     if then == "hang":
         time.sleep(600)

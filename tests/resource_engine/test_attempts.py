@@ -123,7 +123,7 @@ def _told(raised: Exception) -> dict[str, object]:
     return said
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.text(max_size=3000))
 def test_any_message_is_told_and_not_at_any_length(text: str) -> None:
     said = failure(ValueError(text))

@@ -46,7 +46,7 @@ def test_waiting_makes_up_for_each_step_of_priority(
     assert Hands.of(queue).claimed() == [first]
 
 
-@settings(max_examples=30)
+@settings(max_examples=18)
 @given(
     st.lists(
         st.tuples(st.sampled_from(TaskPriority), st.floats(0, 400), st.sampled_from(["a", "b"])),

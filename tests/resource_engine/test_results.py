@@ -249,7 +249,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(json_values, st.integers(1, 40))
 def test_what_comes_back_is_what_was_returned(
     tmp_path_factory: pytest.TempPathFactory, result: Any, limit: int

@@ -74,7 +74,7 @@ def in_utc(moment: float) -> str:
 
 
 @given(policies, lists(changes))
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_each_due_time_is_in_one_state_whatever_is_done(
     said: dict[str, Any], steps: list[Any]
 ) -> None:
@@ -83,7 +83,7 @@ def test_each_due_time_is_in_one_state_whatever_is_done(
 
 
 @given(policies, lists(setbacks))
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_each_due_time_is_in_one_state_whatever_the_clock_does(
     said: dict[str, Any], steps: list[Any]
 ) -> None:

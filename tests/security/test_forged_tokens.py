@@ -117,7 +117,7 @@ def test_every_bit_of_a_token_counts(tmp_path: Path) -> None:
 
 
 @given(payload=st.binary(max_size=200), user=st.text(max_size=20))
-@settings(max_examples=40)
+@settings(max_examples=24)
 def test_any_bytes_that_bear_our_signature_are_read_or_refused(
     fuzzed: Site, payload: bytes, user: str
 ) -> None:
@@ -137,7 +137,7 @@ NAMES += ("parent",)
 
 
 @given(changes=st.dictionaries(st.sampled_from(NAMES), json_values, min_size=1, max_size=3))
-@settings(max_examples=30)
+@settings(max_examples=18)
 def test_claims_of_any_type_are_no_error(fuzzed: Site, changes: dict[str, object]) -> None:
     """A signed token with other values passes only where nothing that counts is another."""
     claims = fuzzed.claims(**changes)

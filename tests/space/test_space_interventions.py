@@ -49,7 +49,7 @@ limits = st.one_of(st.none(), st.integers(0, 5))
 budgets = st.one_of(st.none(), st.integers(0, 15))
 
 
-@settings(max_examples=75)
+@settings(max_examples=45)
 @given(covers(), limits, budgets, st.booleans())
 def test_the_choice_keeps_its_guarantee_and_the_bound_holds(
     instance: Any, limit: int | None, budget: float | None, exact: bool

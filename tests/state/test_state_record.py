@@ -56,7 +56,7 @@ definitions = st.builds(
 commands = st.lists(st.tuples(st.booleans(), captures | captures | definitions), max_size=12)
 
 
-@settings(max_examples=30)
+@settings(max_examples=18)
 @given(commands)
 def test_any_history_folds_anew_to_the_live_state(script: list[tuple[bool, Command]]) -> None:
     """Two processes take turns; both and a third that comes later end up with one state."""

@@ -50,7 +50,7 @@ def read(data: bytes, *, limit: int = LIMIT, step: int | None = None) -> list[di
         return found
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.lists(messages, max_size=4))
 def test_what_is_sent_is_what_comes(sent: list[dict[str, Any]]) -> None:
     data = b"".join(map(wire.encode, sent))
@@ -63,7 +63,7 @@ def test_what_is_sent_is_what_comes(sent: list[dict[str, Any]]) -> None:
         assert wire.receive(ours, LIMIT) is None
 
 
-@settings(max_examples=30)
+@settings(max_examples=18)
 @given(st.lists(messages, min_size=1, max_size=2), st.integers(1, 7))
 def test_it_does_not_matter_in_what_pieces_it_comes(sent: list[dict[str, Any]], step: int) -> None:
     assert read(b"".join(map(wire.encode, sent)), step=step) == sent

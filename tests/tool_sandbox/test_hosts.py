@@ -310,7 +310,7 @@ def spellings(draw: st.DrawFn) -> str:
 ports = st.sampled_from([80, 443, 8080, 8443, 1])
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(spellings() | st.text(max_size=300), ports)
 @example("127.0.0.1.", 8080)
 @example("\u212aELVIN.wild.example", 443)

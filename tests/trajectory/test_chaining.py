@@ -71,7 +71,7 @@ def seen(engine: TrajectoryOptimizer) -> object:
     return engine.facts(), engine.rules(), engine.plans(), holding
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(commands)
 def test_any_history_folds_anew_to_the_live_state(script: list[tuple[bool, Command]]) -> None:
     """Two processes take turns; what holds by increments is what holds from the beginning."""

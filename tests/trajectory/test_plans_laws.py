@@ -42,7 +42,7 @@ def check_steps(plan: Plan, start: set[str], goal: set[str]) -> None:
     assert len({rule.rule_id for rule in plan.steps}) == len(plan.steps)
 
 
-@settings(max_examples=75)
+@settings(max_examples=45)
 @given(worlds(), starts, goals)
 def test_bound_optimum_and_cost_stand_in_that_order(
     rules: list[Rule], start: set[str], goal: set[str]
@@ -65,7 +65,7 @@ def test_bound_optimum_and_cost_stand_in_that_order(
         assert not follows([r for r in rules if r.rule_id != rule_id], start) >= goal
 
 
-@settings(max_examples=75)
+@settings(max_examples=45)
 @given(worlds(), starts, goals)
 def test_each_bound_alone_is_one(rules: list[Rule], start: set[str], goal: set[str]) -> None:
     """h_max, LM-cut, the relaxation and the program, each on the task as it was cut down."""
@@ -94,7 +94,7 @@ def test_each_bound_alone_is_one(rules: list[Rule], start: set[str], goal: set[s
         assert task.cost(answer.ops) == pytest.approx(best)
 
 
-@settings(max_examples=30)
+@settings(max_examples=18)
 @given(worlds(most=8, parties=True), starts, goals)
 def test_the_front_is_all_that_no_subset_beats(
     rules: list[Rule], start: set[str], goal: set[str]
@@ -118,7 +118,7 @@ def test_the_front_is_all_that_no_subset_beats(
     assert 0 <= found.knee < len(points)
 
 
-@settings(max_examples=30)
+@settings(max_examples=18)
 @given(worlds(most=8, parties=True), starts, goals, st.sampled_from([0, 0.5, 1, 2, 4]))
 def test_a_capped_plan_is_the_cheapest_within_the_cap(
     rules: list[Rule], start: set[str], goal: set[str], cap: float
@@ -137,7 +137,7 @@ def test_a_capped_plan_is_the_cheapest_within_the_cap(
     assert plan.bound <= min(within) + 1e-6
 
 
-@settings(max_examples=30)
+@settings(max_examples=18)
 @given(worlds(), starts)
 def test_exploring_gets_to_all_there_is_at_the_least_cost(
     rules: list[Rule], start: set[str]
@@ -161,7 +161,7 @@ def test_exploring_gets_to_all_there_is_at_the_least_cost(
     assert 0 <= path.fairness_score <= 1
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(worlds(), starts, st.sampled_from(SYMBOLS))
 def test_what_is_missing_is_the_fewest_there_is(
     rules: list[Rule], start: set[str], symbol: str

@@ -20,7 +20,7 @@ from tests.zone.shapes import Point, boxes, inside, on_edge, points, stars, with
 shapes = st.lists(st.one_of(boxes, stars, with_hole), min_size=1, max_size=8)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(shapes, points)
 def test_batches_agree_with_exact_arithmetic(zones: list[Any], where: list[Point]) -> None:
     """All zones of each point, and the first of them; corners and edges included."""
@@ -33,7 +33,7 @@ def test_batches_agree_with_exact_arithmetic(zones: list[Any], where: list[Point
     assert index.locate(where).tolist() == [numbers[0] if numbers else -1 for numbers in expected]
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=45, deadline=None)
 @given(st.one_of(stars, with_hole), points)
 def test_contains_takes_edges_in(zone: ZonePolygon, where: list[Point]) -> None:
     """One position and one zone: closed, as boxes are."""
@@ -126,7 +126,7 @@ nearly = st.floats(-1e3, 1e3).flatmap(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.tuples(nearly, nearly, nearly, nearly), st.floats(0, 1), st.integers(-2, 2))
 def test_sides_are_exact_beside_a_line(
     line: tuple[float, float, float, float], share: float, steps: int

@@ -213,7 +213,7 @@ def test_geojson_that_is_no_zone_is_refused(document: Any, message: str) -> None
         zones_from_geojson(document)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=90, deadline=None)
 @given(st.one_of(stars, with_hole), points, st.sampled_from([1, 2, 3.5, 4, 7]))
 def test_cutting_moves_no_point_across_an_edge(
     shape: ZonePolygon, where: list[Point], line: float

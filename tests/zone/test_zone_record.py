@@ -68,7 +68,7 @@ commands = st.lists(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=18)
 @given(commands)
 def test_any_history_folds_anew_to_the_live_state(script: list[tuple[bool, Command]]) -> None:
     """Two processes take turns; both and a third that comes later end up with one state."""

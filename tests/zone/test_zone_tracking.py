@@ -65,7 +65,7 @@ def in_zone(name: str, where: tuple[float, ...]) -> bool:
     return name in registry().around([where])[0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=18, deadline=None)
 @given(fixes)
 def test_plain_moves_are_what_changes_from_position_to_position(stream: list[Fix]) -> None:
     """Held against the plainest loop."""
@@ -82,7 +82,7 @@ def test_plain_moves_are_what_changes_from_position_to_position(stream: list[Fix
     assert sorted((m.at, m.object, m.kind.value, m.zone) for m in found) == sorted(expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=24, deadline=None)
 @given(fixes, rules, st.randoms(use_true_random=False), st.integers(0, 30), st.integers(1, 9))
 def test_what_is_shuffled_within_the_lateness_is_as_if_sorted(
     stream: list[Fix], of: TrackingRules, chance: Any, lateness: int, size: int
@@ -116,7 +116,7 @@ def test_what_is_shuffled_within_the_lateness_is_as_if_sorted(
     assert seen(mixed)[1] == seen(plain)[1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=18, deadline=None)
 @given(fixes, rules)
 def test_entries_less_exits_are_the_occupancy_at_every_prefix(
     stream: list[Fix], of: TrackingRules
@@ -140,7 +140,7 @@ def test_entries_less_exits_are_the_occupancy_at_every_prefix(
             assert yard.occupants(name) == tuple(sorted(here))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(fixes, max_size=3), rules, st.integers(1, 7))
 def test_the_journal_folds_to_the_same_state(
     batches: list[list[Fix]], of: TrackingRules, at_once: int
