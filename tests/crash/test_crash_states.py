@@ -97,6 +97,10 @@ def failures(found: list[Crash], ground: Path, patch: pytest.MonkeyPatch, check:
     )
 
 
+# Of a workspace's states a run; checking one takes 20 ms, and each run draws others.
+MOST = 120
+
+
 @pytest.mark.parametrize("scenario", journals)
 def test_a_journal_survives_a_power_cut_at_any_moment(
     ground: Path,
@@ -106,8 +110,8 @@ def test_a_journal_survives_a_power_cut_at_any_moment(
     *,
     scenario: str,
 ) -> None:
-    found = crashes(traced(scenario, ground, settings), 3, chance=chance)
-    assert len(found) > 40
+    found = crashes(traced(scenario, ground, settings), 2, chance=chance)
+    assert len(found) > 25
     wrong = failures(found, ground, monkeypatch, check_journal)
     assert not wrong, wrong
 
@@ -126,5 +130,6 @@ def test_a_workspace_survives_a_power_cut_at_any_moment(
     steps = traced(scenario, ground, settings)
     found = crashes(steps, 1, chance=chance)
     assert len(found) > 20
+    found = chance.sample(found, min(len(found), MOST))
     wrong = failures(found, ground, monkeypatch, partial(check, history=History.of(steps)))
     assert not wrong, wrong

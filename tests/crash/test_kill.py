@@ -14,8 +14,8 @@ from tests.crash.conftest import Siege
 from tests.crash.nursery import Nursery
 from tests.crash.programs.lives import DOING
 
-CHUNKS, KILLS = 8, 50
-FRESH_CHUNKS, FRESH_KILLS = 2, 40
+CHUNKS, KILLS = 5, 50
+FRESH_CHUNKS, FRESH_KILLS = 1, 40
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

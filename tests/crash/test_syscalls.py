@@ -121,6 +121,7 @@ def test_whichever_call_fails_nothing_is_lost_and_the_next_process_goes_on(
     calls = [call for call in stage.calls_of(operation) if meant.befalls(call)]
     calls = apart(calls, chance)[share :: SHARES.get((operation, fault), 1)]
     assert len(calls) > 3
+    calls = chance.sample(calls, max(4, len(calls) // 2))  # the others in other runs
     wrong = []
     for call in calls:
         try:
