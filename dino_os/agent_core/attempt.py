@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,10 @@ class Attempt:
         Raises:
             BaseException: No other provider is to be asked: what is to be said instead.
         """
+        task = asyncio.current_task()
+        if task and task.cancelling():  # whatever the libraries made of it
+            self._record("cancelled", partial)
+            raise asyncio.CancelledError from error
         failure = failure_of(error, self.provider)
         if failure is None:
             ours = cause_of(error, DinoError)
