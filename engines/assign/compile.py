@@ -26,6 +26,7 @@ from engines.assign.problem import (
     blocks,
 )
 from engines.assign.rules import AssignmentRules
+from engines.assign.threads import one_thread
 from engines.assign.weights import Weights, urgency
 from engines.errors import InvalidInput
 
@@ -86,13 +87,17 @@ class Compiled:
         hours = np.broadcast_to(self.effort[:, None], self.shape)
         if self.rules.travel_hours:
             hours = hours.copy()
-        shared = self.needs @ self.has  # at once: threads of a small product wait, and burn time
         for part in blocks(*self.shape):
             rows = np.arange(part.start, part.stop)
-            value[part], spent = self._rows(rows, shared[part])
+            value[part], spent = self._rows(rows, self.shared(rows))
             if self.rules.travel_hours:
                 hours[part] = spent
         return Dense(value, hours, self.capacity, self.team)
+
+    def shared(self, rows: Ints) -> Floats:
+        """How many skills each task of *rows* and each agent have in common."""
+        with one_thread(self):
+            return self.needs[rows] @ self.has
 
     def part(self, rows: Ints, columns: Ints) -> Dense:
         """Some tasks and some agents, in memory; both in their order."""
@@ -125,7 +130,7 @@ class Compiled:
         ).dense()
 
     def rows(self, rows: Ints) -> tuple[Floats, Floats]:
-        return self._rows(rows, self.needs[rows] @ self.has)
+        return self._rows(rows, self.shared(rows))
 
     def _rows(self, rows: Ints, shared: Floats) -> tuple[Floats, Floats]:
         count = self.needs[rows].sum(axis=1, keepdims=True)

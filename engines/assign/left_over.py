@@ -32,7 +32,7 @@ def left_over(
         some = tasks[first : first + step]
         rows = np.array([row_of[task.identifier] for task in some], np.int64)
         count = problem.needs[rows].sum(axis=1, keepdims=True)
-        match = problem.needs[rows] @ problem.has / np.maximum(count, 1.0, dtype=float)
+        match = problem.shared(rows) / np.maximum(count, 1.0, dtype=float)
         match[count[:, 0] == 0] = 1.0
         for task, row, matches in zip(some, rows.tolist(), match, strict=True):
             free = there.copy()
