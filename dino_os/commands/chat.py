@@ -11,8 +11,9 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.ask_words import note, show, told, wanted_by, whom
+from dino_os.commands.ids import begun
 from dino_os.commands.workspace import complete, pass_workspace
-from dino_os.errors import DinoError, InvalidInput
+from dino_os.errors import DinoError
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -111,12 +112,8 @@ def _is_talk() -> bool:
 
 def _find(workspace: Workspace, begins: str) -> str:
     """The run of that id, or the one whose id begins so."""
-    found = [run.id for run in workspace.agent_log.runs() if run.id.startswith(begins)]
-    if len(found) > 1:
-        raise InvalidInput(
-            f"{begins!r} begins the ids of {len(found)} runs", hint="give more of it"
-        )
-    return found[0] if found else workspace.agent_log.run(begins).id
+    log = workspace.agent_log
+    return log.run(begun((run.id for run in log.runs()), begins, "runs")).id
 
 
 def _said_in(workspace: Workspace, run: str) -> list[Any]:

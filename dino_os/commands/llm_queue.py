@@ -8,8 +8,8 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.ask_words import wanted_by
+from dino_os.commands.ids import begun
 from dino_os.commands.workspace import complete, pass_workspace
-from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -56,7 +56,14 @@ def list_questions(workspace: Workspace, state: str | None, show: int, as_json: 
         return
     shown, left = output.first_of(found, show)
     rows = [
-        (one.id, one.state, one.attempts, one.as_dict()["queued_at"], _short(one), one.reason)
+        (
+            one.id,
+            one.state,
+            one.attempts,
+            one.as_dict()["queued_at"],
+            output.on_one_line(one.prompt, _OF_A_PROMPT),
+            one.reason,
+        )
         for one in shown
     ]
     columns = ("question", "state", "attempts", "queued", "what", "why")
@@ -104,14 +111,4 @@ def drop(workspace: Workspace, question: str, as_json: bool) -> None:
 
 def _find(queue: LlmQueue, begins: str) -> Queued:
     """The question of that id, or the one whose id begins so."""
-    found = [one for one in queue.all() if one.id.startswith(begins)]
-    if len(found) > 1:
-        raise InvalidInput(
-            f"{begins!r} begins the ids of {len(found)} questions", hint="give more of it"
-        )
-    return found[0] if found else queue.find(begins)
-
-
-def _short(one: Queued) -> str:
-    line = " ".join(one.prompt.split())
-    return line if len(line) <= _OF_A_PROMPT else f"{line[: _OF_A_PROMPT - 1]}…"
+    return queue.find(begun((one.id for one in queue.all()), begins, "questions"))

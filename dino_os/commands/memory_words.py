@@ -130,8 +130,7 @@ def value_text(value: Any, *, short: bool = False) -> str:
     if not short:
         return json.dumps(value, ensure_ascii=False, indent=2)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    line = " ".join(text.split())
-    return line if len(line) <= _SHORT else f"{line[: _SHORT - 1]}…"
+    return output.on_one_line(text, _SHORT)
 
 
 def missing(workspace: Workspace, key: str, namespace: str, at: str | None = None) -> NotFound:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dino_os.commands import options, output
+from dino_os.commands.ids import begun
 from dino_os.commands.workspace import complete, pass_workspace
-from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -104,14 +104,8 @@ def _verb(
 
 def _find(queue: OfflineQueue, request: str) -> Queued:
     """The request of that id, or the one whose id begins so."""
-    known = _found(queue, _STATES)
-    begun = [one for one in known if one.id.startswith(request)]
-    if len(begun) > 1:
-        raise InvalidInput(
-            f"{request!r} begins the ids of {len(begun)} requests",
-            hint=f"give more of it: {', '.join(one.id[:12] for one in begun[:5])}",
-        )
-    return begun[0] if begun else queue.find(request)
+    known = (one.id for one in _found(queue, _STATES))
+    return queue.find(begun(known, request, "requests", listed=5))
 
 
 def _release(workspace: Workspace, id_: str) -> None:

@@ -104,6 +104,12 @@ def live(look: Callable[[], T], render: Callable[[T], None], *, watch: bool, as_
             time.sleep(_WATCH_S)
 
 
+def on_one_line(text: str, most: int) -> str:
+    """*text* without its line breaks, and no longer than *most* characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def first_of(items: Sequence[T], count: int) -> tuple[Sequence[T], int]:
     """The first *count* of *items* (all where it is 0), and how many are left out."""
     shown = items[:count] if count else items

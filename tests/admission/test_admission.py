@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
-import select
-import subprocess
-import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +10,8 @@ from typing import Any
 import pytest
 
 from engines.journal import Journal
-from tests.conftest import REPOSITORY, Dino, command, environment
+from tests import terminals
+from tests.conftest import Dino
 
 CODE = """from dino_os import skill
 
@@ -224,37 +219,7 @@ def at_terminal(workspace: Path) -> AtTerminal:
     """Run `dino …` on a terminal of its own, type something, and give back code and screen."""
 
     def run(*args: object, typed: bytes) -> tuple[int, str]:
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            command(*args),
-            cwd=workspace,
-            env=environment(PYTHONPATH=str(REPOSITORY), TERM="dumb", NO_COLOR="1"),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            # So that Ctrl-C reaches it; there are no threads here.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
-        )
-        os.close(theirs)
-        screen, answered = b"", False
-        for _ in range(1000):
-            if not select.select([ours], [], [], 1)[0]:
-                # A key pressed just before somebody begins to wait for one is pressed again.
-                if answered and typed < b" " and process.poll() is None:
-                    os.write(ours, typed)
-                continue
-            try:
-                data = os.read(ours, 1 << 16)
-            except OSError:  # the last of them has closed it
-                break
-            screen += data
-            if b"[y/N]" in screen and not answered:
-                os.write(ours, typed)
-                answered = True
-        code = process.wait(timeout=30)
-        os.close(ours)  # not before: its last process would be hung up
-        return code, screen.decode()
+        return terminals.at_terminal(workspace, *args, typed=[typed])
 
     return run
 
