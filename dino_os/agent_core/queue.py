@@ -27,7 +27,6 @@ from engines.journal import Event, Journal
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 30.0, 900.0
 KEEP_S = 30 * 86400.0
-STATES = ("waiting", "answered", "given_up", "dropped")
 _ENDED = 1000  # so many of those that have ended are remembered
 _DOUBLINGS = 8
 _MOST_BYTES = 256 * 1024

@@ -15,7 +15,7 @@ from dino_os.workspace import Workspace
 if TYPE_CHECKING:
     from dino_os.agent_core.queue import LlmQueue, Queued
 
-_STATES = ("waiting", "answered", "given_up", "dropped")  # as agent_core.queue has them
+_STATES = ("waiting", "answered", "given_up", "dropped")
 _OF_A_PROMPT = 50
 
 
