@@ -24,7 +24,7 @@ from dino_os.cluster.ledger import State, fold
 from dino_os.cluster.link import ClusterUnavailable
 from dino_os.cluster.pulling import Puller
 from dino_os.cluster.wire import MESSAGES, Carried, as_subject
-from dino_os.errors import DinoError
+from dino_os.errors import DinoError, NotFound
 from dino_os.message_bus.claims import Claimed, Claims, Settled
 from dino_os.message_bus.failure import writable
 from dino_os.message_bus.following import Follower
@@ -159,7 +159,7 @@ class ClusterClaims:
             most = min(most, self._room())
             if found or most <= 0 or self._cluster.draining:
                 return found
-            return self._next(most)
+            return self._still_ours(self._next(most))
         except ClusterUnavailable:
             self._is_there = False  # the consumer may be gone by then
             self._let_go()
@@ -208,6 +208,18 @@ class ClusterClaims:
         if puller:
             with contextlib.suppress(DinoError):
                 self._cluster.link.spawn(lambda _client: puller.close())
+
+    def _still_ours(self, claimed: list[Claimed]) -> list[Claimed]:
+        """*claimed*, unless the subscription was forgotten while they were waited for."""
+        try:
+            if claimed:
+                self._rest.exchange(Settled(), 0)
+        except NotFound:
+            with self._guard:
+                back = [self._held.pop(one.claim.seq)[0] for one in claimed]
+            self._tell(back, _give_back)
+            raise
+        return claimed
 
     # --- what is settled ---------------------------------------------------------------------
 

@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dino_os.cluster import mirror
 from dino_os.cluster.cluster import Cluster
+from dino_os.cluster.groups import ClusterClaims
 from dino_os.cluster.link import Client
 from tests.cluster.nodes import MakeNodes, Node
 from tests.cluster.servers import Server, needs_server, until
@@ -64,6 +66,29 @@ def has_consumer(node: Node) -> bool:
     except NotFoundError:
         return False
     return any((one.name or "").startswith("G") for one in info)
+
+
+def test_what_comes_while_it_is_forgotten_goes_to_another(
+    group: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    north, south = group
+    heard: list[tuple[str, object]] = []
+    pulled = ClusterClaims._pull
+
+    async def forgotten(self: ClusterClaims, client: Client, *how: Any) -> list[Any]:
+        found = await pulled(self, client, *how)
+        if found and self._cluster is north.workspace.cluster:
+            assert north.workspace.bus.forget("workers")
+        return found
+
+    monkeypatch.setattr(ClusterClaims, "_pull", forgotten)
+    joined(north, lambda message: heard.append(("north", message)), durable="workers")
+    until(lambda: has_consumer(north), "there is no consumer")
+    north.say("jobs.1", 1)
+    until(lambda: not north.workspace.bus.subscriptions(), "nothing was pulled")
+    joined(south, lambda message: heard.append(("south", message)), durable="workers")
+    until(lambda: heard, "nobody has it")
+    assert heard == [("south", 1)]
 
 
 def test_each_message_goes_to_one_member_of_all_nodes(group: tuple[Node, Node]) -> None:
