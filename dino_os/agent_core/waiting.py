@@ -15,6 +15,8 @@ from collections.abc import Callable, Coroutine, Generator
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+_HAND_OVER_S = 0.005
+
 T = TypeVar("T")
 Tell = Callable[[str], None]
 
@@ -22,6 +24,7 @@ Tell = Callable[[str], None]
 def pieces(work: Callable[[Tell], Coroutine[Any, Any, T]]) -> Generator[str, None, T]:
     """What *work* tells, piece by piece; its result is what the generator returns."""
     told: SimpleQueue[tuple[str, Any]] = SimpleQueue()
+    waits, taken = threading.Event(), threading.Event()
     begun = threading.Event()
     there: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
 
@@ -30,7 +33,14 @@ def pieces(work: Callable[[Tell], Coroutine[Any, Any, T]]) -> Generator[str, Non
         assert task is not None  # noqa: S101  a coroutine that runs has one
         there.append((asyncio.get_running_loop(), task))
         begun.set()
-        return await work(lambda piece: told.put(("piece", piece)))
+        return await work(tell)
+
+    def tell(piece: str) -> None:
+        taken.clear()
+        told.put(("piece", piece))
+        # The interpreter would go on here for some milliseconds, and leave who waits asleep.
+        if waits.is_set():
+            taken.wait(_HAND_OVER_S)
 
     def run() -> None:
         try:
@@ -44,7 +54,10 @@ def pieces(work: Callable[[Tell], Coroutine[Any, Any, T]]) -> Generator[str, Non
     thread.start()
     try:
         while True:
+            waits.set()
             kind, what = told.get()
+            waits.clear()
+            taken.set()
             if kind == "piece":
                 yield what
             elif kind == "error":
