@@ -126,7 +126,10 @@ def test_other_commas_torn_rows_and_empty_names_are_taken(tmp_path: Path) -> Non
         (b'a,b\n1,2\n1,"x\n2,y\n3,z\n', ":3: a quote that is opened here is never closed"),
         (b"," * 2**22, ":1: cannot be read from here on: it has a line of more than"),
         (b"," * 2_000, "2,001 columns"),
-        (gzip.compress(b"a,b\n" + b"1,2\n" * 999, mtime=0)[:-9], "cannot be read from here on: Compressed"),
+        (
+            gzip.compress(b"a,b\n" + b"1,2\n" * 999, mtime=0)[:-9],
+            "cannot be read from here on: Compressed",
+        ),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
