@@ -116,7 +116,7 @@ def go_on(
         KeyboardInterrupt: It was stopped; that is recorded.
     """
     log = workspace.agent_log
-    before = log.run(run)
+    before, parked = log.run(run), log.parked(run)
     messages = ModelMessagesTypeAdapter.validate_python(log.messages(run))
     beside = log.sealed(run) or {}
     waited, lost = settled(log.steps(run), beside.get("approvals", ()))
@@ -132,7 +132,7 @@ def go_on(
     screen = screen_of(workspace)
     screen.take_up(run, beside.get("secrets"))
     going = _Going(workspace, run, offer, screen, limits=limits, watch=watch, model=model)
-    log.resume(run)
+    log.resume(run, parked)
     ended = going.end(lambda loop: loop.go_on(messages, waited))
     goal = log.goal(run)
     found = recall(workspace, goal) if limits.remember else Recalled()

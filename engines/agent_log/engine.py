@@ -104,16 +104,22 @@ class AgentLog(AgentSpending):
             self.commit_so_far()  # before it is let go, and both before anybody can take it
             self._files.drop(run)
 
-    def resume(self, run: str) -> None:
+    def resume(self, run: str, parked: int | None = None) -> None:
         """
         Take a parked run, or one whose process was killed after it took it: of several who try, one
         gets it.
 
+        Args:
+            parked: What `parked` said before it was read what the run goes on from.
+
         Raises:
-            WrongState: It was not parked, another process has it, or it has ended.
+            WrongState: It was not parked, another process has it, it has ended, or it has gone on
+                since and was parked anew.
         """
         with self.deciding():
             found = self._seen(self._known(run))
+            if parked not in {None, self.parked(run)}:
+                raise WrongState(f"run {run} has gone on meanwhile, in another process")
             lost = found.state is State.INTERRUPTED and run in self._parked
             if found.state is not State.PARKED and not lost:
                 raise WrongState(f"run {run} is not parked: it is {found.state.value}")

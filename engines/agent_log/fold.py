@@ -96,7 +96,7 @@ class AgentFold(Engine):
 
     def apply_agent_run_parked(self, event: Event) -> None:
         self._parked[event["run"]] = {
-            name: event[name] for name in event if name.startswith(("messages", "sealed"))
+            name: event[name] for name in event if name.startswith(("seq", "messages", "sealed"))
         }
         self._set(event["run"], state=State.PARKED)
 

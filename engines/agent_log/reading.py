@@ -136,6 +136,11 @@ class AgentReadings(AgentFold):
                     said += part if isinstance(part, list) else [part] if part is not None else []
         return said
 
+    def parked(self, run: str) -> int:
+        """Number of the line that parked a run last; 0 where it was not, or has ended."""
+        self.refresh()
+        return int(self._parked.get(run, {}).get("seq", 0))
+
     def sealed(self, run: str) -> Any:
         """What was put beside the messages of a parked run; None where nothing was."""
         self.refresh()

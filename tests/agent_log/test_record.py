@@ -236,6 +236,21 @@ def test_a_parked_run_is_resumed_by_one(opened: Open) -> None:
     other.finish(run, "denied")  # while it is parked
 
 
+def test_nobody_goes_on_from_what_a_run_was_parked_with_before(opened: Open) -> None:
+    """Whoever read that, and was held up, while another resumed it and parked it again."""
+    log, other = opened(), opened()
+    run = log.begin("run", "mail", **WHO)
+    assert log.parked(run) == 0
+    log.park(run, ["first"])
+    before = log.parked(run)
+    other.resume(run, other.parked(run))
+    other.park(run, ["first", "second"])
+    with pytest.raises(WrongState, match="gone on meanwhile"):
+        log.resume(run, before)
+    log.resume(run, log.parked(run))
+    assert log.run(run).state is State.RUNNING
+
+
 _KILLED = """
 import os, sys
 from engines.agent_log import AgentLog
