@@ -40,6 +40,7 @@ from engines.audit import (
     tree_of,
 )
 from engines.durable import replace_file, sync_folder
+from engines.filed import broken_file
 from engines.journal import Fault, RecordedJournal, Since
 from engines.merkle import (
     ProofInvalid,
@@ -327,7 +328,10 @@ class Auditing:
         statements += [Statement(parse_note(note.text), note.keys, external=True) for note in held]
         begin = self._since(path, signed, since) if since else None
         found = audit(path, statements, since=begin, jobs=jobs, on_progress=on_progress)
-        return self._with_snapshot(found) if found.ok and begin is None else found
+        if begin is None:
+            for look in (_with_files, self._with_snapshot):
+                found = look(found) if found.ok else found
+        return found
 
     def _kept_note(self, journal: str, signed: Sequence[Signed]) -> Note | None:
         """The note in memory/checkpoints/, where the log of checkpoints does not have it."""
@@ -358,6 +362,12 @@ class Auditing:
     def _since(self, path: Path, signed: Sequence[Signed], seq: int) -> Since | None:
         before = [s for s in signed if s.checkpoint.size <= seq]
         return since_checkpoint(path, before[-1].checkpoint, before[-1].behind) if before else None
+
+
+def _with_files(found: Audit) -> Audit:
+    """*found*, and what is wrong with the files that lines name in place of large values."""
+    broken = broken_file(RecordedJournal(found.report.path))
+    return replace(found, faults=(Fault("file", 0, *broken),)) if broken else found
 
 
 def checkpoint_if_due(workspace: Workspace, written: Iterable[Path]) -> list[Signed]:

@@ -7,7 +7,7 @@ A file is on the disk before the event that names it, and what is read is held a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,10 @@ import orjson
 
 from engines.durable import make_folder, replace_file, sync_folder
 from engines.errors import DinoError, JournalWriteFailed
+from engines.journal import RecordedJournal
+
+FOLDERS: Mapping[str, str] = {"agent_log": "transcripts", "engine_state": "results"}
+"""Journal → the folder of its large values, beside it."""
 
 # As the journal writes: nothing that would come back as something else.
 _JSON_ONLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -30,7 +34,7 @@ class Filed:
     The files of one journal.
 
     Args:
-        folder: Where they lie; None where there are none, as with a journal in memory.
+        folder: One of `FOLDERS`; None where there are no files, as with a journal in memory.
         most: Bytes of JSON from which on a value lies in a file.
         writes: Whether there may be new ones: a rehearsal only reads.
         what: What such a value is called.
@@ -83,14 +87,7 @@ class Filed:
         Raises:
             FiledBroken: It is not there, or not as it was recorded.
         """
-        file, what = self._file(digest), self._what
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise self.broken(f"{file}: {what} cannot be read: {error.strerror}") from None
-        if sha256(content).hexdigest() != digest:
-            raise self.broken(f"{file}: {what} was altered: its bytes are not those recorded")
-        return json.loads(content)
+        return json.loads(_content(self._file(digest), self._what, self.broken))
 
     def _write(self, file: Path, content: bytes) -> None:
         try:
@@ -106,6 +103,39 @@ class Filed:
 
     def _file(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"
+
+
+def broken_file(journal: RecordedJournal) -> tuple[int, str] | None:
+    """The first line of *journal* whose file is not as it was recorded, and how that is."""
+    folder = FOLDERS.get(journal.name)
+    if folder is None:
+        return None
+    for events, _ in journal.read(journal.begin()):
+        for event in events:
+            for name in _named_in(event):
+                try:
+                    _content(journal.path.with_name(folder) / f"{name}.json", "a large value")
+                except FiledBroken as error:
+                    return event["seq"], error.message
+    return None
+
+
+def _named_in(event: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the files that *event* has in place of values."""
+    for key, digest in event.items():
+        name, is_one, _ = key.rpartition("_sha256")
+        if is_one and f"{name}_bytes" in event:
+            yield digest
+
+
+def _content(file: Path, what: str, broken: type[FiledBroken] = FiledBroken) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise broken(f"{file}: {what} cannot be read: {error.strerror}") from None
+    if sha256(content).hexdigest() != file.stem:
+        raise broken(f"{file}: {what} was altered: its bytes are not those recorded")
+    return content
 
 
 def as_json(value: Any) -> bytes | None:

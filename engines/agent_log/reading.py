@@ -21,7 +21,7 @@ from engines.agent_log.model import (
     Step,
 )
 from engines.agent_log.transcript import steps_of
-from engines.filed import Filed
+from engines.filed import FOLDERS, Filed
 from engines.journal import START, Event, Journal, Position
 from engines.liveness import LockFiles
 
@@ -53,7 +53,7 @@ class AgentReadings(AgentFold):
         self._places: dict[str, Position] = {}  # of the runs that began here, before their lines
         beside, path = self.journal.snapshot_path, getattr(self.journal, "path", None)
         self._contents = Filed(
-            beside.with_name("transcripts") if beside else None,
+            beside.with_name(FOLDERS["agent_log"]) if beside else None,
             _IN_LINE,
             writes=self.journal.durable,
             what="a part of a transcript",

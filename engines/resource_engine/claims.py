@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from engines.errors import InvalidInput, NotFound
+from engines.filed import FOLDERS
 from engines.liveness import LockFiles, Now, this_boot
 from engines.resource_engine.model import (
     OK_OUTCOMES,
@@ -82,7 +83,7 @@ class Claims(ResourceState):
         path = getattr(self.journal, "path", None)
         self._files = LockFiles(path.with_suffix(".sessions") if path else None)
         beside = self.journal.snapshot_path
-        folder = beside.with_name("results") if beside else None
+        folder = beside.with_name(FOLDERS["engine_state"]) if beside else None
         self._results = Results(folder, result_bytes, writes=self.journal.durable)
 
     # --- commands ----------------------------------------------------------------------------
