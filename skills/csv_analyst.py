@@ -16,7 +16,7 @@ from dino_os.errors import InvalidInput
 from skills.in_words import of_table
 from skills.robust import outliers, quantiles, ranks, short
 from skills.second_opinion import second_opinion
-from skills.text_file import kept, names_of, rows_of
+from skills.text_file import Numbers, kept, names_of, rows_of
 
 _SAMPLE = 10_000  # rows that quantiles, outliers and correlations are taken from
 _MOST_VALUES = 5_000  # different values of a column that are counted
@@ -24,7 +24,6 @@ _MOST_GROUPS = 50
 _MOST_PAIRED = 30  # columns that correlations and groups are looked for in
 _MOST_COLUMNS = 2_000
 _MOST_CELLS = 1_000_000  # of the sample; of values that are counted half as many
-_HUGE = 1e150  # from here on squares have no room
 _FEW = 20  # different values up to which a column makes groups
 _STRONG = 0.3
 _NEARLY_ALL = 0.95
@@ -32,7 +31,6 @@ _A_FEW_ROWS = 5  # from which a group is shown
 _YES_NO = frozenset({"true", "false", "yes", "no", "t", "f", "y", "n"})
 _NOTHING = frozenset({"", "null", "none", "nan", "n/a", "na", "-"})
 _TIMES = ("", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M:%S")
-_number = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _timely = re.compile(r"\d{4}-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 _word = re.compile(r"\w+")
 _identifies = re.compile(
@@ -49,6 +47,7 @@ class _Column:
     """
 
     name: str
+    numbers: Numbers
     empty: int = 0
     room: int = _MOST_VALUES  # different values that are counted
     kinds: Counter[str] = field(default_factory=Counter)
@@ -92,7 +91,7 @@ class _Column:
         self.last = number
 
     def _read(self, text: str) -> tuple[str, float | None]:
-        number = _as_number(text)
+        number = self.numbers.read(text)
         if number is not None:
             self.is_whole = self.is_whole and number.is_integer()
             return "number", number
@@ -151,8 +150,8 @@ def csv_analyst(path: Path, question: str = "", model: bool = True) -> dict[str,
     Analyse a CSV file: columns and their types, what is missing, outliers, correlations, groups.
 
     Counts, means and extremes are of all rows; quantiles, outliers and correlations of a sample
-    of 10,000, so that a file of any size fits.  Outliers are judged by median and median absolute
-    deviation, correlations by ranks.
+    of 10,000, so that a file of any size fits.  Decimal commas are understood.  Outliers are
+    judged by median and median absolute deviation, correlations by ranks.
 
     Args:
         path: The file, below data/.
@@ -160,10 +159,11 @@ def csv_analyst(path: Path, question: str = "", model: bool = True) -> dict[str,
         model: Whether a model, where this skill may ask one, answers in words.
     """
     path = Path(path)
-    columns, sample, records, ragged = _read(path)
+    written = _numbers_of(path)
+    columns, sample, records, ragged = _read(path, written)
     numeric = [place for place, column in enumerate(columns) if column.kind == "number"]
     numbers = {
-        place: {line: n for line, row in sample.rows if (n := _as_number(row[place])) is not None}
+        place: {line: n for line, row in sample.rows if (n := written.read(row[place])) is not None}
         for place in numeric
     }
     facts: dict[str, Any] = {
@@ -171,6 +171,7 @@ def csv_analyst(path: Path, question: str = "", model: bool = True) -> dict[str,
         "records": records,
         "sampled": len(sample.rows),
         "ragged": ragged,
+        "decimal_mark": written.mark,
         "columns": {
             column.name: _told(column, numbers.get(place)) for place, column in enumerate(columns)
         },
@@ -184,7 +185,13 @@ def csv_analyst(path: Path, question: str = "", model: bool = True) -> dict[str,
     return {"report": of_table(facts), **facts}
 
 
-def _read(path: Path) -> tuple[list[_Column], _Sample, int, int]:
+def _numbers_of(path: Path) -> Numbers:
+    rows = rows_of(path)
+    next(rows, None)
+    return Numbers(row for _, row in rows)
+
+
+def _read(path: Path, written: Numbers) -> tuple[list[_Column], _Sample, int, int]:
     records = ragged = 0
     rows = rows_of(path)
     _, head = next(rows, (0, []))
@@ -195,7 +202,7 @@ def _read(path: Path) -> tuple[list[_Column], _Sample, int, int]:
             f"{path}: {len(head):,} columns; at most {_MOST_COLUMNS:,} are looked at"
         )
     room = min(_MOST_VALUES, _MOST_CELLS // 2 // len(head))
-    columns = [_Column(name, room=room) for name in names_of(head)]
+    columns = [_Column(name, written, room=room) for name in names_of(head)]
     sample = _Sample(len(columns))
     for line, row in rows:
         records += 1
@@ -206,13 +213,6 @@ def _read(path: Path) -> tuple[list[_Column], _Sample, int, int]:
             column.add(text)
         sample.add(line, whole)
     return columns, sample, records, ragged
-
-
-def _as_number(text: str) -> float | None:
-    if not _number.fullmatch(text):
-        return None
-    found = float(text)
-    return found if abs(found) < _HUGE else None
 
 
 def _told(column: _Column, sampled: dict[int, float] | None) -> dict[str, Any]:
@@ -331,7 +331,11 @@ def _answer(
     if verb == "count":  # "how many rows by X", "count of X"
         by = first
     if by is not None:
-        return {**told, "by": columns[by].name, "groups": _by(path, verb, first, by)}
+        return {
+            **told,
+            "by": columns[by].name,
+            "groups": _by(path, verb, (first, by), columns[first].numbers),
+        }
     return {**told, "value": _value(columns[first], verb)} if columns[first].count else None
 
 
@@ -356,18 +360,18 @@ def _value(column: _Column, verb: str) -> float:
     return short(values[verb])
 
 
-def _by(path: Path, verb: str, of: int, by: int) -> dict[str, float]:
+def _by(path: Path, verb: str, places: tuple[int, int], written: Numbers) -> dict[str, float]:
     """The answer for each value of a column, the largest first; the table is read once more."""
-    parts: dict[str, _Column] = {}
+    (of, by), parts = places, dict[str, _Column]()
     rows = rows_of(path)
     next(rows)
     for _, row in rows:
         name = row[by] if by < len(row) else ""
         if name not in parts and len(parts) >= _MOST_VALUES:
             name = "others"
-        part = parts.setdefault(name, _Column(name, is_counted=False))
+        part = parts.setdefault(name, _Column(name, written, is_counted=False))
         part.empty += 1
-        number = _as_number(row[of]) if of < len(row) else None
+        number = written.read(row[of]) if of < len(row) else None
         if number is not None:
             part.count += 1
             part.mean += (number - part.mean) / part.count

@@ -4,18 +4,22 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
-from typing import TextIO, cast
+from typing import ClassVar, TextIO, cast
 
 from dino_os.errors import InvalidInput
 
 _MOST_FIELD = 2**20  # characters of one
 _MOST_LINE = 2**22
+_HUGE = 1e150  # from here on squares have no room
 _LONG = 200  # characters from which a value is kept as its beginning and its hash
+_TELLING = 1_000  # rows by which it is judged how a table writes its numbers
 _END = "\0 end of the file \0"
 
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -56,6 +60,35 @@ def rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
     except (csv.Error, *DAMAGED) as error:
         raise InvalidInput(f"{path}:{ended + 1}: cannot be read from here on: {error}") from None
     raise InvalidInput(f"{path}:{began}: a quote that is opened here is never closed")
+
+
+class Numbers:
+    """
+    How a table writes its numbers: 1234.5, or with a decimal comma 1234,5 and 1.234,5.
+
+    Judged by its first rows: where some have commas, and none a decimal point.
+    """
+
+    _forms: ClassVar = {
+        ".": re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII),
+        ",": re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?", re.ASCII),
+    }
+    _only_with_comma = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),(?:\d{1,2}|\d{4,})", re.ASCII)
+    _only_with_point = re.compile(r"[+-]?\d*\.(?:\d{1,2}|\d{4,})", re.ASCII)
+
+    def __init__(self, rows: Iterable[Sequence[str]] = ()) -> None:
+        texts = [text for row in islice(rows, _TELLING) for text in row]
+        comma = any(map(self._only_with_comma.fullmatch, texts))
+        self.mark = "," if comma and not any(map(self._only_with_point.fullmatch, texts)) else "."
+
+    def read(self, text: str) -> float | None:
+        """The number that *text* is; None where it is none, or one whose square has no room."""
+        if not self._forms[self.mark].fullmatch(text):
+            return None
+        if self.mark == ",":
+            text = text.replace(".", "").replace(",", ".")
+        found = float(text)
+        return found if abs(found) < _HUGE else None
 
 
 def _lines(file: TextIO, line: str) -> Iterator[str]:

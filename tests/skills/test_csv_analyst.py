@@ -138,6 +138,29 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, reason: str
         analysed(tmp_path / "t.csv")
 
 
+def test_decimal_commas_are_numbers_too(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    rows = [f"Süd;{n // 2},{n % 2 * 5};1.{n * 7 % 40:03},00;17.{n % 9 + 1}.2026" for n in range(40)]
+    file.write_text("\n".join(["Ort;Pegel;Euro;Tag", *rows]))
+    found = analysed(file, "sum Pegel by Ort")
+    kinds = {name: column["type"] for name, column in found["columns"].items()}
+    assert kinds == {"Ort": "text", "Pegel": "number", "Euro": "number", "Tag": "time"}
+    euro = found["columns"]["Euro"]
+    assert (euro["least"], euro["most"], found["columns"]["Pegel"]["most"]) == (1000, 1039, 19.5)
+    assert found["answer"]["groups"] == {"Süd": 390}
+    assert found["decimal_mark"] == ","
+
+
+@pytest.mark.parametrize("odd", ["3.5", "1,5;2.25", "1,234"])
+def test_where_it_is_not_sure_a_comma_makes_no_number(tmp_path: Path, odd: str) -> None:
+    """A wrong figure would be worse than none."""
+    file = tmp_path / "t.csv"
+    file.write_text("a;b\n" + "7;1.5\n1,25;2\n" * 3 + f"{odd}\n")
+    found = analysed(file)
+    assert found["decimal_mark"] == "."
+    assert found["columns"]["a"]["mixed"]["text"] >= 3
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_table_is_read_in_each_coding_packed_or_not(
