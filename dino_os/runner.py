@@ -106,9 +106,8 @@ class Run:
             raise Denied(
                 text, hint="what it needs it asks for in @skill(…), and `dino grant` allows"
             )
-        raise SkillFailed(
-            text, hint=_HINTS.get(kind, "--trace shows where it came from") if kind else None
-        )
+        usual = _HINTS.get(kind, "--trace shows where it came from") if kind else None
+        raise SkillFailed(text, hint=self.error.get("hint", usual))
 
 
 class Runner:

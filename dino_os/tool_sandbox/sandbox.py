@@ -261,7 +261,7 @@ def _told(error: object) -> dict[str, Any]:
     said = error if isinstance(error, dict) else {}
     found: dict[str, Any] = {
         name: text[:most]
-        for name, most in (("type", 100), ("message", _LONGEST_TOLD), ("where", 300))
+        for name, most in (("type", 100), ("message", _LONGEST_TOLD), ("hint", 300), ("where", 300))
         if isinstance(text := said.get(name), str)
     }
     lines = said.get("trace")

@@ -73,6 +73,23 @@ def test_a_skill_that_fails_says_how_and_where(
     assert [(run["outcome"], run["error_type"]) for run in finished] == [("error", kind)] * 2
 
 
+def test_what_to_do_about_it_is_the_skills_own_word(dino: Dino, write: Write) -> None:
+    """Where it has one; nothing in it reaches the terminal that is no text."""
+    write("""
+        from dino_os.errors import InvalidInput
+
+        @skill
+        def bad(hint: str):
+            raise InvalidInput("no such gauge", hint=hint)
+    """)
+    refused = dino("run", "bad", "--hint", "the gauges are in\x1b[2J data/gauges.csv", code=1)
+    assert "InvalidInput: no such gauge" in refused.err
+    assert "data/gauges.csv" in refused.err
+    assert "\x1b" not in refused.err
+    assert "--trace" in dino("run", "bad", "--hint", "", code=1).err
+    assert len(dino("run", "bad", "--hint", "x" * 9_000, code=1).err) < 1_000
+
+
 def test_a_traceback_is_shown_where_it_is_asked_for(dino: Dino, write: Write) -> None:
     write("def inner():\n    raise ValueError('deep')\n@skill\ndef bad():\n    inner()\n")
     shown = dino("run", "bad", "--trace", code=None)

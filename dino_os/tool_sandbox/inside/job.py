@@ -96,9 +96,11 @@ def describe(error: BaseException, file: str) -> dict[str, Any]:
     trace = traceback.format_list(frames[first:])
     trace += traceback.format_exception_only(type(error), error)
     name = os.path.basename(file)
+    hint = error.hint if isinstance(error, errors.DinoError) else None
     return {
         "type": _plain(type(error).__name__),
         "message": _plain(message),
+        "hint": _plain(str(hint)) if hint else None,
         "where": f"{name}:{own[-1].lineno}" if own else name,
         "trace": [_plain(line) for line in trace],
         "denied": isinstance(error, PermissionError | errors.Denied),
