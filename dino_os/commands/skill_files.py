@@ -118,3 +118,21 @@ def export_skill(workspace: Workspace, name: str, folder: Path, as_json: bool) -
 
     target = export(workspace.plugins.skills().find(name), folder)
     output.answer({"name": name, "folder": str(target)}, f"{name} is in {target}", as_json=as_json)
+
+
+def _imported(workspace: Workspace) -> list[str]:
+    from dino_os.skill_md.importing import imported  # noqa: PLC0415  on first use
+
+    return [front.name for front in imported(workspace.skills_folder)]
+
+
+@skill.command(epilog=options.example("dino skill remove pdf-tools"))
+@click.argument("name", shell_complete=complete(_imported))
+@options.as_json
+@pass_workspace
+def remove(workspace: Workspace, name: str, as_json: bool) -> None:
+    """Remove a skill that was imported: its folder, its scripts and what they were granted."""
+    from dino_os.skill_md import importing  # noqa: PLC0415  on first use
+
+    skills = importing.remove(workspace, name)
+    output.answer({"name": name, "skills": skills}, f"{name}: removed", as_json=as_json)

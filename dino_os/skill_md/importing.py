@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from dino_os.errors import InvalidInput, SkillConflict
+from dino_os.errors import InvalidInput, NotFound, SkillConflict
 from dino_os.grants import Permissions, check
 from dino_os.made_skills import check_made
 from dino_os.said import docstring
@@ -28,16 +28,18 @@ from dino_os.skill_md.bundle import Bundle
 from dino_os.skill_md.document import FILE, FrontMatter, read
 from dino_os.skill_md.inside import RUN_BY
 from dino_os.units import seconds
+from engines.checks import did_you_mean
 from engines.durable import make_folder, replace_file
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
 _MADE = "Made by `dino skill import`"
-_HEAD = '''"""
-The skill {name!r} of agentskills.io, from skills/{name}/SKILL.md.
+_SAYS = "The skill {name!r} of agentskills.io"
+_HEAD = f'''"""
+{_SAYS}, from skills/{{name}}/SKILL.md.
 
-{made}, which makes it anew where the folder has changed.
+{_MADE}, which makes it anew where the folder has changed.
 """
 
 from dino_os import skill
@@ -87,6 +89,30 @@ def import_bundle(
     return read_skills(file, "workspace")
 
 
+def remove(workspace: Workspace, name: str) -> list[str]:
+    """
+    Remove what was imported as *name*, and what its skills were granted; their names.
+
+    Raises:
+        NotFound: Nothing of that name was imported.
+    """
+    skills = workspace.skills_folder
+    file, folder = skills / f"{_identifier(name)}.py", skills / name
+    if _SAYS.format(name=name) not in _head_of(file):
+        near = did_you_mean(name, [front.name for front in imported(skills)])
+        hint = "`dino skill` shows those that were"
+        raise NotFound(f"no skill {name!r} was imported{near}", hint=hint)
+    names = [made.name for made in read_skills(file, "workspace")]
+    for made in names:
+        with suppress(InvalidInput, NotFound):  # granted by the settings, or not at all
+            workspace.admission.revoke(made, by=workspace.operator)
+    with tempfile.TemporaryDirectory(dir=skills, prefix=".") as aside:
+        with suppress(FileNotFoundError):
+            folder.rename(Path(aside, "old"))
+        file.unlink()
+    return names
+
+
 def imported(skills: Path) -> list[FrontMatter]:
     """What the folders in *skills* that were imported say of themselves, as far as they can."""
     found = []
@@ -100,7 +126,7 @@ def _refuse_taken(
     workspace: Workspace, text: str, file: Path, folder: Path, *, replace: bool
 ) -> None:
     there = file.exists() or folder.exists()
-    ours = file.exists() and _MADE in file.read_text(encoding="utf-8", errors="replace")[:1000]
+    ours = _MADE in _head_of(file)
     if there and not (ours and replace):
         raise InvalidInput(
             f"skills/{folder.name} or skills/{file.name} is there already",
@@ -109,13 +135,18 @@ def _refuse_taken(
     check_made(workspace, file, text)
 
 
+def _head_of(file: Path) -> str:
+    """The beginning of a file of skills, which says what it was made of; "" where there is none."""
+    return file.read_text(encoding="utf-8", errors="replace")[:1000] if file.exists() else ""
+
+
 def text_of(bundle: Bundle, may: May) -> str:
     """The file of skills for *bundle*."""
     front = bundle.front
     pins = {name: hashlib.sha256(content).hexdigest() for name, content in bundle.files.items()}
     own = f"skills/{front.name}"
     parts = [
-        _HEAD.format(name=front.name, made=_MADE),
+        _HEAD.format(name=front.name),
         f"FOLDER = {own!r}\nPINS = {pprint.pformat(pins, width=100, sort_dicts=False)}\n",
         _reader(bundle, own, may),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -14,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from dino_os.errors import Denied, InvalidInput, SkillConflict, SkillFailed
+from dino_os.errors import Denied, InvalidInput, NotFound, SkillConflict, SkillFailed
 from dino_os.skill_md import bundle as bundles
 from dino_os.skill_md import document
 from dino_os.skill_md.bundle import taken
 from dino_os.skill_md.exporting import export
-from dino_os.skill_md.importing import May, import_bundle
+from dino_os.skill_md.importing import May, import_bundle, remove
 from dino_os.workspace import Workspace
 from tests.conftest import REPOSITORY, Dino
 
@@ -300,6 +301,33 @@ def test_what_was_imported_is_exported_as_it_came(
         export(skill, tmp_path / "again")
 
 
+@pytest.mark.parametrize("left", ["all", "no folder"])
+def test_what_was_imported_is_removed_with_its_grants(
+    site: Workspace, folder: Path, left: str
+) -> None:
+    """Also where a crash has left the half of it."""
+    granted(site, folder)
+    if left == "no folder":
+        shutil.rmtree(site.skills_folder / "word-count")
+    assert remove(site, "word-count") == ["word_count", "word_count__count", "word_count__shout"]
+    assert [*site.skills_folder.glob("*")] == []
+    assert not {*site.admission.all()} & {"word_count", "word_count__count"}
+    import_bundle(site, taken(folder), NOTHING)
+    with pytest.raises(Denied):
+        run(site, "word_count")
+
+
+@pytest.mark.parametrize("name", ["ebb", "word", "../word-count", "./word-count", "word_count", ""])
+def test_nothing_else_is_removed(site: Workspace, folder: Path, name: str) -> None:
+    (site.skills_folder / "ebb.py").write_text("from dino_os import skill\n")
+    shutil.copytree(folder, site.root / "word-count")
+    import_bundle(site, taken(folder), NOTHING)
+    before = sorted(site.root.rglob("*"))
+    with pytest.raises(NotFound, match="was imported"):
+        remove(site, name)
+    assert sorted(site.root.rglob("*")) == before
+
+
 def test_what_is_exported_runs_by_itself(site: Workspace, tmp_path: Path) -> None:
     """Also where its files look for each other as they do in a workspace."""
     (site.skills_folder / "tides.py").write_text("def high() -> str:\n    return 'at noon'\n")
@@ -332,3 +360,8 @@ def test_a_skill_goes_out_and_comes_back(dino: Dino, workspace: Path) -> None:
     assert made["skills"] == ["hello", "hello__hello", "hello__run"]
     said = dino("run", "hello__run", "--text", '{"name": "Ada"}', env=keys).out
     assert "Hello, Ada." in said
+    assert "no skill 'helo' was imported (did you mean 'hello'?)" in (
+        dino("skill", "remove", "helo", code=2).err
+    )
+    assert dino("skill", "remove", "hello", "--json", env=keys).json["skills"] == made["skills"]
+    assert "no skills" in dino("skill").out
