@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from dino_os.workspace import Workspace
 from engines.audit import CannotPrune, Pruned, prune, tree_of
 from engines.durable import replace_file
 from engines.entity_manager import EntityState
+from engines.filed import named_files
 from engines.journal import Journal, RecordedJournal
 
 _HOW_TO = """\
@@ -161,7 +163,7 @@ def export(workspace: Workspace, target: Path, names: Sequence[str]) -> list[Pat
 
 
 def _copy(journal: RecordedJournal, memory: Path) -> Iterator[Path]:
-    """The journal's files, the live one up to what is acknowledged, and its index of hashes."""
+    """The journal's files, the live one up to what is acknowledged, and what verifies them."""
     for sealed in journal.sealed():
         yield Path(shutil.copy2(sealed.path, memory / sealed.path.name))
     live = memory / journal.path.name
@@ -176,6 +178,11 @@ def _copy(journal: RecordedJournal, memory: Path) -> Iterator[Path]:
     base = journal.path.with_suffix(".base")
     if base.exists():
         yield Path(shutil.copy2(base, memory / base.name))
+    for _, file in named_files(journal):
+        with contextlib.suppress(FileNotFoundError):  # whoever verifies is told of it
+            folder = memory / file.parent.name
+            folder.mkdir(exist_ok=True)
+            yield Path(shutil.copy2(file, folder / file.name))
 
 
 def _opened(workspace: Workspace, path: Path) -> Journal:

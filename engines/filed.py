@@ -107,17 +107,26 @@ class Filed:
 
 def broken_file(journal: RecordedJournal) -> tuple[int, str] | None:
     """The first line of *journal* whose file is not as it was recorded, and how that is."""
+    for seq, file in named_files(journal):
+        try:
+            _content(file, "a large value")
+        except FiledBroken as error:
+            return seq, error.message
+    return None
+
+
+def named_files(journal: RecordedJournal) -> Iterator[tuple[int, Path]]:
+    """The files that lines of *journal* have in place of values, each with the first such line."""
     folder = FOLDERS.get(journal.name)
     if folder is None:
-        return None
+        return
+    seen = set[str]()
     for events, _ in journal.read(journal.begin()):
         for event in events:
             for name in _named_in(event):
-                try:
-                    _content(journal.path.with_name(folder) / f"{name}.json", "a large value")
-                except FiledBroken as error:
-                    return event["seq"], error.message
-    return None
+                if name not in seen:
+                    seen.add(name)
+                    yield event["seq"], journal.path.with_name(folder) / f"{name}.json"
 
 
 def _named_in(event: Mapping[str, Any]) -> Iterator[str]:

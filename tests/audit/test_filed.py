@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dino_os.auditing import Auditing
+from dino_os.retention import export, rotate
 from dino_os.workspace import Workspace
 from engines.audit import Audit
 from engines.filed import FOLDERS
@@ -62,6 +63,18 @@ def test_each_file_is_as_it_was_recorded(tmp_path: Path, journal: str, how: str)
         assert file.stem in line
         file.write_bytes(content)
     assert audit(tmp_path, journal).ok
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_export_has_them_and_verifies_alone(tmp_path: Path, journal: str, packed: bool) -> None:
+    if packed:
+        rotate(Workspace(tmp_path), [journal])
+    export(Workspace(tmp_path), tmp_path / "out", [journal])
+    assert audit(tmp_path / "out", journal).ok
+    (tmp_path / "memory" / FOLDERS[journal]).rename(tmp_path / "lost")
+    export(Workspace(tmp_path), tmp_path / "evidence", [journal])
+    (fault,) = audit(tmp_path / "evidence", journal).faults
+    assert fault.kind == "file"
 
 
 def test_what_no_line_names_is_no_fault(tmp_path: Path, journal: str) -> None:
