@@ -10,6 +10,8 @@ from pathlib import Path
 
 from dino_os.auditing import Auditing
 from dino_os.errors import InvalidInput
+from dino_os.provenance.following import follow
+from dino_os.provenance.mapping import FOLLOWED
 from dino_os.workspace import Workspace
 from engines.audit import CannotPrune, Pruned, prune, tree_of
 from engines.durable import replace_file
@@ -58,6 +60,8 @@ def prune_journal(workspace: Workspace, name: str, before: int) -> Pruned:
         CannotPrune: What must outlast the lines is not there.
     """
     path = workspace.named_journals([name])[0]
+    if name in FOLLOWED and (workspace.memory / "provenance_log.jsonl").exists():
+        follow(workspace)  # which cannot take over afterwards what is removed
     engine = workspace.engines.get(name)
     if engine:
         engine().save_snapshot()
