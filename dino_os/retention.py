@@ -182,11 +182,11 @@ def _copy(journal: RecordedJournal, memory: Path) -> Iterator[Path]:
     base = journal.path.with_suffix(".base")
     if base.exists():
         yield Path(shutil.copy2(base, memory / base.name))
-    for _, file in named_files(journal):
+    for _, value in named_files(journal):
         with contextlib.suppress(FileNotFoundError):  # whoever verifies is told of it
-            folder = memory / file.parent.name
+            folder = memory / value.parent.name
             folder.mkdir(exist_ok=True)
-            yield Path(shutil.copy2(file, folder / file.name))
+            yield Path(shutil.copy2(value, folder / value.name))
 
 
 def _opened(workspace: Workspace, path: Path) -> Journal:

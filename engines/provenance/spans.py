@@ -8,7 +8,7 @@ stands in them by hash alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -68,20 +68,22 @@ class Span:
         return told | ({"parentSpanId": self.parent_span_id} if self.parent_span_id else {})
 
 
-def spans(events: Iterable[Event]) -> list[Span]:
+def spans(events: Callable[[], Iterable[Event]]) -> Iterator[Span]:
     """
-    The spans of the runs that ended, of tapped *events*, in their order.
+    The spans of the runs that ended, of tapped events, in their order.
 
     A run is in the trace that its caller sent, else in that of the run that led to it.
+
+    Args:
+        events: Asked for them twice: what led to a run may be said behind it.
     """
-    known = list(events)
     above: dict[str, _Above] = {}
-    for event in known:
+    for event in events():
         if run := event.get("run"):
             sent, parent = trace_context(event.get("traceparent")), event.get("parent")
             if sent or parent or run not in above:
                 above[run] = _Above(sent, parent)
-    return [_span(event, above) for event in known if "duration_s" in event and event.get("run")]
+    return (_span(event, above) for event in events() if "duration_s" in event and event.get("run"))
 
 
 def _span(event: Event, above: Mapping[str, _Above]) -> Span:
