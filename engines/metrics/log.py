@@ -78,14 +78,15 @@ class MetricsLog(Engine):
         changes = []
         with self.deciding():
             now = self.clock()
-
             names = set()
             for rule in rules:
                 names.add(rule.name)
                 before = self.alerts.get(rule.name, Alert())
                 answer = rule.expression.answer(known, self.grown)
                 state = next_state(rule, before, answer, now)
-                if state is not before.state:
+                # One that began in the future, by a clock that was wrong, begins now.
+                anew = state is AlertState.PENDING and now < before.began
+                if state is not before.state or anew:
                     told = {"value": answer.value, "series": list(answer.series)}
                     changes.append(self._change(rule, state, now, told))
             for name in self.alerts.keys() - names:  # nobody asks any more
@@ -138,7 +139,9 @@ class MetricsLog(Engine):
         rule, state = event["rule"], AlertState(event["state"])
         before = self.alerts.get(rule)
         holds = state in {AlertState.PENDING, AlertState.FIRING}
-        goes_on = before is not None and (not holds or before.state is AlertState.PENDING)
+        goes_on = before is not None and (
+            not holds or (before.state is AlertState.PENDING and before.began <= event["at"])
+        )
         self.alerts[rule] = Alert(
             state,
             event["at"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -50,17 +51,28 @@ def test_old_readings_become_hours_and_days_that_still_tell_least_and_most() -> 
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.none() | st.floats(-1e9, 1e9)), max_size=40))
-def test_readings_are_in_order_whatever_the_clock_does(
+def test_no_reading_is_lost_whatever_the_clock_does(
     steps: list[tuple[float, float | None]],
 ) -> None:
     readings = Readings()
     for at, value in steps:
         readings.add(at, value)
-    found = readings.since(-1)
-    assert [one["value"] for one in found] == [value for _, value in steps]
-    assert [one["at"] for one in found] == sorted(one["at"] for one in found)
+    found = [(one["at"], one["value"]) for one in readings.since(-1)]
+    assert found == sorted(steps, key=itemgetter(0))
     if steps:
         assert readings.at(1e9) == readings.last == steps[-1][1]
+
+
+@pytest.mark.parametrize("wrong_s", [1e8, -1e8])
+def test_a_clock_that_was_wrong_for_a_moment_makes_nothing_of_what_grew_before(
+    wrong_s: float,
+) -> None:
+    readings = Readings()
+    for minute in range(60):
+        at = NOON + 60 * minute
+        readings.add(at + wrong_s if minute == 30 else at, float(minute))
+    assert readings.grown(NOON + 3600, 600, 60.0) == 10
+    assert readings.grown(NOON + 1800 + wrong_s, 600, 60.0) <= 60
 
 
 def test_history_is_shown_as_a_line_and_as_rows(workspace: Path, dino: Dino) -> None:
