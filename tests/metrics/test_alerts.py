@@ -271,6 +271,21 @@ def test_a_rule_that_is_wrong_is_told_with_file_and_line(
         rules_of(Workspace(workspace))
 
 
+def test_more_than_is_kept_cannot_be_watched(workspace: Path) -> None:
+    rules = [
+        f"- {{name: r{n}, expr: 'increase(dino_messages_total[1h]) > {n}'}}\n" for n in range(300)
+    ]
+    (workspace / "config.yaml").write_text("metrics: {alerts_file: more.yaml}")
+    (workspace / "more.yaml").write_text("alerts:\n" + "".join(rules))
+    assert len(rules_of(Workspace(workspace))) == 300
+    text = "".join(rules).replace("_total[", '_total{channel="r%"}[')
+    for n in range(300):
+        text = text.replace("r%", f"c{n}", 1)
+    (workspace / "more.yaml").write_text(f"alerts:\n{text}")
+    with pytest.raises(InvalidInput, match="300 things grew; readings of 150 are kept"):
+        rules_of(Workspace(workspace))
+
+
 def test_people_and_programs_see_where_each_rule_stands(ruled: Workspace, dino: Dino) -> None:
     file = ruled.root / "more.json"
     file.write_text('{"alerts": [{"name": "x", "expr": "absent(dino_tasks)", "for": "5m"}]}')
