@@ -16,7 +16,7 @@ from dino_os.workspace import Workspace
 from engines.audit import CannotPrune, Pruned, prune, tree_of
 from engines.durable import replace_file
 from engines.entity_manager import EntityState
-from engines.filed import named_files
+from engines.filed import drop_unnamed, named_files
 from engines.journal import Journal, RecordedJournal
 
 _HOW_TO = """\
@@ -53,7 +53,8 @@ def rotate(workspace: Workspace, names: Sequence[str]) -> list[tuple[str, int]]:
 
 def prune_journal(workspace: Workspace, name: str, before: int) -> Pruned:
     """
-    Remove the sealed files of a journal whose lines all lie before line *before*.
+    Remove the sealed files of a journal whose lines all lie before line *before*, and the files of
+    large values that nothing else names.
 
     Raises:
         NotFound: There is no such journal.
@@ -67,13 +68,10 @@ def prune_journal(workspace: Workspace, name: str, before: int) -> Pruned:
         engine().save_snapshot()
     log, tree = Auditing(workspace).log, tree_of(path)
     log.rebuild(RecordedJournal(path), tree)
-    return prune(
-        _opened(workspace, path),
-        before,
-        log.latest(name),
-        tree,
-        folded=engine is not None,
-    )
+    journal = _opened(workspace, path)
+    pruned = prune(journal, before, log.latest(name), tree, folded=engine is not None)
+    drop_unnamed(journal)
+    return pruned
 
 
 def prune_bus(workspace: Workspace) -> Pruned | None:
