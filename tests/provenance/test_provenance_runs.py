@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from textwrap import dedent
 
@@ -153,6 +154,19 @@ def test_runs_within_runs_are_spans_within_spans(workspace: Path) -> None:
 
 
 # --- the commands --------------------------------------------------------------------------------
+
+
+def test_what_waits_when_a_program_forks_is_recorded_once(workspace: Path) -> None:
+    ours = Workspace(workspace).tap
+    ours.tap("before", {})
+    child = os.fork()
+    if not child:
+        ours.tap("within", {})
+        os._exit(ours.flush())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert ours.flush() == 1
+    kinds = Workspace(workspace).provenance.get_status()["kinds"]
+    assert kinds == {"before": 1, "within": 1}
 
 
 def test_the_commands_answer_for_people_and_for_programs(workspace: Path, dino: Dino) -> None:
