@@ -17,6 +17,7 @@ from engines.trace import TraceContext, span_of, trace_context, trace_of
 
 _OK, _ERROR, _UNSET = 1, 2, 0
 _INTERNAL = 1
+_LATEST_S = 2**63 / 1e9  # the protocol's numbers have 64 bits
 GOOD = {"ok", "ok_no_action"}
 
 
@@ -87,7 +88,8 @@ def spans(events: Callable[[], Iterable[Event]]) -> Iterator[Span]:
 
 
 def _span(event: Event, above: Mapping[str, _Above]) -> Span:
-    run, end_ns = event["run"], round(event["at"] * 1e9)
+    run, end_s = event["run"], min(max(event["at"], 0.0), _LATEST_S)
+    end_ns, lasted_s = round(end_s * 1e9), min(max(event["duration_s"], 0.0), end_s)
     sent, parent = above[run]
     own, led = span_of(run), span_of(parent) if parent else sent.span_id if sent else ""
     if "source" not in event:  # what somebody tapped within the run
@@ -97,7 +99,7 @@ def _span(event: Event, above: Mapping[str, _Above]) -> Span:
         own,
         led,
         str(event.get("data", {}).get("skill") or event["kind"]),
-        max(end_ns - round(event["duration_s"] * 1e9), 0),
+        end_ns - round(lasted_s * 1e9),
         end_ns,
         event.get("outcome"),
         _facts(event),

@@ -156,6 +156,12 @@ def test_runs_within_runs_are_spans_within_spans(workspace: Path) -> None:
 # --- the commands --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("at", "lasted"), [(1e9, 1e300), (-5.0, 1.0), (1e300, 1e300), (0.5, 2)])
+def test_a_span_is_within_what_the_protocol_can_say(at: float, lasted: float) -> None:
+    (found,) = spans(lambda: [{"kind": "k", "run": "r", "at": at, "duration_s": lasted, "seq": 1}])
+    assert 0 <= found.start_ns <= found.end_ns < 1 << 64
+
+
 def test_what_waits_when_a_program_forks_is_recorded_once(workspace: Path) -> None:
     ours = Workspace(workspace).tap
     ours.tap("before", {})
