@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dino_os.auditing import Auditing
+from dino_os.retention import prune_journal
 from dino_os.workspace import Workspace
 from engines.audit import Proof, pruning
 from engines.errors import InvalidInput, JournalBroken, NotFound
@@ -21,6 +22,7 @@ from tests.audit.office import (
     flip,
     overwrite,
     prune,
+    state,
     zones,
 )
 
@@ -41,6 +43,19 @@ def test_who_kept_a_line_can_prove_it_after_it_was_pruned(root: Path, kept: list
         with pytest.raises(InvalidInput, match="is not line 7"):
             auditing.prove("zones", 7, other)
     assert auditing.prove("zones", len(kept) - 1).line == kept[-1]
+
+
+def test_who_had_not_read_what_was_pruned_goes_on_from_what_was_kept_of_it(root: Path) -> None:
+    here, there = Workspace(root).zones, Workspace(root)
+    for number in range(40):
+        there.zones.record_event(ZONE, kind="enter", note=f"late {number}")
+    Auditing(there).checkpoint(["zones"])
+    begin = RecordedJournal(zones(root)).live_begin()
+    assert prune_journal(there, "zones", begin.seq).lines > here._folded_to.seq
+    here.refresh()
+    assert {name: getattr(here, name) for name in here._state_names} == state(root)
+    here.record_event(ZONE, kind="enter")
+    assert audited(root) == []
 
 
 def test_checkpoints_go_on_over_pruned_lines(root: Path) -> None:
