@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -41,7 +41,7 @@ from engines.audit import (
 )
 from engines.durable import replace_file, sync_folder
 from engines.filed import broken_file
-from engines.journal import Fault, RecordedJournal, Since
+from engines.journal import Fault, RecordedJournal, Since, undisturbed
 from engines.merkle import (
     ProofInvalid,
     Span,
@@ -318,20 +318,28 @@ class Auditing:
             keys: Trusted instead of those that the workspace itself names.
             since: Take the lines before this one on the word of the checkpoint before it.
         """
-        trusted = list(keys) or self.log.keys
-        signed = self.log.of(path.stem)
-        statements = [
-            Statement(s.note, trusted, witnesses=self.log.witnesses, external=False) for s in signed
-        ]
+
+        def look() -> Audit:
+            signed = self.log.of(path.stem)
+            statements = [*self._statements(path, signed, list(keys) or self.log.keys)]
+            statements += [Statement(parse_note(n.text), n.keys, external=True) for n in held]
+            begin = self._since(path, signed, since) if since else None
+            found = audit(path, statements, since=begin, jobs=jobs, on_progress=on_progress)
+            if begin is None:
+                for further in (_with_files, self._with_snapshot):
+                    found = further(found) if found.ok else found
+            return found
+
+        return undisturbed(path, look, lambda found: found.ok)
+
+    def _statements(
+        self, path: Path, signed: Sequence[Signed], trusted: Sequence[VerifierKey]
+    ) -> Iterator[Statement]:
+        """What the workspace itself says of a journal."""
+        for one in signed:
+            yield Statement(one.note, trusted, witnesses=self.log.witnesses, external=False)
         if kept := self._kept_note(path.stem, signed):
-            statements.append(Statement(kept, trusted))
-        statements += [Statement(parse_note(note.text), note.keys, external=True) for note in held]
-        begin = self._since(path, signed, since) if since else None
-        found = audit(path, statements, since=begin, jobs=jobs, on_progress=on_progress)
-        if begin is None:
-            for look in (_with_files, self._with_snapshot):
-                found = look(found) if found.ok else found
-        return found
+            yield Statement(kept, trusted)
 
     def _kept_note(self, journal: str, signed: Sequence[Signed]) -> Note | None:
         """The note in memory/checkpoints/, where the log of checkpoints does not have it."""

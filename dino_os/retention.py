@@ -9,12 +9,16 @@ from pathlib import Path
 
 from dino_os.auditing import Auditing
 from dino_os.errors import InvalidInput
+from dino_os.provenance.following import follow
+from dino_os.provenance.mapping import FOLLOWED
 from dino_os.workspace import Workspace
 from engines.audit import CannotPrune, Pruned, prune, tree_of
 from engines.durable import replace_file
 from engines.entity_manager import EntityState
-from engines.journal import Journal, RecordedJournal
+from engines.filed import drop_unnamed, named_files
+from engines.journal import Journal, RecordedJournal, Sealed
 
+_NEXT_FILE = "segment_started"
 _HOW_TO = """\
 Exported journals of {origin}
 
@@ -49,25 +53,25 @@ def rotate(workspace: Workspace, names: Sequence[str]) -> list[tuple[str, int]]:
 
 def prune_journal(workspace: Workspace, name: str, before: int) -> Pruned:
     """
-    Remove the sealed files of a journal whose lines all lie before line *before*.
+    Remove the sealed files of a journal whose lines all lie before line *before*, and the files of
+    large values that nothing else names.
 
     Raises:
         NotFound: There is no such journal.
         CannotPrune: What must outlast the lines is not there.
     """
     path = workspace.named_journals([name])[0]
+    if name in FOLLOWED and (workspace.memory / "provenance_log.jsonl").exists():
+        follow(workspace)  # which cannot take over afterwards what is removed
     engine = workspace.engines.get(name)
     if engine:
         engine().save_snapshot()
     log, tree = Auditing(workspace).log, tree_of(path)
     log.rebuild(RecordedJournal(path), tree)
-    return prune(
-        _opened(workspace, path),
-        before,
-        log.latest(name),
-        tree,
-        folded=engine is not None,
-    )
+    journal = _opened(workspace, path)
+    pruned = prune(journal, before, log.latest(name), tree, folded=engine is not None)
+    drop_unnamed(journal)
+    return pruned
 
 
 def prune_bus(workspace: Workspace) -> Pruned | None:
@@ -139,14 +143,15 @@ def export(workspace: Workspace, target: Path, names: Sequence[str]) -> list[Pat
     memory.mkdir(parents=True, exist_ok=True)
     wanted = {path.stem for path in workspace.named_journals(names)} | {"checkpoints"}
     files = []
-    for path in workspace.journals():
-        if path.stem in wanted:
-            files += list(_copy(RecordedJournal(path), memory))
     auditing = Auditing(workspace)
     notes = memory / "checkpoints"
     notes.mkdir()
     for name in sorted(wanted & set(auditing.log)):
         replace_file(notes / f"{name}.note", auditing.log.latest_or_raise(name).text.encode())
+    # What was signed first: nothing may be of which the lines are not there yet.
+    for path in sorted(workspace.journals(), key=lambda path: path.stem != "checkpoints"):
+        if path.stem in wanted:
+            files += list(_copy(RecordedJournal(path), memory))
     keys = "".join(f"{key}\n" for key in auditing.log.keys)
     title = json.dumps(workspace.config.settings.system.name)  # which is YAML too, whatever it is
     for file, text in {
@@ -161,13 +166,17 @@ def export(workspace: Workspace, target: Path, names: Sequence[str]) -> list[Pat
 
 
 def _copy(journal: RecordedJournal, memory: Path) -> Iterator[Path]:
-    """The journal's files, the live one up to what is acknowledged, and its index of hashes."""
-    for sealed in journal.sealed():
-        yield Path(shutil.copy2(sealed.path, memory / sealed.path.name))
-    live = memory / journal.path.name
+    """The journal's files, the live one up to what is acknowledged, and what verifies them."""
     begin = journal.live_begin()
+    for sealed in journal.sealed():
+        if sealed.begin().seq < begin.seq:  # else it was sealed since
+            yield _copy_sealed(journal, sealed, memory)
+    live = memory / journal.path.name
     with live.open("xb") as file:
         for block in journal.blocks(begin):
+            first = block.events[0]
+            if first["event_type"] == _NEXT_FILE and first["seq"] > begin.seq:
+                break  # it was sealed since
             file.write(b"\n".join([*block.lines, b""]))
     yield live
     tree = journal.path.with_suffix(".tree")
@@ -176,6 +185,21 @@ def _copy(journal: RecordedJournal, memory: Path) -> Iterator[Path]:
     base = journal.path.with_suffix(".base")
     if base.exists():
         yield Path(shutil.copy2(base, memory / base.name))
+    for _, value in named_files(journal):
+        if value.is_file():  # else whoever verifies is told of it
+            folder = memory / value.parent.name
+            folder.mkdir(exist_ok=True)
+            yield Path(shutil.copy2(value, folder / value.name))
+
+
+def _copy_sealed(journal: RecordedJournal, sealed: Sealed, memory: Path) -> Path:
+    try:
+        return Path(shutil.copy2(sealed.path, memory / sealed.path.name))
+    except FileNotFoundError:  # packed meanwhile
+        path = next((one.path for one in journal.sealed() if one.number == sealed.number), None)
+        if path is None:
+            raise
+        return Path(shutil.copy2(path, memory / path.name))
 
 
 def _opened(workspace: Workspace, path: Path) -> Journal:

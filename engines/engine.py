@@ -30,6 +30,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
+from engines.errors import JournalError
 from engines.journal import START, Event, Journal, Position, VolatileJournal
 from engines.snapshot import Snapshot, SnapshotFile
 
@@ -86,7 +87,16 @@ class Engine(ABC):
         with self._guard:
             if self._folded_to == START:
                 self._restore()
-            self._fold()
+            try:
+                self._fold()
+            except (JournalError, OSError):
+                if self.journal.begin().seq <= self._folded_to.seq:
+                    raise
+                # Pruned further than was folded: on from what was kept of those lines.
+                self.reset()
+                self._folded_to = START
+                self._restore()
+                self._fold()
             self._save_if_due()
 
     @contextlib.contextmanager

@@ -7,6 +7,7 @@ A file is on the disk before the event that names it, and what is read is held a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -16,13 +17,15 @@ import orjson
 
 from engines.durable import make_folder, replace_file, sync_folder
 from engines.errors import DinoError, JournalWriteFailed
-from engines.journal import RecordedJournal
+from engines.journal import Journal, RecordedJournal
 
 FOLDERS: Mapping[str, str] = {"agent_log": "transcripts", "engine_state": "results"}
 """Journal → the folder of its large values, beside it."""
 
 # As the journal writes: nothing that would come back as something else.
 _JSON_ONLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+_digests = re.compile(rb'"([0-9a-f]{64})"').findall
 
 
 class FiledBroken(DinoError):
@@ -107,17 +110,46 @@ class Filed:
 
 def broken_file(journal: RecordedJournal) -> tuple[int, str] | None:
     """The first line of *journal* whose file is not as it was recorded, and how that is."""
+    for seq, file in named_files(journal):
+        try:
+            _content(file, "a large value")
+        except FiledBroken as error:
+            return seq, error.message
+    return None
+
+
+def named_files(journal: RecordedJournal) -> Iterator[tuple[int, Path]]:
+    """The files that lines of *journal* have in place of values, each with the first such line."""
     folder = FOLDERS.get(journal.name)
     if folder is None:
-        return None
+        return
+    seen = set[str]()
     for events, _ in journal.read(journal.begin()):
         for event in events:
             for name in _named_in(event):
-                try:
-                    _content(journal.path.with_name(folder) / f"{name}.json", "a large value")
-                except FiledBroken as error:
-                    return event["seq"], error.message
-    return None
+                if name not in seen:
+                    seen.add(name)
+                    yield event["seq"], journal.path.with_name(folder) / f"{name}.json"
+
+
+def drop_unnamed(journal: Journal) -> int:
+    """
+    Remove the files that *journal* has no use for any more, having been pruned; how many.
+
+    Those stay that a line names, or the state that stands for the lines that are gone.
+    """
+    name = FOLDERS.get(journal.name)
+    if name is None:
+        return 0
+    folder, base = journal.path.with_name(name), journal.path.with_suffix(".base")
+    with journal.locked():  # so that no file waits for the line that will name it
+        kept = {file.stem for _, file in named_files(journal)}
+        if base.exists():
+            kept.update(digest.decode() for digest in _digests(base.read_bytes()))
+        unnamed = [file for file in folder.glob(f"{'?' * 64}.json") if file.stem not in kept]
+        for file in unnamed:
+            file.unlink()
+    return len(unnamed)
 
 
 def _named_in(event: Mapping[str, Any]) -> Iterator[str]:

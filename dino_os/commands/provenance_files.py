@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import click
 
@@ -17,12 +19,14 @@ from dino_os.errors import InvalidInput
 from dino_os.workspace import Workspace
 
 if TYPE_CHECKING:
+    from engines.journal import Event
     from engines.provenance import Graph, Statements
 
 _ids = complete_ids()
 _DRAWN = ("svg", "dot", "mermaid")
 _EXPORTED = ("prov-json", "prov-n", "otlp")
 _MOST = 500
+_HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 _out = click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -199,19 +203,30 @@ def _hand_out_spans(
     *,
     as_json: bool,
 ) -> None:
-    from engines.provenance import EVENT_TAPPED, spans, to_otlp  # noqa: PLC0415
+    from dino_os.provenance.sending import requests  # noqa: PLC0415
+    from dino_os.provenance.sending import send as sent_to  # noqa: PLC0415
+    from engines.provenance import EVENT_TAPPED, spans  # noqa: PLC0415
 
     journal = workspace.own_journal("provenance_log")
-    found = spans(event for event in journal.events() if event["event_type"] == EVENT_TAPPED)
-    resource = {"service.instance.id": workspace.identity()}
-    if send:
-        from dino_os.provenance.sending import send as sent_to  # noqa: PLC0415
 
-        count = sent_to(found, send, resource)
+    def tapped() -> Iterator[Event]:
+        for events, _ in journal.read(journal.begin()):
+            yield from (event for event in events if event["event_type"] == EVENT_TAPPED)
+
+    found, resource = spans(tapped), {"service.instance.id": workspace.identity()}
+    if send:
+        count = sent_to(found, send, resource, headers=_headers())
         told = f"{output.counted(count, 'span')} sent"
         output.answer({"sent": count}, told, as_json=as_json)
         return
-    _hand_out(json.dumps(to_otlp(found, resource), ensure_ascii=False) + "\n", out)
+    lines = [line.decode() for _, line in requests(found, resource)]
+    _hand_out("".join(f"{line}\n" for line in lines), out)
+
+
+def _headers() -> dict[str, str]:
+    """What collectors ask for besides, as OpenTelemetry has it in the environment."""
+    pairs = (pair.partition("=") for pair in os.environ.get(_HEADERS, "").split(",") if pair)
+    return {unquote(name).strip(): unquote(value).strip() for name, _, value in pairs}
 
 
 def _around(found: Graph, id_: str, depth: int | None) -> list[str]:

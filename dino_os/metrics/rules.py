@@ -12,11 +12,18 @@ from dino_os.config.metrics import Alert
 from dino_os.errors import InvalidInput
 from dino_os.typed_files import Document, Step, read_text
 from dino_os.units import seconds
-from engines.metrics import AlertRule, known_names, read_expression, refuse_unknown
+from engines.metrics import (
+    MOST_NAMES,
+    AlertRule,
+    known_names,
+    read_expression,
+    refuse_unknown,
+)
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
 
+MOST_WATCHED = MOST_NAMES - 50  # there are gauges and meters besides
 ErrorAt = Callable[[tuple[Step, ...], str], InvalidInput]
 
 
@@ -31,14 +38,20 @@ def rules_of(workspace: Workspace) -> list[AlertRule]:
     Its rules, those of the settings first.
 
     Raises:
-        InvalidInput: A rule is wrong or asks for no metric, with file and line; or two have one
-            name.
+        InvalidInput: A rule is wrong or asks for no metric, with file and line; two have one name;
+            or they watch too much.
     """
     settings = workspace.config.settings.metrics
     found = _read(settings.alerts, ("metrics", "alerts"), workspace.config.error_at)
     if settings.alerts_file:
         found += rules_in(workspace.root / settings.alerts_file)
     _refuse_twins(found)
+    watched = {rule.expression.watched for rule in found} - {None}
+    if len(watched) > MOST_WATCHED:
+        raise InvalidInput(
+            f"alert rules ask by how much {len(watched)} things grew; "
+            f"readings of {MOST_WATCHED} are kept"
+        )
     return found
 
 

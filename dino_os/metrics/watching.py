@@ -47,6 +47,12 @@ def watch(
     return Watched(changes, [rule.expression.answer(points, log.grown) for rule in rules])
 
 
+def read(workspace: Workspace, found: MetricsCollector, *, every_s: float) -> None:
+    """Look and record, as `watch` does where there are no rules; nothing is judged."""
+    found.update_all()
+    workspace.metrics_log.take(measured(found), every_s=every_s)
+
+
 def judged(
     workspace: Workspace, rules: Sequence[AlertRule], found: MetricsCollector
 ) -> list[Answer]:

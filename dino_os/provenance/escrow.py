@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dino_os.errors import InvalidInput, NotFound
-from engines.redaction import Escrow
+from engines.redaction import Escrow, EscrowBroken
 
 if TYPE_CHECKING:
     from dino_os.workspace.parts import Parts
@@ -48,9 +48,8 @@ class RoleEscrow:
         gateway = self._workspace.security
         gateway.vault.begin()
         gateway.vault.unlock()
-        private = self.escrow.new_key()
         gateway.lend(_PART, ("key_management",))
-        gateway.set_key(self._name, private.hex(), asker=_PART)
+        self.escrow.new_key(lambda private: gateway.set_key(self._name, private.hex(), asker=_PART))
         return self._name
 
     def reveal(self, token: str) -> str:
@@ -59,6 +58,7 @@ class RoleEscrow:
 
         Raises:
             NotFound: It is not in escrow, was forgotten, or the role has no key.
+            EscrowBroken: The vault's key is not the one for which it was sealed.
             Denied: The key may not be had.
         """
         escrow = self.escrow
@@ -67,7 +67,13 @@ class RoleEscrow:
             raise NotFound(
                 f"the vault has no key {self._name!r}", hint="`dino provenance escrow` makes it"
             )
-        return escrow.reveal(token, bytes.fromhex(private))
+        try:
+            return escrow.reveal(token, bytes.fromhex(private))
+        except ValueError:
+            raise EscrowBroken(
+                f"the vault's key {self._name!r} is none that the escrow made",
+                hint=f"`dino keys rollback {self._name}` goes back to it, within a day",
+            ) from None
 
     @property
     def _name(self) -> str:

@@ -3,7 +3,7 @@ Takes over what other journals say, each line once.
 
 How far a journal was followed is recorded with what was taken over, in one commit: whoever is
 killed between two batches leaves neither a gap nor a double.  Several may follow at one time; of
-two the slower finds that the cursor has moved, and leaves that journal to the other.
+two the slower finds that the cursor has moved, and goes on from there.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from engines.provenance import Link, Tapped
 
 if TYPE_CHECKING:
     from dino_os.workspace.parts import Parts
-    from engines.journal import Position
+    from engines.journal import Event, Position
     from engines.provenance import ProvenanceDomain
 
 
+_OWN = "provenance_log"
 _REPLACED = "journal_replaced"
 
 
@@ -41,7 +42,7 @@ class Followed:
 
     events: int = 0
     more: bool = False
-    problems: dict[str, JournalError] = field(default_factory=dict)
+    problems: dict[str, JournalError | OSError] = field(default_factory=dict)
 
 
 def follow(
@@ -59,7 +60,7 @@ def follow(
     """
     found = Followed()
     paths = [path for path in workspace.journals() if path.stem in FOLLOWED]
-    if workspace.rehearsal or not (paths or (workspace.memory / "provenance_log.jsonl").exists()):
+    if workspace.rehearsal or not (paths or (workspace.memory / f"{_OWN}.jsonl").exists()):
         return found
     domain = workspace.provenance
     domain.refresh()
@@ -72,7 +73,7 @@ def follow(
             if not domain.follow(
                 path.stem, batch.since, taken, batch.behind, replaced=batch.replaced
             ):
-                break
+                continue
             found.events += len(taken)
             step(len(taken))
             if found.events >= most:
@@ -98,25 +99,50 @@ class _Batch(NamedTuple):
 
 
 def _batches(domain: ProvenanceDomain, path: Path, found: Followed) -> Iterator[_Batch]:
-    """What is new in a journal, in pieces."""
-    journal, name = RecordedJournal(path), path.stem
-    since = domain.cursor(name)
-    try:
-        begin, gap = journal.begin(), list[Tapped]()
-        start = since
-        if since.seq < begin.seq or not journal.holds(since):
-            gap, start = [_gap(name, since, begin, domain.clock())], begin
-            gap *= since.seq > 0 or begin.seq > 0
-        for events, behind in journal.read(start):
-            replaced = any(one.kind == _REPLACED for one in gap)
-            number_of = _counted(domain, name if replaced else None)
-            taken = [one for event in events if (one := taken_over(name, event, number_of))]
-            yield _Batch(since, gap, taken, behind, replaced)
-            since, gap = behind, []
-    except JournalBusy:
-        raise
-    except JournalError as error:
-        found.problems[path.stem] = error
+    """What is new in a journal, in pieces; where it is pruned meanwhile, from where it begins."""
+    journal = RecordedJournal(path)
+    begin = tried = None
+    while True:
+        try:
+            begin = journal.begin()
+            for batch in _new_in(journal, begin, domain):
+                yield batch
+                if domain.cursor(journal.name) != batch.behind:
+                    break  # somebody else was there first: on from where he is
+            else:
+                return
+        except JournalBusy:
+            raise
+        except (JournalError, OSError) as error:
+            if begin == tried:
+                found.problems[path.stem] = error
+                return
+            tried = begin
+
+
+def _new_in(
+    journal: RecordedJournal, begin: Position, domain: ProvenanceDomain
+) -> Iterator[_Batch]:
+    name = journal.name
+    start = since = domain.cursor(name)
+    gap: list[Tapped] = []
+    if since.seq < begin.seq or not journal.holds(since):
+        start = begin
+        if since.seq > 0 or begin.seq > 0:
+            gap = [_gap(name, since, begin, domain.clock())]
+    for events, behind in journal.read(start):
+        if not gap and all(map(_is_ours, events)):
+            continue
+        replaced = any(one.kind == _REPLACED for one in gap)
+        number_of = _counted(domain, name if replaced else None)
+        taken = [one for event in events if (one := taken_over(name, event, number_of))]
+        yield _Batch(since, gap, taken, behind, replaced)
+        since, gap = behind, []
+
+
+def _is_ours(event: Event) -> bool:
+    """Whether it signs what is written here: to note that would have it signed again, for ever."""
+    return event["event_type"] == "checkpoint_signed" and event.get("journal") == _OWN
 
 
 def _counted(domain: ProvenanceDomain, replaced: str | None) -> Callable[[str], int]:

@@ -1,70 +1,101 @@
-"""Spans, sent to an OpenTelemetry collector by its own exporter: the extra `otel`."""
+"""Spans, sent to an OpenTelemetry collector: OTLP over HTTP, in JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING
 
-from dino_os.errors import InvalidInput
+from dino_os.web_calls import Answer, Unreachable, call
 from engines.errors import DinoError
+from engines.provenance import to_otlp
 
 if TYPE_CHECKING:
     from engines.provenance import Span
 
-_TOGETHER = 512
+TOGETHER = 512
+"""Spans in one request, or on one line."""
+
+_TIMEOUT_S = 10.0
+_MOST_BYTES = 1 << 16
+# https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes
+_LATER = frozenset({429, 502, 503, 504})
+_TRIES, _LONGEST_PAUSE_S = 4, 10.0
+_SHOWN = 200
 
 
 class NotSent(DinoError):
-    """The collector did not take the spans."""
+    """The collector did not take all the spans."""
 
     exit_code = 4
 
 
-def send(found: Sequence[Span], url: str, resource: Mapping[str, str]) -> int:
+def requests(found: Iterable[Span], resource: Mapping[str, str]) -> Iterator[tuple[int, bytes]]:
+    """Spans as `ExportTraceServiceRequest`s in JSON; how many are in each."""
+    rest = iter(found)
+    while some := list(islice(rest, TOGETHER)):
+        yield len(some), json.dumps(to_otlp(some, resource), ensure_ascii=False).encode()
+
+
+def send(
+    found: Iterable[Span],
+    url: str,
+    resource: Mapping[str, str],
+    *,
+    headers: Mapping[str, str] | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+) -> int:
     """
     Send spans to the collector at *url*, as in `http://localhost:4318/v1/traces`; how many.
 
+    What it says it cannot take now is sent again; not what it may have taken and did not answer.
+
     Raises:
-        InvalidInput: What sends them is not installed.
-        NotSent: The collector cannot be reached, or refused them.
+        InvalidInput: The address or a header cannot be one.
+        NotSent: It cannot be reached, or did not take them; how many it has taken is said.
     """
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415  an extra
-            OTLPSpanExporter,
+    sent = 0
+    for count, body in requests(found, resource):
+        try:
+            problem = _problem_of(_answer(url, body, headers or {}, sleep))
+        except Unreachable as error:
+            problem = error.message
+        if problem:
+            taken = f"; {sent} spans before these were taken" if sent else ""
+            raise NotSent(
+                f"{url} did not take the spans: {problem}{taken}",
+                hint="a span that is sent again has the same id",
+            )
+        sent += count
+    return sent
+
+
+def _answer(
+    url: str, body: bytes, headers: Mapping[str, str], sleep: Callable[[float], object]
+) -> Answer:
+    told = {**headers, "Content-Type": "application/json"}
+    for again in range(1, _TRIES + 1):
+        answer = call(
+            "POST", url, headers=told, body=body, timeout_s=_TIMEOUT_S, most_bytes=_MOST_BYTES
         )
-        from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415  an extra
-    except ImportError:
-        raise InvalidInput(
-            "what sends spans is not installed", hint="pip install 'dino-os[otel]'"
-        ) from None
-    exporter = OTLPSpanExporter(endpoint=url, timeout=10)
+        pause_s = answer.retry_after_s
+        pause_s = 2.0 ** (again - 1) if pause_s is None else pause_s
+        if answer.status not in _LATER or again == _TRIES or pause_s > _LONGEST_PAUSE_S:
+            break
+        sleep(pause_s)
+    return answer
+
+
+def _problem_of(answer: Answer) -> str | None:
+    """Why not all of them are with the collector."""
+    if not answer.ok:
+        return f"status {answer.status}"
     try:
-        for at in range(0, len(found), _TOGETHER):
-            some = [_readable(span, resource) for span in found[at : at + _TOGETHER]]
-            if exporter.export(some) is not SpanExportResult.SUCCESS:
-                raise NotSent(f"{url} did not take the spans", hint="is a collector there?")
-    finally:
-        exporter.shutdown()
-    return len(found)
-
-
-def _readable(span: Span, resource: Mapping[str, str]) -> Any:
-    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415  an extra
-    from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415  an extra
-    from opentelemetry.trace import SpanContext, TraceFlags  # noqa: PLC0415  an extra
-    from opentelemetry.trace.status import Status, StatusCode  # noqa: PLC0415  an extra
-
-    def context(span_id: str) -> Any:
-        flags = TraceFlags(TraceFlags.SAMPLED)
-        return SpanContext(int(span.trace_id, 16), int(span_id, 16), False, flags)  # noqa: FBT003  its signature
-
-    return ReadableSpan(
-        name=span.name,
-        context=context(span.span_id),
-        parent=context(span.parent_span_id) if span.parent_span_id else None,
-        resource=Resource({"service.name": "dino", **resource}),
-        attributes=dict(span.attributes),
-        status=Status(StatusCode(span.status)),
-        start_time=span.start_ns,
-        end_time=span.end_ns,
-    )
+        said = json.loads(answer.body or b"{}")
+        partial = said.get("partialSuccess") or {}
+        rejected, why = int(partial.get("rejectedSpans", 0)), partial.get("errorMessage", "")
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return "what answered is no collector"
+    return f"{rejected} of them were rejected: {why!r:.{_SHOWN}}" if rejected else None

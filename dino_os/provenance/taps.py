@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
@@ -29,14 +30,23 @@ class ProgramTap:
     CALLS: ClassVar = frozenset({"tap", "flush"})
 
     def __init__(self, domain: ProvenanceDomain) -> None:
-        self._tap = Tap(domain)
+        self._domain = domain
+        self._begin()
         _open.add(self)
 
     def tap(self, event_type: str, data: dict[str, Any], **more: Any) -> None:
-        self._tap.tap(event_type, data, **_checked(more))
+        self._own().tap(event_type, data, **_checked(more))
 
     def flush(self) -> int:
-        return self._tap.flush()
+        return self._own().flush()
+
+    def _begin(self) -> None:
+        self._tap, self._process = Tap(self._domain), os.getpid()
+
+    def _own(self) -> Tap:
+        if self._process != os.getpid():  # forked: what waits is its parent's
+            self._begin()
+        return self._tap
 
 
 class SkillTap:

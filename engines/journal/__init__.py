@@ -11,7 +11,7 @@ from engines.journal.recovery import SetAside
 from engines.journal.report import Report, Since
 from engines.journal.rotation import Rotation
 from engines.journal.segment import JOURNAL_PRUNED, START, Position, Sealed, files_of
-from engines.journal.verify import verify
+from engines.journal.verify import undisturbed, verify
 from engines.journal.volatile import RehearsalJournal, VolatileJournal
 
 __all__ = [
@@ -37,5 +37,6 @@ __all__ = [
     "boot_id",
     "check_line",
     "files_of",
+    "undisturbed",
     "verify",
 ]

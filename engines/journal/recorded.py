@@ -65,8 +65,10 @@ class RecordedJournal:
         live = self._peek()
         if live is None:
             return START
-        before = sealed_before(live)
-        return before[0].begin() if before else live.begin
+        for sealed in sealed_before(live):
+            with contextlib.suppress(FileNotFoundError):  # pruned since it was listed
+                return sealed.begin()
+        return live.begin
 
     def live_begin(self) -> Position:
         """Before the first line of the file that is written to."""

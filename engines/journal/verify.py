@@ -9,11 +9,14 @@ report says so.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from engines.errors import JournalError
 from engines.journal.checked import OnProgress
 from engines.journal.head import Head, HeadFile
 from engines.journal.reader import Fault
@@ -21,6 +24,9 @@ from engines.journal.recorded import open_with_head
 from engines.journal.report import Report, Since
 from engines.journal.segment import Segment
 from engines.journal.spanning import Spanning
+
+T = TypeVar("T")
+_TRIES = 20
 
 
 def verify(
@@ -45,7 +51,42 @@ def verify(
     Raises:
         OSError: The file cannot be read.
     """
-    path = Path(path)
+    path, step = Path(path), on_progress or _silent
+    return undisturbed(
+        path, lambda: _verified(path, sizes, since, jobs, step), lambda report: report.ok
+    )
+
+
+def undisturbed(path: Path, look: Callable[[], T], stands: Callable[[T], bool]) -> T:
+    """
+    What *look* finds of the journal at *path*, anew where that does not stand and the files are
+    others by then: what is pruned while it is read looks like lines that somebody removed.
+    """
+    tries = _TRIES
+    while True:
+        files, tries = _files_of(path), tries - 1
+        try:
+            found = look()
+        except (JournalError, OSError):
+            if not tries or _files_of(path) == files:
+                raise
+        else:
+            if stands(found) or not tries or _files_of(path) == files:
+                return found
+
+
+def _files_of(path: Path) -> list[tuple[str, int]]:
+    """The sealed files, and what stands for those that were pruned, as they are now."""
+    found = []
+    for file in (*path.parent.glob(f"{path.stem}.??????.jsonl*"), path.with_suffix(".base")):
+        with contextlib.suppress(FileNotFoundError):
+            found.append((file.name, file.stat().st_ino))
+    return sorted(found)
+
+
+def _verified(
+    path: Path, sizes: Sequence[int] | None, since: Since | None, jobs: int, step: OnProgress
+) -> Report:
     head_file = HeadFile(path.with_suffix(".head"))
     # Size and head of one moment; whatever is appended later lies behind both.
     with head_file.held_still():
@@ -58,7 +99,7 @@ def verify(
         live = Segment.of(path, os.open(os.devnull, os.O_RDONLY), b"")
     try:
         checking = Spanning(live, end, head, sizes=sizes, since=since)
-        report = checking.run(jobs, on_progress or _silent)
+        report = checking.run(jobs, step)
     finally:
         live.close()
     return _without_live(report, head, head_file) if gone else report

@@ -13,12 +13,13 @@ from engines.metrics.expression import (
 )
 from engines.metrics.families import Family, Sample
 from engines.metrics.known import known_families, known_names
-from engines.metrics.log import MetricsLog
+from engines.metrics.log import MOST_NAMES, MetricsLog
 from engines.metrics.model import Gauge, Meter, Reading, Share
 
 __all__ = [
     "CONTENT_TYPE",
     "METERS",
+    "MOST_NAMES",
     "TARGETS",
     "Alert",
     "AlertRule",

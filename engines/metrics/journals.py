@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -27,9 +28,11 @@ def size_of(path: Path) -> JournalSize:
     Raises:
         JournalError: It cannot be read, or its end does not stand.
     """
-    files = [file for file in files_of(path) if file.exists()]
-    sizes = [file.stat().st_size for file in files]
-    return JournalSize(RecordedJournal(path).length(), sum(sizes), len(files))
+    length, sizes = RecordedJournal(path).length(), []
+    for file in files_of(path):
+        with contextlib.suppress(FileNotFoundError):  # packed or pruned since it was listed
+            sizes.append(file.stat().st_size)
+    return JournalSize(length, sum(sizes), len(sizes))
 
 
 def journals_in(memory: Path) -> list[Path]:

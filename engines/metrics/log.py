@@ -1,8 +1,8 @@
 """
 What was measured, and which alerts there were: the journal `metrics_log`, and what is folded of it.
 
-A reading is recorded where something changed, or an hour has passed: between two of them the first
-one holds.
+A reading is recorded where it changed, or an hour has passed: between two of them the first one
+holds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engines.metrics.expression import Point
 from engines.metrics.history import HOUR
 from engines.metrics.readings import Readings
 
-_MOST_NAMES = 200
+MOST_NAMES = 200
 _DIGITS = 3
 _TOLD = (AlertState.FIRING, AlertState.RESOLVED)
 
@@ -42,7 +42,7 @@ class MetricsLog(Engine):
 
     def take(self, values: Mapping[str, float | None], *, every_s: float = 0.0) -> bool:
         """
-        Record readings where something changed, or nothing was recorded for an hour.
+        Record what changed, or was not recorded for an hour.
 
         Args:
             values: None where nothing was measured.
@@ -59,18 +59,20 @@ class MetricsLog(Engine):
             since = now - self.read_at
             if 0 <= since < every_s:
                 return False
-            changed = {
-                name: value
-                for name, value in rounded.items()
-                if name not in self.readings or self.readings[name].last != value
-            }
             if all(value is None for value in rounded.values()) and not self.readings:
                 return False
-            if not 0 <= since < HOUR:
-                changed = rounded
+            changed = {
+                name: value for name, value in rounded.items() if self._is_news(name, value, now)
+            }
             if changed:
                 self.record("metrics_read", at=now, values=changed)
             return bool(changed)
+
+    def _is_news(self, name: str, value: float | None, now: float) -> bool:
+        found = self.readings.get(name)
+        if found is None or found.last != value:
+            return True
+        return not 0 <= now - self._last_read(name) < HOUR
 
     def judge(self, rules: Iterable[AlertRule], points: Iterable[Point]) -> list[Event]:
         """Record which rules came into another state by what the metrics are now; the changes."""
@@ -78,14 +80,15 @@ class MetricsLog(Engine):
         changes = []
         with self.deciding():
             now = self.clock()
-
             names = set()
             for rule in rules:
                 names.add(rule.name)
                 before = self.alerts.get(rule.name, Alert())
                 answer = rule.expression.answer(known, self.grown)
                 state = next_state(rule, before, answer, now)
-                if state is not before.state:
+                # One that began in the future, by a clock that was wrong, begins now.
+                anew = state is AlertState.PENDING and now < before.began
+                if state is not before.state or anew:
                     told = {"value": answer.value, "series": list(answer.series)}
                     changes.append(self._change(rule, state, now, told))
             for name in self.alerts.keys() - names:  # nobody asks any more
@@ -130,15 +133,21 @@ class MetricsLog(Engine):
     def apply_metrics_read(self, event: Event) -> None:
         self.read_at = event["at"]
         for name, value in event["values"].items():
-            if name not in self.readings and len(self.readings) >= _MOST_NAMES:
-                continue
+            if name not in self.readings and len(self.readings) >= MOST_NAMES:
+                # What is read at all was read within the hour.
+                del self.readings[min(self.readings, key=self._last_read)]
             self.readings.setdefault(name, Readings()).add(event["at"], value)
+
+    def _last_read(self, name: str) -> float:
+        return self.readings[name].points[-1][0]
 
     def apply_alert_changed(self, event: Event) -> None:
         rule, state = event["rule"], AlertState(event["state"])
         before = self.alerts.get(rule)
         holds = state in {AlertState.PENDING, AlertState.FIRING}
-        goes_on = before is not None and (not holds or before.state is AlertState.PENDING)
+        goes_on = before is not None and (
+            not holds or (before.state is AlertState.PENDING and before.began <= event["at"])
+        )
         self.alerts[rule] = Alert(
             state,
             event["at"],

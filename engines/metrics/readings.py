@@ -1,13 +1,14 @@
 """
 Readings of a number over time: as they were for a day, then per hour, then per day, then no more.
 
-A reading holds until the next one: what did not change need not be told again.
+A reading holds until the next one: what did not change need not be told again.  They stand in the
+order in which they were recorded, whatever time a clock that was wrong gave to some.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from engines.metrics.history import DAY, HOUR
@@ -42,7 +43,7 @@ class Readings:
     One number's.
 
     Attributes:
-        points: Times and values, None where nothing was measured; oldest first.
+        points: Times and values, None where nothing was measured; as they were recorded.
     """
 
     points: list[tuple[float, float | None]] = field(default_factory=list)
@@ -50,8 +51,6 @@ class Readings:
     days: list[Span] = field(default_factory=list)
 
     def add(self, at: float, value: float | None) -> None:
-        if self.points:
-            at = max(at, self.points[-1][0])
         self.points.append((at, value))
         if len(self.points) > _POINTS:
             del self.points[0]
@@ -72,25 +71,34 @@ class Readings:
 
     def at(self, when: float) -> float | None:
         """The value that held then; the earliest that is known where none did; None of nothing."""
-        place = bisect_right(self.points, when, key=lambda point: point[0])
+        place = self._behind(when)
         return self.points[max(place - 1, 0)][1] if self.points else None
 
     def grown(self, now: float, span_s: float, value: float) -> float | None:
-        """By how much a count that is *value* now grew; one that fell has begun anew."""
-        before = self.at(now - span_s)
-        if before is None:
+        """
+        By how much a count that is *value* now grew; one that fell has begun anew.
+
+        One that was not there when it was read was 0: it is there from the first that is counted.
+        """
+        if not self.points:
             return None
-        later = bisect_right(self.points, now - span_s, key=lambda point: point[0])
-        rest = [found for at, found in self.points[later:] if found is not None]
-        total = 0.0
-        for found in [*rest, value]:
+        total, before = 0.0, self.at(now - span_s) or 0.0
+        rest = [found for _, found in self.points[self._behind(now - span_s) :]]
+        for found in [*(one for one in rest if one is not None), value]:
             total += found - before if found >= before else found
             before = found
         return total
 
+    def _behind(self, when: float) -> int:
+        """Where those begin that were recorded behind the last of *when* or before."""
+        place = len(self.points)
+        while place and self.points[place - 1][0] > when:
+            place -= 1
+        return place
+
     def since(self, begin: float) -> list[dict[str, Any]]:
         """
-        What is known from *begin* on, as finely as it still is, oldest first.
+        What is known from *begin* on, as finely as it still is, by their times.
 
         Each has at, value (the mean, of an hour or a day), least, most, and readings: how many.
         Where days turn into hours, and hours into readings, some stand in both.
@@ -112,7 +120,7 @@ class Readings:
             for at, value in self.points
             if at >= begin
         ]
-        return coarse + fine
+        return sorted(coarse + fine, key=itemgetter("at"))
 
 
 def _add(spans: list[Span], at: float, value: float, width: int, most: int) -> None:

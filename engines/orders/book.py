@@ -113,7 +113,7 @@ class OrderBook(Engine):
     def history(self, order_id: str) -> list[Event]:
         """What the journal says of an order, oldest first; what was pruned is not there."""
         self.order(order_id)
-        blocks = self.journal.read()
+        blocks = self.journal.read(self.journal.begin())
         return [e for events, _ in blocks for e in events if e.get("order_id") == order_id]
 
     # --- folding -----------------------------------------------------------------------------

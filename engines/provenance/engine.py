@@ -37,6 +37,7 @@ _MOST_KINDS = 1_000
 _OTHER = "other"
 _REMEMBERED = 1_000
 _UNTOLD = 1_000
+_TEXTS = ("outcome", "parent", "traceparent")
 _NO_VALUES: Mapping[str, float] = {}
 EVENT_TAPPED = "event_tapped"
 
@@ -120,6 +121,9 @@ class ProvenanceDomain(Engine):
         own = checks.mapping(data, "data")
         at = more.pop("at", None)
         more |= {n: checked_hashes(more[n], n) for n in ("inputs", "outputs") if n in more}
+        more |= {n: checked_id(more[n], n) for n in _TEXTS if more.get(n) is not None}
+        if more.get("duration_s") is not None:
+            more["duration_s"] = checks.at_least(more["duration_s"], 0.0, "duration_s")
         return Tapped(kind, self.clock() if at is None else at, run, data=own, **more)
 
     def tap(self, events: Iterable[Tapped]) -> list[Event]:

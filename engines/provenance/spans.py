@@ -8,7 +8,7 @@ stands in them by hash alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from engines.trace import TraceContext, span_of, trace_context, trace_of
 
 _OK, _ERROR, _UNSET = 1, 2, 0
 _INTERNAL = 1
+_LATEST_S = 2**63 / 1e9  # the protocol's numbers have 64 bits
 GOOD = {"ok", "ok_no_action"}
 
 
@@ -68,24 +69,27 @@ class Span:
         return told | ({"parentSpanId": self.parent_span_id} if self.parent_span_id else {})
 
 
-def spans(events: Iterable[Event]) -> list[Span]:
+def spans(events: Callable[[], Iterable[Event]]) -> Iterator[Span]:
     """
-    The spans of the runs that ended, of tapped *events*, in their order.
+    The spans of the runs that ended, of tapped events, in their order.
 
     A run is in the trace that its caller sent, else in that of the run that led to it.
+
+    Args:
+        events: Asked for them twice: what led to a run may be said behind it.
     """
-    known = list(events)
     above: dict[str, _Above] = {}
-    for event in known:
+    for event in events():
         if run := event.get("run"):
             sent, parent = trace_context(event.get("traceparent")), event.get("parent")
             if sent or parent or run not in above:
                 above[run] = _Above(sent, parent)
-    return [_span(event, above) for event in known if "duration_s" in event and event.get("run")]
+    return (_span(event, above) for event in events() if "duration_s" in event and event.get("run"))
 
 
 def _span(event: Event, above: Mapping[str, _Above]) -> Span:
-    run, end_ns = event["run"], round(event["at"] * 1e9)
+    run, end_s = event["run"], min(max(event["at"], 0.0), _LATEST_S)
+    end_ns, lasted_s = round(end_s * 1e9), min(max(event["duration_s"], 0.0), end_s)
     sent, parent = above[run]
     own, led = span_of(run), span_of(parent) if parent else sent.span_id if sent else ""
     if "source" not in event:  # what somebody tapped within the run
@@ -95,7 +99,7 @@ def _span(event: Event, above: Mapping[str, _Above]) -> Span:
         own,
         led,
         str(event.get("data", {}).get("skill") or event["kind"]),
-        max(end_ns - round(event["duration_s"] * 1e9), 0),
+        end_ns - round(lasted_s * 1e9),
         end_ns,
         event.get("outcome"),
         _facts(event),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ _KEY = 32
 _NONCE = bytes(12)  # each key seals once
 _REMEMBERED = 65_536
 _TIMEOUT_S = 30.0
+# Forgotten for one role is forgotten for all.
+_KNOWN = "SELECT 1 FROM escrow WHERE token = ?1 AND (role = ?2 OR sealed IS NULL)"
+_SEAL = f"INSERT INTO escrow SELECT ?1, ?2, ?3 WHERE NOT EXISTS ({_KNOWN})"
 
 
 class EscrowBroken(DinoError):
@@ -55,9 +58,13 @@ class Escrow:
         self._database = Database(path, _SCHEMA, _TIMEOUT_S)
         self._done: set[str] = set()
 
-    def new_key(self) -> bytes:
+    def new_key(self, put: Callable[[bytes], object] = bytes) -> bytes:
         """
         Give the role a key; the private half of 32 bytes, which is kept nowhere here.
+
+        Args:
+            put: Brings the private half to where it stays.  The role has the key behind that:
+                nothing is sealed for one that was lost on the way.
 
         Raises:
             EscrowBroken: It has one: what is sealed for that one would be lost.
@@ -66,25 +73,26 @@ class Escrow:
             X25519PrivateKey,
         )
 
-        private = X25519PrivateKey.from_private_bytes(os.urandom(_KEY))
-        row = (self.role, private.public_key().public_bytes_raw())
+        private = os.urandom(_KEY)
+        public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
         with self._database.guard, self._database.writing() as db:
+            row = (self.role, public)
             if db.execute("INSERT OR IGNORE INTO role VALUES (?, ?)", row).rowcount != 1:
                 raise EscrowBroken(f"the role {self.role!r} has a key for the escrow already")
-        return private.private_bytes_raw()
+            put(private)
+        return private
 
     def keep(self, token: str, value: str) -> None:
         """Seal *value* behind *token*, unless it is already or was forgotten; durable on return."""
         if token in self._done:
             return
         with self._database.guard:
-            asked = self._database.reading().execute(
-                "SELECT 1 FROM escrow WHERE token = ? AND role = ?", (token, self.role)
-            )
+            asked = self._database.reading().execute(_KNOWN, (token, self.role))
             if asked.fetchone() is None:
                 row = (token, self.role, _sealed(self._public(), token, value))
                 with self._database.writing() as db:
-                    db.execute("INSERT OR IGNORE INTO escrow VALUES (?, ?, ?)", row)
+                    # Another may have sealed it by now, or have had it forgotten.
+                    db.execute(_SEAL, row)
         if len(self._done) >= _REMEMBERED:
             self._done.clear()
         self._done.add(token)
@@ -111,20 +119,35 @@ class Escrow:
         return _opened(private, token, row[0])
 
     def forget(self, tokens: Iterable[str]) -> int:
-        """Make sure that nobody learns any more what *tokens* stand for; how many were kept."""
+        """
+        Make sure that nobody learns any more what *tokens* stand for; how many were kept.
+
+        Whatever role comes later, and whether or not they were sealed before.
+
+        Raises:
+            EscrowBroken: They are forgotten, but somebody else reads the file: what was sealed is
+                not overwritten yet.
+        """
         with self._database.guard:
             db = self._database.reading()
             db.execute("PRAGMA secure_delete=ON")
+            forgotten = 0
             with self._database.writing():
-                forgotten = sum(
-                    db.execute(
+                for token in tokens:
+                    kept = db.execute(
                         "UPDATE escrow SET sealed = NULL WHERE token = ? AND sealed IS NOT NULL",
                         (token,),
-                    ).rowcount
-                    for token in tokens
-                )
+                    )
+                    forgotten += kept.rowcount > 0
+                    mark = (token, self.role, None)
+                    db.execute("INSERT OR IGNORE INTO escrow VALUES (?, ?, ?)", mark)
             # What lies in the log beside the file is overwritten with it.
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise EscrowBroken(
+                f"{self._database.path}: somebody reads it: what was sealed is not overwritten yet",
+                hint="forget them again",
+            )
         return forgotten
 
     def close(self) -> None:

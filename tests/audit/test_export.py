@@ -9,10 +9,10 @@ import pytest
 
 from dino_os.auditing import Auditing
 from dino_os.errors import InvalidInput, NotFound
-from dino_os.retention import export
+from dino_os.retention import export, rotate
 from dino_os.workspace import Workspace
 from engines.audit import VerifierKey
-from engines.journal import RecordedJournal, files_of
+from engines.journal import Journal, RecordedJournal, files_of
 from tests.audit.office import ZONE, audited, prune, state, zones
 from tests.conftest import Dino
 
@@ -71,6 +71,29 @@ def test_what_was_never_acknowledged_is_not_exported(root: Path, tmp_path: Path)
         file.write(b'{"seq":99')
     export(Workspace(root), tmp_path / "out", [])
     assert RecordedJournal(zones(tmp_path / "out")).length() == lines
+    assert audited(tmp_path / "out") == []
+
+
+def test_what_is_sealed_packed_and_signed_while_it_is_exported_verifies_alone(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(zones(root))
+    with journal.locked():
+        journal.rotate()  # and not packed
+    journal.close()
+    copy, waiting = shutil.copy2, [rotate]
+
+    def meanwhile(source: Path, target: Path) -> object:
+        while waiting and source.name.startswith("zones"):
+            waiting.pop()(Workspace(root), ["zones"])
+            Workspace(root).zones.record_event(ZONE, kind="enter")
+            Auditing(Workspace(root)).checkpoint(["zones"])
+        return copy(source, target)
+
+    monkeypatch.setattr("dino_os.retention.shutil.copy2", meanwhile)
+    monkeypatch.setenv("DINO_MEMORY__COMPRESS", "true")
+    export(Workspace(root), tmp_path / "out", [])
+    assert not waiting
     assert audited(tmp_path / "out") == []
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from dino_os.auditing import Auditing
+from dino_os.retention import export, prune_journal, rotate
 from dino_os.workspace import Workspace
 from engines.audit import Audit
 from engines.filed import FOLDERS
-from tests.audit.drivers import DRIVERS
+from engines.journal import RecordedJournal
+from tests.audit.agent_driver import steps
 from tests.resource_engine.kit import Hands, task
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
@@ -25,16 +27,16 @@ def audit(root: Path, journal: str) -> Audit:
     return Auditing(Workspace(root)).audit(root / "memory" / f"{journal}.jsonl")
 
 
-def transcript(workspace: Workspace) -> None:
-    for step in DRIVERS["agent_log"]():
+def transcript(workspace: Workspace, mark: str = "a") -> None:
+    for step in steps(mark * 70):
         step(workspace)
 
 
-def results(workspace: Workspace) -> None:
+def results(workspace: Workspace, mark: str = "a") -> None:
     hands = Hands.of(workspace.resources)
     for number in range(2):
-        workspace.resources.submit_task(task(f"t{number}"))
-        hands.run(result="x" * 70_000 + str(number))
+        workspace.resources.submit_task(task(f"{mark}{number}"))
+        hands.run(result=mark * 70_000 + str(number))
 
 
 WRITES = {"agent_log": transcript, "engine_state": results}
@@ -62,6 +64,43 @@ def test_each_file_is_as_it_was_recorded(tmp_path: Path, journal: str, how: str)
         assert file.stem in line
         file.write_bytes(content)
     assert audit(tmp_path, journal).ok
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_export_has_them_and_verifies_alone(tmp_path: Path, journal: str, packed: bool) -> None:
+    if packed:
+        rotate(Workspace(tmp_path), [journal])
+    export(Workspace(tmp_path), tmp_path / "out", [journal])
+    assert audit(tmp_path / "out", journal).ok
+    (tmp_path / "memory" / FOLDERS[journal]).rename(tmp_path / "lost")
+    export(Workspace(tmp_path), tmp_path / "evidence", [journal])
+    (fault,) = audit(tmp_path / "evidence", journal).faults
+    assert fault.kind == "file"
+
+
+def test_what_is_pruned_is_gone_with_its_files_but_for_what_the_state_still_has(
+    tmp_path: Path, journal: str
+) -> None:
+    with (tmp_path / "config.yaml").open("a") as config:
+        config.write(f"security: {{signing_key: {tmp_path / 'key'}}}\n")
+    folder = tmp_path / "memory" / FOLDERS[journal]
+    before = {*folder.iterdir()}
+    Auditing(Workspace(tmp_path)).new_key(None)
+    rotate(Workspace(tmp_path), [journal])
+    WRITES[journal](Workspace(tmp_path), "b")
+    Auditing(Workspace(tmp_path)).checkpoint([journal])
+    fresh = {*folder.iterdir()} - before
+    begin = RecordedJournal(tmp_path / "memory" / f"{journal}.jsonl").live_begin()
+    assert prune_journal(Workspace(tmp_path), journal, begin.seq).files
+    left = {*folder.iterdir()}
+    assert fresh <= left
+    assert audit(tmp_path, journal).ok
+    if journal == "agent_log":
+        assert len(left & before) == 1 < len(before)  # of a run that is parked
+    else:
+        kept = Workspace(tmp_path).resources.task("a0")
+        assert kept
+        assert kept.result == "a" * 70_000 + "0"
 
 
 def test_what_no_line_names_is_no_fault(tmp_path: Path, journal: str) -> None:

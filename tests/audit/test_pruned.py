@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from dino_os.auditing import Auditing
+from dino_os.retention import prune_journal
 from dino_os.workspace import Workspace
 from engines.audit import Proof, pruning
 from engines.errors import InvalidInput, JournalBroken, NotFound
-from engines.journal import RecordedJournal, files_of
+from engines.journal import RecordedJournal, Sealed, files_of, verify
+from engines.journal.spanning import Spanning
 from engines.merkle import leaf_hash
 from tests.audit.office import (
     ZONE,
@@ -21,6 +23,7 @@ from tests.audit.office import (
     flip,
     overwrite,
     prune,
+    state,
     zones,
 )
 
@@ -41,6 +44,39 @@ def test_who_kept_a_line_can_prove_it_after_it_was_pruned(root: Path, kept: list
         with pytest.raises(InvalidInput, match="is not line 7"):
             auditing.prove("zones", 7, other)
     assert auditing.prove("zones", len(kept) - 1).line == kept[-1]
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_what_is_pruned_while_it_is_verified_is_no_fault(
+    root: Path, monkeypatch: pytest.MonkeyPatch, signed: bool
+) -> None:
+    listed, waiting = Spanning._sealed_before, [prune]
+
+    def meanwhile(self: Spanning) -> list[Sealed]:
+        found = listed(self)
+        while waiting:
+            waiting.pop()(root)
+        return found
+
+    monkeypatch.setattr(Spanning, "_sealed_before", meanwhile)
+    if signed:
+        assert Auditing(Workspace(root)).audit(zones(root)).ok
+    else:
+        assert verify(zones(root)).ok
+    assert not waiting
+
+
+def test_who_had_not_read_what_was_pruned_goes_on_from_what_was_kept_of_it(root: Path) -> None:
+    here, there = Workspace(root).zones, Workspace(root)
+    for number in range(40):
+        there.zones.record_event(ZONE, kind="enter", note=f"late {number}")
+    Auditing(there).checkpoint(["zones"])
+    begin = RecordedJournal(zones(root)).live_begin()
+    assert prune_journal(there, "zones", begin.seq).lines > here._folded_to.seq
+    here.refresh()
+    assert {name: getattr(here, name) for name in here._state_names} == state(root)
+    here.record_event(ZONE, kind="enter")
+    assert audited(root) == []
 
 
 def test_checkpoints_go_on_over_pruned_lines(root: Path) -> None:

@@ -145,6 +145,15 @@ def test_an_engines_journal_without_a_snapshot_is_not_pruned(
     assert len(files_of(zones(root))) > 4
 
 
+def test_an_order_whose_lines_were_pruned_is_shown_without_them(root: Path) -> None:
+    book = Workspace(root).orders
+    orders = [book.create(1250, "EUR").id for _ in range(12)]
+    Auditing(Workspace(root)).checkpoint(["orders"])
+    assert prune_journal(Workspace(root), "orders", 8).files
+    assert Workspace(root).orders.history(orders[0]) == []
+    assert len(Workspace(root).orders.history(orders[-1])) == 1
+
+
 def test_a_journal_without_an_engine_needs_no_state(root: Path) -> None:
     journal = Workspace(root).journal("bus")
     for number in range(30):

@@ -14,6 +14,7 @@ from dino_os.metrics.rules import rules_in, rules_of
 from dino_os.workspace import Workspace
 from engines.journal import Journal
 from engines.metrics import AlertRule, AlertState, MetricsLog, Point, read_expression
+from engines.resource_engine import Task
 from tests.conftest import Dino
 from tests.metrics.desk import Clock, exposed, series
 
@@ -115,6 +116,31 @@ def test_a_counter_is_held_against_what_it_was(memory: Path, clock: Clock) -> No
     assert log.grown("c", 4, 150) == 1 + 1
 
 
+def test_the_first_of_what_was_never_counted_has_grown(memory: Path, clock: Clock) -> None:
+    """A series is there from its first event on: before that it was read, and was none."""
+    log = MetricsLog(Journal(memory / "metrics_log.jsonl", clock=clock), clock=clock)
+    log.take({"errors": None, "flow": 1.0})
+    clock.go(7200)
+    assert log.grown("errors", 3, 3600) == 3
+    log.take({"errors": 3.0})
+    clock.go(60)
+    assert log.grown("errors", 4, 3600) == 4
+    assert log.grown("errors", 4, 30) == 1
+
+
+def test_a_rule_that_held_while_the_clock_was_wrong_waits_no_longer_than_others(
+    memory: Path, clock: Clock
+) -> None:
+    rule = AlertRule("flow", read_expression("resource_flow < 80"), for_s=60)
+    log = MetricsLog(Journal(memory / "metrics_log.jsonl", clock=clock), clock=clock)
+    seen = []
+    for after in (1e9, -1e9, 30, 31):
+        clock.go(after)
+        log.judge([rule], [Point("resource_flow", {}, 70.0)])
+        seen.append(log.alerts["flow"].state)
+    assert seen == ["pending", "pending", "pending", "firing"]
+
+
 # --- in a workspace ------------------------------------------------------------------------------
 
 RULES = """
@@ -182,6 +208,34 @@ def test_a_service_looks_when_it_is_time(ruled: Workspace, monkeypatch: pytest.M
     assert duty.turn() == now[0] + 1  # a clock that was set back makes nobody wait
 
 
+def test_a_file_of_rules_is_heeded_as_it_changes_and_readings_go_on_where_it_is_wrong(
+    ruled: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_800_000_000.0]
+    monkeypatch.setattr("dino_os.metrics.duty.time.time", lambda: now[0])
+    file, config = ruled.root / "rules.yaml", ruled.root / "config.yaml"
+    config.write_text(RULES.replace("  every_s: 1\n", "  every_s: 1\n  alerts_file: rules.yaml\n"))
+    duty = MetricsDuty(Workspace(ruled.root))
+
+    def turn(rules: str) -> set[str]:
+        file.write_text(f"alerts:\n{rules}")
+        now[0] += 1
+        duty.turn()
+        return {*Workspace(ruled.root).metrics_log.alerts}
+
+    ruled.bus.publish_many([("tide", number) for number in range(3)])
+    ruled.resources.submit_task(Task("a"))
+    one = "- {name: one, expr: dino_messages_total > 1}\n"
+    with pytest.raises(InvalidInput, match="not an expression"):
+        turn("- {name: one, expr: ''}\n")
+    assert Workspace(ruled.root).metrics_log.readings["resource_flow"].points
+    assert turn(one) == {"talk", "one"}
+    with pytest.raises(InvalidInput, match="did you mean 'dino_messages_total'"):
+        turn(one + "- {name: two, expr: dino_mesages_total > 1}\n")
+    assert {*Workspace(ruled.root).metrics_log.alerts} == {"talk", "one"}
+    assert turn("- {name: two, expr: dino_messages_total > 1}\n") == {"talk", "two"}
+
+
 @pytest.mark.parametrize(
     ("config", "where"),
     [
@@ -214,6 +268,21 @@ def test_a_rule_that_is_wrong_is_told_with_file_and_line(
     (workspace / "config.yaml").write_text(config)
     (workspace / "more.yaml").write_text("alerts:\n- name: c\n  expr: d\n")
     with pytest.raises(InvalidInput, match=where):
+        rules_of(Workspace(workspace))
+
+
+def test_more_than_is_kept_cannot_be_watched(workspace: Path) -> None:
+    rules = [
+        f"- {{name: r{n}, expr: 'increase(dino_messages_total[1h]) > {n}'}}\n" for n in range(300)
+    ]
+    (workspace / "config.yaml").write_text("metrics: {alerts_file: more.yaml}")
+    (workspace / "more.yaml").write_text("alerts:\n" + "".join(rules))
+    assert len(rules_of(Workspace(workspace))) == 300
+    text = "".join(rules).replace("_total[", '_total{channel="r%"}[')
+    for n in range(300):
+        text = text.replace("r%", f"c{n}", 1)
+    (workspace / "more.yaml").write_text(f"alerts:\n{text}")
+    with pytest.raises(InvalidInput, match="300 things grew; readings of 150 are kept"):
         rules_of(Workspace(workspace))
 
 

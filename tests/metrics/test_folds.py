@@ -20,6 +20,7 @@ from engines.metrics.collector import FOLDS
 from engines.metrics.entities import EntityFold
 from engines.metrics.fold import JournalFold
 from engines.metrics.history import History
+from engines.metrics.journals import size_of
 from engines.metrics.security import SecurityFold
 from engines.metrics.tasks import TaskFold
 from tests.audit.drivers import DRIVERS
@@ -37,6 +38,16 @@ def read(memory: Path, name: str, lines: list[Line]) -> tuple[MetricsCollector, 
     found = exposed(collector)
     assert found[series("dino_metrics_unread_lines_total", journal=name)] == 0
     return collector, found
+
+
+def test_a_file_that_is_pruned_while_it_is_counted_is_no_file(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(memory / "bus.jsonl", Clock(), [(0, "message_published", {})])
+    whole = size_of(memory / "bus.jsonl")
+    files = [memory / "bus.000001.jsonl.zst", memory / "bus.jsonl"]
+    monkeypatch.setattr("engines.metrics.journals.files_of", lambda _: files)
+    assert size_of(memory / "bus.jsonl") == whole
 
 
 def test_runs_are_counted_by_skill_and_outcome(memory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from dino_os.workspace import Workspace
 from engines.journal import Journal
-from engines.metrics import MetricsLog
+from engines.metrics import MOST_NAMES, MetricsLog
 from engines.metrics.readings import Readings
 from engines.resource_engine import Task
 from tests.conftest import Dino
@@ -28,7 +29,7 @@ def test_what_does_not_change_is_read_once_an_hour(memory: Path, clock: Clock) -
         taken.append(log.take({"flow": value, "lock": None}, every_s=30))
         clock.go(60)
     assert not log.take({"flow": 99.0}, every_s=3600)
-    assert [minute for minute, told in enumerate(taken) if told] == [0, 60, 90, 150]
+    assert [minute for minute, told in enumerate(taken) if told] == [0, 60, 90, 120, 150]
     again = MetricsLog(Journal(path, clock=clock), clock=clock)
     told = [(one["at"] - NOON, one["value"]) for one in again.history("flow", NOON)]
     assert told == [(0, 50), (3600, 50), (5400, 60), (9000, 60)]
@@ -49,18 +50,43 @@ def test_old_readings_become_hours_and_days_that_still_tell_least_and_most() -> 
     assert sum(one["readings"] for one in found) >= 40 * 24 * 60
 
 
+def test_what_is_read_no_more_makes_room(memory: Path, clock: Clock) -> None:
+    path = memory / "metrics_log.jsonl"
+    log = MetricsLog(Journal(path, clock=clock), clock=clock)
+    for day in range(3):
+        for hour in range(2):
+            names = {f"rule{day}-{n}": float(hour) for n in range(MOST_NAMES - 60)}
+            assert log.take({"flat": 1.0, "none": None, **names})
+            clock.go(3600)
+    kept = MetricsLog(Journal(path, clock=clock), clock=clock).readings
+    assert len(kept) == MOST_NAMES
+    assert {"flat", "none", *names} <= kept.keys()
+    assert [value for _, value in kept["flat"].points] == [1.0] * 6
+
+
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.none() | st.floats(-1e9, 1e9)), max_size=40))
-def test_readings_are_in_order_whatever_the_clock_does(
+def test_no_reading_is_lost_whatever_the_clock_does(
     steps: list[tuple[float, float | None]],
 ) -> None:
     readings = Readings()
     for at, value in steps:
         readings.add(at, value)
-    found = readings.since(-1)
-    assert [one["value"] for one in found] == [value for _, value in steps]
-    assert [one["at"] for one in found] == sorted(one["at"] for one in found)
+    found = [(one["at"], one["value"]) for one in readings.since(-1)]
+    assert found == sorted(steps, key=itemgetter(0))
     if steps:
         assert readings.at(1e9) == readings.last == steps[-1][1]
+
+
+@pytest.mark.parametrize("wrong_s", [1e8, -1e8])
+def test_a_clock_that_was_wrong_for_a_moment_makes_nothing_of_what_grew_before(
+    wrong_s: float,
+) -> None:
+    readings = Readings()
+    for minute in range(60):
+        at = NOON + 60 * minute
+        readings.add(at + wrong_s if minute == 30 else at, float(minute))
+    assert readings.grown(NOON + 3600, 600, 60.0) == 10
+    assert readings.grown(NOON + 1800 + wrong_s, 600, 60.0) <= 60
 
 
 def test_history_is_shown_as_a_line_and_as_rows(workspace: Path, dino: Dino) -> None:

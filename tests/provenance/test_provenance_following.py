@@ -276,7 +276,7 @@ def test_what_looks_like_an_id_of_ours_is_looked_into_even_so(workspace: Path) -
     exports = [
         json.dumps(to_prov_json(said)),
         to_prov_n(said),
-        json.dumps(to_otlp(spans(e for e in journal.events() if "kind" in e), {})),
+        json.dumps(to_otlp(spans(lambda: (e for e in journal.events() if "kind" in e)), {})),
         json.dumps(home.provenance.export_audit()),
     ]
     held = [*(file.read_bytes() for file in (workspace / "memory").glob("provenance*"))]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import os
 from pathlib import Path
 from textwrap import dedent
-from threading import Thread
 
 import pytest
 
@@ -15,7 +13,6 @@ from dino_os import run_context, tap
 from dino_os.broker import Broker
 from dino_os.errors import Denied, InvalidInput
 from dino_os.provenance.following import follow
-from dino_os.provenance.sending import NotSent, send
 from dino_os.provenance.taps import SkillTap
 from dino_os.run_context import RunContext
 from dino_os.workspace import Workspace
@@ -60,7 +57,7 @@ def test_a_run_says_what_it_touched_and_what_its_skill_tapped(workspace: Path, d
     assert graph.path(graph.find("memory:tide").id, graph.find("memory:crew").id)
     # The run and the memory's own journal speak of the same revisions.
     assert len(graph.nodes("memory:tide@")) == len(graph.nodes("memory:crew@")) == 1
-    (span,) = spans(home.provenance.recent())
+    (span,) = spans(home.provenance.recent)
     assert (span.trace_id, span.parent_span_id) == (sent.trace_id, sent.span_id)
     assert (span.name, span.status) == ("tide", 1)
     journal = RecordedJournal(workspace / "memory" / "bus.jsonl")
@@ -141,7 +138,8 @@ def found_spans(root: Path) -> list[Span]:
     home = Workspace(root)
     follow(home)
     journal = RecordedJournal(root / "memory" / "provenance_log.jsonl")
-    return spans(event for event in journal.events() if event["event_type"] == EVENT_TAPPED)
+    tapped = [event for event in journal.events() if event["event_type"] == EVENT_TAPPED]
+    return [*spans(lambda: tapped)]
 
 
 def test_runs_within_runs_are_spans_within_spans(workspace: Path) -> None:
@@ -155,45 +153,26 @@ def test_runs_within_runs_are_spans_within_spans(workspace: Path) -> None:
     assert told["scopeSpans"][0]["spans"][0]["traceId"] == outer.trace_id
 
 
-@pytest.fixture
-def collector() -> Iterator[tuple[str, list[bytes]]]:
-    """What takes spans over HTTP, and what it was sent."""
-    heard: list[bytes] = []
-
-    class Collector(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200 if self.path == "/v1/traces" else 404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Collector) as server:
-        thread = Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", heard
-        server.shutdown()
-        thread.join()
-
-
-def test_spans_are_sent_to_a_collector(workspace: Path, collector: tuple[str, list[bytes]]) -> None:
-    trace_service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
-    url, heard = collector
-    run(workspace, "aa" * 16, traceparent=TRACE)
-    found = found_spans(workspace)
-    assert send(found, f"{url}/v1/traces", {}) == 1
-    asked = trace_service.ExportTraceServiceRequest.FromString(heard[0])
-    (span,) = asked.resource_spans[0].scope_spans[0].spans
-    assert span.trace_id.hex() == trace_context(TRACE).trace_id
-    assert span.parent_span_id.hex() == trace_context(TRACE).span_id
-    assert span.span_id.hex() == span_of("aa" * 16)
-    assert (span.name, span.status.code) == ("tide", 1)
-    with pytest.raises(NotSent):
-        send(found, f"{url}/elsewhere", {})
-
-
 # --- the commands --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("at", "lasted"), [(1e9, 1e300), (-5.0, 1.0), (1e300, 1e300), (0.5, 2)])
+def test_a_span_is_within_what_the_protocol_can_say(at: float, lasted: float) -> None:
+    (found,) = spans(lambda: [{"kind": "k", "run": "r", "at": at, "duration_s": lasted, "seq": 1}])
+    assert 0 <= found.start_ns <= found.end_ns < 1 << 64
+
+
+def test_what_waits_when_a_program_forks_is_recorded_once(workspace: Path) -> None:
+    ours = Workspace(workspace).tap
+    ours.tap("before", {})
+    child = os.fork()
+    if not child:
+        ours.tap("within", {})
+        os._exit(ours.flush())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert ours.flush() == 1
+    kinds = Workspace(workspace).provenance.get_status()["kinds"]
+    assert kinds == {"before": 1, "within": 1}
 
 
 def test_the_commands_answer_for_people_and_for_programs(workspace: Path, dino: Dino) -> None:
