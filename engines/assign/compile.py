@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from engines.assign.hours import counted_in, rounding, whole_units
 from engines.assign.model import AgentProfile, AssignableTask
 from engines.assign.problem import (
     Candidates,
@@ -30,11 +31,10 @@ from engines.assign.threads import one_thread
 from engines.assign.weights import Weights, urgency
 from engines.errors import InvalidInput
 
-ROUNDING = 1e-9  # hours; sums of decimal hours are not exact
 _HELD = 4_000_000  # pairs that are held in memory at once
 _FOND = 1e-6  # among equals, who prefers the place
 _UNITS = (1, 2, 4, 5, 10, 20, 60, 100)  # parts of an hour
-_MOST = 1e9  # hours of a task
+_MOST = 1e9  # hours of a task, and of a way
 _ANY = 1e-300  # a match above 0
 _NOWHERE = np.zeros((1, 1))
 _AT_ONCE = 1 << 17  # single pairs
@@ -174,9 +174,10 @@ class Compiled:
             match = np.where(count > 0, match, 1.0)
         has = self.hours[columns]
         hours = self.effort[rows] + travel
-        able = hours <= np.where(has > 0, has + ROUNDING, -1.0)
+        able = hours <= np.where(has > 0, has + rounding(has), -1.0)
         able &= match >= np.maximum(self.least_match[rows], _ANY)
-        load = hours / np.maximum(has, ROUNDING)
+        with np.errstate(over="ignore"):
+            load = hours / np.where(has > 0, has, 1.0)
         np.minimum(load, 1.0, out=load)
         load *= self.weights.free
         score = match * self.weights.skill
@@ -290,12 +291,10 @@ def usable(hours: Floats, tasks: Sequence[AssignableTask], rules: AssignmentRule
     farthest = sum(rules.travel_hours.values())
     hours = np.minimum(hours, every.sum() + len(tasks) * farthest)
     efforts = np.unique(every)
-    for unit in () if rules.travel_hours else _UNITS:
-        steps = efforts * unit
-        if np.all((np.abs(steps - np.round(steps)) <= 1e-12 * steps) & (steps >= 1 - ROUNDING)):
-            hours = np.floor(hours * unit + ROUNDING * unit) / unit
-            break
-    return np.where(hours > 0, hours + ROUNDING, 0.0)
+    part = None if rules.travel_hours else counted_in(efforts, _UNITS)
+    if part is not None:
+        hours = whole_units(hours, part)
+    return hours + rounding(hours)
 
 
 def _places(tasks: Sequence[AssignableTask]) -> tuple[list[set[str]], Ints]:

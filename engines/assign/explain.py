@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from engines.assign.compile import ROUNDING
+from engines.assign.hours import rounding
 from engines.assign.model import AgentProfile, AssignableTask, AssignmentPlan, of_names
 from engines.assign.planner import Round, components
 from engines.assign.weights import urgency
@@ -187,7 +187,7 @@ def _obstacles_of_pair(
         change = f"{name} is not away then, or it is done at another time"
         yield Obstacle(name, "away", change, 1.0)
     short = round_.hours(task, agent) - (agent.available_hours - spent)
-    if short > ROUNDING or agent.available_hours <= 0:
+    if short > rounding(agent.available_hours) or agent.available_hours <= 0:
         short = max(math.ceil(short * _PARTS - _NEGLIGIBLE), 1) / _PARTS
         yield Obstacle(name, "hours", f"{name} has {short:.10g} h more", short)
 

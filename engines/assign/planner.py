@@ -9,9 +9,10 @@ from datetime import datetime
 import numpy as np
 
 from engines.assign.balance import balanced
-from engines.assign.compile import ROUNDING, Compiled, compiled, places_of, usable
+from engines.assign.compile import Compiled, compiled, places_of, usable
 from engines.assign.draft import Draft
 from engines.assign.greedy import GreedyPlanner
+from engines.assign.hours import rounding
 from engines.assign.left_over import left_over
 from engines.assign.model import (
     AgentProfile,
@@ -164,7 +165,7 @@ class Round:
                 )
         spent = np.bincount(column, hours, len(apart.agents))
         for agent, asked in zip(apart.agents, spent.tolist(), strict=True):
-            if asked > agent.available_hours + ROUNDING:
+            if asked > agent.available_hours + rounding(agent.available_hours):
                 raise InvalidInput(
                     f"{asked:g} h are pinned to {agent.name!r}, who has {agent.available_hours:g} h"
                 )
@@ -354,7 +355,7 @@ def _prices(problem: Compiled, solution: Solution) -> dict[str, float]:
 
 def _limited(problem: Compiled, solution: Solution, limit: int | None) -> float:
     """The bound where at most *limit* tasks are assigned: those worth most at the prices."""
-    if limit is None or limit >= len(problem.tasks):
+    if limit is None or limit >= len(problem.tasks) or not problem.agents:
         return solution.bound
     worth = np.sort(problem.held.responses(solution.prices).worth)[::-1][:limit]
     return float(worth.sum() + (solution.prices * problem.capacity).sum())
