@@ -51,8 +51,8 @@ def check(
     """
     Check a plan made without a limit and without a last plan to keep to.
 
-    A bound below the one its prices prove rests on the search of the exact solver; of such a one
-    only that it is not below the plan itself is checked.
+    A bound below the one its prices prove rests on knapsacks, a matching or the search of the exact
+    solver; of such a one only that it is not below the plan itself is checked.
     """
     worth = _Worth(rules or AssignmentRules(), weights or Weights(), min_skill_match)
     value, faults = _kept(plan, tasks, agents, worth)
@@ -162,8 +162,8 @@ def _bound(
 
 
 def _forgiven(hours: Exact) -> Exact:
-    """What sums of *hours* may be off by."""
-    return max(min(hours, Exact(1)) / 10**9, hours / 10**14)
+    """What sums of *hours* may be off by: a trifle more than plans are, whose own are rounded."""
+    return max(min(hours, Exact(1)) / 10**9, hours / 10**14) * 1_000_001 / 1_000_000
 
 
 def _unit(efforts: Sequence[float]) -> Exact | None:

@@ -228,14 +228,9 @@ def compiled(
         last: Task → its agents in the last plan.
 
     Raises:
-        InvalidInput: A task takes longer than can be reckoned with.
+        InvalidInput: A task, or the way to it, takes longer than can be reckoned with.
     """
-    for task in tasks:
-        if task.estimated_effort_hours > _MOST:
-            raise InvalidInput(
-                f"task {task.identifier!r}: {task.estimated_effort_hours:g} h cannot be planned",
-                hint=f"at most {_MOST:g} h can",
-            )
+    _reckoned(tasks, rules)
     tasks = sorted(tasks, key=lambda task: task.identifier)
     agents = sorted(agents, key=lambda agent: agent.name)
     column_of = {agent.name: column for column, agent in enumerate(agents)}
@@ -281,6 +276,18 @@ def compiled(
     )
 
 
+def _reckoned(tasks: Sequence[AssignableTask], rules: AssignmentRules) -> None:
+    """Refuse hours that cannot be reckoned with."""
+    hours = {f"task {task.identifier!r}": task.estimated_effort_hours for task in tasks}
+    for pair, way in rules.travel_hours.items():
+        hours[f"travel_hours of {pair}"] = way
+    for what, long in hours.items():
+        if long > _MOST:
+            raise InvalidInput(
+                f"{what}: {long:g} h cannot be planned", hint=f"at most {_MOST:g} h can"
+            )
+
+
 def usable(hours: Floats, tasks: Sequence[AssignableTask], rules: AssignmentRules) -> Floats:
     """
     Hours of each agent that whole tasks can fill: where all take whole quarters of an hour, say,
@@ -294,7 +301,8 @@ def usable(hours: Floats, tasks: Sequence[AssignableTask], rules: AssignmentRule
     part = None if rules.travel_hours else counted_in(efforts, _UNITS)
     if part is not None:
         hours = whole_units(hours, part)
-    return hours + rounding(hours)
+    room: Floats = hours + rounding(hours)
+    return room
 
 
 def _places(tasks: Sequence[AssignableTask]) -> tuple[list[set[str]], Ints]:

@@ -116,6 +116,8 @@ class DynamicAssignEngine(Engine):
         _no_twins("agent", (agent.name for agent in agents))
         if limit is not None and limit < 0:
             raise InvalidInput(f"limit must be at least 0, found {limit}")
+        if seed < 0:
+            raise InvalidInput(f"seed must be at least 0, found {seed}")
         least = checks.clamped(min_skill_match, "min_skill_match")
         if method not in METHODS:
             raise InvalidInput(f"method must be one of {', '.join(METHODS)}, found {method!r}")

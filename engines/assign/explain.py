@@ -60,7 +60,7 @@ class Explanation:
     Attributes:
         agents: Who does it; none where it was left over.
         parts: Of each component of the score, what it adds.
-        price: What an hour of the agent is worth to others, as the bound has it.
+        price: What the bound counts an hour of the agent at.
         smallest: The smallest change that places a task that was left over, all else as it is.
     """
 

@@ -146,8 +146,8 @@ class AssignmentPlan:
         method: How it was made, "auto" or "greedy".
         value: What it is worth: the sum of urgency times score over its decisions.
         bound: No plan that keeps the same rules is worth more; None where it was not asked for.
-        prices: Agent → what one more hour of it is worth at most, as the bound has it; only those
-            above 0.  They prove `price_bound`; a search may have proved that *bound* is lower.
+        prices: Agent → what the bound counts an hour of it at; only those above 0.  They prove
+            `price_bound`; knapsacks, a matching or a search may have proved a lower *bound*.
         finished: False where the time limit cut work off.
     """
 

@@ -244,7 +244,7 @@ class Round:
             return plan
         value = _drafted(problem, plan).value(problem)
         value += sum(worth for task, _, worth, _ in problem.pinned if task.identifier in done)
-        limited = min(_limited(problem, solution, limit), solution.bound) + fixed
+        limited = _limited(problem, solution, limit) + fixed
         return replace(plan, value=value, bound=limited, price_bound=limited)
 
     def _within(self, limit: int | None, sizes: Mapping[str, int]) -> set[str]:
@@ -354,11 +354,14 @@ def _prices(problem: Compiled, solution: Solution) -> dict[str, float]:
 
 
 def _limited(problem: Compiled, solution: Solution, limit: int | None) -> float:
-    """The bound where at most *limit* tasks are assigned: those worth most at the prices."""
+    """The bound where at most *limit* tasks are assigned: those worth most, at prices or 0."""
     if limit is None or limit >= len(problem.tasks) or not problem.agents:
         return solution.bound
-    worth = np.sort(problem.held.responses(solution.prices).worth)[::-1][:limit]
-    return float(worth.sum() + (solution.prices * problem.capacity).sum())
+    bound = solution.bound
+    for prices in (solution.prices, np.zeros_like(solution.prices)):  # few leave hours over
+        worth = np.sort(problem.held.responses(prices).worth)[::-1][:limit]
+        bound = min(bound, float(worth.sum() + (prices * problem.capacity).sum()))
+    return bound
 
 
 def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[str, float]]:

@@ -24,7 +24,6 @@ Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-HIGHEST = 1e25  # price of an hour; where it is above, tasks answer as if it were that
 BLOCK = 1 << 16  # pairs looked at together; what is done to them stays in the processor's cache
 
 
@@ -132,7 +131,7 @@ class Dense:
         tasks, agents = self.shape
         worth = np.zeros(tasks)
         column = np.full(tasks, -1)
-        cost = np.minimum(prices, HIGHEST).astype(self.value.dtype)
+        cost = prices.astype(self.value.dtype)
         for rows in blocks(tasks, agents):
             reduced = self.hours[rows] * cost
             np.subtract(self.value[rows], reduced, out=reduced)

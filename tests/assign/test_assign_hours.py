@@ -105,3 +105,27 @@ def test_a_certificate_is_refused_whatever_is_wrong_with_it() -> None:
         replace(plan, unassigned=()),
     ]
     assert [n for n, lie in enumerate(lies) if check(lie, tasks, agents).stands] == []
+
+
+@pytest.mark.parametrize("effort", [1e-320, 1e-40, 1e-9, 3e8])
+def test_prices_stay_numbers_where_pairs_are_not_held(effort: float) -> None:
+    """Of hours that are no numbers in single precision; the bound is above the plan."""
+    from engines.assign import AssignmentRules, Weights
+    from engines.assign.compile import compiled
+    from engines.assign.problem import dual_bound
+
+    random = np.random.default_rng(3)
+    tasks = [
+        AssignableTask(f"t{n:03}", "d", random.random(), (), effort * random.integers(1, 4))
+        for n in range(90)
+    ]
+    agents = [AgentProfile(f"a{n:02}", ("s",), effort * (n % 7) / 2) for n in range(40)]
+    rules, weights = AssignmentRules(), Weights()
+    blocks = compiled(tasks, agents, rules=rules, weights=weights, min_match=0.0, last={})
+    memory = blocks.dense()
+    found = solve(blocks)
+    load = np.bincount(found.draft.pairs()[1], memory.hours[found.draft.pairs()], len(agents))
+    assert (load <= memory.capacity * (1 + 1e-8)).all()
+    with np.errstate(over="ignore"):
+        proven = dual_bound(memory, found.prices)[0]
+    assert found.bound >= max(proven, found.value) - 1e-9

@@ -163,6 +163,16 @@ def test_a_limits_bound_is_above_every_plan_of_that_length(
     assert plan.value - ROUNDING <= best <= plan.bound + ROUNDING
 
 
+def test_a_limits_bound_is_no_more_than_the_most_that_so_many_are_worth() -> None:
+    """Prices of hours say little where few of these are used."""
+    tasks = [AssignableTask(f"t{n}", "d", 0.5, (), 1 + n % 3) for n in range(30)]
+    agents = [AgentProfile(f"a{n}", ("s",), 7.5, (), 0.5) for n in range(4)]
+    for method in ("auto", "greedy"):
+        plan = planned(tasks, agents, limit=2, method=method)
+        assert plan.bound is not None
+        assert plan.value <= plan.bound <= 2 * 0.6 * (0.6 + 0.3 * 6.5 / 7.5 + 0.05) + ROUNDING
+
+
 @settings(max_examples=15, deadline=None)
 @given(some_tasks, some_agents.filter(bool), st.data())
 def test_pins_hold_or_are_refused(tasks: Tasks, agents: Agents, data: Any) -> None:
@@ -256,6 +266,9 @@ def test_hours_of_any_size_are_planned(has: float, needs: float) -> None:
 def test_a_task_beyond_reckoning_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"task 't': 1e\+308 h cannot be planned"):
         planned([AssignableTask("t", "d", 0.5, (), 1e308)], [AgentProfile("a", ("s",), 1e308)])
+    rules = AssignmentRules(travel_hours={("north", "a"): 1e10})
+    with pytest.raises(InvalidInput, match=r"\('north', 'a'\): 1e\+10 h cannot be planned"):
+        planned([AssignableTask("t", "d")], [AgentProfile("a", ("s",), 8)], rules=rules)
 
 
 def test_removing_an_agent_never_raises_the_optimum() -> None:
@@ -322,6 +335,7 @@ def test_without_time_there_is_still_a_plan_and_a_bound(time_limit: float) -> No
         ({"method": "magic"}, "method must be one of auto, greedy"),
         ({"time_limit": float("nan")}, "time_limit must be finite"),
         ({"time_limit": -1}, "time_limit must be at least 0"),
+        ({"seed": -1}, "seed must be at least 0"),
         ({"method": "greedy", "rules": AssignmentRules()}, "knows no rules"),
     ],
 )
