@@ -277,7 +277,7 @@ class _Writer:
         self.left = [agent.available_hours for agent in self.problem.agents]
 
     def decision(
-        self, task: AssignableTask, column: int, spent: float, other: tuple[str, float] | None
+        self, task: AssignableTask, column: int, spent: float, other: tuple[int, bool] | None
     ) -> AssignmentDecision:
         agent, has_left = self.problem.agents[column], self.left[column]
         self.left[column] = max(has_left - spent, 0.0)
@@ -290,12 +290,15 @@ class _Writer:
             skills = "no special skill needed"
         if task.identifier in self.pinned:
             beside = "pinned"
+        elif (size := self.round_.rules.teams.get(task.identifier, 1)) > 1:
+            beside = f"in a team of {size}"
         elif other is None:
             beside = "nobody else can"
-        elif other[1] > score + _ALIKE:
-            beside = f"{other[0]} has {other[1]:.2f} and is worth more elsewhere"
         else:
-            beside = f"next is {other[0]} with {other[1]:.2f}"
+            next_ = self.problem.agents[other[0]]
+            its = f"{self.round_.score(task, next_, self.round_.hours(task, next_)):.2f}"
+            better = f"{next_.name} has {its} and is worth more elsewhere"
+            beside = better if other[1] else f"next is {next_.name} with {its}"
         rationale = f"{skills}; {spent:g} h of {has_left:g} h left; score {score:.2f}, {beside}"
         load = min(spent / has_left, 1.0) if has_left > 0 else 1.0
         return AssignmentDecision(
@@ -354,29 +357,32 @@ def _prices(problem: Compiled, solution: Solution) -> dict[str, float]:
 
 
 def _limited(problem: Compiled, solution: Solution, limit: int | None) -> float:
-    """The bound where at most *limit* tasks are assigned: those worth most, at prices or 0."""
-    if limit is None or limit >= len(problem.tasks) or not problem.agents:
+    """The bound where at most *limit* tasks are assigned: pins, and those worth most."""
+    left = len(problem.tasks) if limit is None else limit - len(problem.pinned)
+    if left >= len(problem.tasks) or not problem.agents:
         return solution.bound
     bound = solution.bound
     for prices in (solution.prices, np.zeros_like(solution.prices)):  # few leave hours over
-        worth = np.sort(problem.held.responses(prices).worth)[::-1][:limit]
+        worth = np.sort(problem.held.responses(prices).worth)[::-1][:left]
         bound = min(bound, float(worth.sum() + (prices * problem.capacity).sum()))
     return bound
 
 
-def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[str, float]]:
-    """Per task given to one agent, the agent with the best score beside it, and that."""
-    found: dict[str, tuple[str, float]] = {}
+def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[int, bool]]:
+    """Per task given to one agent, the best column beside it, and whether it is the better one."""
+    found: dict[str, tuple[int, bool]] = {}
     step = max(1, (1 << 21) // max(len(problem.agents), 1))
     if len(row) * len(problem.agents) > _LOOKED_AT:
         return found
     for first in range(0, len(row), step):
         rows, mine = row[first : first + step], column[first : first + step]
         value, _ = problem.held.rows(rows)
-        value[np.arange(len(rows)), mine] = -np.inf
+        each = np.arange(len(rows))
+        own = value[each, mine]
+        value[each, mine] = -np.inf
         best = value.argmax(axis=1)
-        worth = value[np.arange(len(rows)), best] / problem.urgency[rows]
-        for at in np.flatnonzero(worth > -np.inf).tolist():
-            name = problem.agents[int(best[at])].name
-            found[problem.tasks[int(rows[at])].identifier] = name, float(worth[at])
+        more = (value[each, best] - own) / problem.urgency[rows]
+        for at in np.flatnonzero(more > -np.inf).tolist():
+            task = problem.tasks[int(rows[at])].identifier
+            found[task] = int(best[at]), bool(more[at] > _ALIKE)
     return found
