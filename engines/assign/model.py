@@ -163,13 +163,9 @@ class AssignmentPlan:
     @property
     def gap(self) -> float | None:
         """How much more the best plan may be worth at most, as a share of this one's value."""
-        if self.bound is None:
-            return None
-        return max(self.bound - self.value, 0.0) / self.value if self.value > 0 else self._nothing
-
-    @property
-    def _nothing(self) -> float | None:
-        return 0.0 if self.bound == 0 else None
+        if self.optimal:
+            return 0.0
+        return (self.bound - self.value) / self.value if self.bound and self.value > 0 else None
 
     @property
     def optimal(self) -> bool:

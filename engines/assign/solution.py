@@ -8,9 +8,8 @@ import numpy as np
 
 from engines.assign.draft import Draft
 from engines.assign.hours import rounding
+from engines.assign.model import CLOSE
 from engines.assign.problem import Candidates, Flags, Floats, Problem
-
-CLOSE = 1e-9  # relative; a plan that is nearer to its bound is the best
 
 
 @dataclass(slots=True)
