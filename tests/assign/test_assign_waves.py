@@ -126,3 +126,23 @@ def test_blocks_and_memory_say_the_same() -> None:
     assert found.value <= best.bound + ROUNDING
     assert best.value <= found.bound + ROUNDING
     assert found.draft.left.min() >= -ROUNDING
+
+
+def test_two_that_plan_at_once_leave_the_threads_as_they_were() -> None:
+    """Whoever is the first to be done."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from engines.assign.threads import one_thread
+
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    large = made(1, 400, 300)
+    with threadpool_limits(2, user_api="blas"):
+        one, other = one_thread(large), one_thread(large)
+        one.__enter__()
+        other.__enter__()
+        one.__exit__(None, None, None)
+        assert threads() == {1}
+        other.__exit__(None, None, None)
+        assert threads() == {2}
