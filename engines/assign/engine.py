@@ -103,7 +103,7 @@ class DynamicAssignEngine(Engine):
                 "greedy" for one task after the other to the best agent that still can.
             rules: What else the plan must keep; not with "greedy".
             time_limit: Seconds in which to go on looking for better plans.  Without one the work
-                done is fixed, and so the plan is the same on every machine.
+                done is fixed, and so the plan is the same in every process.
             seed: Of the order in which parts of large plans are tried.
             stable: Begin with the last plan and leave a task with its agent unless more than
                 `rules.keep` of score is gained.

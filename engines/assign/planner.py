@@ -93,8 +93,7 @@ class Round:
         held = problem.held
         start = self._start(problem, held)
         solution = solve(held, start, seed=seed, left=left)
-        if self.rules.balance or not solution.draft.teams:
-            balanced(held, solution, self.rules.balance)
+        balanced(held, solution, self.rules.balance)
         return self._written(problem, pinned, solution, limit, now)
 
     def bound_of(self, plan: AssignmentPlan, limit: int | None) -> AssignmentPlan:
