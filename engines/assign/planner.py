@@ -204,19 +204,18 @@ class Round:
         limit: int | None,
         now: datetime,
     ) -> AssignmentPlan:
-        writer = _Writer(self, problem, pinned, now)
+        others = _runners_up(problem, *solution.draft.pairs())
+        writer = _Writer(self, problem, pinned, others, now)
         given = _given(problem, solution.draft)
         most_urgent_first = sorted(self.tasks, key=lambda task: -task.priority)
         taken = [task for task in most_urgent_first if task.identifier in given]
         decisions: list[AssignmentDecision] = []
-        others = _runners_up(problem, *solution.draft.pairs())
         done = self._within(limit, {name: len(members) for name, members in given.items()})
         for task in taken:
             if task.identifier not in done:
                 continue
             for agent, spent in given[task.identifier]:
-                other = others.get(task.identifier)
-                decisions.append(writer.decision(task, agent, spent, other))
+                decisions.append(writer.decision(task, agent, spent))
         full = limit is not None and len(decisions) >= limit
         rest = [task for task in most_urgent_first if task.identifier not in done]
         cut = {t.identifier for t in rest if full or t.identifier in given}
@@ -269,15 +268,14 @@ class _Writer:
     round_: Round
     problem: Compiled
     pinned: Mapping[str, str]
+    others: Mapping[str, tuple[int, float]] | None
     now: datetime
     left: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
         self.left = [agent.available_hours for agent in self.problem.agents]
 
-    def decision(
-        self, task: AssignableTask, column: int, spent: float, other: tuple[int, bool] | None
-    ) -> AssignmentDecision:
+    def decision(self, task: AssignableTask, column: int, spent: float) -> AssignmentDecision:
         agent, has_left = self.problem.agents[column], self.left[column]
         self.left[column] = max(has_left - spent, 0.0)
         parts = components(task, agent, spent)
@@ -287,22 +285,29 @@ class _Writer:
             skills = f"has {len(has)} of {len(task.required_skills)} skills ({', '.join(has)})"
         else:
             skills = "no special skill needed"
-        if task.identifier in self.pinned:
-            beside = "pinned"
-        elif (size := self.round_.rules.teams.get(task.identifier, 1)) > 1:
-            beside = f"in a team of {size}"
-        elif other is None:
-            beside = "nobody else can"
-        else:
-            next_ = self.problem.agents[other[0]]
-            its = f"{self.round_.score(task, next_, self.round_.hours(task, next_)):.2f}"
-            better = f"{next_.name} has {its} and is worth more elsewhere"
-            beside = better if other[1] else f"next is {next_.name} with {its}"
-        rationale = f"{skills}; {spent:g} h of {has_left:g} h left; score {score:.2f}, {beside}"
+        rationale = f"{skills}; {spent:g} h of {has_left:g} h left; score {score:.2f}"
+        rationale += self._beside(task)
         load = min(spent / has_left, 1.0) if has_left > 0 else 1.0
         return AssignmentDecision(
             task.identifier, agent.name, rationale, min(score, 1.0), match, load, self.now
         )
+
+    def _beside(self, task: AssignableTask) -> str:
+        """Why not another agent."""
+        if task.identifier in self.pinned:
+            return ", pinned"
+        if (size := self.round_.rules.teams.get(task.identifier, 1)) > 1:
+            return f", in a team of {size}"
+        if self.others is None:
+            return ""
+        if task.identifier not in self.others:
+            return ", nobody else can"
+        column, more = self.others[task.identifier]
+        other = self.problem.agents[column]
+        score = self.round_.score(task, other, self.round_.hours(task, other))
+        if more > _ALIKE:
+            return f", {other.name} has {score:.2f} and is worth more elsewhere"
+        return f", next is {other.name} with {score:.2f}"
 
 
 def _given(problem: Compiled, draft: Draft) -> dict[str, list[tuple[int, float]]]:
@@ -367,12 +372,15 @@ def _limited(problem: Compiled, solution: Solution, limit: int | None) -> float:
     return bound
 
 
-def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[int, bool]]:
-    """Per task given to one agent, the best column beside it, and whether it is the better one."""
-    found: dict[str, tuple[int, bool]] = {}
-    step = max(1, (1 << 21) // max(len(problem.agents), 1))
+def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[int, float]] | None:
+    """
+    Per task given to one agent, the best column beside it, and how much more it would score with
+    what rules add; None where they are too many to look at.
+    """
     if len(row) * len(problem.agents) > _LOOKED_AT:
-        return found
+        return None
+    found: dict[str, tuple[int, float]] = {}
+    step = max(1, (1 << 21) // max(len(problem.agents), 1))
     for first in range(0, len(row), step):
         rows, mine = row[first : first + step], column[first : first + step]
         value, _ = problem.held.rows(rows)
@@ -383,5 +391,5 @@ def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[i
         more = (value[each, best] - own) / problem.urgency[rows]
         for at in np.flatnonzero(more > -np.inf).tolist():
             task = problem.tasks[int(rows[at])].identifier
-            found[task] = int(best[at]), bool(more[at] > _ALIKE)
+            found[task] = int(best[at]), float(more[at])
     return found

@@ -167,3 +167,17 @@ def test_pins_count_in_the_bound_of_a_limit() -> None:
     rules = AssignmentRules(pinned={"t3": "a"})
     plan = DynamicAssignEngine().decide(tasks, agents, rules=rules, limit=1)
     assert (len(plan.decisions), plan.optimal) == (1, True)
+
+
+def test_nobody_is_said_to_be_alone_where_others_were_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of plans that are too large for that."""
+    from engines.assign import planner
+
+    tasks = [AssignableTask("t", "d", 0.5, (), 2)]
+    agents = [AgentProfile(name, ("s",), 8) for name in "ab"]
+    for most, end in ((2, "next is b with 0.88"), (1, "score 0.88")):
+        monkeypatch.setattr(planner, "_LOOKED_AT", most)
+        decision = DynamicAssignEngine().decide(tasks, agents).decisions[0]
+        assert decision.rationale.endswith(end)
