@@ -24,7 +24,8 @@ from engines.assign.model import (
     UnassignedTask,
     of_names,
 )
-from engines.assign.planner import Round, components
+from engines.assign.planner import Round
+from engines.assign.reasons import components
 from engines.assign.record import read, written
 from engines.assign.rules import AssignmentRules
 from engines.assign.weights import Weights

@@ -10,7 +10,8 @@ from typing import Any
 
 from engines.assign.hours import rounding
 from engines.assign.model import AgentProfile, AssignableTask, AssignmentPlan, of_names
-from engines.assign.planner import Round, components
+from engines.assign.planner import Round
+from engines.assign.reasons import components
 from engines.assign.weights import urgency
 from engines.errors import InvalidInput, NotFound
 

@@ -173,11 +173,11 @@ def test_nobody_is_said_to_be_alone_where_others_were_not_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of plans that are too large for that."""
-    from engines.assign import planner
+    from engines.assign import reasons
 
     tasks = [AssignableTask("t", "d", 0.5, (), 2)]
     agents = [AgentProfile(name, ("s",), 8) for name in "ab"]
     for most, end in ((2, "next is b with 0.88"), (1, "score 0.88")):
-        monkeypatch.setattr(planner, "_LOOKED_AT", most)
+        monkeypatch.setattr(reasons, "_LOOKED_AT", most)
         decision = DynamicAssignEngine().decide(tasks, agents).decisions[0]
         assert decision.rationale.endswith(end)
