@@ -66,7 +66,7 @@ def status(workspace: Workspace, show: int, as_json: bool) -> None:
     "--time-limit", type=options.DURATION, help="Go on looking for better plans, for example 10s."
 )
 @click.option("--stable", is_flag=True, help="Begin with the last plan; no change without gain.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.show
 @options.as_json
 @pass_workspace
@@ -107,7 +107,7 @@ def explain(workspace: Workspace, task: str, as_json: bool) -> None:
     if found.parts is not None:
         parts = " + ".join(f"{name} {part:.2f}" for name, part in found.parts.items())
         output.say(f"score {found.score:.2f} = {parts}")
-        output.say(f"an hour more of {found.agents[0]} is worth at most {found.price:.3f}")
+        output.say(f"the bound counts an hour of {found.agents[0]} at {found.price:.3f}")
     if found.alternatives:
         rows = [(a.agent, f"{a.score:.2f}", _cost(a.cost, a.exact)) for a in found.alternatives]
         output.table(("instead", "score", "would cost"), rows, numbers=("score", "would cost"))

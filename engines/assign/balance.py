@@ -2,13 +2,14 @@
 Even loads as a secondary aim: tasks move to agents who are less busy, at little or no loss.
 
 The aim is the sum of squared shares of hours in use; each move lowers it.  Value that is given up
-stays within what the rules allow.
+stays within what the rules allow.  What is open is given to whoever has room for it after that.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from engines.assign.polish import fill_all
 from engines.assign.problem import Dense, Ints, Problem, blocks
 from engines.assign.solution import Solution
 
@@ -19,9 +20,17 @@ _GAIN = 1e-6  # squared shares; less is not worth a move
 
 
 def balanced(problem: Problem, solution: Solution, share: float) -> None:
-    """Spread the loads, giving up at most *share* of the value."""
+    """Spread the loads, giving up at most *share* of the value, and fill what room there is."""
     if not isinstance(problem, Dense) or not len(problem.capacity):
         return
+    if share or not solution.draft.teams:
+        _spread(problem, solution, share)
+    fill_all(problem, solution.draft, solution.prices)
+    solution.value = solution.draft.value(problem)
+    solution.bound = max(solution.bound, solution.value)  # a search is exact to a millionth only
+
+
+def _spread(problem: Dense, solution: Solution, share: float) -> None:
     draft = solution.draft
     budget = share * solution.value + _EPS
     has = np.maximum(problem.capacity, _EPS)
@@ -55,7 +64,6 @@ def balanced(problem: Problem, solution: Solution, share: float) -> None:
             break
         else:
             break
-    solution.value = draft.value(problem)
 
 
 def _movable(problem: Dense, column: Ints, budget: float) -> Ints:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction as Exact
-from math import gcd, lcm
+from math import gcd, inf, lcm
 
 from engines.assign.model import AgentProfile, AssignableTask, AssignmentPlan
 from engines.assign.rules import AssignmentRules
@@ -18,7 +18,6 @@ from engines.assign.weights import Weights
 
 _TOLERANCE = Exact(1, 1_000_000)  # relative, of claimed figures; they are sums of rounded numbers
 _FOND = Exact(1, 1_000_000)  # of score, to whom the place is one of its focus areas
-_HOURS = Exact(1, 100_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +51,37 @@ def check(
     """
     Check a plan made without a limit and without a last plan to keep to.
 
-    A bound below the one its prices prove rests on the search of the exact solver; here only the
-    former is checked.
+    A bound below the one its prices prove rests on knapsacks, a matching or the search of the exact
+    solver; of such a one only that it is not below the plan itself is checked.
     """
     worth = _Worth(rules or AssignmentRules(), weights or Weights(), min_skill_match)
     value, faults = _kept(plan, tasks, agents, worth)
-    bound = _bound(plan, tasks, agents, worth)
-    if abs(value - Exact(plan.value)) > _TOLERANCE * max(abs(value), Exact(1)):
+    faults += _listed(plan, tasks)
+    wrong = {name: price for name, price in plan.prices.items() if not 0 <= price < inf}
+    faults += [f"the price of {name!r} is {price:g}" for name, price in wrong.items()]
+    bound = _bound(plan, tasks, agents, worth) if not wrong else Exact(0)
+    if not abs(plan.value) < inf or abs(value - Exact(plan.value)) > _off(value):
         faults.append(f"the value is {float(value):g}, not {plan.value:g}")
-    claimed = Exact(plan.price_bound or 0)
-    if plan.price_bound is not None and bound > claimed + _TOLERANCE * (claimed + 1):
-        faults.append(f"the prices prove {float(bound):g}, not {plan.price_bound:g}")
+    for claimed, least, text in (
+        (plan.price_bound, bound, "the prices prove"),
+        (plan.bound, value, "the plan is worth"),
+    ):
+        if claimed is not None and not claimed >= least - _off(least):
+            faults.append(f"{text} {float(least):g}, more than the bound of {claimed:g}")
     return Verdict(tuple(faults), float(value), float(bound))
+
+
+def _off(figure: Exact) -> Exact:
+    return _TOLERANCE * max(abs(figure), Exact(1))
+
+
+def _listed(plan: AssignmentPlan, tasks: Sequence[AssignableTask]) -> list[str]:
+    """Each task is decided or left over, and nothing else is."""
+    decided = {decision.task_id for decision in plan.decisions}
+    left = [task.task_id for task in plan.unassigned]
+    if sorted([*decided, *left]) == sorted(task.identifier for task in tasks):
+        return []
+    return ["its tasks are not those that were planned, each decided or left over"]
 
 
 def _kept(
@@ -80,7 +98,8 @@ def _kept(
     members: dict[str, list[str]] = {}
     value = Exact(0)
     for decision in plan.decisions:
-        pair = worth.of(by_task[decision.task_id], by_name[decision.agent])
+        task, agent = by_task.get(decision.task_id), by_name.get(decision.agent)
+        pair = worth.of(task, agent) if task and agent else None
         members.setdefault(decision.task_id, []).append(decision.agent)
         if pair is None:
             faults.append(f"{decision.agent!r} cannot take {decision.task_id!r}")
@@ -88,7 +107,8 @@ def _kept(
         spent[decision.agent] += pair[1]
         value += pair[0]
     for name, hours in spent.items():
-        if hours > Exact(by_name[name].available_hours) + _HOURS:
+        has = Exact(by_name[name].available_hours)
+        if hours > has + 10 * _forgiven(has):
             faults.append(f"{name!r} has more hours planned than it has")
     for task_id, names in members.items():
         size = worth.rules.teams.get(task_id, 1)
@@ -132,7 +152,8 @@ def _bound(
     farthest = sum((Exact(hours) for hours in rules.travel_hours.values()), Exact(0))
     work = sum((Exact(task.estimated_effort_hours) + farthest for task in rest), Exact(0))
     for agent in agents:
-        hours = min(free[agent.name], work) + _HOURS / 10
+        hours = min(free[agent.name], work)
+        hours += _forgiven(hours)
         if unit:
             hours = hours // unit * unit
         if agent.name not in rules.absent and hours > 0:
@@ -140,13 +161,25 @@ def _bound(
     return total
 
 
+def _forgiven(hours: Exact) -> Exact:
+    """What sums of *hours* may be off by: a trifle more than plans are, whose own are rounded."""
+    return max(min(hours, Exact(1)) / 10**9, hours / 10**14) * 1_000_001 / 1_000_000
+
+
 def _unit(efforts: Sequence[float]) -> Exact | None:
-    """The largest part of an hour that all efforts are multiples of, as they are written."""
-    found = [Exact(repr(effort)) for effort in efforts]
+    """The largest part of an hour that all efforts are multiples of, as they are meant."""
+    found = [_meant(effort) for effort in efforts]
     if not found:
         return None
     below = lcm(*(effort.denominator for effort in found))
     return Exact(gcd(*(int(effort * below) for effort in found)), below)
+
+
+def _meant(effort: float) -> Exact:
+    """What was rounded to *effort*: a third of an hour, say, or the number as it is written."""
+    simple = Exact(effort).limit_denominator(1000)
+    near = abs(simple - Exact(effort)) <= Exact(effort) / 10**15
+    return simple if near else Exact(repr(effort))
 
 
 @dataclass(slots=True)
@@ -170,7 +203,7 @@ class _Worth:
             match == 0
             or float(match) < least
             or has <= 0
-            or hours > has + _HOURS
+            or hours > has + _forgiven(has)
             or (task.identifier, agent.name) in rules.forbidden
             or not rules.can_be_there(task.identifier, agent.name)
         ):

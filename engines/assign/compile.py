@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from engines.assign.hours import counted_in, rounding, whole_units
 from engines.assign.model import AgentProfile, AssignableTask
 from engines.assign.problem import (
     Candidates,
@@ -30,11 +31,10 @@ from engines.assign.threads import one_thread
 from engines.assign.weights import Weights, urgency
 from engines.errors import InvalidInput
 
-ROUNDING = 1e-9  # hours; sums of decimal hours are not exact
 _HELD = 4_000_000  # pairs that are held in memory at once
 _FOND = 1e-6  # among equals, who prefers the place
 _UNITS = (1, 2, 4, 5, 10, 20, 60, 100)  # parts of an hour
-_MOST = 1e9  # hours of a task
+_MOST = 1e9  # hours of a task, and of a way
 _ANY = 1e-300  # a match above 0
 _NOWHERE = np.zeros((1, 1))
 _AT_ONCE = 1 << 17  # single pairs
@@ -174,9 +174,10 @@ class Compiled:
             match = np.where(count > 0, match, 1.0)
         has = self.hours[columns]
         hours = self.effort[rows] + travel
-        able = hours <= np.where(has > 0, has + ROUNDING, -1.0)
+        able = hours <= np.where(has > 0, has + rounding(has), -1.0)
         able &= match >= np.maximum(self.least_match[rows], _ANY)
-        load = hours / np.maximum(has, ROUNDING)
+        with np.errstate(over="ignore"):
+            load = hours / np.where(has > 0, has, 1.0)
         np.minimum(load, 1.0, out=load)
         load *= self.weights.free
         score = match * self.weights.skill
@@ -227,14 +228,9 @@ def compiled(
         last: Task → its agents in the last plan.
 
     Raises:
-        InvalidInput: A task takes longer than can be reckoned with.
+        InvalidInput: A task, or the way to it, takes longer than can be reckoned with.
     """
-    for task in tasks:
-        if task.estimated_effort_hours > _MOST:
-            raise InvalidInput(
-                f"task {task.identifier!r}: {task.estimated_effort_hours:g} h cannot be planned",
-                hint=f"at most {_MOST:g} h can",
-            )
+    _reckoned(tasks, rules)
     tasks = sorted(tasks, key=lambda task: task.identifier)
     agents = sorted(agents, key=lambda agent: agent.name)
     column_of = {agent.name: column for column, agent in enumerate(agents)}
@@ -280,6 +276,18 @@ def compiled(
     )
 
 
+def _reckoned(tasks: Sequence[AssignableTask], rules: AssignmentRules) -> None:
+    """Refuse hours that cannot be reckoned with."""
+    hours = {f"task {task.identifier!r}": task.estimated_effort_hours for task in tasks}
+    for pair, way in rules.travel_hours.items():
+        hours[f"travel_hours of {pair}"] = way
+    for what, long in hours.items():
+        if long > _MOST:
+            raise InvalidInput(
+                f"{what}: {long:g} h cannot be planned", hint=f"at most {_MOST:g} h can"
+            )
+
+
 def usable(hours: Floats, tasks: Sequence[AssignableTask], rules: AssignmentRules) -> Floats:
     """
     Hours of each agent that whole tasks can fill: where all take whole quarters of an hour, say,
@@ -290,12 +298,11 @@ def usable(hours: Floats, tasks: Sequence[AssignableTask], rules: AssignmentRule
     farthest = sum(rules.travel_hours.values())
     hours = np.minimum(hours, every.sum() + len(tasks) * farthest)
     efforts = np.unique(every)
-    for unit in () if rules.travel_hours else _UNITS:
-        steps = efforts * unit
-        if np.all((np.abs(steps - np.round(steps)) <= 1e-12 * steps) & (steps >= 1 - ROUNDING)):
-            hours = np.floor(hours * unit + ROUNDING * unit) / unit
-            break
-    return np.where(hours > 0, hours + ROUNDING, 0.0)
+    part = None if rules.travel_hours else counted_in(efforts, _UNITS)
+    if part is not None:
+        hours = whole_units(hours, part)
+    room: Floats = hours + rounding(hours)
+    return room
 
 
 def _places(tasks: Sequence[AssignableTask]) -> tuple[list[set[str]], Ints]:

@@ -98,7 +98,8 @@ def fill(pairs: Candidates, draft: Draft, prices: Floats, single: Flags) -> None
         at = np.flatnonzero(reduced == best)
         at = at[np.r_[True, row[at][1:] != row[at][:-1]]]
         # Best per hour first within each agent; what does not fit then proposes elsewhere.
-        order = np.lexsort((row[at], -(reduced[at] / hours[at]), column[at]))
+        each = np.maximum(hours[at], _SHORTEST)
+        order = np.lexsort((row[at], -(reduced[at] / each), column[at]))
         at = at[order]
         first = np.r_[True, column[at][1:] != column[at][:-1]]
         total = np.cumsum(hours[at])

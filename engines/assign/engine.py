@@ -24,7 +24,8 @@ from engines.assign.model import (
     UnassignedTask,
     of_names,
 )
-from engines.assign.planner import Round, components
+from engines.assign.planner import Round
+from engines.assign.reasons import components
 from engines.assign.record import read, written
 from engines.assign.rules import AssignmentRules
 from engines.assign.weights import Weights
@@ -103,7 +104,7 @@ class DynamicAssignEngine(Engine):
                 "greedy" for one task after the other to the best agent that still can.
             rules: What else the plan must keep; not with "greedy".
             time_limit: Seconds in which to go on looking for better plans.  Without one the work
-                done is fixed, and so the plan is the same on every machine.
+                done is fixed, and so the plan is the same in every process.
             seed: Of the order in which parts of large plans are tried.
             stable: Begin with the last plan and leave a task with its agent unless more than
                 `rules.keep` of score is gained.
@@ -116,6 +117,8 @@ class DynamicAssignEngine(Engine):
         _no_twins("agent", (agent.name for agent in agents))
         if limit is not None and limit < 0:
             raise InvalidInput(f"limit must be at least 0, found {limit}")
+        if seed < 0:
+            raise InvalidInput(f"seed must be at least 0, found {seed}")
         least = checks.clamped(min_skill_match, "min_skill_match")
         if method not in METHODS:
             raise InvalidInput(f"method must be one of {', '.join(METHODS)}, found {method!r}")

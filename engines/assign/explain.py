@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from engines.assign.compile import ROUNDING
+from engines.assign.hours import rounding
 from engines.assign.model import AgentProfile, AssignableTask, AssignmentPlan, of_names
-from engines.assign.planner import Round, components
+from engines.assign.planner import Round
+from engines.assign.reasons import components
 from engines.assign.weights import urgency
 from engines.errors import InvalidInput, NotFound
 
@@ -60,7 +61,7 @@ class Explanation:
     Attributes:
         agents: Who does it; none where it was left over.
         parts: Of each component of the score, what it adds.
-        price: What an hour of the agent is worth to others, as the bound has it.
+        price: What the bound counts an hour of the agent at.
         smallest: The smallest change that places a task that was left over, all else as it is.
     """
 
@@ -187,7 +188,7 @@ def _obstacles_of_pair(
         change = f"{name} is not away then, or it is done at another time"
         yield Obstacle(name, "away", change, 1.0)
     short = round_.hours(task, agent) - (agent.available_hours - spent)
-    if short > ROUNDING or agent.available_hours <= 0:
+    if short > rounding(agent.available_hours) or agent.available_hours <= 0:
         short = max(math.ceil(short * _PARTS - _NEGLIGIBLE), 1) / _PARTS
         yield Obstacle(name, "hours", f"{name} has {short:.10g} h more", short)
 

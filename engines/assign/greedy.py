@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from engines.assign.hours import rounding
 from engines.assign.model import (
     AgentProfile,
     AssignableTask,
@@ -24,7 +25,6 @@ from engines.assign.model import (
 )
 
 _SKILL, _FREE, _CONFIDENCE = 0.6, 0.3, 0.1
-_ROUNDING = 1e-9  # hours; sums of decimal hours are not exact
 
 
 @dataclass(slots=True)
@@ -51,6 +51,7 @@ class GreedyPlanner:
     def __init__(self, agents: Sequence[AgentProfile], min_skill_match: float) -> None:
         self._agents = agents
         self._hours_left = [agent.available_hours for agent in agents]
+        self._forgiven = [float(rounding(hours)) for hours in self._hours_left]
         self._min_match = min_skill_match
         self._benches: dict[tuple[str, ...], _Bench] = {}
 
@@ -75,7 +76,7 @@ class GreedyPlanner:
         offers: list[_Offer] = []
         for index, match in self._bench(task).candidates:
             left = self._hours_left[index]
-            if left <= 0 or left + _ROUNDING < effort:
+            if left <= 0 or left + self._forgiven[index] < effort:
                 continue
             agent = self._agents[index]
             score = (

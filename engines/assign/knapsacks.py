@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engines.assign.hours import counted_in
 from engines.assign.prices import descend_packed
 from engines.assign.problem import Dense, Flags, Floats, Ints
 
@@ -23,7 +24,6 @@ _LENGTHS = 12
 _UNITS = 96
 _NEARBY = 0.9985  # of the first bound: what the descent aims at
 _LISTED = 16  # tasks of each length that each agent looks at between passes over all
-_EPS = 1e-9
 _SLACK = 1e-7  # what rounding may take off a sum
 
 
@@ -71,7 +71,7 @@ class Knapsacks:
         hours = problem.hours[:, :1]
         if (problem.team > 1).any() or (problem.hours != hours).any():
             return None
-        scale = next((s for s in (1, 2, 4, 10) if _whole(hours[:, 0] * s)), None)
+        scale = counted_in(hours[:, 0], (1, 2, 4, 10))
         if scale is None:
             return None
         units = np.round(hours[:, 0] * scale).astype(np.int64)
@@ -140,7 +140,3 @@ class Knapsacks:
 
         best = descend_packed(packed, prices, rounds, _NEARBY * packed(prices)[0], over).prices
         return self.pack(best, self.listed(best, None))
-
-
-def _whole(values: Floats) -> bool:
-    return bool(np.all(np.abs(values - np.round(values)) < _EPS) and np.all(values >= 1 - _EPS))

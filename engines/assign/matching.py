@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engines.assign.draft import Draft
-from engines.assign.problem import Dense, Flags, Floats, Ints
+from engines.assign.problem import Dense, Flags, Ints
 
 _PASSES = 4
 _FIRST = 8  # agents that are looked at first
@@ -24,12 +24,10 @@ def matched(problem: Dense) -> Draft | None:
         return None
     if tasks > 1 and _two_fit(problem, slice(0, _FIRST)):
         return None
-    usable = np.where(problem.value > -np.inf, problem.hours, np.inf)
     if tasks > 1 and _two_fit(problem, slice(None)):
         return None
     draft = Draft.empty(problem)
-    fits = usable <= problem.capacity
-    _match(problem, draft, np.arange(tasks), np.where(fits, problem.value, 0.0), fits)
+    _match(problem, draft, np.arange(tasks), problem.hours <= problem.capacity)
     return draft
 
 
@@ -60,18 +58,19 @@ def rematch(problem: Dense, draft: Draft, over: Callable[[], bool]) -> None:
         )
         draft.column[taken] = -1
         waiting = np.flatnonzero((draft.column < 0) & (problem.team == 1))
-        value = problem.value[waiting]
-        fits = (problem.hours[waiting] <= draft.left) & (value > -np.inf)
-        _match(problem, draft, waiting, np.where(fits, value, 0.0), fits)
+        fits = problem.hours[waiting] <= draft.left
+        _match(problem, draft, waiting, fits)
 
 
-def _match(problem: Dense, draft: Draft, rows: Ints, value: Floats, fits: Flags) -> None:
+def _match(problem: Dense, draft: Draft, rows: Ints, fits: Flags) -> None:
+    """Give each agent at most one of *rows*, where it *fits* and is worth something."""
     from scipy.optimize import (  # noqa: PLC0415  slow to import
         linear_sum_assignment,
     )
 
-    at, column = linear_sum_assignment(value, maximize=True)
-    able = fits[at, column]
+    worth = np.where(fits, np.maximum(problem.value[rows], 0.0), 0.0)
+    at, column = linear_sum_assignment(worth, maximize=True)
+    able = worth[at, column] > 0
     row, column = rows[at[able]], column[able]
     draft.column[row] = column
     np.subtract.at(draft.left, column, problem.hours[row, column])

@@ -8,8 +8,9 @@ import numpy as np
 
 from engines.assign.draft import Draft
 from engines.assign.exact import integer_program
+from engines.assign.model import CLOSE
 from engines.assign.problem import Candidates, Ints, Problem, candidates
-from engines.assign.solution import CLOSE, Solution
+from engines.assign.solution import Solution
 
 _LEAST = 0.05  # seconds; less is not worth beginning
 _PART = 400  # pairs of one part

@@ -146,8 +146,8 @@ class AssignmentPlan:
         method: How it was made, "auto" or "greedy".
         value: What it is worth: the sum of urgency times score over its decisions.
         bound: No plan that keeps the same rules is worth more; None where it was not asked for.
-        prices: Agent → what one more hour of it is worth at most, as the bound has it; only those
-            above 0.  They prove `price_bound`; a search may have proved that *bound* is lower.
+        prices: Agent → what the bound counts an hour of it at; only those above 0.  They prove
+            `price_bound`; knapsacks, a matching or a search may have proved a lower *bound*.
         finished: False where the time limit cut work off.
     """
 
@@ -163,13 +163,9 @@ class AssignmentPlan:
     @property
     def gap(self) -> float | None:
         """How much more the best plan may be worth at most, as a share of this one's value."""
-        if self.bound is None:
-            return None
-        return max(self.bound - self.value, 0.0) / self.value if self.value > 0 else self._nothing
-
-    @property
-    def _nothing(self) -> float | None:
-        return 0.0 if self.bound == 0 else None
+        if self.optimal:
+            return 0.0
+        return (self.bound - self.value) / self.value if self.bound and self.value > 0 else None
 
     @property
     def optimal(self) -> bool:

@@ -21,6 +21,7 @@ _STEP = 0.3  # of the price, and what it is multiplied by where a step does not 
 _SHORTER = 0.8
 _FEWEST = 1e-3  # hours, as a share of the most that any has
 _EPS = 1e-9
+_SHORTEST = 1e-12  # hours; prices of less are too high for single precision
 _NEW = 1e-6  # of a feature; less says nothing that others do not
 _PATIENCE = 6  # steps until the best weights are gone back to
 
@@ -38,7 +39,7 @@ def first_prices(problem: Problem) -> Floats:
     best, bound = np.zeros(agents), np.inf
     weights = np.zeros(features.shape[1])
     able = value > -np.inf
-    most = float(np.where(able, value / hours, 0.0).max(axis=1).mean())
+    most = float(np.where(able, value / np.maximum(hours, _SHORTEST), 0.0).max(axis=1).mean())
     for level in np.geomspace(most / 2 ** (_FLAT - 1), most, _FLAT).tolist() if most > 0 else ():
         prices = np.full(agents, level)
         found, _ = _asked(part, prices)

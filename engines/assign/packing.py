@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engines.assign.hours import counted_in
 from engines.assign.problem import Dense, Flags, Floats, Ints
 
 _PAIRS = 20_000
@@ -44,7 +45,7 @@ class Packing:
             return None
         able = problem.value > -np.inf
         hours = problem.hours[able]
-        scale = next((s for s in _PARTS if _whole(hours * s)), None)
+        scale = counted_in(hours, _PARTS)
         if scale is None or not len(hours):
             return None
         room = np.floor(problem.capacity * scale + 1e-6)
@@ -156,7 +157,3 @@ def _filled(gain: Floats, units: Ints, room: Ints) -> Flags:
         chosen[order[:busy], item] = mine
         left[:busy] -= units[:busy, item] * mine
     return chosen
-
-
-def _whole(values: Floats) -> bool:
-    return bool(np.all(np.abs(values - np.round(values)) < _EPS) and np.all(values >= 1 - _EPS))

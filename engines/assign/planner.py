@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 
 from engines.assign.balance import balanced
-from engines.assign.compile import ROUNDING, Compiled, compiled, places_of, usable
+from engines.assign.compile import Compiled, compiled, places_of, usable
 from engines.assign.draft import Draft
 from engines.assign.greedy import GreedyPlanner
+from engines.assign.hours import rounding
 from engines.assign.left_over import left_over
 from engines.assign.model import (
     AgentProfile,
@@ -20,7 +21,8 @@ from engines.assign.model import (
     AssignmentPlan,
     UnassignedTask,
 )
-from engines.assign.problem import Ints, Problem
+from engines.assign.problem import Problem
+from engines.assign.reasons import Writer, components, runners_up
 from engines.assign.rules import AssignmentRules
 from engines.assign.solution import Solution
 from engines.assign.solve import bounded, solve
@@ -29,8 +31,6 @@ from engines.errors import InvalidInput
 
 Last = Mapping[str, Collection[str]]
 _BOUNDED = 1_000_000  # pairs up to which a plan of another method gets a bound
-_LOOKED_AT = 20_000_000  # pairs among which runners-up are looked for
-_ALIKE = 1e-5  # scores that differ by less are the same
 
 
 @dataclass(slots=True)
@@ -92,8 +92,7 @@ class Round:
         held = problem.held
         start = self._start(problem, held)
         solution = solve(held, start, seed=seed, left=left)
-        if self.rules.balance or not solution.draft.teams:
-            balanced(held, solution, self.rules.balance)
+        balanced(held, solution, self.rules.balance)
         return self._written(problem, pinned, solution, limit, now)
 
     def bound_of(self, plan: AssignmentPlan, limit: int | None) -> AssignmentPlan:
@@ -164,7 +163,7 @@ class Round:
                 )
         spent = np.bincount(column, hours, len(apart.agents))
         for agent, asked in zip(apart.agents, spent.tolist(), strict=True):
-            if asked > agent.available_hours + ROUNDING:
+            if asked > agent.available_hours + rounding(agent.available_hours):
                 raise InvalidInput(
                     f"{asked:g} h are pinned to {agent.name!r}, who has {agent.available_hours:g} h"
                 )
@@ -204,19 +203,18 @@ class Round:
         limit: int | None,
         now: datetime,
     ) -> AssignmentPlan:
-        writer = _Writer(self, problem, pinned, now)
+        others = runners_up(problem, *solution.draft.pairs())
+        writer = Writer(self, problem, pinned, others, now)
         given = _given(problem, solution.draft)
         most_urgent_first = sorted(self.tasks, key=lambda task: -task.priority)
         taken = [task for task in most_urgent_first if task.identifier in given]
         decisions: list[AssignmentDecision] = []
-        others = _runners_up(problem, *solution.draft.pairs())
         done = self._within(limit, {name: len(members) for name, members in given.items()})
         for task in taken:
             if task.identifier not in done:
                 continue
             for agent, spent in given[task.identifier]:
-                other = others.get(task.identifier)
-                decisions.append(writer.decision(task, agent, spent, other))
+                decisions.append(writer.decision(task, agent, spent))
         full = limit is not None and len(decisions) >= limit
         rest = [task for task in most_urgent_first if task.identifier not in done]
         cut = {t.identifier for t in rest if full or t.identifier in given}
@@ -243,7 +241,7 @@ class Round:
             return plan
         value = _drafted(problem, plan).value(problem)
         value += sum(worth for task, _, worth, _ in problem.pinned if task.identifier in done)
-        limited = min(_limited(problem, solution, limit), solution.bound) + fixed
+        limited = _limited(problem, solution, limit) + fixed
         return replace(plan, value=value, bound=limited, price_bound=limited)
 
     def _within(self, limit: int | None, sizes: Mapping[str, int]) -> set[str]:
@@ -262,46 +260,6 @@ class Round:
         return self.weights.score(components(task, agent, spent))
 
 
-@dataclass(slots=True)
-class _Writer:
-    """Writes decisions in turn, counting down the hours."""
-
-    round_: Round
-    problem: Compiled
-    pinned: Mapping[str, str]
-    now: datetime
-    left: list[float] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.left = [agent.available_hours for agent in self.problem.agents]
-
-    def decision(
-        self, task: AssignableTask, column: int, spent: float, other: tuple[str, float] | None
-    ) -> AssignmentDecision:
-        agent, has_left = self.problem.agents[column], self.left[column]
-        self.left[column] = max(has_left - spent, 0.0)
-        parts = components(task, agent, spent)
-        match, score = parts[0], self.round_.weights.score(parts)
-        if task.required_skills:
-            has = [skill for skill in task.required_skills if skill in agent.skills]
-            skills = f"has {len(has)} of {len(task.required_skills)} skills ({', '.join(has)})"
-        else:
-            skills = "no special skill needed"
-        if task.identifier in self.pinned:
-            beside = "pinned"
-        elif other is None:
-            beside = "nobody else can"
-        elif other[1] > score + _ALIKE:
-            beside = f"{other[0]} has {other[1]:.2f} and is worth more elsewhere"
-        else:
-            beside = f"next is {other[0]} with {other[1]:.2f}"
-        rationale = f"{skills}; {spent:g} h of {has_left:g} h left; score {score:.2f}, {beside}"
-        load = min(spent / has_left, 1.0) if has_left > 0 else 1.0
-        return AssignmentDecision(
-            task.identifier, agent.name, rationale, min(score, 1.0), match, load, self.now
-        )
-
-
 def _given(problem: Compiled, draft: Draft) -> dict[str, list[tuple[int, float]]]:
     """Task → columns and hours of its agents."""
     row, column = draft.pairs()
@@ -312,20 +270,6 @@ def _given(problem: Compiled, draft: Draft) -> dict[str, list[tuple[int, float]]
     for task, agent, _, spent in problem.pinned:
         given[task.identifier] = [(agent, spent)]
     return given
-
-
-def components(
-    task: AssignableTask, agent: AgentProfile, spent: float
-) -> tuple[float, float, float, float]:
-    """Skill, free, confidence and focus of a pair, each 0…1."""
-    hours = agent.available_hours
-    load = min(spent / hours, 1.0) if hours > 0 else 1.0
-    return (
-        agent.skill_overlap(task.required_skills),
-        1 - load,
-        agent.confidence,
-        float(bool(agent.focus_areas and set(places_of(task)) & set(agent.focus_areas))),
-    )
 
 
 def _drafted(problem: Compiled, plan: AssignmentPlan) -> Draft:
@@ -353,26 +297,12 @@ def _prices(problem: Compiled, solution: Solution) -> dict[str, float]:
 
 
 def _limited(problem: Compiled, solution: Solution, limit: int | None) -> float:
-    """The bound where at most *limit* tasks are assigned: those worth most at the prices."""
-    if limit is None or limit >= len(problem.tasks):
+    """The bound where at most *limit* tasks are assigned: pins, and those worth most."""
+    left = len(problem.tasks) if limit is None else limit - len(problem.pinned)
+    if left >= len(problem.tasks) or not problem.agents:
         return solution.bound
-    worth = np.sort(problem.held.responses(solution.prices).worth)[::-1][:limit]
-    return float(worth.sum() + (solution.prices * problem.capacity).sum())
-
-
-def _runners_up(problem: Compiled, row: Ints, column: Ints) -> dict[str, tuple[str, float]]:
-    """Per task given to one agent, the agent with the best score beside it, and that."""
-    found: dict[str, tuple[str, float]] = {}
-    step = max(1, (1 << 21) // max(len(problem.agents), 1))
-    if len(row) * len(problem.agents) > _LOOKED_AT:
-        return found
-    for first in range(0, len(row), step):
-        rows, mine = row[first : first + step], column[first : first + step]
-        value, _ = problem.held.rows(rows)
-        value[np.arange(len(rows)), mine] = -np.inf
-        best = value.argmax(axis=1)
-        worth = value[np.arange(len(rows)), best] / problem.urgency[rows]
-        for at in np.flatnonzero(worth > -np.inf).tolist():
-            name = problem.agents[int(best[at])].name
-            found[problem.tasks[int(rows[at])].identifier] = name, float(worth[at])
-    return found
+    bound = solution.bound
+    for prices in (solution.prices, np.zeros_like(solution.prices)):  # few leave hours over
+        worth = np.sort(problem.held.responses(prices).worth)[::-1][:left]
+        bound = min(bound, float(worth.sum() + (prices * problem.capacity).sum()))
+    return bound

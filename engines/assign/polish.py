@@ -37,11 +37,11 @@ def improved(
         dear = np.argsort(-_most_worth(pairs, waiting), kind="stable")
         search.run(waiting[dear], 2 * tasks, over)
         search.run(np.arange(tasks), 2 * tasks, over)
-    _fill_all(problem, draft, prices)
+    fill_all(problem, draft, prices)
     return draft
 
 
-def _fill_all(problem: Problem, draft: Draft, prices: Floats) -> None:
+def fill_all(problem: Problem, draft: Draft, prices: Floats) -> None:
     """Give what is open to whoever can take it, of all agents: nothing fits any more after."""
     fill_teams(problem, draft, prices)
     single = problem.team == 1

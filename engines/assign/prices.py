@@ -18,6 +18,8 @@ _KEPT = 0.6  # share of the last direction in the next
 _AIM = 0.01  # of the bound: how far below it steps aim at first
 _NEARER = 1  # rounds without a better bound before they aim half as far
 _LOWER = 0.1  # of the way the bound has come, where it is below what it aimed at
+_HIGHEST = 1e25  # price of an hour; what the longest task costs then is a number also in singles
+_STILL = 1e-200  # of a direction, squared; steps of less would be beyond numbers
 _PATIENCE = 4  # rounds without a better bound before steps are halved
 
 
@@ -53,10 +55,10 @@ def descend(
         excess[(prices <= 0) & (excess < 0)] = 0.0
         direction = excess + _KEPT * direction
         norm = float(direction @ direction)
-        if not 0 < norm < np.inf:
+        if not _STILL < norm < np.inf:
             break
         step = (value - best.value * (1 - aim)) / norm
-        prices = np.maximum(prices + direction * step, 0.0)
+        prices = np.clip(prices + direction * step, 0.0, _HIGHEST)
         value, answers = dual_bound(problem, prices)
         if value < best.value - 1e-12:
             best, there, worse = Bound(value, prices), answers, 0

@@ -150,15 +150,11 @@ class Dense:
     def _teams(self, prices: Floats, worth: Floats, column: Ints) -> dict[int, Ints]:
         teams: dict[int, Ints] = {}
         for row in np.flatnonzero(self.team > 1):
-            size = int(self.team[row])
-            column[row], worth[row] = -1, 0.0
-            if size > len(prices):
-                continue
             reduced = self.value[row] - self.hours[row] * prices
-            best = np.argsort(-reduced, kind="stable")[:size]
-            found = float(reduced[best].sum())
-            if found > 0:
-                worth[row], teams[int(row)] = found, np.sort(best)
+            column[row] = -1
+            worth[row], members = best_team(reduced, int(self.team[row]))
+            if worth[row] > 0:
+                teams[int(row)] = members
         return teams
 
     def part(self, rows: Ints, columns: Ints) -> Dense:
@@ -202,6 +198,13 @@ def dual_bound(problem: Market, prices: Floats) -> tuple[float, Responses]:
     """The value that no plan exceeds, as these prices prove it, and the tasks' answers."""
     answers = problem.responses(prices)
     return float(answers.worth.sum() + (prices * problem.capacity).sum()), answers
+
+
+def best_team(reduced: Floats, size: int) -> tuple[float, Ints]:
+    """What the best team is worth, at least 0, of agents worth *reduced* each; and who is in it."""
+    members = np.argsort(-reduced, kind="stable")[:size]
+    worth = float(reduced[members].sum()) if len(members) == size else 0.0
+    return max(worth, 0.0), np.sort(members)
 
 
 def merged(one: Candidates, other: Candidates, agents: int) -> Candidates:

@@ -14,7 +14,7 @@ import numpy as np
 
 from engines.assign.exact import integer_program
 from engines.assign.problem import Candidates, Dense, Flags, Floats, candidates
-from engines.assign.solution import OVER, Solution, drafted
+from engines.assign.solution import Solution, drafted, within_hours
 
 _EXACT = 6_000  # pairs of an integer program that has time
 _EXACT_UNTIMED = 400  # of one that has none: more take many seconds
@@ -51,7 +51,7 @@ def prove(
     if answer.taken is not None:
         draft = drafted(problem, core, answer.taken)
         found.take(problem, draft)
-    if answer.proven and draft.left.min() >= -OVER:
+    if answer.proven and within_hours(problem, draft):
         found.bound = found.value
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.assign.draft import Draft
+from engines.assign.hours import rounding
+from engines.assign.model import CLOSE
 from engines.assign.problem import Candidates, Flags, Floats, Problem
-
-CLOSE = 1e-9  # relative; a plan that is nearer to its bound is the best
-OVER = 1e-9  # hours
 
 
 @dataclass(slots=True)
@@ -34,11 +33,15 @@ class Solution:
 
     def take(self, problem: Problem, draft: Draft) -> None:
         """Keep *draft* where it is better."""
-        if draft.left.min(initial=0.0) < -OVER:  # the solver is exact to a millionth only
-            return
-        value = draft.value(problem)
-        if value > self.value + CLOSE * max(abs(self.value), 1.0):
-            self.draft, self.value = draft, value
+        if within_hours(problem, draft):
+            value = draft.value(problem)
+            if value > self.value + CLOSE * abs(self.value):
+                self.draft, self.value = draft, value
+
+
+def within_hours(problem: Problem, draft: Draft) -> bool:
+    """Whether it is a plan: the exact solver is exact to a millionth only."""
+    return bool((draft.left >= -rounding(problem.capacity)).all())
 
 
 def drafted(problem: Problem, pairs: Candidates, taken: Flags) -> Draft:

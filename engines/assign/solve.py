@@ -87,8 +87,7 @@ def _solved(
         _mended(problem, found, pairs, seed, left)
     if isinstance(problem, Dense) and not found.proven and not over():
         prove(problem, found, left, dear)
-    if found.proven:
-        found.bound = found.value
+    found.bound = max(found.bound, found.value)
     found.finished = not over() or found.proven
     return found
 

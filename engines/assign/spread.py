@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LISTED = 12  # agents of each task
 _TURNS = 3  # lists of tasks of one length
+_SHORTEST = 1e-20  # hours; what a price of more would be is no number in singles
 _BARRED = 2e4  # what a task costs at least where there are not the hours: more than lists hold
 
 
@@ -40,7 +41,7 @@ def spread(
             rows: Ints = np.flatnonzero(some & (draft.column < 0))
             if not len(rows) or over():
                 break
-            least = float(problem.effort[rows].min())
+            least = max(float(problem.effort[rows].min()), _SHORTEST)
             there = np.where(draft.left < least, _BARRED / least, prices)
             near = problem.near(there, min(_LISTED, agents), rows)
             fill(near, draft, prices, single)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.assign.problem import Candidates, Floats, Ints, Responses, candidates
+from engines.assign.problem import Candidates, Floats, Ints, Responses, best_team, candidates
 
 if TYPE_CHECKING:
     from engines.assign.compile import Compiled
@@ -92,12 +92,11 @@ def responses(problem: Compiled, prices: Floats) -> Responses:
         worth[rows] = np.maximum(found, 0.0)
         column[rows] = np.where(found > 0, best, -1)
         for at in np.flatnonzero(problem.team[rows] > 1):
-            row, size = int(rows[at]), int(problem.team[rows[at]])
-            members = np.argsort(-reduced[at], kind="stable")[:size]
-            total = float(reduced[at, members].sum()) if size <= agents else -np.inf
-            column[row], worth[row] = -1, max(total, 0.0)
-            if total > 0:
-                teams[row] = np.sort(members)
+            row = int(rows[at])
+            column[row] = -1
+            worth[row], members = best_team(reduced[at], int(problem.team[row]))
+            if worth[row] > 0:
+                teams[row] = members
     load = np.zeros(agents)
     single = np.flatnonzero(column >= 0)
     load += np.bincount(column[single], problem.pairs(single, column[single])[1], agents)

@@ -141,3 +141,43 @@ def test_the_same_feedback_counts_once() -> None:
     once = planner.learn().new
     assert planner.learn().new == once
     assert len(planner.weights_history) == 3
+
+
+def test_who_is_named_beside_a_choice_is_compared_as_the_plan_compares() -> None:
+    """With what rules add; of a team nobody is compared with its own members."""
+    tasks = [
+        AssignableTask("t", "d", 0.5, (), 2, {"zone": "north"}),
+        AssignableTask("team", "d", 0.4, (), 1),
+    ]
+    agents = [
+        AgentProfile("a", ("s",), 8, (), 0.9),
+        AgentProfile("b", ("s",), 8, (), 0.5),
+        AgentProfile("c", ("s",), 8, (), 0.1),
+    ]
+    rules = AssignmentRules(teams={"team": 2}, affinity={("north", "b"): 0.3})
+    plan = DynamicAssignEngine().decide(tasks, agents, rules=rules)
+    said = {(d.task_id, d.agent): d.rationale for d in plan.decisions}
+    assert said["t", "b"].endswith("score 0.88, next is a with 0.91")
+    assert said["team", "a"].endswith(", in a team of 2")
+
+
+def test_pins_count_in_the_bound_of_a_limit() -> None:
+    tasks = [AssignableTask(f"t{n}", "d", 1.0, (), 1) for n in range(4)]
+    agents = [AgentProfile("a", ("s",), 9)]
+    rules = AssignmentRules(pinned={"t3": "a"})
+    plan = DynamicAssignEngine().decide(tasks, agents, rules=rules, limit=1)
+    assert (len(plan.decisions), plan.optimal) == (1, True)
+
+
+def test_nobody_is_said_to_be_alone_where_others_were_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of plans that are too large for that."""
+    from engines.assign import reasons
+
+    tasks = [AssignableTask("t", "d", 0.5, (), 2)]
+    agents = [AgentProfile(name, ("s",), 8) for name in "ab"]
+    for most, end in ((2, "next is b with 0.88"), (1, "score 0.88")):
+        monkeypatch.setattr(reasons, "_LOOKED_AT", most)
+        decision = DynamicAssignEngine().decide(tasks, agents).decisions[0]
+        assert decision.rationale.endswith(end)

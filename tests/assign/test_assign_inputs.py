@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engines.assign import AgentProfile, AssignableTask, DynamicAssignEngine
+from engines.assign import AgentProfile, AssignableTask, AssignmentRules, DynamicAssignEngine
 from engines.errors import InvalidInput
 from engines.journal import Journal
 
@@ -96,3 +96,39 @@ def test_the_smallest_effort_finds_no_hours_where_there_are_none() -> None:
     engine = DynamicAssignEngine()
     plan = engine.decide([task(estimated_effort_hours=1e-10)()], [agent(available_hours=0)()])
     assert [left.cause for left in plan.unassigned] == ["hours"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "magic"}, "method must be one of auto, greedy"),
+        ({"time_limit": NAN}, "time_limit must be finite"),
+        ({"time_limit": -1}, "time_limit must be at least 0"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"method": "greedy", "rules": AssignmentRules()}, "knows no rules"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        DynamicAssignEngine().decide([], [], **options)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"teams": {"t": 0}}, "team of 't'"),
+        ({"min_match": {"t": NAN}}, "must be finite"),
+        ({"travel_hours": {("z", "a"): -1}}, "at least 0"),
+        ({"affinity": {("z", "a"): 2}}, "between -1 and 1"),
+        ({"away": {"a": [(2, 1)]}}, "later end"),
+        ({"forbidden": ["t"]}, "pairs of names"),
+        ({"forbidden": 5}, "expected a list, found 5"),
+        ({"absent": "Ava"}, "expected a list, found 'Ava'"),
+        ({"pinned": {"t": 5}}, "to whom 't' is pinned"),
+        ({"pinned": [("t", "a")]}, "pinned must be a mapping"),
+        ({"when": {"t": 5}}, "expected a list"),
+    ],
+)
+def test_wrong_rules_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        AssignmentRules(**wrong)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engines.assign import AgentProfile, AssignableTask, AssignmentPlan, DynamicAssignEngine
+from engines.assign import (
+    AgentProfile,
+    AssignableTask,
+    AssignmentPlan,
+    AssignmentRules,
+    DynamicAssignEngine,
+)
 
 SKILLS = ["climb", "dive", "drive", "fly"]
 ROUNDING = 1e-6  # hours
@@ -85,10 +92,28 @@ def test_each_task_is_decided_or_left_over(tasks: Tasks, agents: Agents, limit: 
     assert limit is None or len(decided) <= limit
 
 
-@given(tasks, agents)
-def test_a_task_is_left_over_only_where_nobody_could_take_it(tasks: Tasks, agents: Agents) -> None:
-    """Whoever has a skill for it has fewer hours left than it needs."""
-    plan = planned(tasks, agents)
+@given(tasks, agents, st.sampled_from([None, 0]), st.booleans())
+@example(
+    [
+        AssignableTask("t0", "d", 0.0, (), 2),
+        AssignableTask("t1", "d", 1.0, ("fly", "dive"), 3),
+        AssignableTask("t2", "d", 0.0, ("fly", "dive"), 3),
+        AssignableTask("t3", "d", 1.0, (), 3),
+        AssignableTask("t4", "d", 0.5, (), 3),
+        AssignableTask("t5", "d", 0.0, ("fly", "dive"), 3),
+    ],
+    [AgentProfile("a0", ("fly", "dive"), 8.9, (), 0), AgentProfile("a1", ("climb",), 3, (), 1)],
+    0,
+    True,
+)
+def test_a_task_is_left_over_only_where_nobody_could_take_it(
+    tasks: Tasks, agents: Agents, time_limit: float | None, liked: bool
+) -> None:
+    """Whoever has a skill for it has fewer hours left than it needs; also where it is worth 0."""
+    tasks = [replace(task, metadata={"zone": "north"}) for task in tasks]
+    affinity = {("north", agent.name): -1.0 for agent in agents if not liked}
+    rules = AssignmentRules(affinity=affinity)
+    plan = planned(tasks, agents, rules=rules, time_limit=time_limit)
     effort = {task.identifier: task.estimated_effort_hours for task in tasks}
     hours = {agent.name: agent.available_hours for agent in agents}
     for decision in plan.decisions:

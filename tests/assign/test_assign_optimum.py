@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +162,16 @@ def test_a_limits_bound_is_above_every_plan_of_that_length(
     assert plan.value - ROUNDING <= best <= plan.bound + ROUNDING
 
 
+def test_a_limits_bound_is_no_more_than_the_most_that_so_many_are_worth() -> None:
+    """Prices of hours say little where few of these are used."""
+    tasks = [AssignableTask(f"t{n}", "d", 0.5, (), 1 + n % 3) for n in range(30)]
+    agents = [AgentProfile(f"a{n}", ("s",), 7.5, (), 0.5) for n in range(4)]
+    for method in ("auto", "greedy"):
+        plan = planned(tasks, agents, limit=2, method=method)
+        assert plan.bound is not None
+        assert plan.value <= plan.bound <= 2 * 0.6 * (0.6 + 0.3 * 6.5 / 7.5 + 0.05) + ROUNDING
+
+
 @settings(max_examples=15, deadline=None)
 @given(some_tasks, some_agents.filter(bool), st.data())
 def test_pins_hold_or_are_refused(tasks: Tasks, agents: Agents, data: Any) -> None:
@@ -256,6 +265,9 @@ def test_hours_of_any_size_are_planned(has: float, needs: float) -> None:
 def test_a_task_beyond_reckoning_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"task 't': 1e\+308 h cannot be planned"):
         planned([AssignableTask("t", "d", 0.5, (), 1e308)], [AgentProfile("a", ("s",), 1e308)])
+    rules = AssignmentRules(travel_hours={("north", "a"): 1e10})
+    with pytest.raises(InvalidInput, match=r"\('north', 'a'\): 1e\+10 h cannot be planned"):
+        planned([AssignableTask("t", "d")], [AgentProfile("a", ("s",), 8)], rules=rules)
 
 
 def test_removing_an_agent_never_raises_the_optimum() -> None:
@@ -316,61 +328,9 @@ def test_without_time_there_is_still_a_plan_and_a_bound(time_limit: float) -> No
     assert plan.decisions
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"method": "magic"}, "method must be one of auto, greedy"),
-        ({"time_limit": float("nan")}, "time_limit must be finite"),
-        ({"time_limit": -1}, "time_limit must be at least 0"),
-        ({"method": "greedy", "rules": AssignmentRules()}, "knows no rules"),
-    ],
-)
-def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(InvalidInput, match=message):
-        planned([], [], **options)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"teams": {"t": 0}}, "team of 't'"),
-        ({"min_match": {"t": float("nan")}}, "must be finite"),
-        ({"travel_hours": {("z", "a"): -1}}, "at least 0"),
-        ({"affinity": {("z", "a"): 2}}, "between -1 and 1"),
-        ({"away": {"a": [(2, 1)]}}, "later end"),
-        ({"forbidden": ["t"]}, "pairs of names"),
-        ({"forbidden": 5}, "expected a list, found 5"),
-        ({"absent": "Ava"}, "expected a list, found 'Ava'"),
-        ({"pinned": {"t": 5}}, "to whom 't' is pinned"),
-        ({"pinned": [("t", "a")]}, "pinned must be a mapping"),
-        ({"when": {"t": 5}}, "expected a list"),
-    ],
-)
-def test_wrong_rules_are_refused(wrong: dict[str, Any], message: str) -> None:
-    with pytest.raises(InvalidInput, match=message):
-        AssignmentRules(**wrong)
-
-
 @given(some_rules)
 def test_rules_survive_a_journey_through_json(rules: AssignmentRules) -> None:
     assert AssignmentRules.from_dict(json.loads(json.dumps(rules.as_dict()))) == rules
-
-
-def test_a_false_certificate_does_not_stand() -> None:
-    """The checker finds a wrong value, a bound too low, and a pair that must not be."""
-    tasks = [AssignableTask("t", "d", 0.5, ("x",), 2)]
-    agents = [AgentProfile("a", ("x",), 4), AgentProfile("b", ("y",), 4)]
-    plan = planned(tasks, agents)
-    assert check(plan, tasks, agents).stands
-    assert plan.price_bound is not None
-    lies = [
-        replace(plan, value=plan.value + 0.1),
-        replace(plan, price_bound=plan.price_bound / 2),
-        replace(plan, decisions=(replace(plan.decisions[0], agent="b"),)),
-        replace(plan, decisions=plan.decisions * 2),
-    ]
-    assert not any(check(lie, tasks, agents).stands for lie in lies)
-    assert Fraction(plan.value).limit_denominator(10**6) > 0
 
 
 SCRIPT = """
@@ -398,55 +358,6 @@ def test_every_process_plans_the_same(tmp_path: Path) -> None:
         for seed in ("0", "1", "4711")
     }
     assert len(said) == 1
-
-
-def test_blocks_and_memory_say_the_same() -> None:
-    """A problem too large to hold is looked at in blocks; bounds agree but for single precision."""
-    import numpy as np
-
-    from engines.assign.compile import compiled
-    from engines.assign.problem import dual_bound
-    from engines.assign.solve import solve
-    from engines.assign.weights import Weights
-
-    random = np.random.default_rng(5)
-    words = [f"s{n}" for n in range(9)]
-    tasks = [
-        AssignableTask(
-            f"t{n}",
-            "d",
-            random.random(),
-            tuple(random.permutation(words)[: random.integers(0, 4)]),
-            float(random.integers(1, 5)),
-            {"zone": f"z{n % 3}"},
-        )
-        for n in range(90)
-    ]
-    agents = [
-        AgentProfile(f"a{n:02}", tuple(random.permutation(words)[:3]), n % 9, (f"z{n % 4}",))
-        for n in range(40)
-    ]
-    rules = AssignmentRules(
-        forbidden=[("t3", "a05")],
-        teams={"t7": 2, "t8": 41},
-        affinity={("z1", "a03"): 0.3},
-        travel_hours={("z2", "a04"): 0.5},
-    )
-    blocks = compiled(
-        tasks, agents, rules=rules, weights=Weights(), min_match=0.4, last={"t9": ["a08"]}
-    )
-    memory = blocks.dense()
-    for prices in (np.zeros(40), random.random(40) / 5):
-        exact, slack = dual_bound(memory, prices)[0], 4e-5 * len(tasks)
-        assert exact <= dual_bound(blocks, prices)[0] <= exact + 2 * slack
-    row, column = np.nonzero(memory.value > -np.inf)
-    value, spent = blocks.pairs(row, column)
-    assert value.tolist() == memory.value[row, column].tolist()
-    assert spent.tolist() == memory.hours[row, column].tolist()
-    found, best = solve(blocks), solve(memory)
-    assert found.value <= best.bound + ROUNDING
-    assert best.value <= found.bound + ROUNDING
-    assert found.draft.left.min() >= -ROUNDING
 
 
 @settings(max_examples=15, deadline=None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engines.assign.dive import dive
@@ -19,10 +19,10 @@ ROUNDING = 1e-6
 
 
 def instance(seed: int, tasks: int, agents: int) -> Dense:
-    """Hours differ by agent, some pairs cannot be, some values and hours are ties."""
+    """Hours differ by agent, some pairs cannot be or lose, some values and hours are ties."""
     random = np.random.default_rng(seed)
     hours = random.integers(1, 7, (tasks, agents)) / 2
-    value = random.integers(1, 12, (tasks, agents)).astype(float)
+    value = random.integers(-2, 12, (tasks, agents)).astype(float)
     value[random.random(value.shape) < 0.2] = -np.inf
     capacity = np.floor(random.uniform(0, 8, agents))
     return Dense(value, hours, capacity, np.ones(tasks, np.int64))
@@ -108,6 +108,7 @@ def test_a_dive_keeps_the_hours(seed: int, tasks: int, agents: int) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(small)
+@example(Dense(-np.ones((1, 1)), np.ones((1, 1)), np.ones(1), np.ones(1, np.int64)))
 def test_the_best_plan_is_found_and_proven(problem: Dense) -> None:
     """Where hours differ by agent, too."""
     found = solve(problem)

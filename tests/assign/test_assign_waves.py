@@ -84,3 +84,65 @@ def test_first_prices_prove_a_lower_bound_than_none(alike: bool) -> None:
     assert (prices >= 0).all()
     nothing = dual_bound(problem, np.zeros(len(prices)))[0]
     assert dual_bound(problem, prices)[0] <= nothing + ROUNDING
+
+
+def test_blocks_and_memory_say_the_same() -> None:
+    """A problem too large to hold is looked at in blocks; bounds agree but for single precision."""
+    random = np.random.default_rng(5)
+    words = [f"s{n}" for n in range(9)]
+    tasks = [
+        AssignableTask(
+            f"t{n}",
+            "d",
+            random.random(),
+            tuple(random.permutation(words)[: random.integers(0, 4)]),
+            float(random.integers(1, 5)),
+            {"zone": f"z{n % 3}"},
+        )
+        for n in range(90)
+    ]
+    agents = [
+        AgentProfile(f"a{n:02}", tuple(random.permutation(words)[:3]), n % 9, (f"z{n % 4}",))
+        for n in range(40)
+    ]
+    rules = AssignmentRules(
+        forbidden=[("t3", "a05")],
+        teams={"t7": 2, "t8": 41},
+        affinity={("z1", "a03"): 0.3},
+        travel_hours={("z2", "a04"): 0.5},
+    )
+    blocks = compiled(
+        tasks, agents, rules=rules, weights=Weights(), min_match=0.4, last={"t9": ["a08"]}
+    )
+    memory = blocks.dense()
+    for prices in (np.zeros(40), random.random(40) / 5):
+        exact, slack = dual_bound(memory, prices)[0], 4e-5 * len(tasks)
+        assert exact <= dual_bound(blocks, prices)[0] <= exact + 2 * slack
+    row, column = np.nonzero(memory.value > -np.inf)
+    value, spent = blocks.pairs(row, column)
+    assert value.tolist() == memory.value[row, column].tolist()
+    assert spent.tolist() == memory.hours[row, column].tolist()
+    found, best = solve(blocks), solve(memory)
+    assert found.value <= best.bound + ROUNDING
+    assert best.value <= found.bound + ROUNDING
+    assert found.draft.left.min() >= -ROUNDING
+
+
+def test_two_that_plan_at_once_leave_the_threads_as_they_were() -> None:
+    """Whoever is the first to be done."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from engines.assign.threads import one_thread
+
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    large = made(1, 400, 300)
+    with threadpool_limits(2, user_api="blas"):
+        one, other = one_thread(large), one_thread(large)
+        one.__enter__()
+        other.__enter__()
+        one.__exit__(None, None, None)
+        assert threads() == {1}
+        other.__exit__(None, None, None)
+        assert threads() == {2}
