@@ -16,7 +16,7 @@ from pydantic_ai import (
     DeferredToolResults,
     ToolDenied,
 )
-from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
@@ -24,6 +24,7 @@ from dino_os.agent.interrupts import interruptible
 from dino_os.agent.offer import FIND_SKILL
 from dino_os.agent.toolset import TRIES
 from dino_os.agent.watching import Watch
+from dino_os.agent_core.context import as_json
 
 if TYPE_CHECKING:
     from pydantic_ai.run import AgentRunResult
@@ -138,9 +139,7 @@ class Loop:
                 for call in output.approvals
             ]
             if not self._watch.answers:
-                kept = ModelMessagesTypeAdapter.dump_python(
-                    self._screen.messages([*messages]), mode="json"
-                )
+                kept = as_json(self._screen.messages([*messages]))
                 beside = {
                     "approvals": [approval.id for approval in asked],
                     "secrets": self._screen.kept(self._run),
