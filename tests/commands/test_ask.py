@@ -102,8 +102,18 @@ def test_a_stream_is_lines_of_json_where_json_is_asked_for(dino: Dino) -> None:
 def test_a_stream_that_ends_in_the_middle_says_so(dino: Dino, server: ScriptedServer) -> None:
     server.say(Dies(2, "half an answer"))
     outcome = dino("ask", "x", "--stream", code=1)
-    assert outcome.out == "half an "
+    assert outcome.out == "half an \n"
     assert "near ended in the middle of its answer" in outcome.err
+
+
+@pytest.mark.parametrize("shown", ["--stream", "--no-stream"])
+def test_an_answer_that_was_cut_off_says_so(
+    dino: Dino, server: ScriptedServer, shown: str
+) -> None:
+    server.say(Text("half an", finish="length"))
+    outcome = dino("ask", "x", shown, "--max-tokens", "2")
+    assert outcome.out == "half an\n"
+    assert "near: the answer is cut off at 2 tokens" in outcome.err
 
 
 def test_what_a_model_says_cannot_reach_the_terminal_s_controls(
@@ -302,11 +312,11 @@ def test_status_tells_who_is_left_out_and_what_is_spent(
     dino("ask", "x")
     found = dino("llm", "--json").json
     assert [one["state"] for one in found["providers"]] == ["left out", "asked"]
-    assert found["spent_today"] == {"calls": 2, "tokens": 10, "money": 0.0}
+    assert found["spent_today"] == {"calls": 1, "tokens": 10, "money": 0.0}
     assert found["budget"] == {"calls": 9, "tokens": None, "money": None}
     text = dino("llm", "status").out
     assert "nobody listens there; until" in text
-    assert "2 of 9 calls, 10 tokens" in text
+    assert "1 of 9 calls, 10 tokens" in text
 
 
 def test_check_asks_without_spending(dino: Dino, workspace: Path, server: ScriptedServer) -> None:
