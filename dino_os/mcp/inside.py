@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp_types import CallToolResult
 
+_STARTED = "it has what `dino mcp add` was told, and no more: --reads, --writes, --reaches, --key"
+_FOUND = "is it there, and does it want a token (--token-key)?"
 _MOST_TOOLS, _MOST_PAGES, _MOST_BYTES = 256, 64, 2**20
 
 
@@ -46,8 +48,8 @@ def call(server: Mapping[str, Any], tool: str, pinned: str, arguments: Mapping[s
         if told is None or pin(told) != pinned:
             what = "is gone" if told is None else "is not what it was when it was imported"
             raise Denied(
-                f"the tool {tool!r} of the MCP server {server['name']!r} {what}; "
-                f"`dino mcp refresh {server['name']}` shows the difference"
+                f"the tool {tool!r} of the MCP server {server['name']!r} {what}",
+                hint=f"`dino mcp refresh {server['name']}` shows the difference",
             )
         return _result(await client.call_tool(tool, dict(arguments)))
 
@@ -77,7 +79,7 @@ def _asked(server: Mapping[str, Any], ask: Callable[[Client], Awaitable[Any]]) -
             raise first from None
         said = first.message if isinstance(first, MCPError) else _kind(first)
         text = f"the MCP server {server['name']!r} gives no answer: {said[:1000]}"
-        raise SkillFailed(text) from None
+        raise SkillFailed(text, hint=_FOUND if server["url"] else _STARTED) from None
 
 
 def _kind(error: BaseException) -> str:

@@ -107,9 +107,7 @@ def test_a_stream_that_ends_in_the_middle_says_so(dino: Dino, server: ScriptedSe
 
 
 @pytest.mark.parametrize("shown", ["--stream", "--no-stream"])
-def test_an_answer_that_was_cut_off_says_so(
-    dino: Dino, server: ScriptedServer, shown: str
-) -> None:
+def test_an_answer_that_was_cut_off_says_so(dino: Dino, server: ScriptedServer, shown: str) -> None:
     server.say(Text("half an", finish="length"))
     outcome = dino("ask", "x", shown, "--max-tokens", "2")
     assert outcome.out == "half an\n"
