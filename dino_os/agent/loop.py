@@ -16,7 +16,7 @@ from pydantic_ai import (
     DeferredToolResults,
     ToolDenied,
 )
-from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.messages import INVALID_JSON_KEY, ModelMessage, ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
@@ -180,6 +180,9 @@ class Loop:
             self._watch.said(response.text)
         for name in {part.tool_name for part in response.tool_calls} - {*self._skills, FIND_SKILL}:
             self._watch.invalid(name[:_LONGEST_NAME], "there is no such tool")
+        for part in response.tool_calls:
+            if INVALID_JSON_KEY in part.args_as_dict() and part.tool_name in self._skills:
+                self._watch.invalid(part.tool_name, "its arguments are no JSON object")
 
     def _put(
         self, tool: str, arguments: dict[str, Any], call_id: str, output: DeferredToolRequests
