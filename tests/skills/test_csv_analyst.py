@@ -106,8 +106,10 @@ def test_simple_questions_are_answered_by_arithmetic(
     tmp_path: Path, question: str, answer: dict[str, Any] | None
 ) -> None:
     file = table(tmp_path, [["kind", "price"], ["a", 1], ["a", 2], ["b", 3], ["b", "null"]])
-    found = analysed(file, question)["answer"]
+    told = analysed(file, question)
+    found = told["answer"]
     assert found is answer is None or {name: found[name] for name in answer or {}} == answer
+    assert ("No answer by arithmetic" in told["report"]) is (answer is None)
 
 
 def test_other_commas_torn_rows_and_empty_names_are_taken(tmp_path: Path) -> None:
