@@ -83,6 +83,7 @@ def test_a_wrong_setting_is_named_with_file_line_and_path(
         ("DINO_PLANNING__HORIZONT", "5", "did you mean 'DINO_PLANNING__HORIZON'"),
         ("DINO_PLANNING__HORIZON", "-1", "$DINO_PLANNING__HORIZON: $.planning.horizon: expected int"),
         ("DINO_PLANNING__HORIZON", "[1", "$DINO_PLANNING__HORIZON"),
+        ("DINO_LLM__PROVIDERS", "[{name: 5}]", "$DINO_LLM__PROVIDERS: $.llm.providers[0]"),
     ],
 )  # fmt: skip
 def test_a_wrong_variable_is_named(dino: Dino, name: str, value: str, told: str) -> None:

@@ -153,8 +153,9 @@ class Config:
 
     def error_at(self, path: tuple[Step, ...], what: str) -> ConfigError:
         """What is wrong with the setting at *path*, which is told with its place."""
-        if variable := self._variables.get(tuple(map(str, path))):
-            return ConfigError(f"${variable[0]}: {show_path(path)}: {what}")
+        for whole, (variable, _) in self._variables.items():
+            if tuple(map(str, path))[: len(whole)] == whole:
+                return ConfigError(f"${variable}: {show_path(path)}: {what}")
         return _as_config_error(self._document)(path, what)
 
 
