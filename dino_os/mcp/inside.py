@@ -15,7 +15,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dino_os.errors import Denied, InvalidInput, SkillFailed
+from dino_os.errors import Denied, DinoError, InvalidInput, SkillFailed
 from dino_os.mcp.pins import PINNED, pin
 from dino_os.mcp.sdk import check_sdk, innermost
 
@@ -73,9 +73,9 @@ def _asked(server: Mapping[str, Any], ask: Callable[[Client], Awaitable[Any]]) -
     _quiet()
     try:
         return anyio.run(run)
-    except BaseException as error:  # noqa: BLE001  it is told as one of three kinds
+    except BaseException as error:  # noqa: BLE001  it is told as one of ours
         first = innermost(error)
-        if isinstance(first, Denied | SkillFailed):
+        if isinstance(first, DinoError):
             raise first from None
         said = first.message if isinstance(first, MCPError) else _kind(first)
         text = f"the MCP server {server['name']!r} gives no answer: {said[:1000]}"
@@ -136,7 +136,9 @@ def _key(name: str) -> str:
 
     if value := SecurityGateway().get_key(name):
         return value
-    raise InvalidInput(f"no key {name!r} in the vault")
+    raise InvalidInput(
+        f"no key {name!r} in the vault", hint=f"`dino keys set {name}` puts it there"
+    )
 
 
 async def _tools(client: Client) -> list[dict[str, Any]]:
