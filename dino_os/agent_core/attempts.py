@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
 _PASSES = frozenset(
     {
-        *("refused", "unreachable", "timeout", "cut_off"),
+        *("refused", "unreachable", "offline", "timeout", "cut_off"),
         *("overloaded", "rate_limited", "server_error"),
     }
 )
@@ -153,7 +153,7 @@ class Attempts:
         found = await self._found(provider)
         kinds, why = self._allowed(provider)
         if not any(kind(address) in kinds for address in found):
-            raise _LeftOut("elsewhere", why)
+            raise _LeftOut("offline" if kinds == HERE else "elsewhere", why)
         if near := is_near(found):  # what is decided for a near one holds for no other
             kinds, why = kinds & NEAR, why if kinds <= NEAR else "it was near a moment ago"
         _check_key(provider)

@@ -203,6 +203,20 @@ def test_what_is_queued_is_asked_when_somebody_is_there(
     assert server.bodies[0]["messages"][0]["content"] == "be brief"
 
 
+def test_a_question_outlives_the_days_without_a_network(
+    dino: Dino, workspace: Path, server: ScriptedServer
+) -> None:
+    """It is neither refused nor given up while `DINO_OFFLINE` is set."""
+    off = {"DINO_OFFLINE": "1"}
+    desk(workspace, provider("lan", "http://10.0.0.9/v1"))
+    assert "DINO_OFFLINE is set" in dino("ask", "why?", env=off, code=4).err
+    id_ = dino("ask", "why?", "--queue", "--json", env=off, code=75).json["queued"]
+    assert dino("llm", "queue", "run", "--json", env=off).json["failed"] == 1
+    desk(workspace, provider("near", server.url))
+    assert dino("llm", "queue", "run", "--all", "--json").json["answered"] == 1
+    assert dino("llm", "queue", "show", id_).out == "the tide comes in\n"
+
+
 def test_the_settings_may_queue_all_that_finds_nobody(dino: Dino, workspace: Path) -> None:
     desk(workspace, provider("dead", NOBODY), queue_offline=True)
     token = "ghp_" + "a1B2c3D4e5F6" * 3
