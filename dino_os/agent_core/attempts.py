@@ -19,7 +19,7 @@ from pydantic_ai.settings import ModelSettings
 
 from dino_os.agent_core.attempt import Attempt
 from dino_os.agent_core.context import estimated_tokens, ollama_reads
-from dino_os.agent_core.failures import Failure
+from dino_os.agent_core.failures import LOUD, Failure
 from dino_os.agent_core.links import model_of
 from dino_os.agent_core.providers import Provider
 from dino_os.agent_core.terms import Terms
@@ -38,6 +38,7 @@ from dino_os.errors import (
     DinoError,
     InvalidInput,
     ModelError,
+    ModelNotReady,
     ModelTimedOut,
     ModelUnavailable,
 )
@@ -241,7 +242,8 @@ class Attempts:
         if kinds & _PASSES:
             hint = "`dino llm check` asks each of them; --queue sends it when one is there"
             return ModelUnavailable(message, hint=hint)
-        return ModelError(message, hint="`dino llm check` asks each of them")
+        kind_of = ModelNotReady if kinds & LOUD else ModelError
+        return kind_of(message, hint="`dino llm check` asks each of them")
 
 
 def _check_key(provider: Provider) -> None:
