@@ -273,18 +273,6 @@ def test_on_a_terminal_a_failed_turn_is_said_and_the_talk_goes_on(
     assert here.agent_log.runs(1)[0].outcome == "ok"
 
 
-def test_a_talk_that_ctrl_c_ends_can_be_gone_on_with(
-    workspace: Path, server: ScriptedServer
-) -> None:
-    server.say(Text("first"))
-    with at_terminal(workspace, "chat") as (end, ended):
-        for waits_for, types in ((b"> ", b"x\n"), (b"first\r\n> ", b"\x03")):
-            _until(end, waits_for)
-            os.write(end, types)
-        _until(end, b"goes on from here")
-        assert ended() == 130
-
-
 @contextlib.contextmanager
 def at_terminal(workspace: Path, *args: str) -> Iterator[tuple[int, Callable[[], int]]]:
     """`dino …` in a forked process at the end of a pseudo-terminal: its other end, its exit code."""
