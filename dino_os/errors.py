@@ -51,6 +51,7 @@ __all__ = [
     "MemoryLayerError",
     "MessageBusError",
     "ModelError",
+    "ModelNotReady",
     "ModelTimedOut",
     "ModelUnavailable",
     "NotConfined",
@@ -151,6 +152,10 @@ class ResourcesTaken(EntityError):
 
 class ModelError(DinoError):
     """What a language model answered is of no use, or it refused."""
+
+
+class ModelNotReady(ModelError):
+    """No language model answers until somebody mends what is wrong: a key, a name, an account."""
 
 
 class ModelUnavailable(ModelError):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 OnOutput = Callable[[bytes], None]
 
 _MOST_CONNECTIONS = 1000  # refused ones of one run that are recorded one by one
+_TRACE = "--trace shows where it came from"
 _HINTS = {
     "FileNotFoundError": "a skill sees only the files that it asks for in @skill(reads=[…])",
     "PermissionError": "a skill may only what it asks for in @skill(…)",
@@ -102,12 +103,11 @@ class Run:
         kind, where = self.error.get("type"), self.error.get("where")
         if kind:
             text = f"skill {self.skill!r} failed at {where}: {kind}: {self.error.get('message')}"
+        own = self.error.get("hint")
         if self.outcome == "denied":
-            raise Denied(
-                text, hint="what it needs it asks for in @skill(…), and `dino grant` allows"
-            )
-        usual = _HINTS.get(kind, "--trace shows where it came from") if kind else None
-        raise SkillFailed(text, hint=self.error.get("hint", usual))
+            usual = "what it needs it asks for in @skill(…), and `dino grant` allows"
+            raise Denied(text, hint=own or usual)
+        raise SkillFailed(text, hint=own or (_HINTS.get(kind, _TRACE) if kind else None))
 
 
 class Runner:

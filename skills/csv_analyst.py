@@ -178,6 +178,7 @@ def csv_analyst(path: Path, question: str = "", model: bool = True) -> dict[str,
         "correlations": _correlations(columns, numbers),
         "groups": _groups(columns, numbers, sample),
     }
+    facts["question"] = question
     facts["answer"] = _answer(path, question, columns, records) if question else None
     asked = question or "What stands out in this table, and what should be looked at?"
     advice = second_opinion(asked, facts) if model else {"used": False, "why": "not asked"}

@@ -27,6 +27,7 @@ def duty_summary(show: int = 10, model: bool = True) -> dict[str, Any]:
     """
     from dino_os.workspace import Workspace
 
+    show = max(show, 0)
     orchestrator = Workspace(Workspace.find().root, rehearsal=True).orchestrator()
     last = orchestrator.last_cycle
     if last is None:

@@ -23,6 +23,8 @@ def of_table(facts: Mapping[str, Any]) -> str:
         lines.append(f"{apart['of']} differs by {apart['by']}; medians: {most}")
     if facts["answer"]:
         lines.append(f"Answer: {_answer(facts['answer'])}")
+    elif facts["question"] and not facts["model"]["used"]:
+        lines.append(f"No answer by arithmetic, and none of a model: {facts['model']['why']}")
     return "\n".join([*lines, *_opinion(facts)])
 
 
@@ -74,7 +76,7 @@ def _answer(answer: Mapping[str, Any]) -> str:
     told = f"{answer['verb']} of {answer['of']}{by}: " if "verb" in answer else ""
     (found,) = (answer[name] for name in answer if name not in {"verb", "of", "by"})
     if isinstance(found, Mapping):
-        return told + ", ".join(f"{name} {value:,}" for name, value in found.items())
+        return told + ", ".join(f"{name or '(empty)'} {value:,}" for name, value in found.items())
     return f"{told}{found:,}"
 
 

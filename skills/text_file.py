@@ -1,4 +1,8 @@
-"""Text files and tables as they are found: packed or not, in UTF-8 or, with its mark, UTF-16."""
+"""
+Text files and tables as they are found: packed or not, in UTF-8, or with its mark UTF-16.
+
+What is no UTF-8 is read as Windows-1252, which older programs write: Müller is not Möller then.
+"""
 
 import codecs
 import csv
@@ -20,6 +24,7 @@ _MOST_LINE = 2**22
 _HUGE = 1e150  # from here on squares have no room
 _LONG = 200  # characters from which a value is kept as its beginning and its hash
 _TELLING = 1_000  # rows by which it is judged how a table writes its numbers
+_WESTERN = "western"
 _END = "\0 end of the file \0"
 
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -27,14 +32,23 @@ DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
 def open_text(path: Path, *, newline: str) -> TextIO:
-    """*path* to read, whatever its ending; what is no text in it becomes a replacement mark."""
+    """*path* to read, whatever its ending."""
     with path.open("rb") as plain:
         is_packed = plain.read(2) == b"\x1f\x8b"
     file = cast("io.BufferedReader", gzip.open(path)) if is_packed else path.open("rb")  # noqa: SIM115
     head = file.peek(2)[:2]
     marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    encoding = "utf-16" if head in marks else "utf-8-sig"
-    return io.TextIOWrapper(file, encoding, errors="replace", newline=newline)
+    encoding, errors = ("utf-16", "replace") if head in marks else ("utf-8-sig", _WESTERN)
+    return io.TextIOWrapper(file, encoding, errors, newline)
+
+
+def _western(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(_WESTERN, _western)
 
 
 def rows_of(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -69,12 +83,20 @@ class Numbers:
     Judged by its first rows: where some have commas, and none a decimal point.
     """
 
+    _grouped = r"[1-9]\d{0,2}(?:\.\d{3})+"
+    _whole = rf"[+-]?(?:\d+|{_grouped})"
     _forms: ClassVar = {
         ".": re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII),
-        ",": re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?", re.ASCII),
+        ",": re.compile(rf"{_whole}(?:,\d+)?", re.ASCII),
     }
-    _only_with_comma = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+),(?:\d{1,2}|\d{4,})", re.ASCII)
-    _only_with_point = re.compile(r"[+-]?\d*\.(?:\d{1,2}|\d{4,})", re.ASCII)
+    # Three digits behind a mark may be thousands; not behind 0, 1234 or 1.234.
+    _only_with_comma = re.compile(
+        rf"{_whole},(?:\d{{1,2}}|\d{{4,}})|[+-]?(?:0|\d{{4,}}|{_grouped}),\d+", re.ASCII
+    )
+    _only_with_point = re.compile(
+        r"[+-]?(?:\d*\.(?:\d{1,2}|\d{4,})|(?:0*|\d{4,})\.\d+|\d*\.\d+e[+-]?\d+)",
+        re.IGNORECASE | re.ASCII,
+    )
 
     def __init__(self, rows: Iterable[Sequence[str]] = ()) -> None:
         texts = [text for row in islice(rows, _TELLING) for text in row]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,7 @@ def test_a_wrong_setting_is_named_with_file_line_and_path(
         ("DINO_PLANNING__HORIZONT", "5", "did you mean 'DINO_PLANNING__HORIZON'"),
         ("DINO_PLANNING__HORIZON", "-1", "$DINO_PLANNING__HORIZON: $.planning.horizon: expected int"),
         ("DINO_PLANNING__HORIZON", "[1", "$DINO_PLANNING__HORIZON"),
+        ("DINO_LLM__PROVIDERS", "[{name: 5}]", "$DINO_LLM__PROVIDERS: $.llm.providers[0]"),
     ],
 )  # fmt: skip
 def test_a_wrong_variable_is_named(dino: Dino, name: str, value: str, told: str) -> None:
@@ -97,6 +100,26 @@ def test_setting_keeps_comments_and_the_rest(dino: Dino, workspace: Path) -> Non
     assert "# the duty desk" in file.read_text()
     dino("config", "set", "sandbox.timeout_s", "5")
     assert dino("config", "get", "sandbox", "--json").json["value"]["timeout_s"] == 5.0
+
+
+def _set(file: Path, path: str, start: Barrier) -> None:
+    settings = Config(file, environ={})
+    start.wait()
+    settings.set(path, 3)
+
+
+def test_of_what_several_set_at_once_nothing_is_lost(workspace: Path) -> None:
+    file = workspace / "config.yaml"
+    paths = ["planning.horizon", "personas.most", "agent.max_steps", "llm.retries"]
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(len(paths))
+    each = [context.Process(target=_set, args=(file, path, start)) for path in paths]
+    for process in each:
+        process.start()
+    for process in each:
+        process.join()
+    settings = Config(file, environ={})
+    assert [settings.get(path) for path in paths] == [3] * len(paths)
 
 
 def test_setting_makes_the_file_where_there_is_none(dino: Dino, workspace: Path) -> None:

@@ -158,7 +158,7 @@ class Calls:
         if call_id in self._recalled:
             return self._if_done(skill, self._recalled.pop(call_id))
         try:
-            to_text(arguments, "the arguments", _MOST_GIVEN)
+            to_text(arguments, "what it was given", _MOST_GIVEN)
             bound = bind(skill, arguments)
         except InvalidInput as error:
             why = error.message[:_MOST_PRINTED]  # it holds what the model wrote

@@ -16,7 +16,7 @@ from pydantic_ai import (
     DeferredToolResults,
     ToolDenied,
 )
-from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
+from pydantic_ai.messages import INVALID_JSON_KEY, ModelMessage, ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage, UsageLimits
 
@@ -24,6 +24,7 @@ from dino_os.agent.interrupts import interruptible
 from dino_os.agent.offer import FIND_SKILL
 from dino_os.agent.toolset import TRIES
 from dino_os.agent.watching import Watch
+from dino_os.agent_core.context import as_json
 
 if TYPE_CHECKING:
     from pydantic_ai.run import AgentRunResult
@@ -138,9 +139,7 @@ class Loop:
                 for call in output.approvals
             ]
             if not self._watch.answers:
-                kept = ModelMessagesTypeAdapter.dump_python(
-                    self._screen.messages([*messages]), mode="json"
-                )
+                kept = as_json(self._screen.messages([*messages]))
                 beside = {
                     "approvals": [approval.id for approval in asked],
                     "secrets": self._screen.kept(self._run),
@@ -181,6 +180,9 @@ class Loop:
             self._watch.said(response.text)
         for name in {part.tool_name for part in response.tool_calls} - {*self._skills, FIND_SKILL}:
             self._watch.invalid(name[:_LONGEST_NAME], "there is no such tool")
+        for part in response.tool_calls:
+            if INVALID_JSON_KEY in part.args_as_dict() and part.tool_name in self._skills:
+                self._watch.invalid(part.tool_name, "its arguments are no JSON object")
 
     def _put(
         self, tool: str, arguments: dict[str, Any], call_id: str, output: DeferredToolRequests

@@ -21,6 +21,7 @@ from dino_os.agent.calls import NOT_RUN
 from dino_os.agent.schema import tool_name
 from dino_os.agent.toolset import BY_NAME, TRIES
 from dino_os.agent.watching import Watch
+from dino_os.agent_core.context import as_json
 from dino_os.agent_core.unprepared import Unprepared
 from dino_os.errors import ReplayDiffers
 from engines.agent_log import Approval, ModelCall, Step, ToolCall
@@ -105,7 +106,7 @@ class RecordedModel(Unprepared):
         turn = self._turns[self.step]
         self.step += 1
         new = self._screen.messages(messages[self._seen :])
-        now = ModelMessagesTypeAdapter.dump_python(new, mode="json")
+        now = as_json(new)
         if where := difference(_lasting(turn.request), _lasting(now), "messages"):
             raise ReplayDiffers(f"step {self.step}: the request differs at {where}")
         if turn.response is None:

@@ -57,6 +57,9 @@ class Attempt:
                 f"{self.provider.name}: {self._reads:,} tokens is all that it reads, and they are "
                 "full: the prompt or the answer may be cut off"
             )
+        elif response.finish_reason == "length":
+            most = self.settings["max_tokens"]
+            terms.note(f"{self.provider.name}: the answer is cut off at {most:,} tokens")
 
     def failed(self, error: BaseException, partial: ModelResponse | None = None) -> Failure:
         """

@@ -19,7 +19,7 @@ from pydantic_ai.settings import ModelSettings
 
 from dino_os.agent_core.attempt import Attempt
 from dino_os.agent_core.context import estimated_tokens, ollama_reads
-from dino_os.agent_core.failures import Failure
+from dino_os.agent_core.failures import LOUD, Failure
 from dino_os.agent_core.links import model_of
 from dino_os.agent_core.providers import Provider
 from dino_os.agent_core.terms import Terms
@@ -38,6 +38,7 @@ from dino_os.errors import (
     DinoError,
     InvalidInput,
     ModelError,
+    ModelNotReady,
     ModelTimedOut,
     ModelUnavailable,
 )
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
 _PASSES = frozenset(
     {
-        *("refused", "unreachable", "timeout", "cut_off"),
+        *("refused", "unreachable", "offline", "timeout", "cut_off"),
         *("overloaded", "rate_limited", "server_error"),
     }
 )
@@ -153,7 +154,7 @@ class Attempts:
         found = await self._found(provider)
         kinds, why = self._allowed(provider)
         if not any(kind(address) in kinds for address in found):
-            raise _LeftOut("elsewhere", why)
+            raise _LeftOut("offline" if kinds == HERE else "elsewhere", why)
         if near := is_near(found):  # what is decided for a near one holds for no other
             kinds, why = kinds & NEAR, why if kinds <= NEAR else "it was near a moment ago"
         _check_key(provider)
@@ -241,7 +242,8 @@ class Attempts:
         if kinds & _PASSES:
             hint = "`dino llm check` asks each of them; --queue sends it when one is there"
             return ModelUnavailable(message, hint=hint)
-        return ModelError(message, hint="`dino llm check` asks each of them")
+        kind_of = ModelNotReady if kinds & LOUD else ModelError
+        return kind_of(message, hint="`dino llm check` asks each of them")
 
 
 def _check_key(provider: Provider) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from dino_os import run_context
 from dino_os.agent_core.session import Session, Wanted
 from dino_os.errors import Denied, InvalidInput
-from engines.checks import did_you_mean
+from engines.checks import at_least, did_you_mean
 
 if TYPE_CHECKING:
     from dino_os.agent_core.providers import Provider
@@ -116,4 +116,6 @@ def wanted(options: Mapping[str, Any]) -> Wanted:
         if not isinstance(value, OPTIONS[name]):
             expected = " or ".join(kind.__name__ for kind in OPTIONS[name])
             raise InvalidInput(f"{name}: expected {expected}, found {type(value).__name__}")
+    # Below 1 it is no limit at all to some servers, and takes from what the budget reserves.
+    at_least(asked.get("max_tokens", 1), 1, "max_tokens")
     return Wanted(**asked)

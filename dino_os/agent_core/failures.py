@@ -24,7 +24,7 @@ E = TypeVar("E", bound=BaseException)
 _code = re.compile(r"[a-z][a-z_]{1,48}").fullmatch
 _QUIET = frozenset({"refused", "timeout", "unreachable", "overloaded", "server_error"})
 _AGAIN = frozenset({"overloaded", "rate_limited", "server_error", "malformed", "cut_off"})
-_LOUD = frozenset({"auth", "quota", "no_model", "no_key", "no_price"})
+LOUD = frozenset({"auth", "quota", "no_model", "no_key", "no_price"})
 _UNREADABLE = "what it answered is no answer of a model"
 _TOO_LONG_FOR_LLAMA_CPP = "exceed_context_size_error"  # the library does not know it
 _MULTIPLE_CHOICES, _BAD_REQUEST = 300, 400
@@ -59,7 +59,7 @@ class Failure:
     @property
     def is_loud(self) -> bool:
         """Whether somebody has to do something about it, even if another server answered."""
-        return self.kind in _LOUD
+        return self.kind in LOUD
 
 
 def failure_of(error: BaseException, provider: Provider) -> Failure | None:

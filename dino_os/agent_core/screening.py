@@ -221,10 +221,10 @@ class Screen:
             return self.outgoing(part) if _is_json(part) else self._each(part)
         return self._fields(part) if dataclasses.is_dataclass(part) else part
 
-    def _each(self, parts: Mapping[Any, Any] | Sequence[Any]) -> Any:
+    def _each(self, parts: Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> Any:
         if isinstance(parts, Mapping):
-            return {name: self._message(part) for name, part in parts.items()}
-        return [self._message(part) for part in parts]
+            return {self._message(name): self._message(part) for name, part in parts.items()}
+        return type(parts)(map(self._message, parts))
 
     def _fields(self, part: Any) -> Any:
         fresh = copy.copy(part)
@@ -321,9 +321,10 @@ def _walked(value: Any, change: Callable[[str], str], *, numbers: bool = False) 
 
 
 def _is_json(value: Any) -> bool:
+    """Whether it is, as it stands: a tuple is none, and the library tells it from a list."""
     if isinstance(value, Mapping):
         return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return all(map(_is_json, value))
     return value is None or isinstance(value, str | int | float)
 

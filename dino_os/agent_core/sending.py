@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 from dino_os.agent_core.core import wanted
 from dino_os.agent_core.queue import Queued
 from dino_os.agent_core.session import Session
-from dino_os.errors import DinoError, ModelTimedOut, ModelUnavailable
+from dino_os.errors import (
+    DinoError,
+    ModelNotReady,
+    ModelTimedOut,
+    ModelUnavailable,
+    SecurityError,
+)
 from dino_os.process_lock import ProcessLock
 from engines.agent_log import BudgetSpent, NoSuchRun
 
 if TYPE_CHECKING:
     from dino_os.workspace import Workspace
+
+_LATER = (ModelUnavailable, ModelTimedOut, ModelNotReady, SecurityError, BudgetSpent)
+"""Of which a later time may make something else, or people: a vault that nobody has opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +79,8 @@ def _ask(workspace: Workspace, one: Queued) -> str:
         ) as session:
             queue.begin(one.id, session.run)
             answer = session.say(one.prompt)
-    except (ModelUnavailable, ModelTimedOut, BudgetSpent) as error:
-        queue.failed(one.id, error.message)  # of which a later time may make something else
+    except _LATER as error:
+        queue.failed(one.id, error.message)
     except DinoError as error:
         queue.failed(one.id, error.message, for_good=True)
     else:

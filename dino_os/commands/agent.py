@@ -9,6 +9,7 @@ import click
 from dino_os.agent_core.opening import require_library
 from dino_os.commands import options, output
 from dino_os.commands.agent_shown import COLUMNS, Shown, row, show_call, show_end, show_step
+from dino_os.commands.ids import model_run
 from dino_os.commands.skills import ask_first
 from dino_os.commands.vault import open_to_screen
 from dino_os.commands.workspace import complete, pass_workspace
@@ -129,13 +130,13 @@ def list_runs(workspace: Workspace, show: int, as_json: bool) -> None:
         output.say(f"{output.counted(len(waiting), 'call')} to be approved: dino approve")
 
 
-@agent.command("show", epilog=options.example("dino agent show 2835cab88fd54f05b2e09bedaeaabedb"))
+@agent.command("show", epilog=options.example("dino agent show 2835cab8"))
 @run_argument
 @options.as_json
 @pass_workspace
 def show_run(workspace: Workspace, run: str, as_json: bool) -> None:
-    """Show what happened in a run, step by step."""
-    log = workspace.agent_log
+    """Show what happened in a run, step by step; the beginning of its id will do."""
+    log, run = workspace.agent_log, model_run(workspace, run)
     found, steps = log.run(run), log.steps(run)
     if as_json:
         told = {"goal": log.goal(run), "output": log.output(run)}
@@ -151,9 +152,7 @@ def show_run(workspace: Workspace, run: str, as_json: bool) -> None:
         output.say(f"answer: {said}")
 
 
-@agent.command(
-    "replay", epilog=options.example("dino agent replay 2835cab88fd54f05b2e09bedaeaabedb")
-)
+@agent.command("replay", epilog=options.example("dino agent replay 2835cab8"))
 @run_argument
 @options.as_json
 @pass_workspace
@@ -167,7 +166,7 @@ def replay_run(workspace: Workspace, run: str, as_json: bool) -> None:
     require_library()
     from dino_os.agent.replay import replay  # noqa: PLC0415  as above
 
-    found = replay(workspace, run)
+    found = replay(workspace, model_run(workspace, run))
     if as_json:
         output.emit_json(found.as_dict())
         return

@@ -146,9 +146,13 @@ def _read(name: str) -> str:
         if sys.stdin.isatty():
             click.echo("the question, then Ctrl-D:", err=True)
         data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        name = "standard input"
     else:
-        with Path(name).open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+        try:
+            with Path(name).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+        except OSError as error:
+            raise InvalidInput(f"{name}: {error.strerror}") from None
     if len(data) > _MOST_BYTES:
         raise InvalidInput(f"{name}: more than {_MOST_BYTES // 2**20} MiB are no prompt")
     try:

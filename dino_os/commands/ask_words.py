@@ -63,15 +63,17 @@ def note(text: str) -> None:
 def show(pieces: Iterator[str], *, as_json: bool) -> None:
     """Pieces of an answer as they come; as JSON one a line."""
     ends_line = True
-    for piece in pieces:
-        if as_json:
-            output.emit_json({"text": piece})
-        else:
-            sys.stdout.write(output.printable(piece))
-            ends_line = piece.endswith("\n")
-        sys.stdout.flush()
-    if not as_json and not ends_line:
-        output.say()
+    try:
+        for piece in pieces:
+            if as_json:
+                output.emit_json({"text": piece})
+            else:
+                sys.stdout.write(output.printable(piece))
+                ends_line = piece.endswith("\n")
+            sys.stdout.flush()
+    finally:  # why it ends early is told on a line of its own
+        if not as_json and not ends_line:
+            output.say()
 
 
 def told(run: str, answer: Answer) -> dict[str, Any]:

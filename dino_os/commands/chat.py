@@ -11,7 +11,7 @@ import click
 
 from dino_os.commands import options, output
 from dino_os.commands.ask_words import note, show, told, wanted_by, whom
-from dino_os.commands.ids import begun
+from dino_os.commands.ids import model_run
 from dino_os.commands.workspace import complete, pass_workspace
 from dino_os.errors import DinoError
 from dino_os.workspace import Workspace
@@ -53,7 +53,7 @@ def chat(workspace: Workspace, continued: str | None, as_json: bool, **given: An
     from dino_os.agent_core.session import Session  # noqa: PLC0415  where something is asked
 
     wanted = wanted_by(workspace, given)
-    parent = _find(workspace, continued) if continued else None
+    parent = model_run(workspace, continued) if continued else None
     history = _said_in(workspace, parent) if parent else []
     lines = _lines()
     first = next(lines, None)
@@ -62,11 +62,17 @@ def chat(workspace: Workspace, continued: str | None, as_json: bool, **given: An
     with Session(
         workspace, "chat", first, wanted, history=history, parent=parent, note=note
     ) as session:
-        _turn(session, first, as_json=as_json)
-        for line in lines:
-            _turn(session, line, as_json=as_json)
-    if _is_talk():
-        click.echo(f"dino: `dino chat --continue {session.run[:8]}` goes on from here", err=True)
+        try:
+            _turn(session, first, as_json=as_json)
+            for line in lines:
+                _turn(session, line, as_json=as_json)
+        except KeyboardInterrupt:
+            output.say()
+            raise
+        finally:
+            if _is_talk():
+                again = f"`dino chat --continue {session.run[:8]}` goes on from here"
+                click.echo(f"dino: {again}", err=True)
 
 
 def _turn(session: Session, line: str, *, as_json: bool) -> None:
@@ -108,12 +114,6 @@ def _lines() -> Iterator[str]:
 
 def _is_talk() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def _find(workspace: Workspace, begins: str) -> str:
-    """The run of that id, or the one whose id begins so."""
-    log = workspace.agent_log
-    return log.run(begun((run.id for run in log.runs()), begins, "runs")).id
 
 
 def _said_in(workspace: Workspace, run: str) -> list[Any]:

@@ -80,17 +80,24 @@ def grants(workspace: Workspace, as_json: bool) -> None:
     """Show what is granted, to which skill, and for which version of it."""
     there = workspace.admission.all()
     unconfined = workspace.admission.unconfined()
+    held = {
+        entity.removeprefix("skill:"): names
+        for entity, names in sorted(workspace.security_log.permissions.items())
+        if entity.startswith("skill:")
+    }
     if as_json:
         document = {
             "grants": {name: [grant.as_dict() for grant in found] for name, found in there.items()},
+            "permissions": held,
             "may_run_without_a_sandbox": dict(unconfined),
         }
         output.emit_json(document)
         return
-    if not there and not unconfined:
+    if not there and not held and not unconfined:
         output.say("nothing is granted; a skill that asks for something needs: dino grant SKILL")
         return
     rows = [_row(name, grant) for name, found in there.items() for grant in found]
+    rows += [(name, f"--permission {', '.join(of)}", "any", "record") for name, of in held.items()]
     output.table(("skill", "may", "version", "granted in"), rows)
     for name, version in unconfined.items():
         output.say(f"{name} ({version[:12]}) may run where no sandbox can be made")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dino_os.errors import InvalidInput
+from dino_os.workspace import Workspace
 
 
 def begun(known: Iterable[str], begins: str, what: str, *, listed: int = 0) -> str:
@@ -26,3 +27,14 @@ def begun(known: Iterable[str], begins: str, what: str, *, listed: int = 0) -> s
             hint="give more of it" + (f": {some}" if some else ""),
         )
     return found[0] if found else begins
+
+
+def model_run(workspace: Workspace, begins: str) -> str:
+    """
+    The run of a model whose id begins so.
+
+    Raises:
+        InvalidInput: None does, or several do.
+    """
+    log = workspace.agent_log
+    return log.run(begun((run.id for run in log.runs()), begins, "runs")).id

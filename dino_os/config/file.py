@@ -7,6 +7,7 @@ commands' own; the rest is here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -92,15 +93,16 @@ class Config:
             raise ConfigError(f"{path!r} is a section; set one of its settings")
         editor = YAML()
         editor.preserve_quotes = True
-        text = read_text(self.path) if self.path.exists() else ""
-        tree = editor.load(text) or {}
-        _put(tree, steps, value)
-        draft = StringIO()
-        editor.dump(tree, draft)
-        document = self._read(draft.getvalue())
-        convert(document.data, Settings, _as_config_error(document))
         try:
-            replace_file(self.path, draft.getvalue().encode())
+            with _alone_in(self.path.parent):
+                text = read_text(self.path) if self.path.exists() else ""
+                tree = editor.load(text) or {}
+                _put(tree, steps, value)
+                draft = StringIO()
+                editor.dump(tree, draft)
+                document = self._read(draft.getvalue())
+                convert(document.data, Settings, _as_config_error(document))
+                replace_file(self.path, draft.getvalue().encode())
         except OSError as error:
             raise InvalidInput(f"{self.path}: cannot be written: {error.strerror}") from None
         self.reload()
@@ -151,9 +153,23 @@ class Config:
 
     def error_at(self, path: tuple[Step, ...], what: str) -> ConfigError:
         """What is wrong with the setting at *path*, which is told with its place."""
-        if variable := self._variables.get(tuple(map(str, path))):
-            return ConfigError(f"${variable[0]}: {show_path(path)}: {what}")
+        for whole, (variable, _) in self._variables.items():
+            if tuple(map(str, path))[: len(whole)] == whole:
+                return ConfigError(f"${variable}: {show_path(path)}: {what}")
         return _as_config_error(self._document)(path, what)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold *folder*: whoever changes a file of it starts from what the one before wrote."""
+    import fcntl  # noqa: PLC0415  where a setting is changed
+
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 @cache

@@ -25,6 +25,7 @@ from dino_os.units import seconds, size_bytes
 from engines.durable import make_folder, replace_file
 
 if TYPE_CHECKING:
+    from dino_os.runner import Run
     from dino_os.workspace import Workspace
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -87,8 +88,13 @@ class Servers:
             raise InvalidInput(
                 f"there is an MCP server {server.name!r}", hint=f"dino mcp refresh {server.name}"
             )
-        tools = self.ask(server, grant=True)
-        self.keep(server, tools)
+        try:
+            tools = self.ask(server, grant=True)
+            self.keep(server, tools)
+        except BaseException:
+            with suppress(DinoError):  # it was not granted yet, or cannot be recorded
+                self._workspace.admission.revoke(server.lists, by=self._workspace.operator)
+            raise
         return tools
 
     def ask(self, server: Server, *, grant: bool = False) -> list[Told]:
@@ -115,7 +121,7 @@ class Servers:
                     f"the MCP server {server.name!r} was not allowed here what it asks for",
                     hint="`dino mcp remove` and `dino mcp add` make it anew",
                 )
-            tools: Any = self._workspace.runner.run(skill, {}).check().result
+            tools = _answer(self._workspace.runner.run(skill, {}))
         try:
             skill_file.text_of(server, tools)
         except DinoError:
@@ -178,6 +184,15 @@ def found_program(command: Sequence[str]) -> tuple[str, ...]:
     if program is None:
         raise InvalidInput(f"no program {command[0]!r}")
     return (str(Path(program).absolute()), *command[1:])
+
+
+def _answer(run: Run) -> Any:
+    """What a server says; where it fails, with the last that it wrote to the terminal."""
+    if run.outcome != "error":
+        return run.check().result
+    said = [f"; it said: {line[:300]}" for line in run.output.strip().splitlines()[-1:]]
+    text = f"{run.error.get('message')}{''.join(said)}"
+    raise SkillFailed(text, hint=run.error.get("hint"))
 
 
 def _check(server: Server) -> None:

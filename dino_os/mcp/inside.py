@@ -15,7 +15,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from dino_os.errors import Denied, InvalidInput, SkillFailed
+from dino_os.errors import Denied, DinoError, InvalidInput, SkillFailed
 from dino_os.mcp.pins import PINNED, pin
 from dino_os.mcp.sdk import check_sdk, innermost
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp_types import CallToolResult
 
+_STARTED = "it has what `dino mcp add` was told, and no more: --reads, --writes, --reaches, --key"
+_FOUND = "is it there, and does it want a token (--token-key)?"
 _MOST_TOOLS, _MOST_PAGES, _MOST_BYTES = 256, 64, 2**20
 
 
@@ -46,8 +48,8 @@ def call(server: Mapping[str, Any], tool: str, pinned: str, arguments: Mapping[s
         if told is None or pin(told) != pinned:
             what = "is gone" if told is None else "is not what it was when it was imported"
             raise Denied(
-                f"the tool {tool!r} of the MCP server {server['name']!r} {what}; "
-                f"`dino mcp refresh {server['name']}` shows the difference"
+                f"the tool {tool!r} of the MCP server {server['name']!r} {what}",
+                hint=f"`dino mcp refresh {server['name']}` shows the difference",
             )
         return _result(await client.call_tool(tool, dict(arguments)))
 
@@ -71,13 +73,13 @@ def _asked(server: Mapping[str, Any], ask: Callable[[Client], Awaitable[Any]]) -
     _quiet()
     try:
         return anyio.run(run)
-    except BaseException as error:  # noqa: BLE001  it is told as one of three kinds
+    except BaseException as error:  # noqa: BLE001  it is told as one of ours
         first = innermost(error)
-        if isinstance(first, Denied | SkillFailed):
+        if isinstance(first, DinoError):
             raise first from None
         said = first.message if isinstance(first, MCPError) else _kind(first)
         text = f"the MCP server {server['name']!r} gives no answer: {said[:1000]}"
-        raise SkillFailed(text) from None
+        raise SkillFailed(text, hint=_FOUND if server["url"] else _STARTED) from None
 
 
 def _kind(error: BaseException) -> str:
@@ -134,7 +136,9 @@ def _key(name: str) -> str:
 
     if value := SecurityGateway().get_key(name):
         return value
-    raise InvalidInput(f"no key {name!r} in the vault")
+    raise InvalidInput(
+        f"no key {name!r} in the vault", hint=f"`dino keys set {name}` puts it there"
+    )
 
 
 async def _tools(client: Client) -> list[dict[str, Any]]:

@@ -62,5 +62,8 @@ def run(
 def _checked(folder: str, pins: Mapping[str, str], name: str) -> bytes:
     content = Path(folder, name).read_bytes()
     if hashlib.sha256(content).hexdigest() != pins[name]:
-        raise Denied(f"{folder}/{name} is not what it was when the skill was imported")
+        raise Denied(
+            f"{folder}/{name} is not what it was when the skill was imported",
+            hint="`dino skill import … --replace` takes it in anew",
+        )
     return content

@@ -74,7 +74,9 @@ class AgentFold(Engine):
     def apply_model_call_finished(self, event: Event) -> None:
         if call := self._reserved.pop(event["call"], None):
             tokens = event["input_tokens"] + event["output_tokens"]
-            self._spend(call.run, call.day, tokens=tokens, money=event["money"])
+            # One that nobody read is none: days without a server leave the budget as it was.
+            calls = -1 if event["outcome"] != "ok" and not tokens else 0
+            self._spend(call.run, call.day, calls=calls, tokens=tokens, money=event["money"])
 
     def apply_agent_tool_called(self, event: Event) -> None:
         if run := self._runs.get(event["run"]):

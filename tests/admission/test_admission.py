@@ -140,8 +140,12 @@ def test_what_was_revoked_is_denied(dino: Dino, workspace: Path, skill: Path) ->
     assert all(word in shown for word in ("report", "data/", "reports/", "record"))
     assert dino("revoke", "report", "--json").json == {"skill": "report", "revoked": True}
     dino("run", "report", code=3)
-    assert dino("grants", "--json").json == {"grants": {}, "may_run_without_a_sandbox": {}}
+    nothing = {"grants": {}, "permissions": {}, "may_run_without_a_sandbox": {}}
+    assert dino("grants", "--json").json == nothing
     assert "nothing is granted" in dino("grants").out
+    dino("grant", "report", "--permission", "api_call")
+    assert dino("grants", "--json").json["permissions"] == {"report": ["api_call"]}
+    assert "report  --permission api_call" in dino("grants").out
     assert "nothing is granted to 'report'" in dino("revoke", "report", code=2).err
 
 

@@ -58,9 +58,9 @@ def test_where_nobody_is_there_it_waits(
     assert dino("approve", "--json").json == {"waiting": []}
     dino("approve", waiting["id"], code=2)
 
-    replayed = dino("agent", "replay", run["run"])
+    replayed = dino("agent", "replay", run["run"][:8])
     assert replayed.out == "the same: 2 steps, 1 call, ok\n"
-    shown = dino("agent", "show", run["run"]).out
+    shown = dino("agent", "show", run["run"][:8]).out
     for told in ("save it", "here m: ok", "allowed by tester", "It is saved."):
         assert told in shown
     document = dino("agent", "show", run["run"], "--json").json
@@ -81,6 +81,15 @@ def test_a_call_that_waits_can_be_refused(
     done = dino("approve", run["waiting"][0]["id"], "--deny", "--json")
     assert done.json["outcome"] == "denied"
     assert not (workspace / "out" / "saved").exists()
+
+
+def test_arguments_that_are_no_json_are_told_and_may_be_mended(
+    dino: Dino, server: ScriptedServer
+) -> None:
+    server.say(Calls([("add", '{"a": 1')]), Calls([("add", {"a": 1})]), Text("2"))
+    done = dino("agent", "run", "add")
+    assert "✗ add: its arguments are no JSON object" in done.err
+    assert "← add ok" in done.err
 
 
 def test_it_says_how_it_ended(dino: Dino, server: ScriptedServer) -> None:

@@ -36,6 +36,18 @@ def test_what_was_spent_is_the_provider_s_own_count_at_its_price(
     assert spent.money == pytest.approx((100 * 2 + 50 * 10) / 1e6)
 
 
+def test_where_nobody_listens_nothing_is_spent(workspace: Path, server: ScriptedServer) -> None:
+    """So a day without a network leaves the budget as it was; what was reached counts."""
+    here = desk(
+        workspace, provider("away", NOBODY), provider("here", server.url), budget={"calls": 1}
+    )
+    assert said(chain_of(here)) == "hello"
+    assert calls(here) == [("away", "error"), ("here", "ok")]
+    assert here.agent_log.spent().calls == 1
+    with pytest.raises(BudgetSpent):
+        said(chain_of(here))
+
+
 @pytest.mark.parametrize("streams", [False, True])
 def test_where_nobody_counts_it_is_estimated(
     workspace: Path, server: ScriptedServer, streams: bool

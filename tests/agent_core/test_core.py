@@ -71,6 +71,7 @@ def test_a_program_may_name_its_own_provider(here: Workspace) -> None:
     [
         ({"temprature": 1}, "did you mean 'temperature'"),
         ({"max_tokens": "9"}, "max_tokens: expected int"),
+        ({"max_tokens": -1}, "max_tokens must be at least 1"),
         ({"given": 1}, "no option 'given'"),
     ],
 )

@@ -19,6 +19,8 @@ from dino_os.workspace import Workspace
 from tests.agent_core.desk import NOBODY, desk, provider
 from tests.models.scripted import ScriptedServer, Status, Text
 
+NOT_YET = {"answered": 0, "failed": 1, "given_up": 0, "waiting": 2}
+
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
@@ -70,6 +72,21 @@ def test_what_no_later_time_will_change_is_given_up(
     assert send(here).as_dict() == {"answered": 1, "failed": 0, "given_up": 2, "waiting": 0}
     states = [here.llm_queue.find(one).state for one in ids]
     assert states == ["given_up", "given_up", "answered"]
+
+
+def test_what_people_can_mend_waits_for_them(
+    here: Workspace, server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong key, a model that is not there, a vault that does not open."""
+    ids = [queued(here), queued(here)]
+    for status in (401, 404):
+        server.say(Status(status))
+        assert send(here, all_=True).as_dict() == NOT_YET
+    here.security.set_key("sea", "canary-7Hq2vTzR9wLk3NfX8sBd")
+    with monkeypatch.context() as away:
+        away.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
+        assert send(Workspace(here.root), all_=True).as_dict() == NOT_YET
+    assert send(Workspace(here.root), all_=True).answered == len(ids)
 
 
 def test_an_answer_that_nobody_lived_to_tell_is_not_asked_for_again(

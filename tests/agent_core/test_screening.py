@@ -14,6 +14,8 @@ from pydantic_ai.messages import (
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
+    RetryFeedbackPart,
+    RetryInfo,
     SystemPromptPart,
     TextPart,
     ThinkingPart,
@@ -144,6 +146,17 @@ def test_every_part_of_every_message_is_screened(opened: Open) -> None:
     # What the record does to them besides changes nothing.
     kept = ModelMessagesTypeAdapter.dump_python(screened, mode="json")
     assert opened().known_secrets.blotted_out(kept) == kept
+
+
+def test_what_did_not_fit_is_told_as_the_library_tells_it(opened: Open) -> None:
+    """It tells tuples from lists, and would complain on the terminal."""
+    wrong: Any = {"type": "missing", "loc": ("tide", 0), "msg": "x", "input": {FOUND: [CANARY]}}
+    part = RetryFeedbackPart([wrong], retry=RetryInfo("validation_error"))
+    screened = Screen(opened()).messages([ModelRequest([part])])
+    said = str(ModelMessagesTypeAdapter.dump_python(screened))
+    assert "('tide', 0)" in said
+    assert CANARY not in said
+    assert FOUND not in said
 
 
 def test_a_skill_gets_back_what_stood_in_its_run_and_it_may_have(opened: Open) -> None:

@@ -93,8 +93,9 @@ def test_a_tool_that_changes_is_refused_until_it_is_accepted(
     servers.grant("notes")
     path = warm.root / "data" / "server.py"
     path.write_text(path.read_text().replace('else "good"', 'else "poisoned"'))
-    with pytest.raises(Denied, match=r"is not what it was when it was imported.*refresh notes"):
+    with pytest.raises(Denied, match="is not what it was when it was imported") as refused:
         run(warm, "notes__read_note", path="data/note")
+    assert "dino mcp refresh notes" in str(refused.value.hint)
     assert run(warm, "notes__boast") == {"n": 1}
     now = servers.ask(notes)
     assert now != before
@@ -121,16 +122,18 @@ def test_a_file_that_came_from_elsewhere_is_not_asked(warm: Workspace, notes: Se
 
 
 def test_a_server_that_does_not_behave_ends_with_its_run(warm: Workspace, notes: Server) -> None:
-    """One that hangs or floods is stopped, one that dies is told of; none becomes a skill."""
+    """One that hangs or floods is stopped, one that dies is told of; none leaves skill or grant."""
     servers = Servers(warm)
     for mode in ("hangs", "floods"):
         with pytest.raises(SkillTimedOut):
             servers.add(bad(notes, mode, "1s"))
-    with pytest.raises(SkillFailed, match="gives no answer"):
+    with pytest.raises(SkillFailed, match=r"gives no answer.*it said: .*none.py") as failed:
         servers.add(replace(notes, command=(sys.executable, "data/none.py")))
+    assert "--reads" in str(failed.value.hint)
     with pytest.raises(SkillFailed, match="is more than"):
         servers.add(bad(notes, "huge"))
     assert servers.names() == []
+    assert "mcp_notes" not in warm.admission.all()
     servers.add(bad(notes, "dies"))
     servers.grant("notes")
     with pytest.raises(SkillFailed, match="gives no answer"):
@@ -192,7 +195,7 @@ def test_what_is_no_list_of_tools_is_refused(site: Workspace, told: Any) -> None
     """A server may write to the process that asks it."""
 
     class Run:
-        result = told
+        outcome, result = "ok", told
 
         def check(self) -> Run:
             return self

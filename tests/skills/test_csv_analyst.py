@@ -18,6 +18,7 @@ import pytest
 
 from dino_os.errors import InvalidInput
 from skills.csv_analyst import csv_analyst
+from skills.text_file import Numbers
 from tests.conftest import REPOSITORY
 
 CALLS = REPOSITORY / "examples" / "fire-duty" / "calls.csv"
@@ -105,8 +106,10 @@ def test_simple_questions_are_answered_by_arithmetic(
     tmp_path: Path, question: str, answer: dict[str, Any] | None
 ) -> None:
     file = table(tmp_path, [["kind", "price"], ["a", 1], ["a", 2], ["b", 3], ["b", "null"]])
-    found = analysed(file, question)["answer"]
+    told = analysed(file, question)
+    found = told["answer"]
     assert found is answer is None or {name: found[name] for name in answer or {}} == answer
+    assert ("No answer by arithmetic" in told["report"]) is (answer is None)
 
 
 def test_other_commas_torn_rows_and_empty_names_are_taken(tmp_path: Path) -> None:
@@ -149,6 +152,34 @@ def test_decimal_commas_are_numbers_too(tmp_path: Path) -> None:
     assert (euro["least"], euro["most"], found["columns"]["Pegel"]["most"]) == (1000, 1039, 19.5)
     assert found["answer"]["groups"] == {"Süd": 390}
     assert found["decimal_mark"] == ","
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["0,125", "12,500"], [0.125, 12.5]),
+        (["1.234,567", "2"], [1234.567, 2]),
+        (["1234,567", "1.234"], [1234.567, 1234]),
+        (["0.500", "3,5"], [0.5, None]),
+        (["1234.500", "3,5"], [1234.5, None]),
+        (["1.500e-3", "3,5"], [0.0015, None]),
+        (["1,234", "12,345"], [None, None]),
+        (["52.5,13", "7"], [None, 7]),
+    ],
+)
+def test_three_digits_are_thousands_only_where_they_can_be(
+    texts: list[str], numbers: list[float | None]
+) -> None:
+    written = Numbers([text] for text in texts)
+    assert [written.read(text) for text in texts] == numbers
+
+
+def test_what_is_no_utf_8_is_read_as_older_programs_write(tmp_path: Path) -> None:
+    """Else two names would be one."""
+    file = tmp_path / "t.csv"
+    file.write_bytes("Name;Ä\nMüller;1\nMöller;2\n".encode("cp1252") + b"\x81;3\n")
+    found = analysed(file, "sum Ä by Name")["answer"]
+    assert found["groups"] == {"\ufffd": 3, "Möller": 2, "Müller": 1}
 
 
 @pytest.mark.parametrize("odd", ["3.5", "1,5;2.25", "1,234"])
