@@ -152,9 +152,9 @@ def test_another_history_is_refused_and_both_sides_are_told(
     assert [text for text in a.told if "does not countersign" in text]
     for one in (a, b):
         assert "notes" in [refusal.journal for refusal in standing(one.workspace).refusals]
-    before = (len(a.told), len(b.told))
     turns(a, b)
-    assert (len(a.told), len(b.told)) == before  # once is loud enough
+    for one in (a, b):
+        assert len({*one.told}) == len(one.told)  # once is loud enough
 
 
 def test_a_node_that_comes_with_another_key_is_refused_until_it_is_trusted(
