@@ -102,13 +102,8 @@ class Round:
         problem, _ = self._problem()
         draft = _drafted(problem, plan)
         found = bounded(problem.held, draft)
-        return replace(
-            plan,
-            value=found.value,
-            bound=_limited(problem, found, limit),
-            price_bound=_limited(problem, found, limit),
-            prices=_prices(problem, found),
-        )
+        limited, prices = _limited(problem, found, limit), _prices(problem, found)
+        return replace(plan, value=found.value, bound=limited, price_bound=limited, prices=prices)
 
     def _problem(self) -> tuple[Compiled, dict[str, str]]:
         """The problem without the pairs that are pinned, and these."""
@@ -204,7 +199,7 @@ class Round:
         now: datetime,
     ) -> AssignmentPlan:
         others = runners_up(problem, *solution.draft.pairs())
-        writer = Writer(self, problem, pinned, others, now)
+        writer = Writer(problem, self.hours, pinned, others, now)
         given = _given(problem, solution.draft)
         most_urgent_first = sorted(self.tasks, key=lambda task: -task.priority)
         taken = [task for task in most_urgent_first if task.identifier in given]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engines.assign.compile import Compiled, places_of
 from engines.assign.model import AgentProfile, AssignableTask, AssignmentDecision
 from engines.assign.problem import Ints
-
-if TYPE_CHECKING:
-    from engines.assign.planner import Round
 
 _LOOKED_AT = 20_000_000  # pairs among which runners-up are looked for
 _ALIKE = 1e-5  # scores that differ by less are the same
@@ -24,8 +20,8 @@ _ALIKE = 1e-5  # scores that differ by less are the same
 class Writer:
     """Writes decisions in turn, counting down the hours."""
 
-    round_: Round
     problem: Compiled
+    hours: Callable[[AssignableTask, AgentProfile], float]
     pinned: Mapping[str, str]
     others: Mapping[str, tuple[int, float]] | None
     now: datetime
@@ -38,7 +34,7 @@ class Writer:
         agent, has_left = self.problem.agents[column], self.left[column]
         self.left[column] = max(has_left - spent, 0.0)
         parts = components(task, agent, spent)
-        match, score = parts[0], self.round_.weights.score(parts)
+        match, score = parts[0], self.problem.weights.score(parts)
         if task.required_skills:
             has = [skill for skill in task.required_skills if skill in agent.skills]
             skills = f"has {len(has)} of {len(task.required_skills)} skills ({', '.join(has)})"
@@ -55,7 +51,7 @@ class Writer:
         """Why not another agent."""
         if task.identifier in self.pinned:
             return ", pinned"
-        if (size := self.round_.rules.teams.get(task.identifier, 1)) > 1:
+        if (size := self.problem.rules.teams.get(task.identifier, 1)) > 1:
             return f", in a team of {size}"
         if self.others is None:
             return ""
@@ -63,7 +59,7 @@ class Writer:
             return ", nobody else can"
         column, more = self.others[task.identifier]
         other = self.problem.agents[column]
-        score = self.round_.score(task, other, self.round_.hours(task, other))
+        score = self.problem.weights.score(components(task, other, self.hours(task, other)))
         if more > _ALIKE:
             return f", {other.name} has {score:.2f} and is worth more elsewhere"
         return f", next is {other.name} with {score:.2f}"
