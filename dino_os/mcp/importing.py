@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import Denied, DinoError, InvalidInput, NotFound, SkillFailed
 from dino_os.grants import check
-from dino_os.made_skills import check_made
+from dino_os.made_skills import check_made, take_back
 from dino_os.mcp import skill_file
 from dino_os.mcp.pins import Told
 from dino_os.mcp.skill_file import Server
@@ -162,11 +162,8 @@ class Servers:
             if skill.file != self._path(name)
         }
         granted = [skill for skill in self._workspace.admission.all() if skill not in others]
-        for skill in granted:
-            if skill != f"mcp_{name}" and not skill.startswith(f"{name}__"):
-                continue
-            with suppress(InvalidInput, NotFound):  # by the settings, or not any more
-                self._workspace.admission.revoke(skill, by=self._workspace.operator)
+        own = [s for s in granted if s == f"mcp_{name}" or s.startswith(f"{name}__")]
+        take_back(self._workspace, own)
         self._path(name).unlink()
 
     def _path(self, name: str) -> Path:

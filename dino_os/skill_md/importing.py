@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dino_os.errors import InvalidInput, NotFound, SkillConflict
 from dino_os.grants import Permissions, check
-from dino_os.made_skills import check_made
+from dino_os.made_skills import check_made, take_back
 from dino_os.said import docstring
 from dino_os.skill_index import Skill, read_skills
 from dino_os.skill_md.bundle import Bundle
@@ -103,9 +103,7 @@ def remove(workspace: Workspace, name: str) -> list[str]:
         hint = "`dino skill` shows those that were"
         raise NotFound(f"no skill {name!r} was imported{near}", hint=hint)
     names = [made.name for made in read_skills(file, "workspace")]
-    for made in names:
-        with suppress(InvalidInput, NotFound):  # granted by the settings, or not at all
-            workspace.admission.revoke(made, by=workspace.operator)
+    take_back(workspace, names)
     with tempfile.TemporaryDirectory(dir=skills, prefix=".") as aside:
         with suppress(FileNotFoundError):
             folder.rename(Path(aside, "old"))
